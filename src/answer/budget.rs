@@ -1,0 +1,137 @@
+//! The budget: how many bytes an answer may have, and how rows are cut to it.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::screen::Screen;
+use super::table::{self, Row};
+
+/// Left free for the lines before and after a table.
+const MARGIN: usize = 4096;
+
+/// How long a shown value may be at first, and when even a single row with such values is too big.
+const VALUE_LENGTHS: [usize; 4] = [500, 100, 30, 0];
+
+/// What an answer may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of text, and bytes of structured content.
+    pub bytes: usize,
+    /// Whether structured content is sent.
+    pub structured: bool,
+}
+
+impl Limits {
+    /// What is left for rows.
+    fn for_rows(self) -> usize {
+        self.bytes.saturating_sub(MARGIN).max(self.bytes / 2)
+    }
+}
+
+/// What is left for a file that is the answer, which grows by its escapes in structured content.
+#[must_use]
+pub fn csv_budget(limits: Limits) -> usize {
+    limits.for_rows() * 9 / 10
+}
+
+/// A tool's answer: the same facts twice, for programs and as short text.
+#[derive(Debug)]
+pub struct Answer<T> {
+    /// The facts as fields.
+    pub structured: T,
+    /// The facts as text.
+    pub text: String,
+}
+
+/// Rows that fit, and their table.
+#[derive(Debug)]
+pub struct Fitted<R> {
+    /// The first rows, as many as fit, each whole.
+    pub rows: Vec<R>,
+    /// The same as text.
+    pub table: String,
+    /// Values that were shortened in them.
+    pub shortened: usize,
+    /// Whether even one row had no room for property values.
+    pub bare: bool,
+}
+
+/// Makes rows of items, as many as the budget holds.
+pub fn fit<P, R: Row>(limits: Limits, items: &[P], make: impl Fn(&P, &Screen) -> R) -> Fitted<R> {
+    let budget = limits.for_rows();
+    let mut fitted = None;
+    for length in VALUE_LENGTHS {
+        let screen = Screen::new(length);
+        let rows = rows_within(limits.structured.then_some(budget), items, |item| {
+            make(item, &screen)
+        });
+        let (rows, table) = table_within(budget, rows);
+        let done = !rows.is_empty() || items.is_empty();
+        fitted = Some(Fitted {
+            rows,
+            table,
+            shortened: screen.shortened(),
+            bare: screen.is_shut(),
+        });
+        if done {
+            break;
+        }
+    }
+    fitted.unwrap_or_else(|| Fitted {
+        rows: Vec::new(),
+        table: String::new(),
+        shortened: 0,
+        bare: true,
+    })
+}
+
+fn rows_within<P, R: Row>(budget: Option<usize>, items: &[P], make: impl Fn(&P) -> R) -> Vec<R> {
+    let mut used = 0;
+    let mut rows = Vec::with_capacity(items.len());
+    for item in items {
+        let row = make(item);
+        used += json_len(&row) + 1;
+        if budget.is_some_and(|budget| used > budget) {
+            break;
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// Drops rows from the end until their table fits. Fewer rows can need fewer columns, so the table is made anew.
+fn table_within<R: Row>(budget: usize, mut rows: Vec<R>) -> (Vec<R>, String) {
+    loop {
+        let table = table::table(&rows);
+        if table.len() <= budget || rows.is_empty() {
+            return (rows, table);
+        }
+        let share = rows.len().saturating_mul(budget) / table.len();
+        rows.truncate(share.min(rows.len() - 1));
+    }
+}
+
+/// Whether an answer keeps the budget as it is.
+pub fn fits<T: Serialize>(limits: Limits, answer: &Answer<T>) -> bool {
+    answer.text.len() <= limits.bytes
+        && (!limits.structured || json_len(&answer.structured) <= limits.bytes)
+}
+
+fn json_len(value: &impl Serialize) -> usize {
+    struct Counter(usize);
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    match serde_json::to_writer(&mut counter, value) {
+        Ok(()) => counter.0,
+        Err(_) => usize::MAX / 2,
+    }
+}

@@ -1,0 +1,16 @@
+//! What a model reads: small, valid, and safe to read.
+//!
+//! Text written by strangers gets out through [`Screen`] alone. Rows are cut to a budget by [`fit`], whole. Knows
+//! persons as PostHog sends them; knows nothing of the protocol or of any tool.
+
+mod budget;
+mod person;
+mod screen;
+mod table;
+
+pub use budget::{Answer, Fitted, Limits, csv_budget, fit, fits};
+pub use person::{
+    Page, PersonCard, PersonRow, PersonsPage, Select, page_of_persons, person_card, push_notes,
+};
+pub use screen::{Screen, clean, clean_lines};
+pub use table::{Cells, Row, push_list};

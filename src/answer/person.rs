@@ -1,0 +1,463 @@
+//! Persons as a model reads them: a row among others, or a card of one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Number, Value};
+
+use crate::posthog::{LISTED_DISTINCT_IDS, Person};
+
+use super::budget::{Answer, Limits, fit, fits};
+use super::screen::Screen;
+use super::table::{Cells, Row, push_list, push_text, push_value};
+
+/// Distinct ids shown of a person among others.
+const DISTINCT_IDS_IN_A_ROW: usize = 10;
+/// Distinct ids shown of one person.
+const DISTINCT_IDS_ON_A_CARD: usize = 100;
+/// Names of properties listed beside those that are shown.
+const OTHER_PROPERTIES: usize = 100;
+/// Shown where nothing is selected.
+const DEFAULT_PROPERTIES: [&str; 2] = ["email", "$geoip_country_code"];
+
+/// Which properties are shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Select {
+    /// The e-mail and the country.
+    #[default]
+    Default,
+    /// These.
+    Keys(Vec<String>),
+    /// Every one.
+    All,
+}
+
+impl Select {
+    /// Reads the argument of the same name.
+    #[must_use]
+    pub fn from_keys(keys: Option<Vec<String>>) -> Self {
+        match keys {
+            None => Self::Default,
+            Some(keys) if keys.iter().any(|key| key == "*") => Self::All,
+            Some(keys) => Self::Keys(keys),
+        }
+    }
+
+    fn shows(&self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Default => DEFAULT_PROPERTIES.contains(&key),
+            Self::Keys(keys) => keys.iter().any(|selected| selected == key),
+        }
+    }
+
+    fn properties(&self, person: &Person, screen: &Screen) -> BTreeMap<String, Value> {
+        if screen.is_shut() {
+            return BTreeMap::new();
+        }
+        let shown = person.properties.iter().filter(|(key, _)| self.shows(key));
+        shown
+            .map(|(key, value)| (screen.name(key), screen.value(value)))
+            .collect()
+    }
+}
+
+// One person among others.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct PersonRow {
+    /// The id that was asked for
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested: Option<String>,
+    uuid: String,
+    name: String,
+    /// Selected properties
+    properties: BTreeMap<String, Value>,
+    /// At most 10
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    distinct_ids: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distinct_id_count: Option<usize>,
+    /// PostHog did not send all distinct ids: there may be more
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    count_is_minimum: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_at_data_point: Option<Number>,
+}
+
+impl PersonRow {
+    /// A row with the default columns. `most_sent` is how many distinct ids the endpoint sends at most.
+    #[must_use]
+    pub fn new(person: &Person, select: &Select, most_sent: usize, screen: &Screen) -> Self {
+        let ids = &person.distinct_ids;
+        Self {
+            distinct_ids: names(ids, DISTINCT_IDS_IN_A_ROW, screen),
+            distinct_id_count: Some(ids.len()),
+            count_is_minimum: ids.len() >= most_sent,
+            created_at: person.created_at.clone(),
+            last_seen_at: person.last_seen_at.clone(),
+            value_at_data_point: person.value_at_data_point.clone(),
+            ..Self::lean(person, select, screen)
+        }
+    }
+
+    /// A row that says who it is and shows the selected properties, nothing more.
+    #[must_use]
+    pub fn lean(person: &Person, select: &Select, screen: &Screen) -> Self {
+        Self {
+            requested: None,
+            uuid: person.uuid.clone(),
+            name: screen.display(&person.name),
+            properties: select.properties(person, screen),
+            distinct_ids: Vec::new(),
+            distinct_id_count: None,
+            count_is_minimum: false,
+            created_at: None,
+            last_seen_at: None,
+            value_at_data_point: None,
+        }
+    }
+
+    /// Says which of the ids that were asked for this row answers.
+    #[must_use]
+    pub fn requested(mut self, id: String) -> Self {
+        self.requested = Some(id);
+        self
+    }
+}
+
+fn names(ids: &[String], most: usize, screen: &Screen) -> Vec<String> {
+    ids.iter().take(most).map(|id| screen.name(id)).collect()
+}
+
+const REQUESTED: &str = "requested";
+const DISTINCT_IDS: &str = "distinct_ids";
+const DISTINCT_ID_COUNT: &str = "distinct_id_count";
+const CREATED_AT: &str = "created_at";
+const LAST_SEEN_AT: &str = "last_seen_at";
+const VALUE: &str = "value_at_data_point";
+
+/// Property columns stand behind a prefix where a name of ours could be meant.
+fn property_column(key: &str) -> String {
+    match key {
+        "uuid" | "name" | REQUESTED | DISTINCT_IDS | DISTINCT_ID_COUNT | CREATED_AT
+        | LAST_SEEN_AT | VALUE => format!("properties.{key}"),
+        other => other.to_owned(),
+    }
+}
+
+impl Row for PersonRow {
+    fn header(rows: &[Self]) -> Vec<String> {
+        let mut header = Vec::new();
+        let mut column = |name: &str, needed: &dyn Fn(&Self) -> bool| {
+            if rows.iter().any(needed) {
+                header.push(name.to_owned());
+            }
+        };
+        column(REQUESTED, &|row| row.requested.is_some());
+        column("uuid", &|_| true);
+        column("name", &|_| true);
+        let keys: BTreeSet<&String> = rows.iter().flat_map(|row| row.properties.keys()).collect();
+        for key in keys {
+            column(&property_column(key), &|_| true);
+        }
+        column(DISTINCT_IDS, &|row| row.distinct_id_count.is_some());
+        column(DISTINCT_ID_COUNT, &|row| row.distinct_id_count.is_some());
+        column(CREATED_AT, &|row| row.created_at.is_some());
+        column(LAST_SEEN_AT, &|row| row.last_seen_at.is_some());
+        column(VALUE, &|row| row.value_at_data_point.is_some());
+        header
+    }
+
+    fn cells(&self, header: &[String], cells: &mut Cells<'_>) {
+        for column in header {
+            match column.as_str() {
+                REQUESTED => cells.optional(self.requested.as_deref()),
+                "uuid" => cells.text(&self.uuid),
+                "name" => cells.text(&self.name),
+                DISTINCT_IDS => cells.list(&self.distinct_ids),
+                DISTINCT_ID_COUNT => match self.distinct_id_count {
+                    Some(count) if self.count_is_minimum => cells.text(&format!("{count}+")),
+                    Some(count) => cells.number(count),
+                    None => cells.empty(),
+                },
+                CREATED_AT => cells.optional(self.created_at.as_deref()),
+                LAST_SEEN_AT => cells.optional(self.last_seen_at.as_deref()),
+                VALUE => match &self.value_at_data_point {
+                    Some(number) => cells.number(number),
+                    None => cells.empty(),
+                },
+                property => {
+                    let key = property.strip_prefix("properties.");
+                    let value = self
+                        .properties
+                        .get(property)
+                        .or_else(|| key.and_then(|key| self.properties.get(key)));
+                    match value {
+                        Some(value) => cells.value(value),
+                        None => cells.empty(),
+                    }
+                }
+            }
+        }
+    }
+}
+
+// A page of persons.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PersonsPage {
+    results: Vec<PersonRow>,
+    /// All matches, if asked for
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+    /// Absent on the last page
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+impl PersonsPage {
+    /// A page without rows.
+    #[must_use]
+    pub fn empty(notes: Vec<String>) -> Self {
+        Self {
+            results: Vec::new(),
+            count: None,
+            next_offset: None,
+            notes,
+        }
+    }
+}
+
+/// What is known of a page besides its persons.
+#[derive(Debug)]
+pub struct Page<'a> {
+    /// The tool that gets the next one.
+    pub tool: &'static str,
+    /// Persons skipped before it.
+    pub offset: u32,
+    /// Persons asked for.
+    pub limit: u32,
+    /// Whether PostHog has more.
+    pub has_next: bool,
+    /// All matches, where counted.
+    pub count: Option<u64>,
+    /// The properties to show.
+    pub select: &'a Select,
+    /// What else is to be said.
+    pub notes: Vec<String>,
+}
+
+/// Makes the answer of a tool that lists persons.
+#[must_use]
+pub fn page_of_persons(limits: Limits, people: &[Person], page: Page<'_>) -> Answer<PersonsPage> {
+    let fitted = fit(limits, people, |person, screen| {
+        PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, screen)
+    });
+    let shown = fitted.rows.len();
+    let mut notes = page.notes;
+    if fitted.bare && shown > 0 {
+        notes.push(
+            "Property values are left out: even one person's were over the budget. Select fewer."
+                .to_owned(),
+        );
+    } else if fitted.shortened > 0 {
+        notes.push("Long values are shortened, marked with …; persons-retrieve with select names one in full.".to_owned());
+    }
+    let cut = shown < people.len();
+    let next_offset = if cut {
+        notes.push(format!(
+            "Only {shown} of {} persons fit into the answer; select fewer properties or ask for fewer persons.",
+            people.len()
+        ));
+        Some(
+            page.offset
+                .saturating_add(u32::try_from(shown).unwrap_or(u32::MAX)),
+        )
+    } else {
+        page.has_next
+            .then(|| page.offset.saturating_add(page.limit))
+    };
+    if let Some(next) = next_offset {
+        notes.push(format!(
+            "There is more: call {} with the same arguments and offset {next}.",
+            page.tool
+        ));
+    }
+    let mut text = match (shown, page.count) {
+        (0, _) if page.offset == 0 => "No person matches.\n".to_owned(),
+        (0, _) => "No more persons.\n".to_owned(),
+        (1, None) => "1 person\n".to_owned(),
+        (_, None) => format!("{shown} persons\n"),
+        (_, Some(count)) => format!("{shown} of {count} persons\n"),
+    };
+    text.push_str(&fitted.table);
+    push_notes(&mut text, &notes);
+    let structured = PersonsPage {
+        results: fitted.rows,
+        count: page.count,
+        next_offset,
+        notes,
+    };
+    Answer { structured, text }
+}
+
+/// Appends the notes, a line each.
+pub fn push_notes(text: &mut String, notes: &[String]) {
+    for note in notes {
+        text.push_str(note);
+        text.push('\n');
+    }
+}
+
+// One person.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PersonCard {
+    uuid: String,
+    name: String,
+    /// The person in PostHog
+    url: String,
+    /// Selected properties
+    properties: BTreeMap<String, Value>,
+    /// Names of properties not shown
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    other_properties: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_property_count: Option<usize>,
+    /// At most 100
+    distinct_ids: Vec<String>,
+    distinct_id_count: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_at: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+/// Makes the answer of a tool that shows one person, all of whose distinct ids are known.
+#[must_use]
+pub fn person_card(
+    limits: Limits,
+    person: &Person,
+    url: &str,
+    select: &Select,
+    notes: &[String],
+) -> Answer<PersonCard> {
+    // Whoever names a property wants it whole; who asks for all wants to know what there is.
+    let first = match select {
+        Select::Keys(_) => limits.bytes,
+        Select::Default | Select::All => 2000,
+    };
+    let mut lengths = vec![first];
+    lengths.extend(
+        [8000, 2000, 500, 100, 30]
+            .into_iter()
+            .filter(|length| *length < first),
+    );
+    for length in lengths {
+        let answer = card(person, url, select, notes, &Screen::new(length));
+        if fits(limits, &answer) {
+            return answer;
+        }
+    }
+    card(person, url, select, notes, &Screen::new(0))
+}
+
+fn card(
+    person: &Person,
+    url: &str,
+    select: &Select,
+    notes: &[String],
+    screen: &Screen,
+) -> Answer<PersonCard> {
+    let ids = &person.distinct_ids;
+    let properties = select.properties(person, screen);
+    let others: Vec<&String> = person
+        .properties
+        .keys()
+        .filter(|key| screen.is_shut() || !select.shows(key))
+        .collect();
+    let mut notes = notes.to_vec();
+    if screen.is_shut() {
+        notes.push(
+            "Property values are left out: they are over the budget. Select fewer.".to_owned(),
+        );
+    } else if screen.shortened() > 0 {
+        notes.push(
+            "Long values are shortened, marked with …; select one alone to see it in full."
+                .to_owned(),
+        );
+    }
+    let card = PersonCard {
+        uuid: person.uuid.clone(),
+        name: screen.display(&person.name),
+        url: url.to_owned(),
+        properties,
+        other_properties: others
+            .iter()
+            .take(OTHER_PROPERTIES)
+            .map(|key| screen.name(key))
+            .collect(),
+        other_property_count: (!others.is_empty()).then_some(others.len()),
+        distinct_ids: names(ids, DISTINCT_IDS_ON_A_CARD, screen),
+        distinct_id_count: ids.len(),
+        created_at: person.created_at.clone(),
+        last_seen_at: person.last_seen_at.clone(),
+        notes,
+    };
+    let text = card_text(&card);
+    Answer {
+        structured: card,
+        text,
+    }
+}
+
+fn card_text(card: &PersonCard) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            text.push_str(name);
+            text.push_str(": ");
+            push_text(&mut text, value);
+            text.push('\n');
+        }
+    };
+    line("uuid", Some(&card.uuid));
+    line("name", Some(&card.name));
+    line("url", Some(&card.url));
+    line(CREATED_AT, card.created_at.as_deref());
+    line(LAST_SEEN_AT, card.last_seen_at.as_deref());
+    let _ = write!(text, "{DISTINCT_IDS} ({}): ", card.distinct_id_count);
+    push_list(&mut text, &card.distinct_ids);
+    if card.distinct_id_count > card.distinct_ids.len() {
+        let _ = write!(text, ", … ({} shown)", card.distinct_ids.len());
+    }
+    text.push_str("\nproperties:\n");
+    for (key, value) in &card.properties {
+        // Indented, so that no property can pass for a line of ours.
+        text.push_str("  ");
+        push_text(&mut text, key);
+        text.push_str(": ");
+        push_value(&mut text, value);
+        text.push('\n');
+    }
+    if let Some(count) = card.other_property_count {
+        let _ = write!(text, "other properties, not shown ({count}): ");
+        push_list(&mut text, &card.other_properties);
+        if count > card.other_properties.len() {
+            text.push_str(", …");
+        }
+        text.push_str("\nselect names those to show, select [\"*\"] shows all\n");
+    }
+    push_notes(&mut text, &card.notes);
+    text
+}

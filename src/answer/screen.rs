@@ -1,0 +1,189 @@
+//! The one way out for text that strangers wrote: cleaned, and no longer than wanted.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use serde_json::{Map, Value};
+
+/// A person's name or a distinct id is never shown longer than this, in characters.
+const LONGEST_NAME: usize = 400;
+
+/// Cleans and shortens what is shown, and counts what it shortened.
+#[derive(Debug)]
+pub struct Screen {
+    longest_value: usize,
+    shortened: Cell<usize>,
+}
+
+impl Screen {
+    /// A screen that shortens values to so many characters.
+    #[must_use]
+    pub fn new(longest_value: usize) -> Self {
+        Self {
+            longest_value,
+            shortened: Cell::new(0),
+        }
+    }
+
+    /// How many values were shortened so far.
+    #[must_use]
+    pub fn shortened(&self) -> usize {
+        self.shortened.get()
+    }
+
+    /// Whether there is no room for property values at all.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.longest_value == 0
+    }
+
+    /// A name, a key or a distinct id.
+    #[must_use]
+    pub fn name(&self, text: &str) -> String {
+        self.shorten(clean(text).as_ref(), LONGEST_NAME)
+    }
+
+    /// A property's value. What is too long becomes its shortened text.
+    #[must_use]
+    pub fn value(&self, value: &Value) -> Value {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+            Value::String(text) => Value::String(self.shorten(&clean(text), self.longest_value)),
+            Value::Array(_) | Value::Object(_) => {
+                let cleaned = cleaned(value);
+                let text = cleaned.to_string();
+                if text.chars().nth(self.longest_value).is_none() {
+                    cleaned
+                } else {
+                    Value::String(self.shorten(&text, self.longest_value))
+                }
+            }
+        }
+    }
+
+    /// Whatever PostHog displays as a name: text, or the value of the property that the project displays.
+    #[must_use]
+    pub fn display(&self, value: &Value) -> String {
+        match value {
+            Value::Null => String::new(),
+            Value::String(text) => self.name(text),
+            other => self.name(&other.to_string()),
+        }
+    }
+
+    fn shorten(&self, text: &str, most: usize) -> String {
+        match text.char_indices().nth(most) {
+            None => text.to_owned(),
+            Some((end, _)) => {
+                self.shortened.set(self.shortened.get() + 1);
+                let (kept, rest) = text.split_at(end);
+                format!("{kept}… (+{} characters)", rest.chars().count())
+            }
+        }
+    }
+}
+
+fn cleaned(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(clean(text).into_owned()),
+        Value::Array(items) => Value::Array(items.iter().map(cleaned).collect()),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(key, value)| (clean(key).into_owned(), cleaned(value)))
+                .collect::<Map<_, _>>(),
+        ),
+        other => other.clone(),
+    }
+}
+
+/// Removes what a reader cannot see but a model reads: control, bidirectional, zero-width and tag characters.
+///
+/// Line breaks and tabs become a space, so that no value can begin a line or a cell of its own.
+#[must_use]
+pub fn clean(text: &str) -> Cow<'_, str> {
+    filtered(text, false)
+}
+
+/// As [`clean`], but lines stay lines: for text that is a file of its own.
+#[must_use]
+pub fn clean_lines(text: &str) -> Cow<'_, str> {
+    filtered(text, true)
+}
+
+fn filtered(text: &str, keep_lines: bool) -> Cow<'_, str> {
+    let fate = |character: char| match character {
+        '\n' if keep_lines => Some('\n'),
+        '\r' if keep_lines => None,
+        '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
+        other if is_invisible(other) => None,
+        other => Some(other),
+    };
+    // Most text is printable ASCII, and then nothing is copied.
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        || text
+            .chars()
+            .all(|character| fate(character) == Some(character))
+    {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter_map(fate).collect())
+}
+
+/// Characters without a shape of their own that change how the rest is read.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            // Soft hyphen, combining joiner, Arabic letter mark, Mongolian separators.
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}'
+            // Fillers that show as nothing.
+            | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
+            // Zero-width, bidirectional marks, embeddings, isolates; invisible operators.
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            // Variation selectors, the byte order mark, interlinear annotation.
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+            // Shorthand and musical formatting.
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            // Tags and the other selectors: a whole hidden alphabet.
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn hidden_characters_are_removed_and_breaks_become_spaces() {
+        let hidden = "a\u{200b}b\u{202e}c\u{e0041}d\u{0}e\u{feff}f\u{2066}g\u{ad}h\u{fe0f}i";
+        assert_eq!(clean(hidden), "abcdefghi");
+        assert_eq!(
+            clean("one\r\ntwo\tthree\u{2028}four"),
+            "one  two three four"
+        );
+        assert_eq!(clean_lines("one\r\ntwo"), "one\ntwo");
+        assert!(matches!(clean("größe 😀"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn long_values_are_marked_and_counted() {
+        let screen = Screen::new(5);
+        assert_eq!(
+            screen.value(&json!("äöüßéè")),
+            json!("äöüßé… (+1 characters)")
+        );
+        assert_eq!(
+            screen.value(&json!({"a": 1})),
+            json!("{\"a\":… (+2 characters)")
+        );
+        assert_eq!(screen.value(&json!("short")), json!("short"));
+        assert_eq!(screen.value(&json!(123_456_789)), json!(123_456_789));
+        assert_eq!(screen.shortened(), 2);
+    }
+
+    #[test]
+    fn nested_keys_and_values_are_cleaned() {
+        let value = json!({"k\u{200b}ey": ["v\u{202e}alue"]});
+        assert_eq!(Screen::new(100).value(&value), json!({"key": ["value"]}));
+    }
+}

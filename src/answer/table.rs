@@ -1,0 +1,176 @@
+//! Rows as text: a header, then a line a row, cells separated by tabs.
+//!
+//! A cell that is not quoted is text as it stands; numbers, true, false, null, lists and objects are JSON. Text that
+//! could be taken for JSON is quoted as JSON, so that nothing is ambiguous. An empty cell means: there is none.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// One row of an answer, as fields and as cells.
+pub trait Row: Serialize + Sized {
+    /// The columns that these rows need.
+    fn header(rows: &[Self]) -> Vec<String>;
+
+    /// Writes one cell for each column.
+    fn cells(&self, header: &[String], cells: &mut Cells<'_>);
+}
+
+/// The line that is being written.
+pub struct Cells<'a> {
+    text: &'a mut String,
+    first: bool,
+}
+
+impl Cells<'_> {
+    fn next(&mut self) {
+        if !self.first {
+            self.text.push('\t');
+        }
+        self.first = false;
+    }
+
+    /// A cell without a value.
+    pub fn empty(&mut self) {
+        self.next();
+    }
+
+    /// Text.
+    pub fn text(&mut self, text: &str) {
+        self.next();
+        push_text(self.text, text);
+    }
+
+    /// Text or nothing.
+    pub fn optional(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.empty(),
+        }
+    }
+
+    /// A number.
+    pub fn number(&mut self, number: impl std::fmt::Display) {
+        self.next();
+        let _ = write!(self.text, "{number}");
+    }
+
+    /// Any value.
+    pub fn value(&mut self, value: &Value) {
+        self.next();
+        push_value(self.text, value);
+    }
+
+    /// A list of names, separated by commas.
+    pub fn list<'b>(&mut self, items: impl IntoIterator<Item = &'b String>) {
+        self.next();
+        push_list(self.text, items);
+    }
+}
+
+/// Writes rows as a table; nothing where there are none.
+pub(super) fn table<R: Row>(rows: &[R]) -> String {
+    let mut text = String::new();
+    if rows.is_empty() {
+        return text;
+    }
+    let header = R::header(rows);
+    let mut cells = Cells {
+        text: &mut text,
+        first: true,
+    };
+    for column in &header {
+        cells.text(column);
+    }
+    text.push('\n');
+    for row in rows {
+        let mut cells = Cells {
+            text: &mut text,
+            first: true,
+        };
+        row.cells(&header, &mut cells);
+        text.push('\n');
+    }
+    text
+}
+
+/// Text as a cell or after `key: `.
+pub(super) fn push_text(out: &mut String, text: &str) {
+    if needs_quotes(text) {
+        push_quoted(out, text);
+    } else {
+        out.push_str(text);
+    }
+}
+
+pub(super) fn push_value(out: &mut String, value: &Value) {
+    match value {
+        Value::String(text) => push_text(out, text),
+        other => {
+            let _ = write!(out, "{other}");
+        }
+    }
+}
+
+/// Appends names, separated by commas, quoted where a comma would be ambiguous.
+pub fn push_list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a String>) {
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push_str(", ");
+        }
+        if item.is_empty() || item.contains([',', '"']) || item.trim() != item {
+            push_quoted(out, item);
+        } else {
+            out.push_str(item);
+        }
+    }
+}
+
+fn push_quoted(out: &mut String, text: &str) {
+    out.push_str(&Value::from(text).to_string());
+}
+
+/// Whether text would read as nothing or as JSON.
+fn needs_quotes(text: &str) -> bool {
+    match text.as_bytes() {
+        [] | [b'"' | b'[' | b'{' | b' ', ..] | [.., b' '] => true,
+        [b'-' | b'0'..=b'9', ..] => serde_json::from_str::<serde_json::Number>(text).is_ok(),
+        _ => matches!(text, "null" | "true" | "false") || text.contains(['\t', '\n']),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn text_and_json_are_told_apart() {
+        let cell = |value: Value| {
+            let mut text = String::new();
+            push_value(&mut text, &value);
+            text
+        };
+        for (value, shown) in [
+            (json!("plain text"), "plain text"),
+            (json!("2026-01-31T12:00:00Z"), "2026-01-31T12:00:00Z"),
+            (json!(12), "12"),
+            (json!("12"), "\"12\""),
+            (json!(null), "null"),
+            (json!("null"), "\"null\""),
+            (json!(""), "\"\""),
+            (json!("[1]"), "\"[1]\""),
+            (json!([1, "a"]), "[1,\"a\"]"),
+            (json!("a\tb"), "\"a\\tb\""),
+        ] {
+            assert_eq!(cell(value), shown);
+        }
+        let mut list = String::new();
+        push_list(
+            &mut list,
+            &["a".to_owned(), "b,c".to_owned(), String::new()],
+        );
+        assert_eq!(list, "a, \"b,c\", \"\"");
+    }
+}

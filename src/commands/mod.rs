@@ -1,0 +1,136 @@
+//! What the binary does, command by command.
+
+mod call;
+mod demo;
+mod log;
+mod tools;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+use tracing::level_filters::LevelFilter;
+
+use crate::config::{Arguments, Command, Settings};
+use crate::sandbox::{self, Sandbox};
+use crate::server::Server;
+use crate::tools::{Context, catalog};
+use crate::transport;
+
+/// What a person reads when a command cannot go on.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs what was asked for.
+pub async fn run(arguments: Arguments) -> ExitCode {
+    let settings = &arguments.settings;
+    let command = arguments.command.unwrap_or(Command::Stdio);
+    // Someone at a terminal wants the answer; whoever serves wants to see the calls.
+    let usual = match command {
+        Command::Stdio => LevelFilter::INFO,
+        _ => LevelFilter::WARN,
+    };
+    log::start(settings.log.unwrap_or(usual));
+    let done = match command {
+        Command::Stdio => stdio(settings).await,
+        Command::Call {
+            tool,
+            arguments,
+            json,
+        } => call::run(settings, &tool, &arguments, json).await,
+        Command::Tools { json } => tools::run(settings, json),
+        Command::Sandbox { port } => serve_sandbox(settings, port).await,
+        Command::Demo => demo::run(settings).await,
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A server as the settings want it, and the sandbox that it works on, if it does.
+async fn server(settings: &Settings) -> Result<(Server, Option<Sandbox>), Failure> {
+    let (settings, sandbox) = if settings.sandbox {
+        let (settings, sandbox) = in_sandbox(settings).await?;
+        (settings, Some(sandbox))
+    } else {
+        (settings.clone(), None)
+    };
+    let posthog = match &sandbox {
+        Some(_) => settings.client_with_key(Sandbox::KEY)?,
+        None => settings.client()?,
+    };
+    let context = Context {
+        posthog,
+        limits: settings.limits(),
+    };
+    Ok((Server::new(catalog(), context), sandbox))
+}
+
+/// Starts a sandbox of this process and points the settings to it.
+async fn in_sandbox(settings: &Settings) -> Result<(Settings, Sandbox), Failure> {
+    let sandbox = start_sandbox(settings, 0).await?;
+    let settings = Settings {
+        host: Some(sandbox.url()),
+        project: Some(Sandbox::PROJECT.to_string()),
+        ..settings.clone()
+    };
+    Ok((settings, sandbox))
+}
+
+async fn start_sandbox(settings: &Settings, port: u16) -> Result<Sandbox, Failure> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(|error| {
+            format!("The sandbox cannot listen on port {port} of 127.0.0.1: {error}")
+        })?;
+    let options = sandbox::Options {
+        persons: settings.sandbox_persons,
+        ..sandbox::Options::default()
+    };
+    Ok(Sandbox::start(listener, options).await?)
+}
+
+async fn stdio(settings: &Settings) -> Result<ExitCode, Failure> {
+    let (server, sandbox) = server(settings).await?;
+    let served = tokio::select! {
+        served = transport::stdio(server) => served.map_err(|error| format!("The conversation could not begin: {}", begun(&error))),
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    };
+    drop(sandbox);
+    served?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why a conversation did not begin, without the message that was received: it may hold somebody's data.
+fn begun(error: &rmcp::service::ServerInitializeError) -> &'static str {
+    use rmcp::service::ServerInitializeError as E;
+    match error {
+        E::ExpectedInitializeRequest(_) => "the first message was not an initialize request",
+        E::TransportError { .. } => "standard output is closed",
+        _ => "the handshake failed",
+    }
+}
+
+async fn serve_sandbox(settings: &Settings, port: u16) -> Result<ExitCode, Failure> {
+    let sandbox = start_sandbox(settings, port).await?;
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "The sandbox imitates PostHog at {url}. Its project is {project}.\n\
+         To use it from another terminal:\n\n  \
+         POSTHOG_HOST={url} POSTHOG_PROJECT_ID={project} POSTHOG_PERSONAL_API_KEY={key} posthog-persons-mcp call persons-list\n\n\
+         The key {legacy} opens what PostHog closes to modern keys (funnel, trends, lifecycle, timeline).\n\
+         Its state is in memory. Stop it with Ctrl-C.",
+        url = sandbox.url(),
+        project = Sandbox::PROJECT,
+        key = Sandbox::KEY,
+        legacy = Sandbox::LEGACY_KEY,
+    )?;
+    out.flush()?;
+    tokio::signal::ctrl_c().await?;
+    sandbox.stop();
+    Ok(ExitCode::SUCCESS)
+}

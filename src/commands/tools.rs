@@ -1,0 +1,33 @@
+//! `tools`: what is offered.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::Failure;
+use crate::config::Settings;
+use crate::server::listed;
+use crate::tools::catalog;
+
+pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failure> {
+    let mut out = std::io::stdout().lock();
+    let tools = catalog();
+    if json {
+        let structured = settings.limits().structured;
+        let tools: Vec<_> = tools.iter().map(|tool| listed(tool, structured)).collect();
+        serde_json::to_writer_pretty(&mut out, &tools)?;
+        writeln!(out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let width = tools.iter().map(|tool| tool.name.len()).max().unwrap_or(0);
+    for tool in &tools {
+        writeln!(
+            out,
+            "{:width$}  {:6}  {:8}  {}",
+            tool.name,
+            tool.effect.name(),
+            tool.toolset.name(),
+            tool.title
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

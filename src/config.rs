@@ -1,0 +1,281 @@
+//! Every setting: its flag, its variable, its default; and what is made of them.
+
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "the documentation of settings is the text of --help"
+)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+use tracing::level_filters::LevelFilter;
+use url::Url;
+
+use crate::answer::Limits;
+use crate::posthog::{Client, Connection, ConnectionOptions, Project};
+
+const KEY: &str = "POSTHOG_PERSONAL_API_KEY";
+
+/// An MCP server for the persons in PostHog.
+///
+/// Without a command it serves one assistant over standard input and output. The key is read from
+/// POSTHOG_PERSONAL_API_KEY, or from a file; --sandbox needs none.
+#[derive(Debug, Parser)]
+#[command(name = env!("CARGO_PKG_NAME"), version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to do it.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+impl Arguments {
+    /// Reads the command line and the variables; ends the process where they cannot be read.
+    ///
+    /// A variable that is set to nothing counts as not set: configurations of assistants often leave empty ones.
+    #[must_use]
+    pub fn read() -> Self {
+        let command = Self::command().mut_args(|argument| {
+            let empty = argument
+                .get_env()
+                .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+            if empty { argument.env(None) } else { argument }
+        });
+        match Self::from_arg_matches(&command.get_matches()) {
+            Ok(arguments) => arguments,
+            Err(error) => error.exit(),
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve one assistant over standard input and output (the default)
+    Stdio,
+    /// Call one tool and print its answer
+    Call {
+        /// The tool's name, as `tools` lists it
+        tool: String,
+        /// Its arguments as a JSON object
+        #[arg(default_value = "{}")]
+        arguments: String,
+        /// Print the structured answer instead of the text
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tools
+    Tools {
+        /// Print what an assistant gets, schemas included
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the imitation of PostHog's API on a port of this machine
+    Sandbox {
+        /// The port on 127.0.0.1; 0 takes a free one
+        #[arg(long, default_value_t = 8809)]
+        port: u16,
+    },
+    /// Print a whole session of an assistant with the sandbox
+    Demo,
+}
+
+/// How to do it. Every flag can be given as a variable; the flag wins.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// PostHog's address: https://us.posthog.com, https://eu.posthog.com, or your own (default: https://us.posthog.com)
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_HOST",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub host: Option<String>,
+    /// The project's number, or @current for the one that the key's owner has selected (default: @current)
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_PROJECT_ID",
+        value_name = "NUMBER",
+        hide_env_values = true
+    )]
+    pub project: Option<String>,
+    /// A file that holds the personal API key; it wins over POSTHOG_PERSONAL_API_KEY
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_PERSONAL_API_KEY_FILE",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
+    pub api_key_file: Option<PathBuf>,
+    /// Certificates in PEM to trust besides the usual ones
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_CA_CERT",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
+    pub ca_cert: Option<PathBuf>,
+    /// Send the key over plain http to a host that is not this machine
+    #[arg(long, global = true, env = "POSTHOG_MCP_ALLOW_INSECURE_HTTP", value_parser = FalseyValueParser::new(), hide_env_values = true)]
+    pub allow_insecure_http: bool,
+    /// Bytes that a tool's answer may have, as text and as structured content
+    #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESULT_BYTES", value_name = "BYTES", default_value = "80000",
+        value_parser = clap::value_parser!(u32).range(4000..=8_000_000), hide_env_values = true)]
+    pub max_result_bytes: u32,
+    /// Whether answers carry structured content besides text
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_STRUCTURED",
+        value_name = "ON|OFF",
+        default_value = "on",
+        hide_possible_values = true,
+        hide_env_values = true
+    )]
+    pub structured: Switch,
+    /// Work on the built-in imitation of PostHog instead of PostHog; no key needed
+    #[arg(long, global = true, env = "POSTHOG_MCP_SANDBOX", value_parser = FalseyValueParser::new(), hide_env_values = true)]
+    pub sandbox: bool,
+    /// Generated persons in the sandbox, besides those of its story
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_SANDBOX_PERSONS",
+        value_name = "NUMBER",
+        default_value = "0",
+        hide_env_values = true
+    )]
+    pub sandbox_persons: usize,
+    /// What is logged to standard error: off, error, warn, info, debug or trace. Never a key, a value or an e-mail
+    /// (default: info when serving, else warn)
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_LOG",
+        value_name = "LEVEL",
+        hide_env_values = true
+    )]
+    pub log: Option<LevelFilter>,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// Why the settings cannot be used: every reason at once.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(Vec<String>);
+
+impl Settings {
+    /// What an answer may cost.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            bytes: self.max_result_bytes as usize,
+            structured: self.structured == Switch::On,
+        }
+    }
+
+    /// A client for the PostHog that is set. No request is made.
+    ///
+    /// # Errors
+    /// With everything that is wrong or missing.
+    pub fn client(&self) -> Result<Client, ConfigError> {
+        self.client_with(self.key())
+    }
+
+    /// As [`Settings::client`], with a key that is not set but known.
+    ///
+    /// # Errors
+    /// With everything that is wrong or missing.
+    pub fn client_with_key(&self, key: &str) -> Result<Client, ConfigError> {
+        self.client_with(Ok(SecretString::from(key)))
+    }
+
+    fn client_with(&self, key: Result<SecretString, String>) -> Result<Client, ConfigError> {
+        let mut problems = Vec::new();
+        let key = noted(key, &mut problems);
+        let host = self.host.as_deref().unwrap_or("https://us.posthog.com");
+        let project = self.project.as_deref().unwrap_or("@current");
+        let project = noted(
+            project
+                .parse::<Project>()
+                .map_err(|error| format!("POSTHOG_PROJECT_ID: {error}")),
+            &mut problems,
+        );
+        let connection = noted(self.connection(host), &mut problems);
+        match (key, project, connection) {
+            (Some(key), Some(project), Some(connection)) => {
+                Ok(Client::new(Arc::new(connection), key, project))
+            }
+            _ => Err(ConfigError(problems)),
+        }
+    }
+
+    fn connection(&self, host: &str) -> Result<Connection, String> {
+        let url = Url::parse(host).map_err(|_| {
+            "POSTHOG_HOST is not an address; it looks like https://eu.posthog.com".to_owned()
+        })?;
+        let ca_certificates = match &self.ca_cert {
+            Some(path) => Some(std::fs::read(path).map_err(|error| {
+                format!("the CA file {} cannot be read: {error}", path.display())
+            })?),
+            None => None,
+        };
+        let options = ConnectionOptions {
+            allow_insecure_http: self.allow_insecure_http,
+            ca_certificates,
+            ..ConnectionOptions::new(url)
+        };
+        Connection::new(&options).map_err(|error| format!("POSTHOG_HOST: {error}"))
+    }
+
+    fn key(&self) -> Result<SecretString, String> {
+        let (key, source) = match &self.api_key_file {
+            Some(path) => {
+                let key = std::fs::read_to_string(path).map_err(|error| {
+                    format!("the key file {} cannot be read: {error}", path.display())
+                })?;
+                (key, format!("the key file {}", path.display()))
+            }
+            None => (std::env::var(KEY).unwrap_or_default(), KEY.to_owned()),
+        };
+        let key = key.trim();
+        if key.is_empty() {
+            return Err(format!(
+                "No key. Set {KEY} to a personal API key of PostHog (create one at https://us.posthog.com/settings/user-api-keys or \
+                 https://eu.posthog.com/settings/user-api-keys, with the scope person:read), or name a file with --api-key-file. \
+                 To try the server without a key, use --sandbox."
+            ));
+        }
+        if key.starts_with("phc_") || key.starts_with("phs_") {
+            return Err(format!(
+                "{source} holds a project's key, which opens nothing here; a personal API key begins with phx_."
+            ));
+        }
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!("{source} holds characters that no key has."));
+        }
+        Ok(SecretString::from(key))
+    }
+}
+
+fn noted<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}

@@ -1,0 +1,23 @@
+//! An MCP server for the persons in PostHog.
+//!
+//! The map, from the wire to the assistant:
+//!
+//! - [`posthog`]: the Persons API over HTTP, one method per endpoint.
+//! - [`answer`]: what a model reads: small, valid, safe to read.
+//! - [`policy`]: what a tool does to data, and what follows from it.
+//! - [`tools`]: one file per tool, and the list of them.
+//! - [`server`]: the tools as an MCP server.
+//! - [`transport`]: how messages get in and out.
+//! - [`sandbox`]: an imitation of PostHog's API, which knows nothing of the rest.
+//! - [`config`]: every setting.
+//! - [`commands`]: what the binary does.
+
+pub mod answer;
+pub mod commands;
+pub mod config;
+pub mod policy;
+pub mod posthog;
+pub mod sandbox;
+pub mod server;
+pub mod tools;
+pub mod transport;

@@ -1,0 +1,24 @@
+//! The binary: reads the arguments, runs the command, turns failure into words and an exit code.
+
+use std::process::ExitCode;
+
+use posthog_persons_mcp::commands;
+use posthog_persons_mcp::config::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::read();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("The asynchronous runtime cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(commands::run(arguments));
+    // A read of standard input that is still waiting must not hold up the end.
+    runtime.shutdown_background();
+    code
+}

@@ -1,0 +1,219 @@
+//! The PostHog Persons API over HTTP, one method per endpoint.
+//!
+//! Knows HTTP and PostHog; knows nothing of MCP, of the settings' names, or of how an answer is worded for a model.
+
+mod connection;
+mod date;
+mod endpoint;
+mod error;
+mod filter;
+mod history;
+mod insights;
+mod person;
+mod persons;
+mod project;
+mod retry;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use reqwest::Method;
+use reqwest::header::ACCEPT;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+pub use connection::{Connection, ConnectionError, ConnectionOptions};
+pub use date::{is_date, is_timestamp};
+pub use error::{Error, ErrorKind};
+pub use filter::{Filter, FilterType, Operator};
+pub use history::{
+    Activity, ActivityPage, Actor, Change, DeletionStatus, DeletionStatusPage, DeletionStatusQuery,
+    Detail, PropertiesAtTimeQuery, PropertiesAtTimeSubject, PropertiesTimeline, TimelinePoint,
+};
+pub use insights::{ActorPage, Arguments};
+pub use person::{Cohort, Person, PersonId, PersonPage, PropertyValue, PropertyValues};
+pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
+pub use project::Project;
+
+use endpoint::Query;
+
+/// PostHog as one credential sees it: a connection, a key, and the project that every call is about.
+///
+/// Cheap to clone. The project is looked up once, by the first call that needs it, and never changes afterwards.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connection: Arc<Connection>,
+    key: SecretString,
+    project: Project,
+    resolved: OnceCell<u64>,
+}
+
+/// One request, as far as it does not depend on the client that sends it.
+struct Request<'a> {
+    method: Method,
+    /// Path segments after the host; each is percent-encoded.
+    path: Vec<&'a str>,
+    query: Query,
+    body: Option<Value>,
+    accept: &'static str,
+    /// Whether sending it twice does no harm. `POST` reads are repeatable, writes never.
+    repeatable: bool,
+    /// What the request is about, for "not found": never more than the identifier the caller gave.
+    subject: Option<String>,
+    /// Read no more bytes of the answer than this, and leave the rest.
+    cut_at: Option<usize>,
+}
+
+impl<'a> Request<'a> {
+    fn get(path: Vec<&'a str>) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            query: Query::new(),
+            body: None,
+            accept: "application/json",
+            repeatable: true,
+            subject: None,
+            cut_at: None,
+        }
+    }
+
+    /// A `POST` that only reads: its arguments do not fit into an address.
+    fn read_by_post(path: Vec<&'a str>, body: Value) -> Self {
+        Self {
+            method: Method::POST,
+            body: Some(body),
+            ..Self::get(path)
+        }
+    }
+
+    fn query(mut self, query: Query) -> Self {
+        self.query = query;
+        self
+    }
+
+    fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+}
+
+impl Client {
+    /// A client for one key and one project. No request is made.
+    #[must_use]
+    pub fn new(connection: Arc<Connection>, key: SecretString, project: Project) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                connection,
+                key,
+                project,
+                resolved: OnceCell::new(),
+            }),
+        }
+    }
+
+    /// The host that is asked, without path or credentials: what an error may name.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.inner.connection.host()
+    }
+
+    /// Where a person reads about this person in PostHog's own pages.
+    ///
+    /// # Errors
+    /// When the project is not known yet and PostHog does not tell.
+    pub async fn person_url(&self, uuid: &str) -> Result<String, Error> {
+        let project = self.project().await?.to_string();
+        let path = ["project", &project, "person", uuid];
+        Ok(self
+            .inner
+            .connection
+            .address(&path, false)
+            .map_err(|error| Error::new(ErrorKind::Request).with_reason(error.to_string()))?
+            .into())
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {
+        let body = self.send(&request).await?;
+        decode(&body)
+    }
+
+    /// Sends a request, again where that is safe and promising (see [`retry`]), and returns a successful answer's body.
+    async fn send(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+        let started = Instant::now();
+        let mut attempt = 0;
+        loop {
+            let error = match self.send_once(request).await {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
+            };
+            let pause = retry::pause(
+                request.repeatable,
+                attempt,
+                &error,
+                started.elapsed(),
+                self.inner.connection.retry_pause(),
+            );
+            let Some(pause) = pause else {
+                return Err(error.about(request.subject.as_deref()));
+            };
+            tracing::debug!(
+                kind = error.kind().name(),
+                attempt,
+                ?pause,
+                "asking PostHog again"
+            );
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    async fn send_once(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+        let connection = &self.inner.connection;
+        let address = connection
+            .address(&request.path, true)
+            .map_err(|error| Error::new(ErrorKind::Request).with_reason(error.to_string()))?;
+        let mut builder = connection
+            .http()
+            .request(request.method.clone(), address)
+            .bearer_auth(self.inner.key.expose_secret())
+            .header(ACCEPT, request.accept);
+        if !request.query.is_empty() {
+            builder = builder.query(&request.query);
+        }
+        if let Some(body) = &request.body {
+            builder = builder.json(body);
+        }
+        let response = builder.send().await.map_err(Error::from_transport)?;
+        let head = error::Head::of(&response);
+        let body = connection.read(response, request.cut_at).await?;
+        if head.status.is_success() {
+            return Ok(body);
+        }
+        Err(error::classify(&head, &body))
+    }
+}
+
+/// Reads a JSON answer into its type.
+///
+/// The error names the place in the answer but quotes nothing of it: what stands there may be somebody's data.
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let reason = match error.inner().classify() {
+            serde_json::error::Category::Data => {
+                format!("its field {} has an unexpected shape", error.path())
+            }
+            serde_json::error::Category::Eof => "it ends too early".to_owned(),
+            _ if error::looks_like_html(body) => "it is a web page, not JSON".to_owned(),
+            _ => "it is not JSON".to_owned(),
+        };
+        Error::new(ErrorKind::Unreadable).with_reason(reason)
+    })
+}

@@ -1,0 +1,176 @@
+//! Persons and what hangs on them, as the API sends them.
+//!
+//! The API's `id` is a UUID in lists, an integer elsewhere and a string of that integer in activity; only `uuid` means
+//! the same everywhere, so `id` is not read at all.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// What names a person in an address: a UUID or the numeric id.
+///
+/// A distinct id can look like either, so nothing is guessed: what is neither cannot become a `PersonId`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonId(String);
+
+impl PersonId {
+    /// Reads a hyphenated UUID, in either case, or a positive integer.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() == 36 {
+            return Uuid::try_parse(text).ok().map(Self::from);
+        }
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number: i64 = if digits { text.parse().ok()? } else { 0 };
+        (number > 0).then(|| Self(number.to_string()))
+    }
+
+    /// The id as it stands in an address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Uuid> for PersonId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid.hyphenated().to_string())
+    }
+}
+
+impl fmt::Display for PersonId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// One person.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Person {
+    /// The person's UUID.
+    pub uuid: String,
+    /// The display name as stored: usually text, but a project may display a number.
+    #[serde(default)]
+    pub name: Value,
+    /// Distinct ids, the anonymous ones last. Whether they are all depends on the endpoint.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub distinct_ids: Vec<String>,
+    /// Properties; those the credential may not see are missing without a trace.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub properties: Map<String, Value>,
+    /// ISO 8601.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// ISO 8601.
+    #[serde(default)]
+    pub last_seen_at: Option<String>,
+    /// In trends: the value that put the person into the data point.
+    #[serde(default)]
+    pub value_at_data_point: Option<serde_json::Number>,
+}
+
+/// One page of the list.
+#[derive(Debug, Deserialize)]
+pub struct PersonPage {
+    /// May be fewer than the limit though there is a next page: persons already gone are dropped.
+    pub results: Vec<Person>,
+    next: Option<String>,
+    /// All matches, where they were counted.
+    #[serde(default)]
+    pub count: Option<u64>,
+}
+
+impl PersonPage {
+    /// Whether PostHog says that there is more. The address that it gives is never followed: it is absolute, and the
+    /// key would go with it.
+    #[must_use]
+    pub fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+}
+
+/// A cohort that a person is in.
+#[derive(Debug, Deserialize)]
+pub struct Cohort {
+    /// The cohort's number.
+    pub id: i64,
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// How many persons it held when it was last calculated.
+    #[serde(default)]
+    pub count: Option<i64>,
+}
+
+/// Values of one property, the most frequent first.
+#[derive(Debug, Deserialize)]
+pub struct PropertyValues {
+    /// At most twenty.
+    pub results: Vec<PropertyValue>,
+    /// Whether a newer answer is being computed.
+    #[serde(default)]
+    pub refreshing: bool,
+}
+
+/// A value with its frequency in a sample.
+#[derive(Debug, Deserialize)]
+pub struct PropertyValue {
+    /// The value, mostly as text.
+    #[serde(default)]
+    pub name: Value,
+    /// Persons in the sample that have it.
+    #[serde(default)]
+    pub count: Option<u64>,
+}
+
+/// Some builds send `null` where there is nothing.
+pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_id_is_a_uuid_or_a_positive_number() {
+        let uuid = "018F0000-0000-7000-8000-00000000000A";
+        assert_eq!(PersonId::parse(uuid).unwrap().as_str(), uuid.to_lowercase());
+        assert_eq!(PersonId::parse("0042").unwrap().as_str(), "42");
+        for other in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "..",
+            ".",
+            "a/b",
+            "user-3",
+            "1.5",
+            "99999999999999999999",
+            "018f000000007000800000000000000a",
+            "{018f0000-0000-7000-8000-000000000a}",
+            "٣",
+        ] {
+            assert_eq!(PersonId::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_read_from_every_endpoint() {
+        for id in ["7", "\"018f0000-0000-7000-8000-00000000000a\""] {
+            let json = format!(
+                r#"{{"id":{id},"uuid":"u","name":5,"distinct_ids":null,"properties":null,"created_at":null,"new_field":[1]}}"#
+            );
+            let person: Person = serde_json::from_str(&json).unwrap();
+            assert_eq!(person.name, Value::from(5));
+            assert!(person.properties.is_empty() && person.distinct_ids.is_empty());
+        }
+    }
+}

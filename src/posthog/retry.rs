@@ -1,0 +1,102 @@
+//! When a request is sent again.
+//!
+//! | what happened | a read | a write |
+//! |---|---|---|
+//! | 429 | after `Retry-After`, else after a growing pause | never |
+//! | 502, 503, 504 | after a growing pause | never |
+//! | connection refused or dropped | after a growing pause | never |
+//! | time-out, any other status, an unreadable answer | never | never |
+//!
+//! At most [`MOST_RETRIES`] repetitions, and none that would take the waiting past [`PATIENCE`]: a model is told how
+//! long to wait rather than kept waiting.
+
+use std::time::Duration;
+
+use super::{Error, ErrorKind};
+
+const MOST_RETRIES: u32 = 3;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The pause before the next attempt, or `None` when the error is to be reported.
+///
+/// `attempt` counts from 0; `elapsed` is the time since the first attempt began; `base` is the first pause.
+pub(super) fn pause(
+    repeatable: bool,
+    attempt: u32,
+    error: &Error,
+    elapsed: Duration,
+    base: Duration,
+) -> Option<Duration> {
+    if !repeatable || attempt >= MOST_RETRIES {
+        return None;
+    }
+    let growing = jittered(base.saturating_mul(1 << attempt));
+    let pause = match error.kind() {
+        ErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(growing),
+        ErrorKind::Server { status: 502..=504 } | ErrorKind::Connect | ErrorKind::Dropped => {
+            growing
+        }
+        _ => return None,
+    };
+    (elapsed + pause <= PATIENCE).then_some(pause)
+}
+
+/// Between half of a pause and the whole, so that many processes do not come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let share = uuid::Uuid::new_v4().as_u128() as u8;
+    pause.mul_f64(0.5 + f64::from(share) / 510.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: Duration = Duration::from_millis(500);
+
+    fn decide(repeatable: bool, attempt: u32, kind: ErrorKind, elapsed: u64) -> Option<Duration> {
+        pause(
+            repeatable,
+            attempt,
+            &Error::new(kind),
+            Duration::from_secs(elapsed),
+            BASE,
+        )
+    }
+
+    #[test]
+    fn a_write_is_never_sent_again() {
+        for kind in [
+            ErrorKind::RateLimited { retry_after: None },
+            ErrorKind::Server { status: 503 },
+            ErrorKind::Connect,
+            ErrorKind::Dropped,
+            ErrorKind::Timeout,
+        ] {
+            assert_eq!(decide(false, 0, kind, 0), None);
+        }
+    }
+
+    #[test]
+    fn a_read_is_sent_again_only_where_that_can_help() {
+        for status in [500, 501, 505, 512] {
+            assert_eq!(decide(true, 0, ErrorKind::Server { status }, 0), None);
+        }
+        assert_eq!(decide(true, 0, ErrorKind::Timeout, 0), None);
+        for attempt in 0..3 {
+            let pause = decide(true, attempt, ErrorKind::Server { status: 502 }, 0).unwrap();
+            let full = BASE * 2_u32.pow(attempt);
+            assert!(pause >= full / 2 && pause <= full, "{attempt}: {pause:?}");
+        }
+        assert_eq!(decide(true, 3, ErrorKind::Dropped, 0), None);
+    }
+
+    #[test]
+    fn the_wait_that_posthog_names_is_kept_up_to_our_patience() {
+        let limited = |seconds| ErrorKind::RateLimited {
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
+        assert_eq!(decide(true, 0, limited(7), 0), Some(Duration::from_secs(7)));
+        assert_eq!(decide(true, 0, limited(31), 0), None);
+        assert_eq!(decide(true, 1, limited(7), 24), None);
+    }
+}

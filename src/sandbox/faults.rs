@@ -1,0 +1,129 @@
+//! Misfortunes on request: single faults for the next matching requests, and lasting switches
+//! (contract section 9).
+
+use std::time::Duration;
+
+use super::answer::{Answer, JSON};
+
+/// A fault for the next requests whose path contains a text.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub path_contains: String,
+    /// How many requests it strikes; `usize::MAX` for all of them.
+    pub times: usize,
+    pub what: FaultKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum FaultKind {
+    /// This answer instead of the real one; nothing takes effect.
+    Answer {
+        status: u16,
+        content_type: String,
+        body: String,
+        headers: Vec<(String, String)>,
+    },
+    /// The API's own 429 with a `Retry-After` in seconds.
+    Throttle { retry_after: u64 },
+    /// The API's own 500, or ClickHouse's 503, 504 and 512.
+    ServerError { status: u16 },
+    /// The request is accepted and never answered; nothing takes effect.
+    Stall,
+    /// The request takes effect, and is answered after this long in real time.
+    Delay(Duration),
+    /// The connection closes without an answer, and nothing has happened.
+    DropBeforeEffect,
+    /// The connection closes without an answer, and the request has taken effect.
+    DropAfterEffect,
+    /// The request takes effect, and the connection closes after this many bytes of the answer,
+    /// the head included.
+    CutAnswer { after_bytes: usize },
+}
+
+impl Fault {
+    /// A fault for the next request whose path contains this text.
+    pub fn once(path_contains: &str, what: FaultKind) -> Self {
+        Self {
+            path_contains: path_contains.to_owned(),
+            times: 1,
+            what,
+        }
+    }
+}
+
+impl FaultKind {
+    /// A JSON answer of any status.
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self::Answer {
+            status,
+            content_type: JSON.to_owned(),
+            body: body.to_string(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// Lasting states of the imitated server, all off at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Ingestion takes no events: PATCH, PUT and `update_property` still say 202 and change
+    /// nothing, `delete_property` says 502.
+    pub capture_down: bool,
+    /// Splits are answered and logged, and never happen.
+    pub split_task_lost: bool,
+    /// Queued deletions are accepted, and given up later without a word.
+    pub queued_delete_fails: bool,
+    /// The deletion of the first person fails at this step, as `deletion_errors` of a bulk delete
+    /// and as a 503 of the single one.
+    pub deletion_fails_at: Option<String>,
+    /// Properties that access control hides from the caller and does not let it write.
+    pub restricted_properties: Vec<String>,
+    /// The key owner's current project is another one: `@current` leads there, and cohorts of
+    /// persons of this project come out empty.
+    pub foreign_current_project: bool,
+}
+
+/// The faults still to come, in the order of their injection.
+#[derive(Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn inject(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn strike(&mut self, path: &str) -> Option<FaultKind> {
+        self.0.retain(|fault| fault.times > 0);
+        let mut faults = self.0.iter_mut();
+        let fault = faults.find(|fault| path.contains(&fault.path_contains))?;
+        if fault.times != usize::MAX {
+            fault.times -= 1;
+        }
+        Some(fault.what.clone())
+    }
+}
+
+impl FaultKind {
+    /// The answer that a fault gives in place of the handler, for those that are answers.
+    pub(super) fn canned(&self) -> Option<Answer> {
+        match self {
+            Self::Answer {
+                status,
+                content_type,
+                body,
+                headers,
+            } => {
+                let mut answer = Answer::text(*status, content_type, body.clone());
+                answer.headers.clone_from(headers);
+                Some(answer)
+            }
+            Self::Throttle { retry_after } => Some(Answer::throttled(*retry_after)),
+            Self::ServerError { status } => Some(Answer::server_error(*status)),
+            _ => None,
+        }
+    }
+}

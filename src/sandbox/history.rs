@@ -1,0 +1,351 @@
+//! What happened to persons: the activity log, event deletions, properties over time (contract
+//! sections 3.10, 3.13, 3.16, 3.18).
+
+use chrono::{Duration, Months};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::answer::Answer;
+use super::arguments::Arguments;
+use super::call::Call;
+use super::dates::{self, Time, text};
+use super::discovery::{OWNER_EMAIL, OWNER_FIRST_NAME};
+use super::entities::read_entities;
+use super::persons::record;
+use super::properties::{Properties, PropertyMap};
+use super::world::{Activity, Deletion, Event};
+
+/// Contract 3.13.
+pub(super) fn project_activity(call: &mut Call<'_>) -> Result<Answer, Answer> {
+    activity_page(call, None)
+}
+
+/// Contract 3.13. For a deleted person this is a 404, and its history is in the project's log.
+pub(super) fn person_activity(call: &mut Call<'_>) -> Result<Answer, Answer> {
+    let person = call.person()?.id;
+    activity_page(call, Some(person))
+}
+
+fn activity_page(call: &mut Call<'_>, person: Option<u64>) -> Result<Answer, Answer> {
+    let limit = call.integer("limit", 10)?;
+    let page = call.integer("page", 1)?;
+    if limit == 0 || page == 0 {
+        return Err(call.crash("limit and page of the activity start at 1"));
+    }
+    let log = call.world.activity.iter().rev();
+    let entries: Vec<&Activity> = log
+        .filter(|entry| person.is_none_or(|person| entry.person == person))
+        .collect();
+    let total = entries.len();
+    let start = limit.saturating_mul(page - 1);
+    let shown = entries.into_iter().skip(start).take(limit);
+    let results: Vec<Value> = shown.map(activity_entry).collect();
+    let url = |page: usize| {
+        let url = call.request.absolute_url();
+        let base = url.split('?').next().unwrap_or_default();
+        format!("{base}?page={page}&limit={limit}")
+    };
+    let next = (start.saturating_add(limit) < total).then(|| url(page + 1));
+    let previous = (page > 1).then(|| url(page - 1));
+    Ok(Answer::json(
+        200,
+        json!({"results": results, "next": next, "previous": previous, "total_count": total}),
+    ))
+}
+
+fn activity_entry(entry: &Activity) -> Value {
+    let user = if entry.by_system {
+        json!({"first_name": "System", "email": null, "is_system": true})
+    } else {
+        json!({"first_name": OWNER_FIRST_NAME, "email": OWNER_EMAIL})
+    };
+    json!({
+        "id": entry.id.to_string(),
+        "user": user,
+        "activity": entry.activity,
+        "scope": "Person",
+        "item_id": entry.person.to_string(),
+        "detail": {
+            "changes": entry.changes,
+            "merge": null,
+            "trigger": null,
+            "name": entry.name,
+            "short_id": null,
+            "type": null,
+        },
+        "created_at": text(entry.at),
+    })
+}
+
+/// Contract 3.10: event deletions only, newest first.
+pub(super) fn deletion_status(call: &mut Call<'_>) -> Result<Answer, Answer> {
+    let completed = match call.parameter("status").filter(|status| !status.is_empty()) {
+        None | Some("all") => None,
+        Some("pending") => Some(false),
+        Some("completed") => Some(true),
+        Some(other) => {
+            return Err(Answer::error(
+                400,
+                "validation_error",
+                "invalid_choice",
+                format!("\"{other}\" is not a valid choice."),
+                Some("status"),
+            ));
+        }
+    };
+    let person = match call
+        .parameter("person_uuid")
+        .filter(|uuid| !uuid.is_empty())
+    {
+        None => None,
+        Some(written) => match Uuid::parse_str(written) {
+            Ok(uuid) => Some(uuid),
+            Err(_) => {
+                return Err(Answer::invalid(
+                    "Must be a valid UUID.",
+                    Some("person_uuid"),
+                ));
+            }
+        },
+    };
+    let limit = match forgiving_integer(call, "limit", 100) {
+        0 => 100,
+        limit => limit,
+    };
+    let offset = forgiving_integer(call, "offset", 0);
+    let mut rows: Vec<&Deletion> = call
+        .world
+        .deletions
+        .iter()
+        .filter(|row| person.is_none_or(|person| row.person == person))
+        .filter(|row| completed.is_none_or(|completed| row.verified_at.is_some() == completed))
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));
+    let count = rows.len();
+    let after = offset.saturating_add(limit);
+    let next = (after < count).then(|| paged(call, limit, after));
+    let previous = (offset > 0).then(|| paged(call, limit, offset.saturating_sub(limit)));
+    let shown = rows.into_iter().skip(offset).take(limit);
+    let results: Vec<Value> = shown.map(deletion_row).collect();
+    Ok(Answer::json(
+        200,
+        json!({"count": count, "next": next, "previous": previous, "results": results}),
+    ))
+}
+
+/// Bad values fall back to the default here. No client should count on it.
+fn forgiving_integer(call: &mut Call<'_>, name: &str, default: usize) -> usize {
+    let Some(written) = call.parameter(name).filter(|text| !text.is_empty()) else {
+        return default;
+    };
+    if let Ok(number) = written.parse() {
+        return number;
+    }
+    let detail = format!("the parameter {name} is no integer: {written:?}");
+    call.complain(&detail);
+    default
+}
+
+/// The framework's own page links: parameters sorted, a zero offset left out.
+fn paged(call: &Call<'_>, limit: usize, offset: usize) -> String {
+    let url = call.request.absolute_url();
+    let base = url.split('?').next().unwrap_or_default();
+    let given = call.request.parameters.iter();
+    let mut parameters: Vec<(String, String)> = given
+        .filter(|(name, _)| name != "limit" && name != "offset")
+        .cloned()
+        .collect();
+    parameters.push(("limit".to_owned(), limit.to_string()));
+    if offset > 0 {
+        parameters.push(("offset".to_owned(), offset.to_string()));
+    }
+    parameters.sort();
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(parameters)
+        .finish();
+    format!("{base}?{query}")
+}
+
+fn deletion_row(row: &Deletion) -> Value {
+    json!({
+        "person_uuid": row.person.to_string(),
+        "created_at": text(row.created_at),
+        "status": if row.verified_at.is_some() { "completed" } else { "pending" },
+        "delete_verified_at": row.verified_at.map(text),
+    })
+}
+
+pub(super) const TIMELINE_QUERY: &[&str] = &[
+    "actions",
+    "breakdown",
+    "breakdown_type",
+    "date_from",
+    "date_to",
+    "display",
+    "events",
+    "interval",
+    "properties",
+];
+
+/// Contract 3.16.
+pub(super) fn properties_timeline(call: &mut Call<'_>) -> Result<Answer, Answer> {
+    let person = call.person()?.uuid;
+    let arguments = Arguments::read(call)?;
+    let entities = read_entities(call, &arguments)?;
+    let range = arguments.date_range(call)?;
+    let filters = arguments.filters(call)?;
+    let breakdown = match arguments.text("breakdown_type") {
+        Some("person") => arguments.text("breakdown"),
+        _ => None,
+    };
+    let named = filters.person_keys();
+    let in_entities = entities
+        .iter()
+        .flat_map(|entity| entity.filters.person_keys());
+    let mut crucial: Vec<String> = named
+        .chain(in_entities)
+        .chain(breakdown)
+        .map(str::to_owned)
+        .collect();
+    crucial.sort_unstable();
+    crucial.dedup();
+
+    let analytics = &call.world.analytics;
+    let mut events: Vec<&Event> = call
+        .world
+        .events
+        .iter()
+        .filter(|event| analytics.actor(event) == person && range.contains(event.at))
+        // The entities' own property filters choose crucial keys; they do not choose events.
+        .filter(|event| entities.is_empty() || entities.iter().any(|one| one.names(event)))
+        .collect();
+    events.sort_by_key(|event| event.at);
+    let points = points(call, &events, &crucial);
+    Ok(Answer::json(
+        200,
+        json!({
+            "points": points,
+            "crucial_property_keys": crucial,
+            "effective_date_from": dates::text_with_offset(range.from),
+            "effective_date_to": dates::text_with_offset(range.to),
+        }),
+    ))
+}
+
+/// One point for each run of events with the same crucial values.
+fn points(call: &Call<'_>, events: &[&Event], crucial: &[String]) -> Vec<Value> {
+    let crucial_values = |event: &Event| -> Vec<Option<Value>> {
+        let value = |key: &String| event.person_properties.get(key).map(|v| v.into_owned());
+        crucial.iter().map(value).collect()
+    };
+    let runs = events.chunk_by(|a, b| crucial_values(a) == crucial_values(b));
+    let point = |run: &[&Event]| {
+        let first = run.first()?;
+        Some(json!({
+            "timestamp": text(first.at),
+            "properties": call.visible(&first.person_properties),
+            "relevant_event_count": run.len(),
+        }))
+    };
+    runs.filter_map(point).collect()
+}
+
+/// Contract 3.18. Every error of this endpoint is `{"error": text}`.
+pub(super) fn properties_at_time(call: &mut Call<'_>) -> Result<Answer, Answer> {
+    let given = |name: &str| call.parameter(name).filter(|text| !text.is_empty());
+    let Some(written) = given("timestamp").map(str::to_owned) else {
+        return Err(failed(400, "timestamp parameter is required"));
+    };
+    let distinct_id = given("distinct_id").map(str::to_owned);
+    let person_id = given("person_id").map(str::to_owned);
+    // A plus that was not encoded arrives as a space, and the time is not readable.
+    let Some(at) = dates::parse(&written) else {
+        return Err(failed(400, "Invalid timestamp format. Use ISO format."));
+    };
+    let include_set_once = call.parameter("include_set_once") == Some("true");
+    if let Some(other) = call.parameter("include_set_once")
+        && !matches!(other, "true" | "false")
+    {
+        let detail = format!("include_set_once must be true or false, not {other:?}");
+        return Err(call.strict(detail));
+    }
+    let primary = &call.world.primary;
+    let person = match (&distinct_id, &person_id) {
+        (None, None) => Err(failed(400, "Either distinct_id or person_id is required")),
+        (Some(_), Some(_)) => Err(failed(400, "Cannot provide both distinct_id and person_id")),
+        (Some(distinct_id), None) => Ok(primary.by_distinct_id(distinct_id)),
+        (None, Some(written)) => match Uuid::parse_str(written) {
+            Ok(uuid) => Ok(primary.by_uuid(uuid)),
+            Err(_) => Err(failed(400, "person_id must be a valid UUID")),
+        },
+    }?;
+    let Some(person) = person else {
+        return Err(failed(404, "Person not found"));
+    };
+    let queried: Vec<String> = match &distinct_id {
+        Some(distinct_id) => vec![distinct_id.clone()],
+        None => person
+            .distinct_ids
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    };
+    let properties = rebuild(call, &queried, at, include_set_once);
+    let mut answer = record(call, person, usize::MAX);
+    if let Some(fields) = answer.as_object_mut() {
+        let properties = call.visible(&Properties::from(properties));
+        fields.insert("properties".to_owned(), Value::Object(properties));
+        let mode = if distinct_id.is_some() {
+            "distinct_id"
+        } else {
+            "person_id"
+        };
+        let metadata = json!({
+            "queried_timestamp": text(at),
+            "include_set_once": include_set_once,
+            "distinct_id_used": distinct_id,
+            "person_id_used": person_id,
+            "query_mode": mode,
+            "distinct_ids_queried": queried,
+            "distinct_ids_count": queried.len(),
+        });
+        fields.insert("point_in_time_metadata".to_owned(), metadata);
+    }
+    Ok(Answer::json(200, answer))
+}
+
+fn failed(status: u16, error: &str) -> Answer {
+    Answer::json(status, json!({"error": error}))
+}
+
+/// The properties as the events up to that moment made them, two years back at most.
+fn rebuild(call: &Call<'_>, distinct_ids: &[String], at: Time, set_once: bool) -> PropertyMap {
+    let earliest = at
+        .checked_sub_months(Months::new(24))
+        .unwrap_or(at - Duration::days(730));
+    let mut events: Vec<&Event> = call
+        .world
+        .events
+        .iter()
+        .filter(|event| event.at >= earliest && event.at <= at)
+        .filter(|event| distinct_ids.contains(&event.distinct_id))
+        .collect();
+    events.sort_by_key(|event| event.at);
+    let mut properties = PropertyMap::new();
+    for event in events {
+        if set_once {
+            for (key, value) in &event.set_once {
+                properties
+                    .entry(key.clone())
+                    .or_insert_with(|| value.clone());
+            }
+        }
+        for (key, value) in &event.set {
+            properties.insert(key.clone(), value.clone());
+        }
+        for key in &event.unset {
+            properties.remove(key);
+        }
+    }
+    properties
+}

@@ -1,0 +1,49 @@
+//! What the tools for the persons behind an insight have in common.
+
+use serde::Serialize;
+
+use super::arguments::{Limit, Offset};
+use super::{Context, ToolError};
+use crate::answer::{Answer, Page, PersonsPage, Select, page_of_persons};
+use crate::posthog::{ActorPage, Arguments};
+
+/// The way round, for keys to which insights are closed.
+pub(super) const CLOSED_INSIGHT: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
+     with a cohort filter then lists them.";
+
+/// A tool's arguments as the API's parameters: their names are the same.
+pub(super) fn arguments_of(input: &impl Serialize) -> Result<Arguments, ToolError> {
+    Arguments::of(input)
+        .map_err(|_| ToolError::refused("The arguments could not be put into a request."))
+}
+
+/// Makes the answer.
+pub(super) fn actor_page(
+    context: &Context,
+    tool: &'static str,
+    page: &ActorPage,
+    limit: Limit,
+    offset: Offset,
+    select: &Select,
+) -> Answer<PersonsPage> {
+    let mut notes = Vec::new();
+    if page.missing_persons > 0 {
+        notes.push(format!(
+            "{} more persons are counted in the insight but no longer exist.",
+            page.missing_persons
+        ));
+    }
+    page_of_persons(
+        context.limits,
+        &page.people,
+        Page {
+            tool,
+            offset: offset.0,
+            limit: limit.0,
+            has_next: page.has_next,
+            count: None,
+            select,
+            notes,
+        },
+    )
+}

@@ -1,0 +1,143 @@
+//! Why a tool gives no answer, in words that the model can act on: what failed, the reason, what to do next.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::answer::clean;
+use crate::posthog::{Error, ErrorKind};
+
+/// A tool's failure.
+#[derive(Debug)]
+pub struct ToolError {
+    cause: Cause,
+    /// What to use instead, where the endpoint is closed to the key.
+    instead: Option<&'static str>,
+}
+
+#[derive(Debug)]
+enum Cause {
+    /// Our own check refused the arguments; nothing was requested.
+    Refused(String),
+    /// PostHog or the network.
+    PostHog(Error),
+}
+
+impl From<Error> for ToolError {
+    fn from(error: Error) -> Self {
+        Self {
+            cause: Cause::PostHog(error),
+            instead: None,
+        }
+    }
+}
+
+impl ToolError {
+    /// The arguments cannot be meant; the text says why and what to do.
+    pub(super) fn refused(text: impl Into<String>) -> Self {
+        Self {
+            cause: Cause::Refused(text.into()),
+            instead: None,
+        }
+    }
+
+    /// Names the way round for keys to which the endpoint is closed.
+    pub(super) fn instead(mut self, instead: &'static str) -> Self {
+        self.instead = Some(instead);
+        self
+    }
+
+    /// The text for the model. `host` is where PostHog was asked.
+    #[must_use]
+    pub fn text(&self, host: &str) -> String {
+        match &self.cause {
+            Cause::Refused(text) => clean(text).into_owned(),
+            Cause::PostHog(error) => self.posthog_text(error, host),
+        }
+    }
+
+    fn posthog_text(&self, error: &Error, host: &str) -> String {
+        let reason = error.reason().map(clean).unwrap_or_default();
+        let because = if reason.is_empty() {
+            Cow::Borrowed(".")
+        } else {
+            Cow::Owned(format!(": {}.", reason.trim_end_matches(['.', ' '])))
+        };
+        match error.kind() {
+            ErrorKind::Authentication => format!(
+                "PostHog at {host} refuses the key{because} The key is wrong, revoked, or belongs to the other region \
+                 (https://us.posthog.com or https://eu.posthog.com: set POSTHOG_HOST). Only a personal API key (phx_...) works, \
+                 not a project token. The user has to mend this; calling again will not."
+            ),
+            ErrorKind::MissingScope(scope) => format!(
+                "The key lacks the scope {}. The user can add it at {host}/settings/user-api-keys, or use a key that has it.",
+                clean(scope)
+            ),
+            ErrorKind::ClosedToKeys => format!(
+                "PostHog does not serve this to personal API keys with scopes, whatever the scopes are{because} {}",
+                self.instead.unwrap_or("No other setting of the key helps.")
+            ),
+            ErrorKind::Forbidden => format!(
+                "PostHog forbids this to the key{because} The key may be limited to other projects or organizations, or the \
+                 organization forbids it; the user has to mend this."
+            ),
+            ErrorKind::NotFound => {
+                let subject = error.subject().map(clean).unwrap_or_default();
+                let what = if subject.is_empty() {
+                    "PostHog did not find this".to_owned()
+                } else {
+                    format!("PostHog knows no person `{subject}` in this project")
+                };
+                format!(
+                    "{what}{because} Look the person up with persons-list by email, distinct_id or search. A deleted person is \
+                     gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list."
+                )
+            }
+            ErrorKind::Invalid { argument } => {
+                let argument = match argument {
+                    Some(name) => format!(" the argument `{}`", clean(name)),
+                    None => " the request".to_owned(),
+                };
+                format!("PostHog refuses{argument}{because} Change it and call again.")
+            }
+            ErrorKind::RateLimited { retry_after } => {
+                let wait = match retry_after {
+                    Some(wait) => format!("Wait {}", seconds(*wait)),
+                    None => "Wait a minute".to_owned(),
+                };
+                format!("PostHog's rate limit for this key is reached. {wait}, then call again.")
+            }
+            ErrorKind::Server { status } => format!(
+                "PostHog failed (status {status}){because} Try again later; a narrower question (an exact email or distinct_id, \
+                 a smaller limit) asks less of it."
+            ),
+            ErrorKind::Unreadable => format!(
+                "PostHog's answer could not be read{because} Try again later; if it stays so, POSTHOG_HOST ({host}) may not be \
+                 the address of PostHog's API."
+            ),
+            ErrorKind::Timeout => "PostHog did not answer in time. Try again later; a narrower question (an exact email or \
+                                   distinct_id, a smaller limit) asks less of it."
+                .to_owned(),
+            ErrorKind::Dropped => format!("The connection to {host} broke{because} Try again later."),
+            ErrorKind::Connect => format!(
+                "No connection to {host}{because} Nothing was sent. Check POSTHOG_HOST, the network, the proxy settings and, \
+                 for a private certificate, --ca-cert."
+            ),
+            ErrorKind::Redirected => format!(
+                "PostHog at {host} points to another address, which is not followed so that the key goes nowhere else. \
+                 POSTHOG_HOST must be the address that answers itself."
+            ),
+            ErrorKind::Project => format!(
+                "It cannot be found out which project to use{because} The user has to set POSTHOG_PROJECT_ID (or --project) \
+                 to the project's number."
+            ),
+            ErrorKind::Request => format!("The request could not be made{because} Nothing was sent."),
+        }
+    }
+}
+
+fn seconds(wait: Duration) -> String {
+    match wait.as_secs() {
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
+}

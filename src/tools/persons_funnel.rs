@@ -1,0 +1,140 @@
+//! `persons-funnel`: who reached or left a step of a funnel.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::actors::{CLOSED_INSIGHT, actor_page, arguments_of};
+use super::arguments::{
+    BreakdownType, Date, Entity, Interval, Limit, Offset, Select, Text, select,
+};
+use super::{Context, Tool, ToolError};
+use crate::answer::{Answer, PersonsPage};
+use crate::policy::{Effect, Toolset};
+use crate::posthog::Filter;
+
+pub(super) struct PersonsFunnel;
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// Steps
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Entity>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    actions: Vec<Entity>,
+    /// n: reached step n; -n: left before step n
+    funnel_step: Option<i32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    funnel_custom_steps: Vec<i32>,
+    funnel_step_breakdown: Option<Text>,
+    funnel_window_interval: Option<u32>,
+    funnel_window_interval_unit: Option<WindowUnit>,
+    funnel_viz_type: Option<VizType>,
+    funnel_order_type: Option<OrderType>,
+    /// For trends: the entrance period
+    entrance_period_start: Option<Date>,
+    /// For trends: those who left
+    drop_off: Option<bool>,
+    date_from: Option<Date>,
+    date_to: Option<Date>,
+    interval: Option<Interval>,
+    breakdown: Option<Breakdown>,
+    breakdown_type: Option<BreakdownType>,
+    /// Filters
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    properties: Vec<Filter>,
+    filter_test_accounts: Option<bool>,
+    /// Part of an email, name or distinct id
+    search: Option<Text>,
+    #[serde(default)]
+    limit: Limit,
+    #[serde(default)]
+    offset: Offset,
+    #[serde(skip_serializing)]
+    select: Option<Select>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum WindowUnit {
+    Second,
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum VizType {
+    Steps,
+    Trends,
+    TimeToConvert,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum OrderType {
+    Ordered,
+    Strict,
+    Unordered,
+}
+
+/// A property, or a list of them
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+struct Breakdown(Value);
+
+impl<'de> Deserialize<'de> for Breakdown {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let scalar = |value: &Value| value.is_string() || value.is_number();
+        let known = match &value {
+            Value::Array(items) => !items.is_empty() && items.iter().all(scalar),
+            other => scalar(other),
+        };
+        if known {
+            return Ok(Self(value));
+        }
+        Err(serde::de::Error::custom(
+            "a property's name or a list of names is wanted",
+        ))
+    }
+}
+
+impl Tool for PersonsFunnel {
+    type Input = Input;
+    type Output = PersonsPage;
+    const NAME: &'static str = "persons-funnel";
+    const TITLE: &'static str = "List persons of a funnel";
+    const DESCRIPTION: &'static str = "Lists who reached a funnel's step, or left before it. PostHog serves it to unscoped keys only; otherwise \
+         persons-list with a cohort filter.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::Insights;
+
+    async fn call(context: &Context, input: Input) -> Result<Answer<PersonsPage>, ToolError> {
+        if input.funnel_step == Some(0) {
+            return Err(ToolError::refused(
+                "`funnel_step` counts from 1; a negative number means those who left before that step.",
+            ));
+        }
+        let arguments = arguments_of(&input)?;
+        let page = context.posthog.funnel(&arguments).await;
+        let page = page.map_err(|error| ToolError::from(error).instead(CLOSED_INSIGHT))?;
+        let (limit, offset) = (input.limit, input.offset);
+        Ok(actor_page(
+            context,
+            Self::NAME,
+            &page,
+            limit,
+            offset,
+            &select(input.select),
+        ))
+    }
+}

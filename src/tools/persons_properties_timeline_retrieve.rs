@@ -1,0 +1,150 @@
+//! `persons-properties-timeline-retrieve`: how the properties that an insight depends on changed.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::actors::arguments_of;
+use super::arguments::{BreakdownType, Date, Entity, Id, Interval, Text};
+use super::{Context, Tool, ToolError};
+use crate::answer::{Answer, Cells, Row, fit, push_list, push_notes};
+use crate::policy::{Effect, Toolset};
+use crate::posthog::Filter;
+
+pub(super) struct PersonsPropertiesTimelineRetrieve;
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or numeric id
+    #[serde(skip_serializing)]
+    id: Id,
+    date_from: Option<Date>,
+    date_to: Option<Date>,
+    interval: Option<Interval>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Entity>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    actions: Vec<Entity>,
+    /// Filters; the properties in them are the ones followed
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    properties: Vec<Filter>,
+    /// A property to follow
+    breakdown: Option<Text>,
+    breakdown_type: Option<BreakdownType>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    points: Vec<PointRow>,
+    /// The properties followed
+    crucial_property_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_date_from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_date_to: Option<String>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PointRow {
+    timestamp: String,
+    relevant_event_count: u64,
+    properties: BTreeMap<String, Value>,
+}
+
+impl Row for PointRow {
+    fn header(rows: &[Self]) -> Vec<String> {
+        let keys: std::collections::BTreeSet<_> = rows
+            .iter()
+            .flat_map(|row| row.properties.keys().cloned())
+            .collect();
+        let mut header = vec!["timestamp".to_owned(), "relevant_event_count".to_owned()];
+        header.extend(keys);
+        header
+    }
+
+    fn cells(&self, header: &[String], cells: &mut Cells<'_>) {
+        cells.text(&self.timestamp);
+        cells.number(self.relevant_event_count);
+        for key in header.iter().skip(2) {
+            match self.properties.get(key) {
+                Some(value) => cells.value(value),
+                None => cells.empty(),
+            }
+        }
+    }
+}
+
+impl Tool for PersonsPropertiesTimelineRetrieve {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-properties-timeline-retrieve";
+    const TITLE: &'static str = "Follow properties over time";
+    const DESCRIPTION: &'static str = "Shows when the properties named in filters or a breakdown changed for one person, along matching events. \
+         PostHog serves it to unscoped keys only; otherwise use persons-properties-at-time-retrieve.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::History;
+
+    async fn call(context: &Context, input: Input) -> Result<Answer<Output>, ToolError> {
+        let timeline = context
+            .posthog
+            .properties_timeline(&input.id.0, &arguments_of(&input)?)
+            .await
+            .map_err(|error| {
+                ToolError::from(error).instead(
+                    "Use persons-properties-at-time-retrieve for two or more moments and compare, and \
+                     persons-activity-retrieve for who changed what.",
+                )
+            })?;
+        let fitted = fit(context.limits, &timeline.points, |point, screen| PointRow {
+            timestamp: point.timestamp.clone(),
+            relevant_event_count: point.relevant_event_count,
+            properties: point
+                .properties
+                .iter()
+                .map(|(key, value)| (screen.name(key), screen.value(value)))
+                .collect(),
+        });
+        let screen = crate::answer::Screen::new(0);
+        let keys: Vec<String> = timeline
+            .crucial_property_keys
+            .iter()
+            .map(|key| screen.name(key))
+            .collect();
+        let mut notes = Vec::new();
+        if keys.is_empty() {
+            notes
+                .push("No property was followed: name some in properties or breakdown.".to_owned());
+        }
+        if fitted.rows.len() < timeline.points.len() {
+            notes.push(format!(
+                "Only {} of {} points fit into the answer; ask for a shorter time: from the last point's timestamp on.",
+                fitted.rows.len(),
+                timeline.points.len()
+            ));
+        }
+        let mut text = format!(
+            "{} points from {} to {}\nproperties followed: ",
+            fitted.rows.len(),
+            timeline.effective_date_from.as_deref().unwrap_or("?"),
+            timeline.effective_date_to.as_deref().unwrap_or("?"),
+        );
+        push_list(&mut text, &keys);
+        text.push('\n');
+        text.push_str(&fitted.table);
+        push_notes(&mut text, &notes);
+        Ok(Answer {
+            structured: Output {
+                points: fitted.rows,
+                crucial_property_keys: keys,
+                effective_date_from: timeline.effective_date_from,
+                effective_date_to: timeline.effective_date_to,
+                notes,
+            },
+            text,
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! `persons-retrieve`: one person.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::arguments::{DistinctId, Id, Select, Subject, select, subject};
+use super::{Context, Tool, ToolError};
+use crate::answer::{Answer, PersonCard, person_card};
+use crate::policy::{Effect, Toolset};
+use crate::posthog::{LISTED_DISTINCT_IDS, PersonId};
+
+pub(super) struct PersonsRetrieve;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or numeric id. Give this or distinct_id
+    id: Option<Id>,
+    /// One of the person's distinct ids
+    distinct_id: Option<DistinctId>,
+    select: Option<Select>,
+}
+
+impl Tool for PersonsRetrieve {
+    type Input = Input;
+    type Output = PersonCard;
+    const NAME: &'static str = "persons-retrieve";
+    const TITLE: &'static str = "Get a person";
+    const DESCRIPTION: &'static str = "Shows one person: selected properties, the names of the others, distinct ids with their true count, and a link. \
+         By email or name: persons-list first.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::Persons;
+
+    async fn call(context: &Context, input: Input) -> Result<Answer<PersonCard>, ToolError> {
+        let posthog = &context.posthog;
+        let person = match subject(input.id, input.distinct_id)? {
+            Subject::Id(id) => posthog.person(&id).await?,
+            Subject::DistinctId(distinct_id) => {
+                let person = posthog.person_by_distinct_id(&distinct_id).await?;
+                match PersonId::parse(&person.uuid) {
+                    // The lookup by distinct id ends at this many, and the count must be true.
+                    Some(id) if person.distinct_ids.len() >= LISTED_DISTINCT_IDS => {
+                        posthog.person(&id).await?
+                    }
+                    _ => person,
+                }
+            }
+        };
+        let url = posthog.person_url(&person.uuid).await?;
+        Ok(person_card(
+            context.limits,
+            &person,
+            &url,
+            &select(input.select),
+            &[],
+        ))
+    }
+}

@@ -1,0 +1,86 @@
+//! JSON Schemas of arguments and answers, without what costs a model's attention or breaks a client.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+pub(super) fn of_input<T: JsonSchema>() -> Map<String, Value> {
+    schema::<T>(settings().for_deserialize())
+}
+
+pub(super) fn of_output<T: JsonSchema>() -> Map<String, Value> {
+    schema::<T>(settings().for_serialize())
+}
+
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| {
+        // Some clients resolve no references.
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    })
+}
+
+fn schema<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value();
+    tidy(&mut schema);
+    let Value::Object(mut root) = schema else {
+        return Map::new();
+    };
+    // The tool has a title and a description of its own.
+    root.remove("title");
+    root.remove("description");
+    root.entry("properties")
+        .or_insert_with(|| Map::new().into());
+    root
+}
+
+/// Optional means absent here, never null: nulls go from types, lists of values and defaults. What says nothing goes
+/// too: Rust's names of number formats, defaults that are empty, a minimum of zero, "anything else may be there".
+fn tidy(schema: &mut Value) {
+    let fields = match schema {
+        Value::Object(fields) => fields,
+        Value::Array(items) => {
+            items.iter_mut().for_each(tidy);
+            return;
+        }
+        _ => return,
+    };
+    let says_nothing = |name: &str, value: &Value| match name {
+        "default" => matches!(value, Value::Null | Value::Bool(false)) || *value == json!([]),
+        "minimum" => *value == json!(0),
+        "additionalProperties" => *value == Value::Bool(true),
+        _ => false,
+    };
+    fields.retain(|name, value| !says_nothing(name, value));
+    if let Some(Value::String(format)) = fields.get("format")
+        && (format.starts_with("uint") || format.starts_with("int") || format == "double")
+    {
+        fields.remove("format");
+    }
+    if let Some(Value::Array(types)) = fields.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            fields.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(values)) = fields.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    if let Some(Value::Array(choices)) = fields.get_mut("anyOf") {
+        choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+        if choices.len() == 1 {
+            let only = choices.remove(0);
+            fields.remove("anyOf");
+            if let Value::Object(only) = only {
+                for (name, value) in only {
+                    fields.entry(name).or_insert(value);
+                }
+            }
+        }
+    }
+    fields.values_mut().for_each(tidy);
+}

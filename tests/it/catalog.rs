@@ -1,0 +1,118 @@
+//! Laws over all tools, and a snapshot of what each promises.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use posthog_persons_mcp::server::listed;
+use posthog_persons_mcp::tools::catalog;
+use serde_json::{Value, json};
+
+#[test]
+fn the_contract_of_each_tool_is_as_reviewed() {
+    for tool in catalog() {
+        insta::assert_json_snapshot!(tool.name, listed(&tool, true));
+    }
+}
+
+#[test]
+fn a_tool_is_a_file_of_its_name() {
+    let names: BTreeSet<String> = catalog()
+        .iter()
+        .map(|tool| tool.name.replace('-', "_"))
+        .collect();
+    assert_eq!(names.len(), catalog().len(), "two tools share a name");
+    let files: BTreeSet<String> = files("src/tools");
+    assert_eq!(files, names);
+}
+
+/// The names of the files of tools in a folder.
+fn files(folder: &str) -> BTreeSet<String> {
+    std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| name.starts_with("persons_"))
+        .collect()
+}
+
+#[test]
+fn schemas_are_plain_enough_for_every_client() {
+    for tool in catalog() {
+        for (which, schema) in [
+            ("input", &tool.input_schema),
+            ("output", &tool.output_schema),
+        ] {
+            let place = format!("{} {which}", tool.name);
+            assert_eq!(schema.get("type"), Some(&json!("object")), "{place}");
+            plain(&place, &Value::Object(schema.as_ref().clone()));
+        }
+        assert_eq!(
+            tool.input_schema.get("additionalProperties"),
+            Some(&json!(false)),
+            "{}",
+            tool.name
+        );
+    }
+}
+
+/// No references, no choices, no lists of types, no null: some client stumbles over each of them.
+fn plain(place: &str, schema: &Value) {
+    match schema {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let bad = matches!(
+                    name.as_str(),
+                    "$ref" | "$defs" | "anyOf" | "oneOf" | "allOf" | "$schema"
+                );
+                assert!(!bad, "{place}: {name}");
+                assert!(
+                    name != "type" || !value.is_array(),
+                    "{place}: a list of types"
+                );
+                plain(place, value);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| plain(place, item)),
+        Value::Null => panic!("{place}: null"),
+        _ => {}
+    }
+}
+
+#[test]
+fn words_for_the_model_are_short_and_present() {
+    for tool in catalog() {
+        assert!(
+            (40..=400).contains(&tool.description.len()),
+            "{}: {}",
+            tool.name,
+            tool.description.len()
+        );
+        assert!(tool.title.len() <= 40, "{}", tool.name);
+    }
+}
+
+#[test]
+fn the_readme_lists_exactly_these_tools() {
+    let readme = include_str!("../../README.md");
+    for tool in catalog() {
+        let row = format!(
+            "| `{}` | {} | {} |",
+            tool.name,
+            tool.effect.name(),
+            tool.toolset.name()
+        );
+        assert!(
+            readme.contains(&row),
+            "README.md needs a row that begins with\n{row}"
+        );
+    }
+    let rows = readme
+        .lines()
+        .filter(|line| line.starts_with("| `persons-"))
+        .count();
+    assert_eq!(
+        rows,
+        catalog().len(),
+        "README.md has a row for a tool that does not exist"
+    );
+}

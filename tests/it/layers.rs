@@ -1,0 +1,82 @@
+//! Which module may name which. The sandbox comes first: a witness that shares types with the client would repeat its
+//! mistakes.
+
+use std::path::{Path, PathBuf};
+
+/// A module and what it may name of ours.
+const MAY_NAME: [(&str, &[&str]); 9] = [
+    ("posthog", &[]),
+    ("sandbox", &[]),
+    ("policy", &[]),
+    ("answer", &["posthog"]),
+    ("tools", &["answer", "policy", "posthog"]),
+    ("server", &["answer", "policy", "posthog", "tools"]),
+    ("transport", &["server"]),
+    ("config", &["answer", "policy", "posthog", "sandbox"]),
+    (
+        "commands",
+        &[
+            "answer",
+            "config",
+            "policy",
+            "posthog",
+            "sandbox",
+            "server",
+            "tools",
+            "transport",
+        ],
+    ),
+];
+
+#[test]
+fn every_module_names_only_those_below_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    let mut seen = 0;
+    for file in &files {
+        let relative = file.strip_prefix(&root).unwrap();
+        let first = relative.iter().next().unwrap().to_str().unwrap();
+        let module = first.trim_end_matches(".rs");
+        if matches!(module, "main" | "lib") {
+            continue;
+        }
+        let (_, allowed) = MAY_NAME
+            .iter()
+            .find(|(name, _)| *name == module)
+            .unwrap_or_else(|| panic!("say in this test what src/{first} may name"));
+        let code = std::fs::read_to_string(file).unwrap();
+        for (named, _) in MAY_NAME.iter().filter(|(named, _)| *named != module) {
+            if code.contains(&format!("crate::{named}")) {
+                seen += 1;
+                assert!(
+                    allowed.contains(named),
+                    "src/{} must not name crate::{named}",
+                    relative.display()
+                );
+            }
+        }
+        if matches!(
+            module,
+            "posthog" | "answer" | "tools" | "policy" | "sandbox"
+        ) {
+            assert!(
+                !code.contains("rmcp::"),
+                "src/{} must not name the protocol",
+                relative.display()
+            );
+        }
+    }
+    assert!(seen > 10, "the test looks in the wrong place");
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
