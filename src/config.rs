@@ -6,17 +6,20 @@
     reason = "the documentation of settings is the text of --help"
 )]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
 use crate::answer::Limits;
-use crate::posthog::{Client, Connection, ConnectionOptions, Project};
+use crate::audit::AuditLog;
+use crate::policy::{Confirm, Policy};
+use crate::posthog::{Client, Connection, ConnectionError, ConnectionOptions, Project};
 
 const KEY: &str = "POSTHOG_PERSONAL_API_KEY";
 
@@ -41,12 +44,15 @@ impl Arguments {
     /// A variable that is set to nothing counts as not set: configurations of assistants often leave empty ones.
     #[must_use]
     pub fn read() -> Self {
-        let command = Self::command().mut_args(|argument| {
+        let unset = |argument: Arg| {
             let empty = argument
                 .get_env()
                 .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
             if empty { argument.env(None) } else { argument }
-        });
+        };
+        let command = Self::command()
+            .mut_args(unset)
+            .mut_subcommands(|command| command.mut_args(unset));
         match Self::from_arg_matches(&command.get_matches()) {
             Ok(arguments) => arguments,
             Err(error) => error.exit(),
@@ -59,6 +65,8 @@ impl Arguments {
 pub enum Command {
     /// Serve one assistant over standard input and output (the default)
     Stdio,
+    /// Serve a team over HTTP: every request brings its own PostHog key, unless the server has one
+    Http(HttpSettings),
     /// Call one tool and print its answer
     Call {
         /// The tool's name, as `tools` lists it
@@ -84,6 +92,64 @@ pub enum Command {
     },
     /// Print a whole session of an assistant with the sandbox
     Demo,
+}
+
+/// How to serve over HTTP. The token that guards the server's own PostHog key is read from POSTHOG_MCP_AUTH_TOKEN, the key
+/// that several processes share for their confirmations from POSTHOG_MCP_STATE_KEY.
+#[derive(Debug, Clone, Args)]
+pub struct HttpSettings {
+    /// Where to listen
+    #[arg(
+        long,
+        env = "POSTHOG_MCP_BIND",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:8808",
+        hide_env_values = true
+    )]
+    pub bind: SocketAddr,
+    /// How callers reach this server, such as https://mcp.example.com (default: http://ADDRESS:PORT)
+    #[arg(
+        long,
+        env = "POSTHOG_MCP_PUBLIC_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub public_url: Option<String>,
+    /// Host names that requests may use, besides those of this machine and of --public-url
+    #[arg(
+        long,
+        env = "POSTHOG_MCP_ALLOWED_HOSTS",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may call this server, besides pages of this machine
+    #[arg(
+        long,
+        env = "POSTHOG_MCP_ALLOWED_ORIGINS",
+        value_name = "ORIGINS",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub allowed_origins: Vec<String>,
+    /// Leave out /sse and /messages, for clients that know only HTTP+SSE
+    #[arg(
+        long,
+        env = "POSTHOG_MCP_NO_SSE",
+        value_parser = FalseyValueParser::new(),
+        hide_env_values = true
+    )]
+    pub no_sse: bool,
+    /// Sessions of the older protocol that may be open
+    #[arg(
+        long,
+        env = "POSTHOG_MCP_MAX_SESSIONS",
+        value_name = "NUMBER",
+        default_value = "1000",
+        hide_env_values = true
+    )]
+    pub max_sessions: usize,
 }
 
 /// How to do it. Every flag can be given as a variable; the flag wins.
@@ -128,6 +194,66 @@ pub struct Settings {
     /// Send the key over plain http to a host that is not this machine
     #[arg(long, global = true, env = "POSTHOG_MCP_ALLOW_INSECURE_HTTP", value_parser = FalseyValueParser::new(), hide_env_values = true)]
     pub allow_insecure_http: bool,
+    /// Offer only the tools that read
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_READ_ONLY",
+        value_parser = FalseyValueParser::new(),
+        hide_env_values = true
+    )]
+    pub read_only: bool,
+    /// Offer these groups of tools: persons, history, insights, write, delete (default: all)
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_TOOLSETS",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub toolsets: Vec<String>,
+    /// Offer these tools, and those of --toolsets if given (default: all)
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_TOOLS",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub tools: Vec<String>,
+    /// Never offer these tools, whatever else is said
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_EXCLUDE_TOOLS",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub exclude_tools: Vec<String>,
+    /// How a deletion gets its yes. auto: the user is asked, or, where the client cannot ask, the assistant repeats the
+    /// call with a token; strict: the user is asked, or it is refused; off: nobody is asked
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_CONFIRM",
+        value_name = "AUTO|STRICT|OFF",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_env_values = true
+    )]
+    pub confirm: ConfirmMode,
+    /// Append a JSON line for every change and deletion that is sent; without it none is sent
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_AUDIT_LOG",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
+    pub audit_log: Option<PathBuf>,
     /// Bytes that a tool's answer may have, as text and as structured content
     #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESULT_BYTES", value_name = "BYTES", default_value = "80000",
         value_parser = clap::value_parser!(u32).range(4000..=8_000_000), hide_env_values = true)]
@@ -177,6 +303,27 @@ pub enum Switch {
     Off,
 }
 
+/// How a deletion gets its yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConfirmMode {
+    /// [`Confirm::Auto`]
+    Auto,
+    /// [`Confirm::Strict`]
+    Strict,
+    /// [`Confirm::Off`]
+    Off,
+}
+
+impl From<ConfirmMode> for Confirm {
+    fn from(mode: ConfirmMode) -> Self {
+        match mode {
+            ConfirmMode::Auto => Self::Auto,
+            ConfirmMode::Strict => Self::Strict,
+            ConfirmMode::Off => Self::Off,
+        }
+    }
+}
+
 /// Why the settings cannot be used: every reason at once.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -190,6 +337,69 @@ impl Settings {
             bytes: self.max_result_bytes as usize,
             structured: self.structured == Switch::On,
         }
+    }
+
+    /// Which tools are offered.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let names = |names: &[String]| {
+            let names = names.iter().map(|name| name.trim().to_owned());
+            names.filter(|name| !name.is_empty()).collect()
+        };
+        Policy {
+            read_only: self.read_only,
+            toolsets: names(&self.toolsets),
+            tools: names(&self.tools),
+            exclude: names(&self.exclude_tools),
+        }
+    }
+
+    /// The audit log, if one is wanted.
+    ///
+    /// # Errors
+    /// When it cannot be written: better now than at the first change.
+    pub fn audit(&self) -> Result<Option<AuditLog>, ConfigError> {
+        let Some(path) = &self.audit_log else {
+            return Ok(None);
+        };
+        AuditLog::open(path).map(Some).map_err(|error| {
+            ConfigError(vec![format!(
+                "the audit log {} cannot be written: {error}",
+                path.display()
+            )])
+        })
+    }
+
+    /// Whether a key is set, usable or not.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        self.api_key_file.is_some() || std::env::var_os(KEY).is_some_and(|key| !key.is_empty())
+    }
+
+    /// The way to PostHog, without a key.
+    ///
+    /// # Errors
+    /// With everything that is wrong.
+    pub fn connected(&self) -> Result<Arc<Connection>, ConfigError> {
+        let mut problems = Vec::new();
+        let connection = self.connection(&mut problems);
+        connection
+            .map(Arc::new)
+            .filter(|_| problems.is_empty())
+            .ok_or(ConfigError(problems))
+    }
+
+    /// The project that calls are about.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn project(&self) -> Result<Project, ConfigError> {
+        let project = self
+            .project
+            .as_deref()
+            .unwrap_or("@current")
+            .parse::<Project>();
+        project.map_err(|error| ConfigError(vec![format!("POSTHOG_PROJECT_ID: {error}")]))
     }
 
     /// A client for the PostHog that is set. No request is made.
@@ -211,39 +421,45 @@ impl Settings {
     fn client_with(&self, key: Result<SecretString, String>) -> Result<Client, ConfigError> {
         let mut problems = Vec::new();
         let key = noted(key, &mut problems);
-        let host = self.host.as_deref().unwrap_or("https://us.posthog.com");
-        let project = self.project.as_deref().unwrap_or("@current");
         let project = noted(
-            project
-                .parse::<Project>()
-                .map_err(|error| format!("POSTHOG_PROJECT_ID: {error}")),
+            self.project().map_err(|error| error.to_string()),
             &mut problems,
         );
-        let connection = noted(self.connection(host), &mut problems);
+        let connection = self.connection(&mut problems);
         match (key, project, connection) {
-            (Some(key), Some(project), Some(connection)) => {
+            (Some(key), Some(project), Some(connection)) if problems.is_empty() => {
                 Ok(Client::new(Arc::new(connection), key, project))
             }
             _ => Err(ConfigError(problems)),
         }
     }
 
-    fn connection(&self, host: &str) -> Result<Connection, String> {
+    fn connection(&self, problems: &mut Vec<String>) -> Option<Connection> {
+        let host = self.host.as_deref().unwrap_or("https://us.posthog.com");
         let url = Url::parse(host).map_err(|_| {
-            "POSTHOG_HOST is not an address; it looks like https://eu.posthog.com".to_owned()
-        })?;
-        let ca_certificates = match &self.ca_cert {
-            Some(path) => Some(std::fs::read(path).map_err(|error| {
-                format!("the CA file {} cannot be read: {error}", path.display())
-            })?),
-            None => None,
-        };
+            format!("POSTHOG_HOST: {host} is not an address; it looks like https://eu.posthog.com")
+        });
+        let url = noted(url, problems);
+        let ca_certificates = self.ca_cert.as_ref().map(|path| {
+            let certificates = std::fs::read(path).map_err(|error| {
+                format!(
+                    "POSTHOG_MCP_CA_CERT: {} cannot be read: {error}",
+                    path.display()
+                )
+            });
+            noted(certificates, problems)
+        });
         let options = ConnectionOptions {
             allow_insecure_http: self.allow_insecure_http,
-            ca_certificates,
-            ..ConnectionOptions::new(url)
+            ca_certificates: ca_certificates.flatten(),
+            ..ConnectionOptions::new(url?)
         };
-        Connection::new(&options).map_err(|error| format!("POSTHOG_HOST: {error}"))
+        let connection = Connection::new(&options).map_err(|error| match error {
+            ConnectionError::Certificate(_) => format!("POSTHOG_MCP_CA_CERT: {error}"),
+            ConnectionError::Client(_) => error.to_string(),
+            _ => format!("POSTHOG_HOST: {error}"),
+        });
+        noted(connection, problems)
     }
 
     fn key(&self) -> Result<SecretString, String> {

@@ -1,10 +1,21 @@
-//! What a tool does to data, and what follows from it. Knows nothing of any particular tool.
+//! What a tool does to data, and what follows from it: its hints, whether it is offered, whether a human is asked.
+//!
+//! Knows nothing of any particular tool and does nothing itself.
+
+use std::collections::BTreeSet;
 
 /// What a call does to the data in PostHog. The only safety fact that a tool states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing.
     Read,
+    /// Overwrites or removes properties, or makes something visible. Goes into the audit log.
+    Change,
+    /// Takes persons or their identity away. Goes into the audit log, and a human is asked first.
+    Delete {
+        /// Whether calling it again changes nothing more.
+        idempotent: bool,
+    },
 }
 
 impl Effect {
@@ -13,19 +24,29 @@ impl Effect {
     pub fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
+            Self::Change => "change",
+            Self::Delete { .. } => "delete",
         }
+    }
+
+    /// Whether a human has to see what would happen, and agree.
+    #[must_use]
+    pub fn needs_yes(self) -> bool {
+        matches!(self, Self::Delete { .. })
     }
 
     /// The four hints of the protocol. None is left out: a client reads a missing one as the worst case.
     #[must_use]
     pub fn hints(self) -> Hints {
-        match self {
-            Self::Read => Hints {
-                read_only: true,
-                destructive: false,
-                idempotent: true,
-                open_world: true,
+        Hints {
+            read_only: self == Self::Read,
+            // Destructive is whatever is not purely additive: to overwrite a property is not.
+            destructive: self != Self::Read,
+            idempotent: match self {
+                Self::Read | Self::Change => true,
+                Self::Delete { idempotent } => idempotent,
             },
+            open_world: true,
         }
     }
 }
@@ -52,9 +73,22 @@ pub enum Toolset {
     History,
     /// Who is behind a number.
     Insights,
+    /// Changes to a person.
+    Write,
+    /// Deletions and splits.
+    Delete,
 }
 
 impl Toolset {
+    /// Every group.
+    pub const ALL: [Self; 5] = [
+        Self::Persons,
+        Self::History,
+        Self::Insights,
+        Self::Write,
+        Self::Delete,
+    ];
+
     /// The name in settings and documents.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -62,6 +96,134 @@ impl Toolset {
             Self::Persons => "persons",
             Self::History => "history",
             Self::Insights => "insights",
+            Self::Write => "write",
+            Self::Delete => "delete",
         }
+    }
+}
+
+/// How a deletion gets its yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Confirm {
+    /// The human is asked; where the client cannot ask, a second call with a sealed token is needed.
+    #[default]
+    Auto,
+    /// The human is asked; where the client cannot ask, the deletion is refused.
+    Strict,
+    /// Nobody is asked.
+    Off,
+}
+
+/// Which tools are offered.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Only those that read.
+    pub read_only: bool,
+    /// These groups, and the tools named beside them. Empty together with `tools`: all.
+    pub toolsets: Vec<String>,
+    /// These tools.
+    pub tools: Vec<String>,
+    /// Never these, whatever else is said.
+    pub exclude: Vec<String>,
+}
+
+/// A name in a policy that nothing has.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("there is no {what} `{name}`; there are: {known}")]
+pub struct UnknownName {
+    what: &'static str,
+    name: String,
+    known: String,
+}
+
+impl Policy {
+    /// Whether a tool is offered. What is denied stays denied, whatever allows it.
+    #[must_use]
+    pub fn offers(&self, name: &str, toolset: Toolset, effect: Effect) -> bool {
+        let has = |names: &[String], name: &str| names.iter().any(|named| named == name);
+        let chosen = self.toolsets.is_empty() && self.tools.is_empty()
+            || has(&self.toolsets, toolset.name())
+            || has(&self.tools, name);
+        chosen && !(self.read_only && effect != Effect::Read) && !has(&self.exclude, name)
+    }
+
+    /// The names in it that nothing has: a filter without effect is a hole that nobody sees.
+    #[must_use]
+    pub fn unknown_names<'a>(&self, tools: impl IntoIterator<Item = &'a str>) -> Vec<UnknownName> {
+        let tools: BTreeSet<&str> = tools.into_iter().collect();
+        let toolsets = Toolset::ALL.iter().map(|toolset| toolset.name()).collect();
+        let named_tools = self.tools.iter().chain(&self.exclude);
+        unknown("tool", named_tools, &tools)
+            .chain(unknown("toolset", self.toolsets.iter(), &toolsets))
+            .collect()
+    }
+}
+
+fn unknown<'a>(
+    what: &'static str,
+    names: impl Iterator<Item = &'a String>,
+    known: &BTreeSet<&str>,
+) -> impl Iterator<Item = UnknownName> {
+    names
+        .filter(|name| !known.contains(name.as_str()))
+        .map(|name| UnknownName {
+            what,
+            name: name.clone(),
+            known: known.iter().copied().collect::<Vec<_>>().join(", "),
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELETE: Effect = Effect::Delete { idempotent: true };
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn deny_wins() {
+        let policy = Policy {
+            read_only: false,
+            toolsets: names(&["persons"]),
+            tools: names(&["persons-bulk-delete", "persons-split"]),
+            exclude: names(&["persons-split", "persons-list"]),
+        };
+        assert!(policy.offers("persons-retrieve", Toolset::Persons, Effect::Read));
+        assert!(!policy.offers("persons-list", Toolset::Persons, Effect::Read));
+        assert!(policy.offers("persons-bulk-delete", Toolset::Delete, DELETE));
+        assert!(!policy.offers("persons-split", Toolset::Delete, DELETE));
+        assert!(!policy.offers("persons-funnel", Toolset::Insights, Effect::Read));
+        let read_only = Policy {
+            read_only: true,
+            ..policy
+        };
+        assert!(!read_only.offers("persons-bulk-delete", Toolset::Delete, DELETE));
+        assert!(!read_only.offers("persons-update", Toolset::Write, Effect::Change));
+    }
+
+    #[test]
+    fn a_name_that_nothing_has_is_told_with_those_there_are() {
+        let policy = Policy {
+            toolsets: names(&["reads"]),
+            exclude: names(&["persons_list"]),
+            ..Policy::default()
+        };
+        let problems: Vec<String> = policy
+            .unknown_names(["persons-list"])
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            problems,
+            [
+                "there is no tool `persons_list`; there are: persons-list",
+                "there is no toolset `reads`; there are: delete, history, insights, persons, write",
+            ]
+        );
     }
 }

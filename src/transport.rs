@@ -12,6 +12,7 @@ use rmcp::transport::{Transport, stdio_pipes};
 use rmcp::{RoleServer, ServiceExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::server::Server;
 
@@ -33,8 +34,10 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let transport = Draining::new(AsyncRwTransport::<RoleServer, _, _>::new(reader, writer));
-    match server.serve(transport).await {
+    let closed = CancellationToken::new();
+    let messages = AsyncRwTransport::<RoleServer, _, _>::new(reader, writer);
+    let transport = Draining::new(messages, closed.clone());
+    match server.until(closed).serve(transport).await {
         Ok(running) => {
             let reason = running.waiting().await;
             tracing::debug!(?reason, "the conversation ended");
@@ -52,6 +55,8 @@ where
 struct Draining<T> {
     inner: T,
     ended: bool,
+    /// Told when the input ends: no question to the client is answered any more.
+    closed: CancellationToken,
     unanswered: Arc<Unanswered>,
 }
 
@@ -97,10 +102,11 @@ impl Unanswered {
 }
 
 impl<T> Draining<T> {
-    fn new(inner: T) -> Self {
+    fn new(inner: T, closed: CancellationToken) -> Self {
         Self {
             inner,
             ended: false,
+            closed,
             unanswered: Arc::default(),
         }
     }
@@ -148,6 +154,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Draining<T> {
                 return Some(message);
             }
             self.ended = true;
+            self.closed.cancel();
         }
         self.unanswered.none_left().await;
         None

@@ -10,8 +10,9 @@ use super::table::{self, Row};
 /// Left free for the lines before and after a table.
 const MARGIN: usize = 4096;
 
-/// How long a shown value may be at first, and when even a single row with such values is too big.
-const VALUE_LENGTHS: [usize; 4] = [500, 100, 30, 0];
+/// How long values and names may be at first, and when even a single row is too big with them. The last step fits into
+/// the smallest budget that can be set: paging must never stand still.
+const LENGTHS: [(usize, usize); 5] = [(500, 400), (100, 400), (30, 100), (0, 100), (0, 30)];
 
 /// What an answer may cost.
 #[derive(Debug, Clone, Copy)]
@@ -24,15 +25,50 @@ pub struct Limits {
 
 impl Limits {
     /// What is left for rows.
-    fn for_rows(self) -> usize {
+    #[must_use]
+    pub fn for_rows(self) -> usize {
         self.bytes.saturating_sub(MARGIN).max(self.bytes / 2)
     }
 }
 
-/// What is left for a file that is the answer, which grows by its escapes in structured content.
+/// The first lines of a file that is the answer, as many as the budget holds, which in structured content they reach
+/// sooner: quotes and line breaks are escaped there.
 #[must_use]
-pub fn csv_budget(limits: Limits) -> usize {
-    limits.for_rows() * 9 / 10
+pub fn fit_lines(limits: Limits, text: &str) -> &str {
+    let budget = limits.for_rows();
+    let mut kept = text;
+    loop {
+        let size = if limits.structured {
+            json_len(&kept)
+        } else {
+            kept.len()
+        };
+        if size <= budget {
+            return kept;
+        }
+        let mut most = (kept.len() * budget / size).min(kept.len() - 1);
+        while !kept.is_char_boundary(most) {
+            most -= 1;
+        }
+        let head = kept.get(..most).unwrap_or_default();
+        kept = head
+            .rfind('\n')
+            .and_then(|end| head.get(..=end))
+            .unwrap_or_default();
+    }
+}
+
+/// The first names of a list, as many as a share of the budget holds.
+#[must_use]
+pub fn fit_names(most_bytes: usize, names: Vec<String>) -> Vec<String> {
+    let mut used = 0;
+    names
+        .into_iter()
+        .take_while(|name| {
+            used += json_len(name) + 2;
+            used <= most_bytes
+        })
+        .collect()
 }
 
 /// A tool's answer: the same facts twice, for programs and as short text.
@@ -61,8 +97,8 @@ pub struct Fitted<R> {
 pub fn fit<P, R: Row>(limits: Limits, items: &[P], make: impl Fn(&P, &Screen) -> R) -> Fitted<R> {
     let budget = limits.for_rows();
     let mut fitted = None;
-    for length in VALUE_LENGTHS {
-        let screen = Screen::new(length);
+    for (value, name) in LENGTHS {
+        let screen = Screen::with_names(value, name);
         let rows = rows_within(limits.structured.then_some(budget), items, |item| {
             make(item, &screen)
         });

@@ -8,7 +8,7 @@ mod person;
 mod screen;
 mod table;
 
-pub use budget::{Answer, Fitted, Limits, csv_budget, fit, fits};
+pub use budget::{Answer, Fitted, Limits, fit, fit_lines, fit_names, fits};
 pub use person::{
     Page, PersonCard, PersonRow, PersonsPage, Select, page_of_persons, person_card, push_notes,
 };

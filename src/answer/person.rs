@@ -15,10 +15,61 @@ use super::table::{Cells, Row, push_list, push_text, push_value};
 
 /// Distinct ids shown of a person among others.
 const DISTINCT_IDS_IN_A_ROW: usize = 10;
-/// Distinct ids shown of one person.
-const DISTINCT_IDS_ON_A_CARD: usize = 100;
-/// Names of properties listed beside those that are shown.
-const OTHER_PROPERTIES: usize = 100;
+/// How much of one person is shown: characters of values and names, distinct ids, names of properties that are not
+/// shown.
+#[derive(Debug, Clone, Copy)]
+struct CardSize {
+    value: usize,
+    name: usize,
+    distinct_ids: usize,
+    others: usize,
+}
+
+/// From what is shown at best to what fits into any budget.
+const CARD_SIZES: [CardSize; 7] = [
+    CardSize {
+        value: 2000,
+        name: 400,
+        distinct_ids: 100,
+        others: 100,
+    },
+    CardSize {
+        value: 500,
+        name: 400,
+        distinct_ids: 100,
+        others: 100,
+    },
+    CardSize {
+        value: 100,
+        name: 400,
+        distinct_ids: 100,
+        others: 100,
+    },
+    CardSize {
+        value: 100,
+        name: 100,
+        distinct_ids: 100,
+        others: 30,
+    },
+    CardSize {
+        value: 30,
+        name: 100,
+        distinct_ids: 30,
+        others: 10,
+    },
+    CardSize {
+        value: 0,
+        name: 100,
+        distinct_ids: 10,
+        others: 5,
+    },
+    CardSize {
+        value: 0,
+        name: 30,
+        distinct_ids: 5,
+        others: 0,
+    },
+];
 /// Shown where nothing is selected.
 const DEFAULT_PROPERTIES: [&str; 2] = ["email", "$geoip_country_code"];
 
@@ -72,7 +123,8 @@ pub struct PersonRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     requested: Option<String>,
     uuid: String,
-    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// Selected properties
     properties: BTreeMap<String, Value>,
     /// At most 10
@@ -112,10 +164,20 @@ impl PersonRow {
     #[must_use]
     pub fn lean(person: &Person, select: &Select, screen: &Screen) -> Self {
         Self {
+            name: Some(screen.display(&person.name)),
+            properties: select.properties(person, screen),
+            ..Self::bare(person)
+        }
+    }
+
+    /// A row that says which person it is, nothing more.
+    #[must_use]
+    pub fn bare(person: &Person) -> Self {
+        Self {
             requested: None,
             uuid: person.uuid.clone(),
-            name: screen.display(&person.name),
-            properties: select.properties(person, screen),
+            name: None,
+            properties: BTreeMap::new(),
             distinct_ids: Vec::new(),
             distinct_id_count: None,
             count_is_minimum: false,
@@ -123,6 +185,20 @@ impl PersonRow {
             last_seen_at: None,
             value_at_data_point: None,
         }
+    }
+
+    /// Leaves out the name where a property that is shown says the same.
+    #[must_use]
+    pub fn without_double_name(mut self) -> Self {
+        let name = self.name.as_deref();
+        if self
+            .properties
+            .values()
+            .any(|value| value.as_str().is_some_and(|value| name == Some(value)))
+        {
+            self.name = None;
+        }
+        self
     }
 
     /// Says which of the ids that were asked for this row answers.
@@ -163,7 +239,7 @@ impl Row for PersonRow {
         };
         column(REQUESTED, &|row| row.requested.is_some());
         column("uuid", &|_| true);
-        column("name", &|_| true);
+        column("name", &|row| row.name.is_some());
         let keys: BTreeSet<&String> = rows.iter().flat_map(|row| row.properties.keys()).collect();
         for key in keys {
             column(&property_column(key), &|_| true);
@@ -181,7 +257,7 @@ impl Row for PersonRow {
             match column.as_str() {
                 REQUESTED => cells.optional(self.requested.as_deref()),
                 "uuid" => cells.text(&self.uuid),
-                "name" => cells.text(&self.name),
+                "name" => cells.optional(self.name.as_deref()),
                 DISTINCT_IDS => cells.list(&self.distinct_ids),
                 DISTINCT_ID_COUNT => match self.distinct_id_count {
                     Some(count) if self.count_is_minimum => cells.text(&format!("{count}+")),
@@ -270,7 +346,7 @@ pub fn page_of_persons(limits: Limits, people: &[Person], page: Page<'_>) -> Ans
                 .to_owned(),
         );
     } else if fitted.shortened > 0 {
-        notes.push("Long values are shortened, marked with …; persons-retrieve with select names one in full.".to_owned());
+        notes.push("Long values are shortened, marked with …; persons-retrieve with select shows one at length.".to_owned());
     }
     let cut = shown < people.len();
     let next_offset = if cut {
@@ -286,15 +362,22 @@ pub fn page_of_persons(limits: Limits, people: &[Person], page: Page<'_>) -> Ans
         page.has_next
             .then(|| page.offset.saturating_add(page.limit))
     };
+    let gone = (page.limit as usize).saturating_sub(people.len());
+    if page.has_next && gone > 0 {
+        notes.push(format!(
+            "PostHog left out {gone} of this page, gone since; the offset counts them."
+        ));
+    }
     if let Some(next) = next_offset {
         notes.push(format!(
-            "There is more: call {} with the same arguments and offset {next}.",
+            "There may be more: call {} with the same arguments and offset {next}.",
             page.tool
         ));
     }
     let mut text = match (shown, page.count) {
-        (0, _) if page.offset == 0 => "No person matches.\n".to_owned(),
-        (0, _) => "No more persons.\n".to_owned(),
+        (0, _) if page.has_next => "No person on this page any more\n".to_owned(),
+        (0, _) if page.offset == 0 => "No person matches\n".to_owned(),
+        (0, _) => "No more persons\n".to_owned(),
         (1, None) => "1 person\n".to_owned(),
         (_, None) => format!("{shown} persons\n"),
         (_, Some(count)) => format!("{shown} of {count} persons\n"),
@@ -352,24 +435,19 @@ pub fn person_card(
     select: &Select,
     notes: &[String],
 ) -> Answer<PersonCard> {
-    // Whoever names a property wants it whole; who asks for all wants to know what there is.
-    let first = match select {
-        Select::Keys(_) => limits.bytes,
-        Select::Default | Select::All => 2000,
-    };
-    let mut lengths = vec![first];
-    lengths.extend(
-        [8000, 2000, 500, 100, 30]
-            .into_iter()
-            .filter(|length| *length < first),
-    );
-    for length in lengths {
-        let answer = card(person, url, select, notes, &Screen::new(length));
+    let [mut size, smaller @ ..] = CARD_SIZES;
+    if matches!(select, Select::Keys(_)) {
+        // Whoever names a property wants it whole; who asks for all wants to know what there is.
+        size.value = limits.bytes;
+    }
+    for next in smaller {
+        let answer = card(person, url, select, notes, size);
         if fits(limits, &answer) {
             return answer;
         }
+        size = next;
     }
-    card(person, url, select, notes, &Screen::new(0))
+    card(person, url, select, notes, size)
 }
 
 fn card(
@@ -377,10 +455,11 @@ fn card(
     url: &str,
     select: &Select,
     notes: &[String],
-    screen: &Screen,
+    size: CardSize,
 ) -> Answer<PersonCard> {
+    let screen = Screen::with_names(size.value, size.name);
     let ids = &person.distinct_ids;
-    let properties = select.properties(person, screen);
+    let properties = select.properties(person, &screen);
     let others: Vec<&String> = person
         .properties
         .keys()
@@ -392,10 +471,15 @@ fn card(
             "Property values are left out: they are over the budget. Select fewer.".to_owned(),
         );
     } else if screen.shortened() > 0 {
-        notes.push(
-            "Long values are shortened, marked with …; select one alone to see it in full."
-                .to_owned(),
-        );
+        let alone = matches!(select, Select::Keys(keys) if keys.len() == 1);
+        notes.push(format!(
+            "Long values are shortened, marked with …; {}.",
+            if alone {
+                "an answer cannot be longer (--max-result-bytes)"
+            } else {
+                "select one alone to see more of it"
+            }
+        ));
     }
     let card = PersonCard {
         uuid: person.uuid.clone(),
@@ -404,11 +488,11 @@ fn card(
         properties,
         other_properties: others
             .iter()
-            .take(OTHER_PROPERTIES)
+            .take(size.others)
             .map(|key| screen.name(key))
             .collect(),
         other_property_count: (!others.is_empty()).then_some(others.len()),
-        distinct_ids: names(ids, DISTINCT_IDS_ON_A_CARD, screen),
+        distinct_ids: names(ids, size.distinct_ids, &screen),
         distinct_id_count: ids.len(),
         created_at: person.created_at.clone(),
         last_seen_at: person.last_seen_at.clone(),

@@ -5,13 +5,14 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-/// A person's name or a distinct id is never shown longer than this, in characters.
+/// A name, a key or a distinct id is never shown longer than this, in characters.
 const LONGEST_NAME: usize = 400;
 
 /// Cleans and shortens what is shown, and counts what it shortened.
 #[derive(Debug)]
 pub struct Screen {
     longest_value: usize,
+    longest_name: usize,
     shortened: Cell<usize>,
 }
 
@@ -19,8 +20,20 @@ impl Screen {
     /// A screen that shortens values to so many characters.
     #[must_use]
     pub fn new(longest_value: usize) -> Self {
+        Self::with_names(longest_value, LONGEST_NAME)
+    }
+
+    /// A screen for names alone: values have no room.
+    #[must_use]
+    pub fn names_only() -> Self {
+        Self::new(0)
+    }
+
+    /// A screen that shortens names as well.
+    pub(super) fn with_names(longest_value: usize, longest_name: usize) -> Self {
         Self {
             longest_value,
+            longest_name,
             shortened: Cell::new(0),
         }
     }
@@ -40,7 +53,7 @@ impl Screen {
     /// A name, a key or a distinct id.
     #[must_use]
     pub fn name(&self, text: &str) -> String {
-        self.shorten(clean(text).as_ref(), LONGEST_NAME)
+        self.shorten(&clean(text), self.longest_name)
     }
 
     /// A property's value. What is too long becomes its shortened text.

@@ -5,14 +5,18 @@
 
 use std::io::{StdoutLock, Write};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rmcp::RoleClient;
-use rmcp::model::CallToolRequestParams;
-use rmcp::service::RunningService;
+use rmcp::model::{
+    CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
+    ElicitationAction,
+};
+use rmcp::service::{RequestContext, RunningService};
+use rmcp::{ClientHandler, ErrorData, RoleClient};
 use serde_json::Value;
 
 use super::Failure;
-use super::call::{Terminal, connect, text};
+use super::call::{client_name, connect, question, text, yes};
 use crate::config::Settings;
 
 /// Lines of an answer that are printed; a table says what it is in a few.
@@ -21,7 +25,7 @@ const MOST_LINES: usize = 14;
 const MOST_COLUMNS: usize = 150;
 
 /// What a user says, and the calls that an assistant answers it with.
-const SESSION: [(&str, &[(&str, &str)]); 6] = [
+const SESSION: [(&str, &[(&str, &str)]); 9] = [
     (
         "Who of our users is at example.com and pays?",
         &[(
@@ -64,20 +68,75 @@ const SESSION: [(&str, &[(&str, &str)]); 6] = [
         )],
     ),
     (
-        "And who is user-3?",
+        "One person for both? Take Katherine's ids off Grace.",
+        &[(
+            "persons-split",
+            r#"{"id": "707be5a0-b120-5ae0-b57a-f77976f29c41", "distinct_ids_to_split": ["katherine@example.com", "katherine-laptop"], "wait_seconds": 20}"#,
+        )],
+    ),
+    (
+        "Erase our testers qa-1 and qa-2, events too. And qa-99.",
+        &[
+            (
+                "persons-bulk-delete",
+                r#"{"distinct_ids": ["qa-1", "qa-2", "qa-99"], "delete_events": true}"#,
+            ),
+            ("persons-deletion-status-list", r#"{"status": "pending"}"#),
+        ],
+    ),
+    (
+        "Then tidy up the rest. (The assistant gets carried away.)",
+        &[(
+            "persons-bulk-delete",
+            r#"{"ids": ["ada0ada0-1815-4852-8000-000000000101"]}"#,
+        )],
+    ),
+    (
+        "Thanks, no. And who is user-3?",
         &[("persons-retrieve", r#"{"id": "user-3"}"#)],
     ),
 ];
 
-type Client = RunningService<RoleClient, Terminal>;
+/// The user at the assistant's side: sees every question, agrees unless Ada is to go.
+#[derive(Clone, Default)]
+struct User {
+    asked: Arc<Mutex<Vec<(String, bool)>>>,
+}
+
+impl ClientHandler for User {
+    fn get_info(&self) -> ClientConfig {
+        let capabilities = ClientCapabilities::builder().enable_elicitation().build();
+        ClientConfig::new(capabilities, client_name("demo"))
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let question = question(&request).to_owned();
+        let agrees = !question.contains("ada@example.com");
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((question, agrees));
+        Ok(if agrees {
+            yes()
+        } else {
+            ElicitResult::new(ElicitationAction::Decline)
+        })
+    }
+}
+
+type Client = RunningService<RoleClient, User>;
 
 pub(super) async fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let settings = Settings {
         sandbox: true,
         ..settings.clone()
     };
-    let (server, _sandbox) = super::server(&settings).await?;
-    let client = connect(server, Terminal).await?;
+    let (server, _sandbox) = super::server(&settings, false).await?;
+    let client = connect(server, User::default()).await?;
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -121,6 +180,18 @@ async fn call(
     let request = CallToolRequestParams::new(tool)
         .with_arguments(arguments.as_object().cloned().unwrap_or_default());
     let result = client.call_tool(request).await?;
+    let asked = std::mem::take(
+        &mut *client
+            .service()
+            .asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+    );
+    for (question, agrees) in asked {
+        writeln!(out, "\nasks you")?;
+        print(out, &question)?;
+        writeln!(out, "you        {}\n", if agrees { "Yes" } else { "No" })?;
+    }
     print(out, &text(&result))?;
     Ok(())
 }

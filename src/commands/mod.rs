@@ -2,6 +2,7 @@
 
 mod call;
 mod demo;
+mod http;
 mod log;
 mod tools;
 
@@ -12,9 +13,10 @@ use tokio::net::TcpListener;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{Arguments, Command, Settings};
+use crate::confirm::Gate;
 use crate::sandbox::{self, Sandbox};
-use crate::server::Server;
-use crate::tools::{Context, catalog};
+use crate::server::{Safety, Server};
+use crate::tools::{Context, Entry, catalog};
 use crate::transport;
 
 /// What a person reads when a command cannot go on.
@@ -26,12 +28,13 @@ pub async fn run(arguments: Arguments) -> ExitCode {
     let command = arguments.command.unwrap_or(Command::Stdio);
     // Someone at a terminal wants the answer; whoever serves wants to see the calls.
     let usual = match command {
-        Command::Stdio => LevelFilter::INFO,
+        Command::Stdio | Command::Http(_) => LevelFilter::INFO,
         _ => LevelFilter::WARN,
     };
     log::start(settings.log.unwrap_or(usual));
     let done = match command {
         Command::Stdio => stdio(settings).await,
+        Command::Http(http) => http::run(settings, &http).await,
         Command::Call {
             tool,
             arguments,
@@ -43,6 +46,8 @@ pub async fn run(arguments: Arguments) -> ExitCode {
     };
     match done {
         Ok(code) => code,
+        // Whoever reads the output has seen enough.
+        Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -50,14 +55,22 @@ pub async fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let kind = error
+        .downcast_ref::<std::io::Error>()
+        .map(std::io::Error::kind)
+        .or_else(|| error.downcast_ref::<serde_json::Error>()?.io_error_kind());
+    kind == Some(std::io::ErrorKind::BrokenPipe)
+}
+
 /// A server as the settings want it, and the sandbox that it works on, if it does.
-async fn server(settings: &Settings) -> Result<(Server, Option<Sandbox>), Failure> {
-    let (settings, sandbox) = if settings.sandbox {
-        let (settings, sandbox) = in_sandbox(settings).await?;
-        (settings, Some(sandbox))
-    } else {
-        (settings.clone(), None)
-    };
+///
+/// `two_steps` says whether the assistant may confirm a deletion by a second call where its client cannot ask the user.
+async fn server(
+    settings: &Settings,
+    two_steps: bool,
+) -> Result<(Server, Option<Sandbox>), Failure> {
+    let (settings, sandbox) = with_sandbox(settings).await?;
     let posthog = match &sandbox {
         Some(_) => settings.client_with_key(Sandbox::KEY)?,
         None => settings.client()?,
@@ -66,18 +79,38 @@ async fn server(settings: &Settings) -> Result<(Server, Option<Sandbox>), Failur
         posthog,
         limits: settings.limits(),
     };
-    Ok((Server::new(catalog(), context), sandbox))
+    let safety = Safety {
+        gate: Gate::new(settings.confirm.into(), two_steps),
+        audit: settings.audit()?,
+    };
+    Ok((Server::new(offered(&settings)?, context, safety), sandbox))
 }
 
-/// Starts a sandbox of this process and points the settings to it.
-async fn in_sandbox(settings: &Settings) -> Result<(Settings, Sandbox), Failure> {
+/// The tools that the settings leave.
+fn offered(settings: &Settings) -> Result<Vec<Entry>, Failure> {
+    let policy = settings.policy();
+    let tools = catalog();
+    let unknown = policy.unknown_names(tools.iter().map(|tool| tool.name));
+    if !unknown.is_empty() {
+        let lines: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+        return Err(lines.join("\n").into());
+    }
+    let offers = |tool: &Entry| policy.offers(tool.name, tool.toolset, tool.effect);
+    Ok(tools.into_iter().filter(offers).collect())
+}
+
+/// Starts a sandbox of this process, if the settings want one, and points them to it.
+async fn with_sandbox(settings: &Settings) -> Result<(Settings, Option<Sandbox>), Failure> {
+    if !settings.sandbox {
+        return Ok((settings.clone(), None));
+    }
     let sandbox = start_sandbox(settings, 0).await?;
     let settings = Settings {
         host: Some(sandbox.url()),
         project: Some(Sandbox::PROJECT.to_string()),
         ..settings.clone()
     };
-    Ok((settings, sandbox))
+    Ok((settings, Some(sandbox)))
 }
 
 async fn start_sandbox(settings: &Settings, port: u16) -> Result<Sandbox, Failure> {
@@ -94,7 +127,8 @@ async fn start_sandbox(settings: &Settings, port: u16) -> Result<Sandbox, Failur
 }
 
 async fn stdio(settings: &Settings) -> Result<ExitCode, Failure> {
-    let (server, sandbox) = server(settings).await?;
+    // The process serves one user, who sees the host's own approval of a destructive tool as well.
+    let (server, sandbox) = server(settings, true).await?;
     let served = tokio::select! {
         served = transport::stdio(server) => served.map_err(|error| format!("The conversation could not begin: {}", begun(&error))),
         _ = tokio::signal::ctrl_c() => Ok(()),
@@ -116,6 +150,9 @@ fn begun(error: &rmcp::service::ServerInitializeError) -> &'static str {
 
 async fn serve_sandbox(settings: &Settings, port: u16) -> Result<ExitCode, Failure> {
     let sandbox = start_sandbox(settings, port).await?;
+    let stop = tokio::spawn(tokio::signal::ctrl_c());
+    // From here on Ctrl-C is heard, also by whoever waits for the address.
+    tokio::task::yield_now().await;
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -130,7 +167,7 @@ async fn serve_sandbox(settings: &Settings, port: u16) -> Result<ExitCode, Failu
         legacy = Sandbox::LEGACY_KEY,
     )?;
     out.flush()?;
-    tokio::signal::ctrl_c().await?;
+    stop.await??;
     sandbox.stop();
     Ok(ExitCode::SUCCESS)
 }

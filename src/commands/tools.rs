@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use super::Failure;
 use crate::config::Settings;
 use crate::server::listed;
-use crate::tools::catalog;
 
 pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout().lock();
-    let tools = catalog();
+    let tools = super::offered(settings)?;
     if json {
         let structured = settings.limits().structured;
         let tools: Vec<_> = tools.iter().map(|tool| listed(tool, structured)).collect();

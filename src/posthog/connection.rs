@@ -49,8 +49,10 @@ impl ConnectionOptions {
 /// Why a host cannot be connected to, found before any request.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    /// The address is not one of an HTTP server.
-    #[error("{0} is not the address of a web server; it looks like https://eu.posthog.com")]
+    /// The address is not one of an HTTP server. It is not quoted: it may hold a password.
+    #[error(
+        "this is not the plain address of a web server (its scheme is {0}); it looks like https://eu.posthog.com, without user, query or fragment"
+    )]
     Address(String),
     /// The capture hosts take events only.
     #[error("{0} only takes events; the API is at {1}")]
@@ -61,7 +63,7 @@ pub enum ConnectionError {
     )]
     Insecure(String),
     /// The extra certificates cannot be used.
-    #[error("the CA file holds no usable PEM certificate: {0}")]
+    #[error("the file holds no usable PEM certificate: {0}")]
     Certificate(String),
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be set up: {0}")]
@@ -92,7 +94,7 @@ impl Connection {
             && base.query().is_none()
             && base.fragment().is_none();
         if !usable {
-            return Err(ConnectionError::Address(shown));
+            return Err(ConnectionError::Address(base.scheme().to_owned()));
         }
         match base.host_str() {
             Some("us.i.posthog.com") => {
@@ -141,8 +143,23 @@ impl Connection {
         &self.http
     }
 
-    pub(super) fn host(&self) -> &str {
+    /// The host that is asked, without path or credentials.
+    #[must_use]
+    pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether PostHog answers at all. Sends no key, and takes any answer.
+    ///
+    /// # Errors
+    /// As the network gives them.
+    pub async fn reachable(&self) -> Result<(), Error> {
+        let request = self.http.get(self.base.clone()).timeout(CONNECT_TIMEOUT);
+        request
+            .send()
+            .await
+            .map(drop)
+            .map_err(Error::from_transport)
     }
 
     pub(super) fn retry_pause(&self) -> Duration {
@@ -193,8 +210,8 @@ fn tls(extra: Option<&[u8]>) -> Result<rustls::ClientConfig, ConnectionError> {
     if let Some(pem) = extra {
         let before = roots.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate =
-                certificate.map_err(|error| ConnectionError::Certificate(error.to_string()))?;
+            let certificate = certificate
+                .map_err(|_| ConnectionError::Certificate("a block is not PEM".to_owned()))?;
             roots
                 .add(certificate)
                 .map_err(|error| ConnectionError::Certificate(error.to_string()))?;

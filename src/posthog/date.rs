@@ -11,6 +11,12 @@ pub fn is_date(text: &str) -> bool {
 /// Whether this is a date or a time in ISO 8601.
 #[must_use]
 pub fn is_timestamp(text: &str) -> bool {
+    // Years of four digits: the library reads others too, PostHog does not.
+    if text.as_bytes().get(4) != Some(&b'-')
+        || !text.starts_with(|first: char| first.is_ascii_digit())
+    {
+        return false;
+    }
     const LOCAL: [&str; 3] = [
         "%Y-%m-%dT%H:%M:%S%.f",
         "%Y-%m-%d %H:%M:%S%.f",
@@ -37,9 +43,9 @@ fn is_relative(text: &str) -> bool {
     let Some(amount) = text.strip_suffix(['h', 'd', 'w', 'm', 'q', 'y']) else {
         return false;
     };
-    let digits = amount.strip_prefix(['-', '+']).unwrap_or(amount);
+    let digits = amount.strip_prefix('-').unwrap_or(amount);
     let counted =
-        (1..=6).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     counted || (edge && amount.is_empty())
 }
 
@@ -72,12 +78,12 @@ mod tests {
             "7",
             "-7x",
             "Start",
-            "-1234567d",
+            "-12345d",
             "d",
             "-٣d",
         ] {
             assert!(!is_date(other), "{other}");
         }
-        assert!(!is_timestamp("-7d"));
+        assert!(!is_timestamp("-7d") && !is_date("+7d") && !is_date("+262142-12-31"));
     }
 }

@@ -60,6 +60,8 @@ pub enum ErrorKind {
     Connect,
     /// The connection broke after the request began; it may have arrived.
     Dropped,
+    /// PostHog says that it did not do what was asked.
+    Failed,
     /// The request could not be made; nothing was sent.
     Request,
     /// Which project to work on cannot be found out.
@@ -67,6 +69,28 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether the request may have arrived and done its work all the same.
+    ///
+    /// False only where PostHog says so, or nothing can have been sent.
+    #[must_use]
+    pub fn leaves_outcome_open(&self) -> bool {
+        match self {
+            Self::Server { .. } | Self::Unreadable | Self::Timeout | Self::Dropped => true,
+            Self::Authentication
+            | Self::MissingScope(_)
+            | Self::ClosedToKeys
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::Invalid { .. }
+            | Self::RateLimited { .. }
+            | Self::Redirected
+            | Self::Connect
+            | Self::Failed
+            | Self::Request
+            | Self::Project => false,
+        }
+    }
+
     /// A word for logs.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -84,6 +108,7 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Connect => "connect",
             Self::Dropped => "dropped",
+            Self::Failed => "failed",
             Self::Request => "request",
             Self::Project => "project",
         }
@@ -101,6 +126,12 @@ impl Error {
 
     pub(super) fn with_reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
+        self
+    }
+
+    /// Takes the key out of PostHog's words, should it ever stand in them.
+    pub(super) fn without(mut self, key: &str) -> Self {
+        self.reason = self.reason.map(|reason| reason.replace(key, "[key]"));
         self
     }
 
@@ -138,8 +169,6 @@ impl Error {
             ErrorKind::Connect
         } else if error.is_builder() {
             ErrorKind::Request
-        } else if error.is_decode() {
-            ErrorKind::Unreadable
         } else {
             ErrorKind::Dropped
         };
@@ -207,6 +236,7 @@ pub(super) fn classify(head: &Head, body: &[u8]) -> Error {
     }
     let envelope = envelope.unwrap_or_default();
     let kind = match status {
+        _ if envelope.failed => ErrorKind::Failed,
         300..=399 => ErrorKind::Redirected,
         401 => ErrorKind::Authentication,
         403 => envelope.refusal(),
@@ -232,6 +262,8 @@ struct Envelope {
     code: String,
     reason: Option<String>,
     argument: Option<String>,
+    /// `{"success": false}`: PostHog knows that it did not do it.
+    failed: bool,
 }
 
 impl Envelope {
@@ -252,6 +284,7 @@ impl Envelope {
             code: code.to_owned(),
             reason: reason.map(shortened),
             argument: text("attr").map(shortened),
+            failed: fields.get("success") == Some(&Value::Bool(false)),
         })
     }
 
@@ -368,6 +401,16 @@ mod tests {
             reason(json!({"message": "pick a type", "detail": "lifecycle_type"})),
             Some("pick a type".into())
         );
+    }
+
+    #[test]
+    fn what_posthog_says_it_did_not_do_is_not_open() {
+        let body = json!({"success": false, "detail": "capture is down"});
+        for status in [400, 500, 502] {
+            assert_eq!(kind_of(status, &body), ErrorKind::Failed);
+        }
+        assert!(!ErrorKind::Failed.leaves_outcome_open());
+        assert!(ErrorKind::Server { status: 502 }.leaves_outcome_open());
     }
 
     #[test]

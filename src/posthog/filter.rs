@@ -54,6 +54,9 @@ pub enum FilterType {
     #[default]
     Person,
     Cohort,
+    // Only for the events of an insight.
+    #[schemars(skip)]
+    Event,
 }
 
 /// A filter before it is checked.
@@ -70,7 +73,47 @@ struct Unchecked {
 
 impl<'de> Deserialize<'de> for Filter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::check(Unchecked::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        let filter = Self::check(Unchecked::deserialize(deserializer)?, FilterType::Person);
+        match filter.map_err(serde::de::Error::custom)? {
+            Self {
+                kind: FilterType::Event,
+                ..
+            } => Err(serde::de::Error::custom(
+                "a filter's `type` is person or cohort here",
+            )),
+            filter => Ok(filter),
+        }
+    }
+}
+
+/// One condition on an event of an insight. As [`Filter`], and looks at the event unless told otherwise.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct EventFilter(Filter);
+
+impl<'de> Deserialize<'de> for EventFilter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Filter::check(Unchecked::deserialize(deserializer)?, FilterType::Event)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for EventFilter {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "EventFilter".into()
+    }
+
+    /// Short: the operators stand in the schema of the other filters already.
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "description": "{key, operator, value, type: event (default) or person}"
+        })
     }
 }
 
@@ -81,12 +124,12 @@ fn named<T: serde::de::DeserializeOwned>(field: &str, name: String) -> Result<T,
 }
 
 impl Filter {
-    fn check(filter: Unchecked) -> Result<Self, String> {
+    fn check(filter: Unchecked, usual: FilterType) -> Result<Self, String> {
         let key = filter.key.filter(|key| !key.is_empty()).ok_or(
             "a filter needs a `key`, the property's name; an incomplete filter would match everyone",
         )?;
         let kind = match filter.kind.as_deref() {
-            None => FilterType::Person,
+            None => usual,
             Some("hogql") => {
                 return Err(
                     "filters of type hogql are code and are refused; use type person or cohort"

@@ -13,6 +13,7 @@ mod person;
 mod persons;
 mod project;
 mod retry;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +28,7 @@ use tokio::sync::OnceCell;
 pub use connection::{Connection, ConnectionError, ConnectionOptions};
 pub use date::{is_date, is_timestamp};
 pub use error::{Error, ErrorKind};
-pub use filter::{Filter, FilterType, Operator};
+pub use filter::{EventFilter, Filter, FilterType, Operator};
 pub use history::{
     Activity, ActivityPage, Actor, Change, DeletionStatus, DeletionStatusPage, DeletionStatusQuery,
     Detail, PropertiesAtTimeQuery, PropertiesAtTimeSubject, PropertiesTimeline, TimelinePoint,
@@ -36,6 +37,10 @@ pub use insights::{ActorPage, Arguments};
 pub use person::{Cohort, Person, PersonId, PersonPage, PropertyValue, PropertyValues};
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
 pub use project::Project;
+pub use writes::{
+    BulkDeletion, BulkDeletionSummary, DeletionError, MOST_DELETED, derived_uuid, is_creator,
+    split_uuid,
+};
 
 use endpoint::Query;
 
@@ -51,8 +56,12 @@ struct Inner {
     connection: Arc<Connection>,
     key: SecretString,
     project: Project,
-    resolved: OnceCell<u64>,
+    resolved: ResolvedProject,
 }
+
+/// A project's number once it is known. Clones share it; it holds no key.
+#[derive(Debug, Clone, Default)]
+pub struct ResolvedProject(Arc<OnceCell<u64>>);
 
 /// One request, as far as it does not depend on the client that sends it.
 struct Request<'a> {
@@ -108,12 +117,23 @@ impl Client {
     /// A client for one key and one project. No request is made.
     #[must_use]
     pub fn new(connection: Arc<Connection>, key: SecretString, project: Project) -> Self {
+        Self::with_resolved(connection, key, project, ResolvedProject::default())
+    }
+
+    /// As [`Client::new`], where another client of the same key may have found out the project already.
+    #[must_use]
+    pub fn with_resolved(
+        connection: Arc<Connection>,
+        key: SecretString,
+        project: Project,
+        resolved: ResolvedProject,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 connection,
                 key,
                 project,
-                resolved: OnceCell::new(),
+                resolved,
             }),
         }
     }
@@ -190,13 +210,18 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
-        let response = builder.send().await.map_err(Error::from_transport)?;
+        let response = builder.send().await.map_err(Error::from_transport);
+        let status = response.as_ref().map_or("error".to_owned(), |response| {
+            response.status().as_u16().to_string()
+        });
+        metrics::counter!("posthog_requests_total", "status" => status).increment(1);
+        let response = response?;
         let head = error::Head::of(&response);
         let body = connection.read(response, request.cut_at).await?;
         if head.status.is_success() {
             return Ok(body);
         }
-        Err(error::classify(&head, &body))
+        Err(error::classify(&head, &body).without(self.inner.key.expose_secret()))
     }
 }
 
@@ -208,7 +233,12 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let reason = match error.inner().classify() {
             serde_json::error::Category::Data => {
-                format!("its field {} has an unexpected shape", error.path())
+                // Deeper places can be named after somebody: batches are maps from distinct ids.
+                let field = error.path().iter().next().map(ToString::to_string);
+                format!(
+                    "its field `{}` has an unexpected shape",
+                    field.unwrap_or_default()
+                )
             }
             serde_json::error::Category::Eof => "it ends too early".to_owned(),
             _ if error::looks_like_html(body) => "it is a web page, not JSON".to_owned(),

@@ -27,6 +27,12 @@ impl PersonId {
         (number > 0).then(|| Self(number.to_string()))
     }
 
+    /// The UUID, where it is one.
+    #[must_use]
+    pub fn uuid(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.0).ok().filter(|_| self.0.len() == 36)
+    }
+
     /// The id as it stands in an address.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -75,6 +75,7 @@ impl Client {
             Project::Current => self
                 .inner
                 .resolved
+                .0
                 .get_or_try_init(|| self.current_project())
                 .await
                 .copied(),

@@ -1,13 +1,15 @@
-//! The arguments that insights and the timeline share: a date range, filters, lists given as JSON
-//! text in a query or as JSON in a body (contract sections 3.16 to 3.18).
+//! The arguments that several endpoints share: filters (contract section 6), and for insights and
+//! the timeline a date range and lists, given as JSON text in a query or as JSON in a body (contract
+//! sections 3.16 to 3.18).
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::answer::Answer;
 use super::call::Call;
 use super::dates::{self, Interval, Time};
-use super::filters::Filter;
-use super::persons::refused;
+use super::filters::{Filter, Refusal};
 use super::properties::{Properties, PropertyMap};
 use super::world::Event;
 
@@ -92,16 +94,15 @@ impl Arguments {
     /// The last seven days, unless the caller says otherwise. A bare end date means its last moment.
     pub(super) fn date_range(&self, call: &mut Call<'_>) -> Result<DateRange, Answer> {
         let from = self.text("date_from").unwrap_or("-7d");
-        let now = call.now;
-        let Some(start) = dates::parse_relative(from, now) else {
+        let Some(start) = call.date(from)? else {
             return Err(Answer::invalid(
                 format!("{from:?} is not a date."),
                 Some("date_from"),
             ));
         };
-        let mut end = now;
+        let mut end = call.now;
         if let Some(to) = self.text("date_to") {
-            let Some(time) = dates::parse_relative(to, now) else {
+            let Some(time) = call.date(to)? else {
                 return Err(Answer::invalid(
                     format!("{to:?} is not a date."),
                     Some("date_to"),
@@ -124,6 +125,7 @@ impl Arguments {
 
     pub(super) fn interval(&self, call: &mut Call<'_>) -> Result<Interval, Answer> {
         match self.text("interval").unwrap_or("day") {
+            "minute" => Ok(Interval::Minute),
             "hour" => Ok(Interval::Hour),
             "day" => Ok(Interval::Day),
             "week" => Ok(Interval::Week),
@@ -156,17 +158,11 @@ impl EventFilters {
             let Some(fields) = item.as_object() else {
                 return Err(call.strict(format!("a filter that is no object: {item}")));
             };
-            let of_person = match fields.get("type").and_then(Value::as_str) {
-                Some("person") => true,
-                None | Some("event") => false,
+            match fields.get("type").and_then(Value::as_str) {
+                Some("cohort") => filters.on_person.push(read_filter(call, item)?),
+                Some("person") => filters.on_person.push(read_plain(call, fields)?),
+                None | Some("event") => filters.on_event.push(read_plain(call, fields)?),
                 Some(other) => return Err(call.strict(format!("a filter of type {other:?}"))),
-            };
-            let read = Filter::read_property(fields, call.now);
-            let filter = read.or_else(|refusal| refused(call, refusal))?;
-            if of_person {
-                filters.on_person.push(filter);
-            } else {
-                filters.on_event.push(filter);
             }
         }
         Ok(filters)
@@ -181,5 +177,47 @@ impl EventFilters {
         let mut on_person = self.on_person.iter();
         on_event.all(|filter| filter.matches_map(&event.properties))
             && on_person.all(|filter| filter.matches(person, event.person))
+    }
+}
+
+/// A filter on a property, whoever has it.
+fn read_plain(call: &mut Call<'_>, fields: &PropertyMap) -> Result<Filter, Answer> {
+    let read = Filter::read_property(fields, call.now);
+    read.or_else(|refusal| refused(call, refusal))
+}
+
+/// Contract section 6: the JSON text of a flat array.
+pub(super) fn read_filters(call: &mut Call<'_>, written: &str) -> Result<Vec<Filter>, Answer> {
+    match serde_json::from_str::<Value>(written) {
+        Ok(Value::Array(filters)) => filters
+            .iter()
+            .map(|filter| read_filter(call, filter))
+            .collect(),
+        Ok(_) => Err(call.crash("properties must be a flat array of filters")),
+        Err(_) => Err(Answer::invalid("Properties are unparsable!", None)),
+    }
+}
+
+/// A filter on a person, or on the cohorts that the person is in.
+fn read_filter(call: &mut Call<'_>, filter: &Value) -> Result<Filter, Answer> {
+    let read = {
+        let cohorts = &call.world.cohorts;
+        let members = |id: u64| {
+            let mut found = cohorts.iter().filter(|cohort| cohort.id == id);
+            found.next().map(|cohort| Arc::clone(&cohort.members))
+        };
+        Filter::read(filter, call.now, &members)
+    };
+    read.or_else(|refusal| refused(call, refusal))
+}
+
+fn refused(call: &mut Call<'_>, refusal: Refusal) -> Result<Filter, Answer> {
+    match refusal {
+        Refusal::Incomplete(detail) => {
+            call.complain(&format!("{detail}, which matches everything"));
+            Ok(Filter::Everything)
+        }
+        Refusal::Unexpected(detail) => Err(call.strict(detail)),
+        Refusal::Invalid(detail) => Err(Answer::invalid(detail, None)),
     }
 }

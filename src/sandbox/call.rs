@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Options;
 use super::answer::Answer;
-use super::dates::Time;
+use super::dates::{self, Time};
 use super::faults::Switches;
 use super::incoming::{Body, Incoming};
 use super::keys::Key;
@@ -60,6 +60,14 @@ impl Call<'_> {
                 }
             },
         }
+    }
+
+    /// A date, absolute or relative; `None` for what is neither.
+    pub(super) fn date(&mut self, written: &str) -> Result<Option<Time>, Answer> {
+        if dates::is_beyond(written) {
+            return Err(self.strict(format!("a year beyond 9999: {written:?}")));
+        }
+        Ok(dates::parse_relative(written, self.now))
     }
 
     /// The lookup that the detail routes share: by UUID or numeric id, in the primary store.

@@ -27,6 +27,11 @@ impl Line {
         self.0.store(bytes, Ordering::SeqCst);
     }
 
+    /// Takes back a cut that the last answer was too short to reach.
+    pub(super) fn mend(&self) {
+        self.0.store(usize::MAX, Ordering::SeqCst);
+    }
+
     /// How much of `wanted` may be written now.
     fn allowance(&self, wanted: usize) -> io::Result<usize> {
         match self.0.load(Ordering::SeqCst) {

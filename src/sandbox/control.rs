@@ -9,7 +9,6 @@ use super::answer::Answer;
 use super::call::strict_answer;
 use super::dates::text;
 use super::incoming::{Body, Incoming, RecordedRequest};
-use super::properties::PropertyMap;
 use super::state::State;
 use super::world::Capture;
 
@@ -49,34 +48,15 @@ fn advance(state: &mut State, body: &Value) -> Answer {
 /// `{"distinct_id", "event", "properties"}`: an event at this moment, `$set` and `$set_once` among
 /// its properties.
 fn capture(state: &mut State, body: &Value) -> Answer {
-    let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let field = |name: &str| body.get(name).and_then(Value::as_str);
     let (Some(distinct_id), Some(event)) = (field("distinct_id"), field("event")) else {
         return strict_answer("capture wants {\"distinct_id\": text, \"event\": text}");
     };
     let properties = body.get("properties").and_then(Value::as_object);
-    let capture = read_capture(distinct_id, event, properties.cloned().unwrap_or_default());
+    let capture = Capture::read(distinct_id, event, properties.cloned().unwrap_or_default());
     let (world, now) = state.settled();
     world.capture(now, capture);
     Answer::json(200, json!({"status": "Ok"}))
-}
-
-pub(super) fn read_capture(
-    distinct_id: String,
-    event: String,
-    mut properties: PropertyMap,
-) -> Capture {
-    let mut take = |name: &str| match properties.remove(name) {
-        Some(Value::Object(map)) => map,
-        _ => PropertyMap::new(),
-    };
-    Capture {
-        set: take("$set"),
-        set_once: take("$set_once"),
-        distinct_id,
-        event,
-        properties,
-        ..Capture::default()
-    }
 }
 
 fn request(recorded: &RecordedRequest) -> Value {

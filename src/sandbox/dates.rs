@@ -36,8 +36,23 @@ pub(super) fn instant(written: &str) -> Time {
     parse(written).unwrap_or_default()
 }
 
-/// A full time with or without an offset, or a bare date for its first moment.
+/// A full time with or without an offset, or a bare date for its first moment. Years end at 9999, as
+/// they do for the real server.
 pub(super) fn parse(written: &str) -> Option<Time> {
+    parse_any(written).filter(|time| is_countable(*time))
+}
+
+/// Whether this is a date, of a year that the real server cannot count.
+pub(super) fn is_beyond(written: &str) -> bool {
+    parse_any(written).is_some_and(|time| !is_countable(time))
+}
+
+/// Whether the real server has a name for this moment.
+pub(super) fn is_countable(time: Time) -> bool {
+    (1..=9999).contains(&time.year())
+}
+
+fn parse_any(written: &str) -> Option<Time> {
     if let Ok(time) = DateTime::parse_from_rfc3339(written) {
         return Some(time.to_utc());
     }
@@ -74,10 +89,11 @@ pub(super) fn parse_relative(written: &str, now: Time) -> Option<Time> {
         .parse()
         .ok()?;
     let signed = i64::from(count);
+    let before = |by: Option<Duration>| now.checked_sub_signed(by?);
     match unit {
-        'h' => Some(now - Duration::hours(signed)),
-        'd' => start_of_day(now - Duration::days(signed)),
-        'w' => start_of_day(now - Duration::weeks(signed)),
+        'h' => before(Duration::try_hours(signed)),
+        'd' => start_of_day(before(Duration::try_days(signed))?),
+        'w' => start_of_day(before(Duration::try_weeks(signed))?),
         'm' => start_of_day(now.checked_sub_months(Months::new(count))?),
         'y' => start_of_day(now.checked_sub_months(Months::new(count.checked_mul(12)?))?),
         _ => None,
@@ -111,6 +127,7 @@ pub(super) fn next_weekly_batch(after: Time) -> Time {
 /// The periods by which insights count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interval {
+    Minute,
     Hour,
     Day,
     Week,
@@ -121,8 +138,10 @@ impl Interval {
     /// The start of the period that holds this moment. Weeks begin on Sunday.
     pub(super) fn start(self, time: Time) -> Time {
         let midnight = start_of_day(time).unwrap_or(time);
+        let hour = midnight + Duration::hours(i64::from(time.hour()));
         match self {
-            Self::Hour => midnight + Duration::hours(i64::from(time.hour())),
+            Self::Minute => hour + Duration::minutes(i64::from(time.minute())),
+            Self::Hour => hour,
             Self::Day => midnight,
             Self::Week => {
                 midnight - Duration::days(i64::from(time.weekday().num_days_from_sunday()))
@@ -133,6 +152,7 @@ impl Interval {
 
     pub(super) fn after(self, time: Time) -> Time {
         match self {
+            Self::Minute => time + Duration::minutes(1),
             Self::Hour => time + Duration::hours(1),
             Self::Day => time + Duration::days(1),
             Self::Week => time + Duration::weeks(1),
@@ -142,6 +162,7 @@ impl Interval {
 
     pub(super) fn before(self, time: Time) -> Time {
         match self {
+            Self::Minute => time - Duration::minutes(1),
             Self::Hour => time - Duration::hours(1),
             Self::Day => time - Duration::days(1),
             Self::Week => time - Duration::weeks(1),
@@ -173,7 +194,19 @@ mod tests {
         assert_eq!(relative("-24h"), "2026-11-01T09:30:00Z");
         assert_eq!(relative("-1m"), "2026-10-02T00:00:00Z");
         assert_eq!(relative("2026-06-01"), "2026-06-01T00:00:00Z");
-        assert_eq!(parse_relative("yesterday", now), None);
+        for neither in ["yesterday", "-4294967295h", "-4294967295d", "-4294967295y"] {
+            assert_eq!(parse_relative(neither, now), None, "{neither}");
+        }
+    }
+
+    #[test]
+    fn years_end_at_9999() {
+        for beyond in ["+262142-12-31", "-0001-01-01", "+10000-01-01T00:00:00"] {
+            assert!(is_beyond(beyond) && parse(beyond).is_none(), "{beyond}");
+        }
+        for other in ["9999-12-31", "0001-01-01T00:00:00Z", "yesterday", "-7d"] {
+            assert!(!is_beyond(other), "{other}");
+        }
     }
 
     #[test]

@@ -4,7 +4,12 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::call::Call;
-use super::state::{OTHER_PROJECT, PROJECT};
+
+/// The project of the story.
+pub(super) const PROJECT: u64 = 1;
+
+/// The empty project that the key's owner has open while `foreign_current_project` is on.
+pub(super) const OTHER_PROJECT: u64 = 2;
 
 pub(super) const ORGANIZATION: &str = "018b2c3d-0000-7000-8000-000000000001";
 const ORGANIZATION_NAME: &str = "Analytical Engines";

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use super::answer::{Answer, JSON};
+use super::incoming::Incoming;
 
 /// A fault for the next requests whose path contains a text.
 #[derive(Clone, Debug)]
 pub struct Fault {
+    /// Sought in the method and the path as they were sent: `split` fits, and so does
+    /// `PATCH /api/projects/1/`. The empty text fits every request.
     pub path_contains: String,
     /// How many requests it strikes; `usize::MAX` for all of them.
     pub times: usize,
@@ -96,10 +99,11 @@ impl Faults {
         self.0.clear();
     }
 
-    pub(super) fn strike(&mut self, path: &str) -> Option<FaultKind> {
+    pub(super) fn strike(&mut self, incoming: &Incoming) -> Option<FaultKind> {
+        let line = format!("{} {}", incoming.method(), incoming.path());
         self.0.retain(|fault| fault.times > 0);
         let mut faults = self.0.iter_mut();
-        let fault = faults.find(|fault| path.contains(&fault.path_contains))?;
+        let fault = faults.find(|fault| line.contains(&fault.path_contains))?;
         if fault.times != usize::MAX {
             fault.times -= 1;
         }

@@ -70,7 +70,7 @@ pub(super) fn display_name(
     }
 }
 
-/// Python's truth, which the API applies to property values and to request flags.
+/// Python's truth, by which the API finds a display property empty.
 fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,

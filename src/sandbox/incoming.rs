@@ -88,6 +88,13 @@ impl Incoming {
         found.next().map(|(_, value)| value.as_str())
     }
 
+    /// By parameter, by suffix or by header. The header only counts when it asks for nothing else.
+    pub(super) fn wants_csv(&self) -> bool {
+        self.parameter("format") == Some("csv")
+            || self.path().trim_end_matches('/').ends_with(".csv")
+            || self.recorded.header("accept") == Some("text/csv")
+    }
+
     /// The path and query as sent.
     pub(super) fn full_path(&self) -> String {
         if self.recorded.query.is_empty() {

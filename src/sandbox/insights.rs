@@ -1,4 +1,5 @@
-//! The persons behind an insight: funnel, trends, lifecycle (contract sections 3.17 and 3.18).
+//! The persons behind an insight: trends and lifecycle, and the pages they share with the funnel
+//! (contract sections 3.17 and 3.18).
 
 use std::collections::BTreeMap;
 
@@ -8,42 +9,13 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::arguments::{Arguments, EventFilters};
 use super::call::Call;
-use super::dates::{self, text};
+use super::dates::text;
 use super::entities::{Entity, event_of_action, read_entities};
-use super::funnel_steps::{Funnel, Order, Outcome, Progress};
+use super::filters::text as text_of;
 use super::persons::{Search, list_item, with_offset};
 use super::properties::Properties;
 use super::seed::is_test_account;
 use super::world::Event;
-
-pub(super) const FUNNEL_ARGUMENTS: &[&str] = &[
-    "actions",
-    "breakdown",
-    "breakdown_type",
-    "cache_invalidation_key",
-    "date_from",
-    "date_to",
-    "drop_off",
-    "entrance_period_start",
-    "events",
-    "filter_test_accounts",
-    "funnel_custom_steps",
-    "funnel_order_type",
-    "funnel_step",
-    "funnel_step_breakdown",
-    "funnel_viz_type",
-    "funnel_window_days",
-    "funnel_window_interval",
-    "funnel_window_interval_unit",
-    "include_recordings",
-    "insight",
-    "interval",
-    "limit",
-    "offset",
-    "properties",
-    "refresh",
-    "search",
-];
 
 pub(super) const TRENDS_ARGUMENTS: &[&str] = &[
     "actions",
@@ -85,7 +57,7 @@ pub(super) const LIFECYCLE_ARGUMENTS: &[&str] = &[
 ];
 
 /// The events of each person, oldest first, by the person they belong to now.
-fn by_person<'a>(
+pub(super) fn by_person<'a>(
     call: &'a Call<'_>,
     accept: impl Fn(&Event, &Properties) -> bool,
 ) -> BTreeMap<Uuid, Vec<&'a Event>> {
@@ -104,13 +76,13 @@ fn by_person<'a>(
 }
 
 /// What narrows the events of any insight.
-struct Narrowing {
+pub(super) struct Narrowing {
     filters: EventFilters,
     without_test_accounts: bool,
 }
 
 impl Narrowing {
-    fn read(call: &mut Call<'_>, arguments: &Arguments) -> Result<Self, Answer> {
+    pub(super) fn read(call: &mut Call<'_>, arguments: &Arguments) -> Result<Self, Answer> {
         Ok(Self {
             filters: arguments.filters(call)?,
             without_test_accounts: arguments
@@ -119,137 +91,9 @@ impl Narrowing {
         })
     }
 
-    fn accept(&self, event: &Event, person: &Properties) -> bool {
+    pub(super) fn accept(&self, event: &Event, person: &Properties) -> bool {
         !(self.without_test_accounts && is_test_account(person))
             && self.filters.accept(event, person)
-    }
-}
-
-/// Contract 3.17. The same for GET and POST, but for where the arguments come from.
-pub(super) fn funnel(call: &mut Call<'_>) -> Result<Answer, Answer> {
-    let arguments = funnel_arguments(call)?;
-    let range = arguments.date_range(call)?;
-    let narrowing = Narrowing::read(call, &arguments)?;
-    let steps = read_entities(call, &arguments)?;
-    let order = match arguments.text("funnel_order_type").unwrap_or("ordered") {
-        "ordered" => Order::Ordered,
-        "strict" => Order::Strict,
-        "unordered" => Order::Unordered,
-        other => {
-            let detail = format!("the funnel_order_type {other:?}");
-            return Err(call.strict(detail));
-        }
-    };
-    let window = funnel_window(call, &arguments)?;
-    let wanted = funnel_outcome(call, &arguments)?;
-    let breakdown = arguments.get("funnel_step_breakdown").cloned();
-    let breakdown = breakdown.zip(arguments.text("breakdown").map(str::to_owned));
-    let of_person = arguments.text("breakdown_type") == Some("person");
-    let funnel = Funnel {
-        steps,
-        window,
-        order,
-    };
-    let persons = by_person(call, |event, person| {
-        range.contains(event.at) && narrowing.accept(event, person)
-    });
-    let in_breakdown = |progress: &Progress<'_>| match &breakdown {
-        None => true,
-        Some((wanted, key)) => {
-            let found = if of_person {
-                progress.entry.person_properties.get(key)
-            } else {
-                progress
-                    .entry
-                    .properties
-                    .get(key)
-                    .map(std::borrow::Cow::Borrowed)
-            };
-            let found = found.unwrap_or_default();
-            let one_of =
-                |value: &Value| super::filters::text(value) == super::filters::text(&found);
-            match wanted {
-                Value::Array(values) => values.iter().any(one_of),
-                value => one_of(value),
-            }
-        }
-    };
-    let found: Vec<(Uuid, Option<u64>)> = persons
-        .iter()
-        .filter(|(_, events)| wanted.accepts(&funnel, events, in_breakdown))
-        .map(|(person, _)| (*person, None))
-        .collect();
-    actors_page(call, &arguments, found)
-}
-
-fn funnel_arguments(call: &mut Call<'_>) -> Result<Arguments, Answer> {
-    let query = Arguments::read(call)?;
-    if call.request.method() == "GET" {
-        return Ok(query);
-    }
-    let allowed: Vec<&str> = FUNNEL_ARGUMENTS
-        .iter()
-        .copied()
-        // These two are only ever read from the query.
-        .filter(|name| !matches!(*name, "entrance_period_start" | "drop_off"))
-        .collect();
-    let body = call.fields(&allowed)?;
-    Ok(query.overlaid_with(body))
-}
-
-fn funnel_window(call: &mut Call<'_>, arguments: &Arguments) -> Result<chrono::Duration, Answer> {
-    let days = arguments.integer(call, "funnel_window_days")?;
-    let count = arguments.integer(call, "funnel_window_interval")?;
-    let unit = arguments
-        .text("funnel_window_interval_unit")
-        .unwrap_or("day");
-    let count = count.or(days).unwrap_or(14);
-    match unit {
-        "second" => Ok(chrono::Duration::seconds(count)),
-        "minute" => Ok(chrono::Duration::minutes(count)),
-        "hour" => Ok(chrono::Duration::hours(count)),
-        "day" => Ok(chrono::Duration::days(count)),
-        "week" => Ok(chrono::Duration::weeks(count)),
-        "month" => Ok(chrono::Duration::days(count.saturating_mul(30))),
-        other => {
-            let detail = format!("the funnel_window_interval_unit {other:?}");
-            Err(call.strict(detail))
-        }
-    }
-}
-
-fn funnel_outcome(call: &mut Call<'_>, arguments: &Arguments) -> Result<Outcome, Answer> {
-    match arguments.text("funnel_viz_type").unwrap_or("steps") {
-        "trends" => {
-            let Some(drop_off) = arguments.flag(call, "drop_off")? else {
-                return Err(call.crash("a trends funnel without drop_off in the query"));
-            };
-            let start = arguments
-                .text("entrance_period_start")
-                .and_then(dates::parse);
-            let Some(start) = start else {
-                return Err(call.crash("a trends funnel without entrance_period_start"));
-            };
-            let end = arguments.interval(call)?.after(start);
-            Ok(Outcome::Entered {
-                start,
-                end,
-                drop_off,
-            })
-        }
-        "steps" | "time_to_convert" => {
-            let custom = arguments.list(call, "funnel_custom_steps")?;
-            let custom: Vec<i64> = custom.iter().filter_map(Value::as_i64).collect();
-            match arguments.integer(call, "funnel_step")? {
-                _ if !custom.is_empty() => Ok(Outcome::AnyOf(custom)),
-                Some(step) if step != 0 => Ok(Outcome::Step(step)),
-                _ => Err(call.crash("a funnel without funnel_step or funnel_custom_steps")),
-            }
-        }
-        other => {
-            let detail = format!("the funnel_viz_type {other:?}");
-            Err(call.strict(detail))
-        }
     }
 }
 
@@ -290,7 +134,7 @@ pub(super) fn trends(call: &mut Call<'_>) -> Result<Answer, Answer> {
             } else {
                 event.properties.get(key).cloned()
             };
-            super::filters::text(&found.unwrap_or_default()).as_deref() == Some(wanted)
+            text_of(&found.unwrap_or_default()).as_deref() == Some(wanted)
         }
     };
     let persons = by_person(call, |event, person| {
@@ -320,7 +164,7 @@ pub(super) fn lifecycle(call: &mut Call<'_>) -> Result<Answer, Answer> {
     let Some(kind) = arguments.text("lifecycle_type") else {
         return Err(missing("lifecycle_type"));
     };
-    let Some(target) = dates::parse_relative(target, call.now) else {
+    let Some(target) = call.date(target)? else {
         return Err(missing("target_date"));
     };
     let interval = arguments.interval(call)?;
@@ -378,7 +222,7 @@ struct Page {
     missing: usize,
 }
 
-fn actors_page(
+pub(super) fn actors_page(
     call: &mut Call<'_>,
     arguments: &Arguments,
     found: Vec<(Uuid, Option<u64>)>,

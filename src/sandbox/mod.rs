@@ -23,6 +23,7 @@ mod discovery;
 mod entities;
 mod faults;
 mod filters;
+mod funnel;
 mod funnel_steps;
 mod generated;
 mod history;
@@ -40,6 +41,7 @@ mod server;
 mod state;
 mod stores;
 mod story;
+mod values;
 mod world;
 mod writes;
 
@@ -59,6 +61,7 @@ pub use keys::Key;
 
 use server::{Shared, lock};
 use state::State;
+use world::Capture;
 
 /// How a sandbox is set up.
 #[derive(Clone, Debug)]
@@ -123,7 +126,7 @@ impl Sandbox {
     /// A project token, which is no key and gets the same 401 as a wrong one.
     pub const PROJECT_TOKEN: &str = "phc_sandbox_project_token";
     /// The project of the story.
-    pub const PROJECT: u64 = state::PROJECT;
+    pub const PROJECT: u64 = discovery::PROJECT;
 
     /// Starts serving on this listener, in a task of the current runtime.
     pub async fn start(listener: TcpListener, options: Options) -> io::Result<Self> {
@@ -202,8 +205,7 @@ impl Sandbox {
     /// Takes in an event at this moment, as PostHog's ingestion would: `$set` and `$set_once` are
     /// read from its properties.
     pub fn capture(&self, distinct_id: &str, event: &str, properties: Map<String, Value>) {
-        let (id, event) = (distinct_id.to_owned(), event.to_owned());
-        let capture = control::read_capture(id, event, properties);
+        let capture = Capture::read(distinct_id, event, properties);
         let mut state = self.state();
         let (world, now) = state.settled();
         world.capture(now, capture);

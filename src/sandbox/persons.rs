@@ -1,23 +1,21 @@
-//! Reading persons: list, retrieve, values, cohorts (contract sections 3.1, 3.2, 3.11, 3.12).
+//! Reading persons: list, retrieve, cohorts (contract sections 3.1, 3.2, 3.12).
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Era;
 use super::answer::{Answer, CSV};
+use super::arguments::read_filters;
 use super::call::Call;
 use super::csv;
-use super::dates::text;
+use super::dates::{Time, text};
 use super::discovery::current_project;
-use super::filters::{Filter, Refusal, text as text_of};
+use super::filters::{Filter, text as text_of};
 use super::identity::{display_name, sorted_distinct_ids};
 use super::pattern::Pattern;
 use super::properties::Properties;
-use super::state::wants_csv;
 use super::stores::{Person, Row};
 
 pub(super) const LIST_QUERY: &[&str] = &[
@@ -37,11 +35,10 @@ const ROW_CAP: usize = 50_000;
 
 const CSV_LIMIT: usize = 300_000;
 const LISTED_DISTINCT_IDS: usize = 1000;
-const LISTED_VALUES: usize = 20;
 
 /// Contract 3.1.
 pub(super) fn list(call: &mut Call<'_>) -> Result<Answer, Answer> {
-    let csv = wants_csv(call.request);
+    let csv = call.request.wants_csv();
     let limit = match call.integer("limit", DEFAULT_LIMIT)? {
         0 => DEFAULT_LIMIT,
         limit => limit,
@@ -51,7 +48,8 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Answer, Answer> {
     let filters = list_filters(call)?;
     let include_total = call.parameter("include_total").is_some();
 
-    let (mut rows, total) = match call.parameter("distinct_id") {
+    let distinct_id = call.parameter("distinct_id").filter(|id| !id.is_empty());
+    let (mut rows, total) = match distinct_id {
         Some(distinct_id) => by_distinct_id(call, distinct_id, &filters, offset),
         None => from_analytics(call, &filters, limit, offset, include_total),
     };
@@ -74,7 +72,8 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Answer, Answer> {
     Ok(Answer::json(200, page))
 }
 
-type Found = (Uuid, super::dates::Time);
+/// A row of the list, before its person is looked up.
+type Found = (Uuid, Time);
 
 /// The exact lookup goes through the primary store, so that it also finds a person whom a
 /// tombstone hides from every other list (contract section 8).
@@ -100,7 +99,7 @@ fn from_analytics(
 ) -> (Vec<Found>, usize) {
     let analytics = &call.world.analytics;
     let found = |(uuid, row): (Uuid, &Row)| (uuid, row.created_at);
-    let cap = if wants_csv(call.request) {
+    let cap = if call.request.wants_csv() {
         CSV_LIMIT
     } else {
         ROW_CAP
@@ -198,41 +197,6 @@ fn list_filters(call: &mut Call<'_>) -> Result<ListFilters, Answer> {
     })
 }
 
-/// Contract section 6: the JSON text of a flat array.
-pub(super) fn read_filters(call: &mut Call<'_>, written: &str) -> Result<Vec<Filter>, Answer> {
-    match serde_json::from_str::<Value>(written) {
-        Ok(Value::Array(filters)) => filters
-            .iter()
-            .map(|filter| read_filter(call, filter))
-            .collect(),
-        Ok(_) => Err(call.crash("properties must be a flat array of filters")),
-        Err(_) => Err(Answer::invalid("Properties are unparsable!", None)),
-    }
-}
-
-fn read_filter(call: &mut Call<'_>, filter: &Value) -> Result<Filter, Answer> {
-    let read = {
-        let cohorts = &call.world.cohorts;
-        let members = |id: u64| {
-            let mut found = cohorts.iter().filter(|cohort| cohort.id == id);
-            found.next().map(|cohort| Arc::clone(&cohort.members))
-        };
-        Filter::read(filter, call.now, &members)
-    };
-    read.or_else(|refusal| refused(call, refusal))
-}
-
-pub(super) fn refused(call: &mut Call<'_>, refusal: Refusal) -> Result<Filter, Answer> {
-    match refusal {
-        Refusal::Incomplete(detail) => {
-            call.complain(&format!("{detail}, which matches everything"));
-            Ok(Filter::Everything)
-        }
-        Refusal::Unexpected(detail) => Err(call.strict(detail)),
-        Refusal::Invalid(detail) => Err(Answer::invalid(detail, None)),
-    }
-}
-
 /// `next` and `previous` with their quirks: only `offset` is replaced, and a zero offset is not
 /// written, so that the second page's `previous` is the second page.
 fn neighbours(
@@ -248,7 +212,6 @@ fn neighbours(
         Some(0) => Some(url),
         Some(offset) => Some(with_offset(&url, offset)),
     };
-    // An offset of zero is less than any limit, so that the first page has no previous one.
     (next, previous)
 }
 
@@ -327,67 +290,6 @@ fn name(call: &Call<'_>, person: &Person) -> Value {
         .cloned()
         .collect();
     display_name(&shown, &person.properties, &person.distinct_ids, person.id)
-}
-
-const REFRESH: [&str; 8] = [
-    "async",
-    "async_except_on_cache_miss",
-    "blocking",
-    "force_async",
-    "force_blocking",
-    "force_cache",
-    "lazy_async",
-    "false",
-];
-
-/// Contract 3.11.
-pub(super) fn values(call: &mut Call<'_>) -> Result<Answer, Answer> {
-    if let Some(refresh) = call.parameter("refresh")
-        && !REFRESH.contains(&refresh)
-    {
-        let detail = format!("the refresh mode {refresh:?}");
-        return Err(call.strict(detail));
-    }
-    let key = call.parameter("key").unwrap_or_default().to_owned();
-    let wanted = call.parameter("value").unwrap_or_default().to_lowercase();
-    let restricted = call.switches.restricted_properties.contains(&key);
-    let results = if key.is_empty() || key.starts_with("$virt") || restricted {
-        Vec::new()
-    } else if key == "distinct_id" && call.options.era == Era::B {
-        listed_distinct_ids(call, &wanted)
-    } else {
-        counted_values(call, &key, &wanted)
-    };
-    let page = json!({"results": results, "refreshing": false});
-    Ok(Answer::json(200, page).with_header("cache-control", "max-age=10"))
-}
-
-fn listed_distinct_ids(call: &Call<'_>, wanted: &str) -> Vec<Value> {
-    let distinct_ids = call.world.analytics.distinct_ids();
-    let mut found: Vec<&str> = distinct_ids
-        .map(|(distinct_id, _)| distinct_id)
-        .filter(|distinct_id| distinct_id.to_lowercase().contains(wanted))
-        .collect();
-    found.sort_unstable();
-    let item = |id: &str| json!({"name": id, "count": 1});
-    found.into_iter().take(LISTED_VALUES).map(item).collect()
-}
-
-/// Counts as text. Wildcards of the caller's are escaped here, unlike in the search of the list.
-fn counted_values(call: &Call<'_>, key: &str, wanted: &str) -> Vec<Value> {
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    for (_, row) in call.world.analytics.in_order() {
-        let value = row.properties.get(key);
-        if let Some(value) = value.as_deref().and_then(text_of)
-            && value.to_lowercase().contains(wanted)
-        {
-            *counts.entry(value.into_owned()).or_default() += 1;
-        }
-    }
-    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let item = |(name, count)| json!({"name": name, "count": count});
-    counts.into_iter().take(LISTED_VALUES).map(item).collect()
 }
 
 /// Contract 3.12. The person is looked up in the project of the path, its cohorts in the project

@@ -4,7 +4,7 @@
 use super::answer::Answer;
 use super::call::Call;
 use super::keys::Access;
-use super::{batch, deletions, discovery, history, insights, persons, writes};
+use super::{batch, deletions, discovery, funnel, history, insights, persons, values, writes};
 
 type Handler = fn(&mut Call<'_>) -> Result<Answer, Answer>;
 
@@ -76,7 +76,7 @@ pub(super) const ROUTES: &[Route] = &[
         "projects/{project}/persons/values",
         READ,
         &["key", "value", "refresh"],
-        persons::values,
+        values::values,
     ),
     // 3.12
     get(
@@ -117,15 +117,15 @@ pub(super) const ROUTES: &[Route] = &[
     get(
         "projects/{project}/persons/funnel",
         Access::Closed,
-        insights::FUNNEL_ARGUMENTS,
-        insights::funnel,
+        funnel::FUNNEL_ARGUMENTS,
+        funnel::funnel,
     ),
     Route {
         method: "POST",
         path: "projects/{project}/persons/funnel",
         access: Access::Closed,
         query: &["entrance_period_start", "drop_off", "offset", "limit"],
-        handler: insights::funnel,
+        handler: funnel::funnel,
     },
     // 3.18
     get(

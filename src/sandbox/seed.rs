@@ -18,14 +18,14 @@
 //! | 112 | Alan Turing | `alan@example.com` | sign up 10-28, no purchase; GB |
 //! | 113 | Margaret Hamilton | `margaret@example.com` | sign up 10-27, purchase 10-31; pro |
 //! | 114 | Radia Perlman | `radia@example.com` | sign up 10-30, no purchase; newest of those in the list |
-//! | 115 | Emmy Noether | `emmy@example.com` | numbers, booleans, null, dates, lists; a numeric display name is not among them |
+//! | 115 | Emmy Noether | `emmy@example.com` | numbers, booleans, null, dates, lists, nested objects among the properties |
 //! | 121-126 | QA 1 to QA 6, all created in one instant | `qa-1` to `qa-6`, e-mails `qa-1@example.org` ... | bulk deletion; equal `created_at`; test accounts |
 //! | none | a ghost, UUID [`GHOST`] | `ghost` | only in the analytics store: the newest row of the list, which makes its page shorter |
 //!
 //! Cohorts: 11 "Paying customers" (plan is pro: Ada, Hedy, Margaret), 12 "United Kingdom" (Ada,
 //! Alan), 13 without a name, static (Grace, the kiosk), 14 "Test accounts" (QA). They are calculated
 //! at the start and every 24 hours. Actions: 1 "Signed up", 2 "Purchased". The log also holds six
-//! deletions of earlier test persons (201 to 206).
+//! deletions of earlier test persons (201 to 206), made by the system.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,7 +33,6 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::{Uuid, uuid};
 
-use super::control::read_capture;
 use super::dates::{Time, instant};
 use super::filters::Filter;
 use super::generated;
@@ -42,7 +41,7 @@ use super::identity::{is_anonymous, person_uuid};
 use super::properties::{Properties, PropertyMap};
 use super::stores::{Person, Row};
 use super::story::happenings;
-use super::world::{Cohort, Effect, World, property_change};
+use super::world::{Capture, Cohort, Effect, World, property_change};
 
 const ADA: Uuid = uuid!("ada0ada0-1815-4852-8000-000000000101");
 const NOBODY: Uuid = uuid!("6ba7b810-9dad-41d1-80b4-00c04fd430c8");
@@ -292,6 +291,9 @@ fn tell(world: &mut World) {
             json!({}),
         );
         world.delete(instant(&format!("2026-02-{day}T16:00:00Z")), number);
+        if let Some(entry) = world.activity.last_mut() {
+            entry.by_system = true;
+        }
     }
     for (at, distinct_id, event, properties) in happenings() {
         let at = instant(at);
@@ -303,10 +305,7 @@ fn tell(world: &mut World) {
             "[updated]" => log(world, at, distinct_id, "updated"),
             "[delete_property]" => log(world, at, distinct_id, "delete_property"),
             "[deleted]" => delete(world, at, distinct_id),
-            event => {
-                let (id, event) = (distinct_id.to_owned(), event.to_owned());
-                world.capture(at, read_capture(id, event, properties));
-            }
+            event => world.capture(at, Capture::read(distinct_id, event, properties)),
         }
     }
 }

@@ -49,6 +49,7 @@ async fn handle(
     ConnectInfo(line): ConnectInfo<Line>,
     request: Request,
 ) -> Response {
+    line.mend();
     let Some(incoming) = Incoming::read(request).await else {
         return Response::default();
     };
@@ -58,12 +59,12 @@ async fn handle(
     let fault = {
         let mut state = lock(&shared.state);
         state.record(&incoming);
-        state.faults.strike(incoming.path())
+        state.faults.strike(&incoming)
     };
     if let Some(answer) = fault.as_ref().and_then(FaultKind::canned) {
         return answer.into_response();
     }
-    match fault {
+    match &fault {
         Some(FaultKind::Stall) => {
             let mut stop = shared.stop.clone();
             tokio::select! {
@@ -78,10 +79,12 @@ async fn handle(
             return Response::default();
         }
         Some(FaultKind::DropAfterEffect) => line.cut_after(0),
-        Some(FaultKind::CutAnswer { after_bytes }) => line.cut_after(after_bytes),
-        Some(FaultKind::Delay(time)) => tokio::time::sleep(time).await,
+        Some(FaultKind::CutAnswer { after_bytes }) => line.cut_after(*after_bytes),
         _ => {}
     }
     let answer = lock(&shared.state).answer(&incoming);
+    if let Some(FaultKind::Delay(time)) = fault {
+        tokio::time::sleep(time).await;
+    }
     answer.into_response()
 }

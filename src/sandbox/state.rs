@@ -8,7 +8,7 @@ use super::answer::{Answer, CSV, Content};
 use super::call::{Call, complaint, strict_answer};
 use super::clock::RunningClock;
 use super::dates::Time;
-use super::discovery::ORGANIZATION;
+use super::discovery::{ORGANIZATION, OTHER_PROJECT, PROJECT};
 use super::faults::{Faults, Switches};
 use super::incoming::{Body, Incoming, RecordedRequest};
 use super::keys::{Access, Key, authenticate};
@@ -18,12 +18,6 @@ use super::world::World;
 
 /// Enough for any test, and a bound for a sandbox under a benchmark.
 const REMEMBERED_REQUESTS: usize = 20_000;
-
-/// The project of the story.
-pub(super) const PROJECT: u64 = 1;
-
-/// The empty project that the key's owner has open while `foreign_current_project` is on.
-pub(super) const OTHER_PROJECT: u64 = 2;
 
 pub(super) struct State {
     pub(super) options: Options,
@@ -71,7 +65,7 @@ impl State {
     pub(super) fn answer(&mut self, incoming: &Incoming) -> Answer {
         self.settled();
         let answer = self.judge(incoming).unwrap_or_else(|refusal| refusal);
-        if answer.status >= 400 && wants_csv(incoming) {
+        if answer.status >= 400 && incoming.wants_csv() {
             // The CSV renderer is asked for errors too, and has nothing to say about them.
             return Answer {
                 content: Content::Text {
@@ -248,7 +242,7 @@ impl State {
             // Contract 2.1: an organisation may have made that server read-only.
             return Err(self.strict(incoming, "the User-Agent of the vendor's own server"));
         }
-        if route.path != routes::LIST && wants_csv(incoming) {
+        if route.path != routes::LIST && incoming.wants_csv() {
             return Err(self.strict(incoming, "CSV of something other than the list"));
         }
         let mut seen: Vec<&str> = Vec::new();
@@ -285,11 +279,4 @@ impl State {
         }
         Ok(())
     }
-}
-
-/// By parameter, by suffix or by header. The header only counts when it asks for nothing else.
-pub(super) fn wants_csv(incoming: &Incoming) -> bool {
-    incoming.parameter("format") == Some("csv")
-        || incoming.path().trim_end_matches('/').ends_with(".csv")
-        || incoming.recorded.header("accept") == Some("text/csv")
 }

@@ -39,6 +39,24 @@ pub(super) struct Capture {
     pub(super) unset: Vec<String>,
 }
 
+impl Capture {
+    /// As ingestion reads it: `$set` and `$set_once` are no properties of the event.
+    pub(super) fn read(distinct_id: &str, event: &str, mut properties: PropertyMap) -> Self {
+        let mut take = |name: &str| match properties.remove(name) {
+            Some(Value::Object(map)) => map,
+            _ => PropertyMap::new(),
+        };
+        Self {
+            set: take("$set"),
+            set_once: take("$set_once"),
+            distinct_id: distinct_id.to_owned(),
+            event: event.to_owned(),
+            properties,
+            ..Self::default()
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Activity {
     pub(super) id: Uuid,

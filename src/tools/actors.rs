@@ -29,7 +29,7 @@ pub(super) fn actor_page(
     let mut notes = Vec::new();
     if page.missing_persons > 0 {
         notes.push(format!(
-            "{} more persons are counted in the insight but no longer exist.",
+            "Counted in the insight but no longer there: {}.",
             page.missing_persons
         ));
     }

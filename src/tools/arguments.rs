@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::answer;
-use crate::posthog::{PersonId, is_date, is_timestamp};
+use crate::posthog::{EventFilter, PersonId, is_date, is_timestamp};
 
 use super::ToolError;
 
@@ -47,6 +47,15 @@ pub(super) fn lenient(
                 (Some("integer"), Value::String(text)) => match text.trim().parse::<i64>() {
                     Ok(number) => number.into(),
                     Err(_) => text.into(),
+                },
+                (Some("integer"), Value::Number(number)) => match number.as_f64() {
+                    // 20.0 is an integer in JSON Schema.
+                    Some(float)
+                        if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 =>
+                    {
+                        (float as i64).into()
+                    }
+                    _ => number.into(),
                 },
                 (Some("boolean"), Value::String(text)) => match text.trim() {
                     "true" => true.into(),
@@ -130,7 +139,7 @@ impl<'de> Deserialize<'de> for Text {
         let text = String::deserialize(deserializer)?;
         if text.trim().is_empty() {
             return Err(D::Error::custom(
-                "this is empty; leave the argument out instead",
+                "this is empty; give a text, or leave an optional argument out",
             ));
         }
         Ok(Self(text))
@@ -203,6 +212,30 @@ impl<'de> Deserialize<'de> for PageNumber {
     }
 }
 
+// A number of periods.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub(super) struct Periods(#[schemars(range(min = 1, max = 1000))] u32);
+
+impl<'de> Deserialize<'de> for Periods {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        within(deserializer, 1, 1000).map(Self)
+    }
+}
+
+// How long to wait for an effect, in seconds.
+#[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub(super) struct WaitSeconds(#[schemars(range(max = 60))] pub(super) u32);
+
+impl<'de> Deserialize<'de> for WaitSeconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        within(deserializer, 0, 60).map(Self)
+    }
+}
+
 fn within<'de, D: Deserializer<'de>>(
     deserializer: D,
     least: u32,
@@ -262,55 +295,33 @@ pub(super) fn select(keys: Option<Select>) -> answer::Select {
     answer::Select::from_keys(keys.map(|keys| keys.0.into_iter().map(|key| key.0).collect()))
 }
 
-// An event or action of an insight.
+// An event of an insight.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct Entity {
-    /// Event name, or an action's number
-    #[serde(deserialize_with = "entity_id")]
-    id: Value,
+pub(super) struct Event {
+    /// Event name
+    id: Text,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    math: Option<String>,
-    /// Filters {key, operator, value, type}
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "entity_filters"
-    )]
-    properties: Vec<Map<String, Value>>,
+    math: Option<Text>,
+    /// Filters on the event
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    properties: Vec<EventFilter>,
 }
 
-fn entity_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::String(text) if !text.is_empty() => Ok(text.into()),
-        Value::Number(number) if number.is_u64() => Ok(number.into()),
-        _ => Err(D::Error::custom(
-            "an event's name or an action's number is wanted",
-        )),
-    }
-}
-
-/// An entity's filters may look at events too, so only what is dangerous in any filter is refused.
-fn entity_filters<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<Map<String, Value>>, D::Error> {
-    let filters = Vec::<Map<String, Value>>::deserialize(deserializer)?;
-    for filter in &filters {
-        if filter.get("type").is_some_and(|kind| kind == "hogql") {
-            return Err(D::Error::custom(
-                "filters of type hogql are code and are refused",
-            ));
-        }
-        if !filter.get("key").is_some_and(Value::is_string) {
-            return Err(D::Error::custom(
-                "a filter needs a `key`; an incomplete filter would match everyone",
-            ));
-        }
-    }
-    Ok(filters)
+// An action of an insight.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct Action {
+    /// Action number
+    id: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    math: Option<Text>,
 }
 
 // The length of a period.

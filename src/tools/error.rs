@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::answer::clean;
+use super::Outcome;
+use crate::answer::{clean, clean_lines};
 use crate::posthog::{Error, ErrorKind};
 
 /// A tool's failure.
@@ -12,12 +13,16 @@ pub struct ToolError {
     cause: Cause,
     /// What to use instead, where the endpoint is closed to the key.
     instead: Option<&'static str>,
+    /// For a write: the read that tells what became of it.
+    settled_by: Option<String>,
 }
 
 #[derive(Debug)]
 enum Cause {
     /// Our own check refused the arguments; nothing was requested.
     Refused(String),
+    /// A write of several requests, none of which worked.
+    Told(String, Outcome),
     /// PostHog or the network.
     PostHog(Error),
 }
@@ -27,6 +32,7 @@ impl From<Error> for ToolError {
         Self {
             cause: Cause::PostHog(error),
             instead: None,
+            settled_by: None,
         }
     }
 }
@@ -37,6 +43,16 @@ impl ToolError {
         Self {
             cause: Cause::Refused(text.into()),
             instead: None,
+            settled_by: None,
+        }
+    }
+
+    /// A write of several requests, none of which worked, in words of its own.
+    pub(super) fn told(text: String, outcome: Outcome) -> Self {
+        Self {
+            cause: Cause::Told(text, outcome),
+            instead: None,
+            settled_by: None,
         }
     }
 
@@ -46,12 +62,33 @@ impl ToolError {
         self
     }
 
+    /// Says that a write failed, and which read tells what became of it.
+    pub(super) fn settled_by(mut self, read: String) -> Self {
+        self.settled_by = Some(read);
+        self
+    }
+
+    /// What became of the write that failed.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match &self.cause {
+            Cause::Told(_, outcome) => *outcome,
+            Cause::PostHog(error) if error.kind().leaves_outcome_open() => Outcome::Unknown,
+            _ => Outcome::NotDone,
+        }
+    }
+
     /// The text for the model. `host` is where PostHog was asked.
     #[must_use]
     pub fn text(&self, host: &str) -> String {
         match &self.cause {
             Cause::Refused(text) => clean(text).into_owned(),
-            Cause::PostHog(error) => self.posthog_text(error, host),
+            Cause::Told(text, _) => clean_lines(text).into_owned(),
+            Cause::PostHog(error) => match &self.settled_by {
+                Some(read) if error.kind().leaves_outcome_open() => open_outcome(error, read),
+                Some(_) => format!("Nothing was changed. {}", self.posthog_text(error, host)),
+                None => self.posthog_text(error, host),
+            },
         }
     }
 
@@ -60,7 +97,7 @@ impl ToolError {
         let because = if reason.is_empty() {
             Cow::Borrowed(".")
         } else {
-            Cow::Owned(format!(": {}.", reason.trim_end_matches(['.', ' '])))
+            Cow::Owned(format!(": {}.", reason.trim_end_matches(['.', '!', ' '])))
         };
         match error.kind() {
             ErrorKind::Authentication => format!(
@@ -130,9 +167,29 @@ impl ToolError {
                 "It cannot be found out which project to use{because} The user has to set POSTHOG_PROJECT_ID (or --project) \
                  to the project's number."
             ),
+            ErrorKind::Failed => format!("PostHog did not do it{because} Try again later."),
             ErrorKind::Request => format!("The request could not be made{because} Nothing was sent."),
         }
     }
+}
+
+/// Words for a write of which nobody can say whether it happened.
+fn open_outcome(error: &Error, read: &str) -> String {
+    let what = match error.kind() {
+        ErrorKind::Server { status } => format!("PostHog failed (status {status})"),
+        ErrorKind::Timeout => "PostHog did not answer in time".to_owned(),
+        ErrorKind::Dropped => "the connection broke".to_owned(),
+        _ => "PostHog's answer could not be read".to_owned(),
+    };
+    let reason = error.reason().map(clean).unwrap_or_default();
+    let reason = match reason.trim_end_matches(['.', ' ']) {
+        "" => String::new(),
+        reason => format!(" ({reason})"),
+    };
+    format!(
+        "The outcome is unknown: the request was sent once, and {what}{reason}. It may have been done or not, and it is not sent again \
+         by itself. {read}"
+    )
 }
 
 fn seconds(wait: Duration) -> String {

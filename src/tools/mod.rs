@@ -3,6 +3,9 @@
 //! A tool states its name, its words for the model, its effect and its arguments, and turns a call into PostHog
 //! requests and an answer. It does not know the protocol, the settings or any other tool; whether it is offered and
 //! what happens around a call is decided elsewhere, from its effect.
+//!
+//! A tool that writes only prepares: it reads what it needs, and gives back a [`Write`] that holds the request, unsent.
+//! Between the two stand the yes of a human, for a deletion, and the line in the audit log.
 
 #![allow(
     clippy::doc_markdown,
@@ -11,11 +14,16 @@
 
 mod actors;
 mod arguments;
+mod change;
+mod deletion;
 mod error;
+mod person;
 mod schema;
+mod write;
 
 mod persons_activity_retrieve;
 mod persons_batch_retrieve;
+mod persons_bulk_delete;
 mod persons_cohorts_retrieve;
 mod persons_deletion_status_list;
 mod persons_funnel;
@@ -23,8 +31,13 @@ mod persons_lifecycle;
 mod persons_list;
 mod persons_properties_at_time_retrieve;
 mod persons_properties_timeline_retrieve;
+mod persons_property_delete;
+mod persons_property_set;
+mod persons_reset_distinct_id;
 mod persons_retrieve;
+mod persons_split;
 mod persons_trends;
+mod persons_update;
 mod persons_values_retrieve;
 
 use std::sync::Arc;
@@ -36,11 +49,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::answer::{Answer, Limits};
+use crate::answer::Limits;
 use crate::policy::{Effect, Toolset};
 use crate::posthog::Client;
 
 pub use error::ToolError;
+pub use write::{Outcome, Preview, Step, Write};
 
 /// What a call may use.
 #[derive(Clone)]
@@ -56,7 +70,7 @@ pub trait Tool {
     /// The arguments. Refuses unknown fields; a field's documentation is written for the model.
     type Input: DeserializeOwned + JsonSchema + Send + 'static;
     /// The answer as fields.
-    type Output: Serialize + JsonSchema;
+    type Output: Serialize + JsonSchema + 'static;
     /// The name in the protocol, which is also the file's.
     const NAME: &'static str;
     /// The name for people.
@@ -68,15 +82,15 @@ pub trait Tool {
     /// The group it belongs to.
     const TOOLSET: Toolset;
 
-    /// Does the work. The arguments have their types; what only makes sense together is checked here, before any
-    /// request.
+    /// Does the work, or prepares it where it is a write. The arguments have their types; what only makes sense
+    /// together is checked here, before any request.
     fn call(
         context: &Context,
         input: Self::Input,
-    ) -> impl Future<Output = Result<Answer<Self::Output>, ToolError>> + Send;
+    ) -> impl Future<Output = Result<Step<Self::Output>, ToolError>> + Send;
 }
 
-type Run = fn(Context, Value) -> BoxFuture<'static, Result<Answer<Value>, ToolError>>;
+type Run = fn(Context, Value) -> BoxFuture<'static, Result<Step<Value>, ToolError>>;
 
 /// A tool in the catalog, with its types forgotten.
 #[derive(Clone)]
@@ -99,7 +113,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn of<T: Tool + 'static>() -> Self {
+    /// The entry of a tool.
+    #[must_use]
+    pub fn of<T: Tool + 'static>() -> Self {
         Self {
             name: T::NAME,
             title: T::TITLE,
@@ -112,40 +128,28 @@ impl Entry {
         }
     }
 
-    /// Calls the tool.
+    /// Arguments in the form that the schema says, where what was sent leaves no doubt.
+    #[must_use]
+    pub fn arguments(&self, arguments: Map<String, Value>) -> Map<String, Value> {
+        arguments::lenient(arguments, &self.input_schema)
+    }
+
+    /// Calls the tool, up to the point where a write would be sent.
     ///
     /// # Errors
-    /// With a text that the model can act on.
+    /// What the model can act on.
     pub async fn call(
         &self,
         context: Context,
         arguments: Map<String, Value>,
-    ) -> Result<Answer<Value>, String> {
-        let host = context.posthog.host().to_owned();
-        let arguments = arguments::lenient(arguments, &self.input_schema);
-        (self.run)(context, Value::Object(arguments))
-            .await
-            .map_err(|error| error.text(&host))
+    ) -> Result<Step<Value>, ToolError> {
+        (self.run)(context, Value::Object(arguments)).await
     }
 }
 
-async fn run<T: Tool>(context: Context, arguments: Value) -> Result<Answer<Value>, ToolError> {
+async fn run<T: Tool>(context: Context, arguments: Value) -> Result<Step<Value>, ToolError> {
     let input = arguments::read::<T::Input>(arguments)?;
-    let answer = T::call(&context, input).await?;
-    let structured = if context.limits.structured {
-        serde_json::to_value(answer.structured).map_err(|error| {
-            tracing::error!(tool = T::NAME, %error, "an answer has no JSON form");
-            ToolError::refused(
-                "The answer could not be put into JSON; this is a defect of the server.",
-            )
-        })?
-    } else {
-        Value::Null
-    };
-    Ok(Answer {
-        structured,
-        text: answer.text,
-    })
+    T::call(&context, input).await?.into_values()
 }
 
 /// All tools, in the order in which they are offered.
@@ -164,5 +168,11 @@ pub fn catalog() -> Vec<Entry> {
         Entry::of::<persons_funnel::PersonsFunnel>(),
         Entry::of::<persons_trends::PersonsTrends>(),
         Entry::of::<persons_lifecycle::PersonsLifecycle>(),
+        Entry::of::<persons_update::PersonsUpdate>(),
+        Entry::of::<persons_property_set::PersonsPropertySet>(),
+        Entry::of::<persons_property_delete::PersonsPropertyDelete>(),
+        Entry::of::<persons_reset_distinct_id::PersonsResetDistinctId>(),
+        Entry::of::<persons_split::PersonsSplit>(),
+        Entry::of::<persons_bulk_delete::PersonsBulkDelete>(),
     ]
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::arguments::{Id, Limit, PageNumber};
-use super::{Context, Tool, ToolError};
+use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, Screen, fit, push_notes};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::{Activity, Change};
@@ -143,7 +143,7 @@ impl Tool for PersonsActivityRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let (limit, page) = (input.limit.0, input.page.0);
         let id = input.id.as_ref().map(|id| &id.0);
         let activity = context.posthog.activity(id, limit, page).await?;
@@ -191,7 +191,8 @@ impl Tool for PersonsActivityRetrieve {
                 notes,
             },
             text,
-        })
+        }
+        .into())
     }
 }
 

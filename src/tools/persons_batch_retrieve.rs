@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{DistinctId, PersonUuid, Select, select};
-use super::{Context, Tool, ToolError};
-use crate::answer::{Answer, PersonRow, Screen, fit, push_list, push_notes};
+use super::{Context, Step, Tool, ToolError};
+use crate::answer::{
+    self, Answer, Fitted, Limits, PersonRow, Screen, fit, fit_names, push_list, push_notes,
+};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::{MINIMAL_DISTINCT_IDS, Person};
 
@@ -31,9 +33,6 @@ pub(super) struct Output {
     results: Vec<PersonRow>,
     /// Ids that belong to no person
     not_found: Vec<String>,
-    /// Ids whose persons did not fit into this answer
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    not_shown: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -48,7 +47,7 @@ impl Tool for PersonsBatchRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let posthog = &context.posthog;
         let (ids, mut found) = match (input.distinct_ids, input.uuids) {
             (Some(ids), None) => {
@@ -74,7 +73,7 @@ impl Tool for PersonsBatchRetrieve {
                 None => not_found.push(id),
             }
         }
-        Ok(answer(context, &persons, &not_found, &select(input.select)))
+        Ok(answer(context, &persons, &not_found, &select(input.select)).into())
     }
 }
 
@@ -97,55 +96,41 @@ fn answer(
     context: &Context,
     persons: &[(String, Person)],
     not_found: &[String],
-    select: &crate::answer::Select,
+    select: &answer::Select,
 ) -> Answer<Output> {
-    let screen = Screen::new(0);
-    let shown = |ids: &[String]| ids.iter().map(|id| screen.name(id)).collect::<Vec<_>>();
-    let not_found = shown(not_found);
+    let screen = Screen::names_only();
+    let missing = not_found.len();
     // The names of the missing are part of the answer, so the rows get what is left.
     let mut limits = context.limits;
-    let missing_bytes: usize = not_found.iter().map(|id| id.len() + 3).sum();
-    limits.bytes = limits
-        .bytes
-        .saturating_sub(missing_bytes)
-        .max(limits.bytes / 4);
+    let not_found = fit_names(
+        limits.bytes / 2,
+        not_found.iter().map(|id| screen.name(id)).collect(),
+    );
+    let taken: usize = not_found.iter().map(|id| id.len() + 4).sum();
+    limits.bytes -= taken.min(limits.bytes / 2);
 
     let mut notes = Vec::new();
-    let mut fitted = fit(limits, persons, |(id, person), screen| {
-        PersonRow::new(person, select, MINIMAL_DISTINCT_IDS, screen).requested(screen.name(id))
-    });
-    if fitted.rows.len() < persons.len() {
-        // Every person with less beats some persons with more: there is no next page to ask for.
-        fitted = fit(limits, persons, |(id, person), screen| {
-            PersonRow::lean(person, select, screen).requested(screen.name(id))
-        });
-        notes.push(
-            "To show all, distinct ids and dates are left out; ask for fewer persons to see them."
-                .to_owned(),
-        );
-    }
-    let left: Vec<&String> = persons
-        .iter()
-        .skip(fitted.rows.len())
-        .map(|(id, _)| id)
-        .collect();
-    let mut not_shown = Vec::new();
-    if let Some(first) = left.first() {
-        let total = left.len();
-        not_shown = left.iter().take(200).map(|id| screen.name(id)).collect();
+    let fitted = rows(limits, persons, select, &mut notes);
+    if let Some((first, _)) = persons.get(fitted.rows.len()) {
         notes.push(format!(
-            "{total} persons did not fit, from the id {} on, in the order asked for; call again with the rest, or select \
-             fewer properties.",
+            "{} persons did not fit, in the order asked for those from the id {} on; call again with the rest, or select fewer \
+             properties.",
+            persons.len() - fitted.rows.len(),
             screen.name(first)
         ));
     }
     if fitted.shortened > 0 {
-        notes.push("Long values are shortened, marked with …; persons-retrieve with select names one in full.".to_owned());
+        notes.push("Long values are shortened, marked with …; persons-retrieve with select shows one at length.".to_owned());
+    }
+    if not_found.len() < missing {
+        notes.push(format!(
+            "Only {} of the {missing} ids that belong to nobody are named; ask for fewer.",
+            not_found.len()
+        ));
     }
     let mut text = format!(
-        "{} found, {} not found\n{}",
+        "{} found, {missing} not found\n{}",
         persons.len(),
-        not_found.len(),
         fitted.table
     );
     if !not_found.is_empty() {
@@ -158,9 +143,38 @@ fn answer(
         structured: Output {
             results: fitted.rows,
             not_found,
-            not_shown,
             notes,
         },
         text,
     }
+}
+
+/// Rows with everything, or with less of each person where that shows more of them: there is no next page to ask for.
+fn rows(
+    limits: Limits,
+    persons: &[(String, Person)],
+    select: &answer::Select,
+    notes: &mut Vec<String>,
+) -> Fitted<PersonRow> {
+    let fitted = fit(limits, persons, |(id, person), screen| {
+        PersonRow::new(person, select, MINIMAL_DISTINCT_IDS, screen).requested(screen.name(id))
+    });
+    if fitted.rows.len() == persons.len() {
+        return fitted;
+    }
+    let lean = fit(limits, persons, |(id, person), screen| {
+        let row = PersonRow::lean(person, select, screen).without_double_name();
+        row.requested(screen.name(id))
+    });
+    if lean.rows.len() == persons.len() {
+        notes.push(
+            "To show all persons, distinct ids and dates are left out; ask for fewer to see them."
+                .to_owned(),
+        );
+        return lean;
+    }
+    notes.push("To show as many persons as possible, only their UUIDs are shown; ask for fewer to see more of them.".to_owned());
+    fit(limits, persons, |(id, person), screen| {
+        PersonRow::bare(person).requested(screen.name(id))
+    })
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::Id;
-use super::{Context, Tool, ToolError};
+use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, fit, push_notes};
 use crate::policy::{Effect, Toolset};
 
@@ -26,7 +26,8 @@ pub(super) struct Output {
 #[derive(Debug, Serialize, JsonSchema)]
 struct CohortRow {
     id: i64,
-    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// Persons in the cohort
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<i64>,
@@ -39,7 +40,7 @@ impl Row for CohortRow {
 
     fn cells(&self, _: &[String], cells: &mut Cells<'_>) {
         cells.number(self.id);
-        cells.text(&self.name);
+        cells.optional(self.name.as_deref());
         match self.count {
             Some(count) => cells.number(count),
             None => cells.empty(),
@@ -56,11 +57,11 @@ impl Tool for PersonsCohortsRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let cohorts = context.posthog.person_cohorts(&input.person_id.0).await?;
         let fitted = fit(context.limits, &cohorts, |cohort, screen| CohortRow {
             id: cohort.id,
-            name: screen.name(cohort.name.as_deref().unwrap_or_default()),
+            name: cohort.name.as_deref().map(|name| screen.name(name)),
             count: cohort.count,
         });
         let mut notes = vec!["As of each cohort's last calculation.".to_owned()];
@@ -79,6 +80,7 @@ impl Tool for PersonsCohortsRetrieve {
                 notes,
             },
             text,
-        })
+        }
+        .into())
     }
 }

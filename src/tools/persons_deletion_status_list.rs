@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{Limit, Offset, PersonUuid};
-use super::{Context, Tool, ToolError};
+use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, fit, push_notes};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::DeletionStatusQuery;
@@ -87,7 +87,7 @@ impl Tool for PersonsDeletionStatusList {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let query = DeletionStatusQuery {
             person_uuid: input.person_uuid.map(|uuid| uuid.0),
             status: input.status.map(Status::name),
@@ -135,6 +135,7 @@ impl Tool for PersonsDeletionStatusList {
                 notes,
             },
             text,
-        })
+        }
+        .into())
     }
 }

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::actors::{CLOSED_INSIGHT, actor_page, arguments_of};
 use super::arguments::{
-    BreakdownType, Date, Entity, Interval, Limit, Offset, Select, Text, select,
+    Action, BreakdownType, Date, Event, Interval, Limit, Offset, Periods, Select, Text, select,
 };
-use super::{Context, Tool, ToolError};
-use crate::answer::{Answer, PersonsPage};
+use super::{Context, Step, Tool, ToolError};
+use crate::answer::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::posthog::Filter;
 
@@ -20,15 +20,15 @@ pub(super) struct PersonsFunnel;
 pub(super) struct Input {
     /// Steps
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    events: Vec<Entity>,
+    events: Vec<Event>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    actions: Vec<Entity>,
+    actions: Vec<Action>,
     /// n: reached step n; -n: left before step n
     funnel_step: Option<i32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     funnel_custom_steps: Vec<i32>,
     funnel_step_breakdown: Option<Text>,
-    funnel_window_interval: Option<u32>,
+    funnel_window_interval: Option<Periods>,
     funnel_window_interval_unit: Option<WindowUnit>,
     funnel_viz_type: Option<VizType>,
     funnel_order_type: Option<OrderType>,
@@ -118,7 +118,7 @@ impl Tool for PersonsFunnel {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<PersonsPage>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<PersonsPage>, ToolError> {
         if input.funnel_step == Some(0) {
             return Err(ToolError::refused(
                 "`funnel_step` counts from 1; a negative number means those who left before that step.",
@@ -135,6 +135,7 @@ impl Tool for PersonsFunnel {
             limit,
             offset,
             &select(input.select),
-        ))
+        )
+        .into())
     }
 }

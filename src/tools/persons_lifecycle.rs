@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::actors::{CLOSED_INSIGHT, actor_page, arguments_of};
-use super::arguments::{Date, Entity, Interval, Limit, Offset, Select, select};
-use super::{Context, Tool, ToolError};
-use crate::answer::{Answer, PersonsPage};
+use super::arguments::{Action, Date, Event, Interval, Limit, Offset, Select, select};
+use super::{Context, Step, Tool, ToolError};
+use crate::answer::PersonsPage;
 use crate::policy::{Effect, Toolset};
 
 pub(super) struct PersonsLifecycle;
@@ -19,9 +19,9 @@ pub(super) struct Input {
     lifecycle_type: LifecycleType,
     /// Give this or actions
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    events: Vec<Entity>,
+    events: Vec<Event>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    actions: Vec<Entity>,
+    actions: Vec<Action>,
     date_from: Option<Date>,
     date_to: Option<Date>,
     interval: Option<Interval>,
@@ -53,7 +53,7 @@ impl Tool for PersonsLifecycle {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<PersonsPage>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<PersonsPage>, ToolError> {
         if !input.events.is_empty() && !input.actions.is_empty() {
             return Err(ToolError::refused("Give `events` or `actions`, not both."));
         }
@@ -68,6 +68,7 @@ impl Tool for PersonsLifecycle {
             limit,
             offset,
             &select(input.select),
-        ))
+        )
+        .into())
     }
 }

@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{DistinctId, Limit, Offset, Select, Text, select};
-use super::{Context, Tool, ToolError};
-use crate::answer::{self, Answer, Page, PersonsPage, clean_lines, page_of_persons, push_notes};
+use super::{Context, Step, Tool, ToolError};
+use crate::answer::{
+    Answer, Page, PersonsPage, clean_lines, fit_lines, page_of_persons, push_notes,
+};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::{Filter, PersonsQuery};
 
@@ -63,7 +65,7 @@ impl Tool for PersonsList {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let query = PersonsQuery {
             search: input.search.map(|text| text.0),
             email: input.email.map(|text| text.0),
@@ -97,24 +99,35 @@ impl Tool for PersonsList {
                 csv: None,
             },
             text: answer.text,
-        })
+        }
+        .into())
     }
 }
 
-async fn csv(context: &Context, query: &PersonsQuery) -> Result<Answer<Output>, ToolError> {
-    let budget = answer::csv_budget(context.limits);
-    let (csv, cut) = context.posthog.persons_csv(query, budget).await?;
-    let mut csv = clean_lines(&csv).into_owned();
-    let mut notes = Vec::new();
-    if cut {
+async fn csv(context: &Context, query: &PersonsQuery) -> Result<Step<Output>, ToolError> {
+    let most = context.limits.for_rows();
+    let (csv, cut) = context.posthog.persons_csv(query, most).await?;
+    let whole = clean_lines(&csv);
+    let mut csv = fit_lines(context.limits, &whole);
+    if cut && csv.len() == whole.len() {
         // A quoted value can hold line breaks, so the last whole line may end inside one; it is still a line of the file.
-        csv.truncate(csv.rfind('\n').map_or(0, |end| end + 1));
+        csv = csv
+            .rfind('\n')
+            .and_then(|end| csv.get(..=end))
+            .unwrap_or_default();
+    }
+    let mut notes = Vec::new();
+    if csv.lines().count() <= 1 && !cut {
+        notes.push("No person matches.".to_owned());
+    }
+    if csv.len() < whole.len() {
         notes.push(
             "The CSV is cut here at the answer's budget: more persons match. Narrow the filters, or page through \
              persons-list without format."
                 .to_owned(),
         );
     }
+    let csv = csv.to_owned();
     let mut text = csv.clone();
     push_notes(&mut text, &notes);
     let page = PersonsPage::empty(notes);
@@ -124,5 +137,6 @@ async fn csv(context: &Context, query: &PersonsQuery) -> Result<Answer<Output>, 
             csv: Some(csv),
         },
         text,
-    })
+    }
+    .into())
 }

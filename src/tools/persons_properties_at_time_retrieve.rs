@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::arguments::{DistinctId, PersonUuid, Select, Timestamp, select};
-use super::{Context, Tool, ToolError};
-use crate::answer::{Answer, PersonCard, person_card};
+use super::{Context, Step, Tool, ToolError};
+use crate::answer::{PersonCard, person_card};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::{PropertiesAtTimeQuery, PropertiesAtTimeSubject};
 
@@ -36,7 +36,7 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<PersonCard>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<PersonCard>, ToolError> {
         let subject = match (input.distinct_id, input.person_id) {
             (Some(id), None) => PropertiesAtTimeSubject::DistinctId(id.0),
             (None, Some(uuid)) => PropertiesAtTimeSubject::Person(uuid.0),
@@ -57,12 +57,6 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
             "Properties as of {}, rebuilt from events; name, distinct ids and dates are today's.",
             query.timestamp
         )];
-        Ok(person_card(
-            context.limits,
-            &person,
-            &url,
-            &select(input.select),
-            &notes,
-        ))
+        Ok(person_card(context.limits, &person, &url, &select(input.select), &notes).into())
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::actors::arguments_of;
-use super::arguments::{BreakdownType, Date, Entity, Id, Interval, Text};
-use super::{Context, Tool, ToolError};
+use super::arguments::{Action, BreakdownType, Date, Event, Id, Interval, Text};
+use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, fit, push_list, push_notes};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::Filter;
@@ -25,9 +25,9 @@ pub(super) struct Input {
     date_to: Option<Date>,
     interval: Option<Interval>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    events: Vec<Entity>,
+    events: Vec<Event>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    actions: Vec<Entity>,
+    actions: Vec<Action>,
     /// Filters; the properties in them are the ones followed
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     properties: Vec<Filter>,
@@ -88,7 +88,7 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let timeline = context
             .posthog
             .properties_timeline(&input.id.0, &arguments_of(&input)?)
@@ -108,7 +108,7 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
                 .map(|(key, value)| (screen.name(key), screen.value(value)))
                 .collect(),
         });
-        let screen = crate::answer::Screen::new(0);
+        let screen = crate::answer::Screen::names_only();
         let keys: Vec<String> = timeline
             .crucial_property_keys
             .iter()
@@ -145,6 +145,7 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
                 notes,
             },
             text,
-        })
+        }
+        .into())
     }
 }

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::arguments::{DistinctId, Id, Select, Subject, select, subject};
-use super::{Context, Tool, ToolError};
-use crate::answer::{Answer, PersonCard, person_card};
+use super::{Context, Step, Tool, ToolError};
+use crate::answer::{PersonCard, person_card};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::{LISTED_DISTINCT_IDS, PersonId};
 
@@ -31,7 +31,7 @@ impl Tool for PersonsRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<PersonCard>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<PersonCard>, ToolError> {
         let posthog = &context.posthog;
         let person = match subject(input.id, input.distinct_id)? {
             Subject::Id(id) => posthog.person(&id).await?,
@@ -47,12 +47,6 @@ impl Tool for PersonsRetrieve {
             }
         };
         let url = posthog.person_url(&person.uuid).await?;
-        Ok(person_card(
-            context.limits,
-            &person,
-            &url,
-            &select(input.select),
-            &[],
-        ))
+        Ok(person_card(context.limits, &person, &url, &select(input.select), &[]).into())
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::actors::{CLOSED_INSIGHT, actor_page, arguments_of};
 use super::arguments::{Date, Limit, Offset, Select, Text, select};
-use super::{Context, Tool, ToolError};
-use crate::answer::{Answer, PersonsPage};
+use super::{Context, Step, Tool, ToolError};
+use crate::answer::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::posthog::Filter;
 
@@ -19,7 +19,7 @@ pub(super) struct Input {
     entity_id: Text,
     #[serde(default)]
     entity_type: EntityType,
-    /// Such as dau, total, sum
+    /// Such as total or dau
     entity_math: Option<Text>,
     date_from: Option<Date>,
     date_to: Option<Date>,
@@ -56,7 +56,7 @@ impl Tool for PersonsTrends {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<PersonsPage>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<PersonsPage>, ToolError> {
         let arguments = arguments_of(&input)?;
         let page = context.posthog.trends(&arguments).await;
         let page = page.map_err(|error| ToolError::from(error).instead(CLOSED_INSIGHT))?;
@@ -68,6 +68,7 @@ impl Tool for PersonsTrends {
             limit,
             offset,
             &select(input.select),
-        ))
+        )
+        .into())
     }
 }

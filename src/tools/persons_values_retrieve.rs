@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::arguments::Text;
-use super::{Context, Tool, ToolError};
+use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, fit, push_notes};
 use crate::policy::{Effect, Toolset};
 
@@ -57,7 +57,7 @@ impl Tool for PersonsValuesRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 
-    async fn call(context: &Context, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let value = input.value.as_ref().map(|value| value.0.as_str());
         let values = context.posthog.property_values(&input.key.0, value).await?;
         let fitted = fit(context.limits, &values.results, |value, screen| ValueRow {
@@ -85,6 +85,7 @@ impl Tool for PersonsValuesRetrieve {
                 notes,
             },
             text,
-        })
+        }
+        .into())
     }
 }

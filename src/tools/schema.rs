@@ -40,26 +40,24 @@ fn schema<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
 /// Optional means absent here, never null: nulls go from types, lists of values and defaults. What says nothing goes
 /// too: Rust's names of number formats, defaults that are empty, a minimum of zero, "anything else may be there".
 fn tidy(schema: &mut Value) {
-    let fields = match schema {
-        Value::Object(fields) => fields,
-        Value::Array(items) => {
-            items.iter_mut().for_each(tidy);
-            return;
-        }
-        _ => return,
+    if *schema == Value::Bool(true) {
+        // `true` allows anything, and so does this, which more clients can read.
+        *schema = json!({ "description": "Any JSON value" });
+    }
+    let Value::Object(fields) = schema else {
+        return;
     };
     let says_nothing = |name: &str, value: &Value| match name {
         "default" => matches!(value, Value::Null | Value::Bool(false)) || *value == json!([]),
         "minimum" => *value == json!(0),
         "additionalProperties" => *value == Value::Bool(true),
+        "format" => value
+            .as_str()
+            .is_some_and(|name| name.starts_with("uint") || name.starts_with("int")),
+        "writeOnly" => true,
         _ => false,
     };
     fields.retain(|name, value| !says_nothing(name, value));
-    if let Some(Value::String(format)) = fields.get("format")
-        && (format.starts_with("uint") || format.starts_with("int") || format == "double")
-    {
-        fields.remove("format");
-    }
     if let Some(Value::Array(types)) = fields.get_mut("type") {
         types.retain(|name| name != "null");
         if let [only] = types.as_slice() {
@@ -72,15 +70,19 @@ fn tidy(schema: &mut Value) {
     }
     if let Some(Value::Array(choices)) = fields.get_mut("anyOf") {
         choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
-        if choices.len() == 1 {
-            let only = choices.remove(0);
+        if choices.len() == 1
+            && let Some(Value::Object(only)) = choices.pop()
+        {
             fields.remove("anyOf");
-            if let Value::Object(only) = only {
-                for (name, value) in only {
-                    fields.entry(name).or_insert(value);
-                }
+            for (name, value) in only {
+                fields.entry(name).or_insert(value);
             }
         }
     }
-    fields.values_mut().for_each(tidy);
+    if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+        properties.values_mut().for_each(tidy);
+    }
+    if let Some(items) = fields.get_mut("items") {
+        tidy(items);
+    }
 }

@@ -15,14 +15,14 @@ fn the_contract_of_each_tool_is_as_reviewed() {
 }
 
 #[test]
-fn a_tool_is_a_file_of_its_name() {
+fn a_tool_is_a_file_and_a_test_file_of_its_name() {
     let names: BTreeSet<String> = catalog()
         .iter()
         .map(|tool| tool.name.replace('-', "_"))
         .collect();
     assert_eq!(names.len(), catalog().len(), "two tools share a name");
-    let files: BTreeSet<String> = files("src/tools");
-    assert_eq!(files, names);
+    assert_eq!(files("src/tools"), names);
+    assert_eq!(files("tests/it/tools"), names);
 }
 
 /// The names of the files of tools in a folder.
@@ -75,6 +75,33 @@ fn plain(place: &str, schema: &Value) {
         Value::Array(items) => items.iter().for_each(|item| plain(place, item)),
         Value::Null => panic!("{place}: null"),
         _ => {}
+    }
+}
+
+#[test]
+fn every_schema_is_an_object() {
+    for tool in catalog() {
+        for schema in [&tool.input_schema, &tool.output_schema] {
+            objects(tool.name, &Value::Object(schema.as_ref().clone()));
+        }
+    }
+}
+
+/// A bare `true` for "anything" is valid and not understood by every client.
+fn objects(place: &str, schema: &Value) {
+    let fields = schema
+        .as_object()
+        .unwrap_or_else(|| panic!("{place}: {schema}"));
+    for (name, property) in fields
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        objects(&format!("{place}.{name}"), property);
+    }
+    if let Some(items) = fields.get("items") {
+        objects(&format!("{place}[]"), items);
     }
 }
 

@@ -7,32 +7,68 @@
     reason = "a test that fails should stop where it fails"
 )]
 
+mod audit_log;
 mod catalog;
+mod confirm;
+mod errors;
+mod human;
 mod layers;
+mod policy;
+mod process;
+mod project;
+mod promises;
+mod protocol;
+mod random_arguments;
+mod sandbox;
+mod stdio;
 mod tools;
+mod unknown_outcome;
+mod upstream;
+mod wire;
+mod writing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use human::Human;
 use posthog_persons_mcp::answer::Limits;
+use posthog_persons_mcp::audit::AuditLog;
+use posthog_persons_mcp::confirm::Gate;
+use posthog_persons_mcp::policy::{Confirm, Policy};
 use posthog_persons_mcp::posthog::{Client, Connection, ConnectionOptions, Project};
 use posthog_persons_mcp::sandbox::{Clock, Options, RecordedRequest, Sandbox};
-use posthog_persons_mcp::server::Server;
+use posthog_persons_mcp::server::{Safety, Server};
 use posthog_persons_mcp::tools::{Context, catalog as all_tools};
 use posthog_persons_mcp::transport;
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::service::RunningService;
-use rmcp::{RoleClient, ServiceExt};
+use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::net::TcpListener;
+
+/// Ada, of the sandbox's story.
+const ADA: &str = "ada0ada0-1815-4852-8000-000000000101";
+
+/// A UUID that no person of the story has.
+const NOBODY: &str = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
 
 /// How a session is set up.
 struct Setup {
     key: &'static str,
     project: Project,
     limits: Limits,
+    max_response_bytes: usize,
     sandbox: Options,
+    /// Who sits at the client; nobody to ask, by default.
+    human: Human,
+    lifecycle: ClientLifecycleMode,
+    /// How a deletion gets its yes.
+    confirm: Confirm,
+    two_steps: bool,
+    patience: Duration,
+    policy: Policy,
+    audit: Option<AuditLog>,
 }
 
 impl Default for Setup {
@@ -44,18 +80,43 @@ impl Default for Setup {
                 bytes: 80_000,
                 structured: true,
             },
+            max_response_bytes: 32 * 1024 * 1024,
             sandbox: Options {
                 clock: Clock::Manual,
                 ..Options::default()
             },
+            human: Human::default(),
+            lifecycle: ClientLifecycleMode::Initialize,
+            confirm: Confirm::Auto,
+            two_steps: true,
+            patience: Duration::from_secs(300),
+            policy: Policy::default(),
+            audit: None,
         }
+    }
+}
+
+impl Setup {
+    /// With so many generated persons beside those of the story.
+    fn persons(count: usize) -> Self {
+        let mut setup = Self::default();
+        setup.sandbox.persons = count;
+        setup
+    }
+
+    /// With room for so many bytes in an answer.
+    fn budget(mut self, bytes: usize) -> Self {
+        self.limits.bytes = bytes;
+        self
     }
 }
 
 /// An assistant's session with a server on a sandbox of its own.
 struct Session {
-    client: RunningService<RoleClient, ()>,
+    client: RunningService<RoleClient, Human>,
     sandbox: Sandbox,
+    key: &'static str,
+    limits: Limits,
 }
 
 /// A session with the usual set-up.
@@ -63,11 +124,18 @@ async fn connect() -> Session {
     connect_with(Setup::default()).await
 }
 
+/// A session with another key.
+async fn connect_as(key: &'static str) -> Session {
+    let setup = Setup::default();
+    connect_with(Setup { key, ..setup }).await
+}
+
 async fn connect_with(setup: Setup) -> Session {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let sandbox = Sandbox::start(listener, setup.sandbox).await.unwrap();
     let mut options = ConnectionOptions::new(sandbox.url().parse().unwrap());
     options.retry_pause = Duration::from_millis(1);
+    options.max_response_bytes = setup.max_response_bytes;
     let connection = Arc::new(Connection::new(&options).unwrap());
     let context = Context {
         posthog: Client::new(connection, SecretString::from(setup.key), setup.project),
@@ -75,22 +143,32 @@ async fn connect_with(setup: Setup) -> Session {
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
-    tokio::spawn(transport::serve(
-        Server::new(all_tools(), context),
-        reader,
-        writer,
-    ));
+    let safety = Safety {
+        gate: Gate::with_patience(setup.confirm, setup.two_steps, setup.patience),
+        audit: setup.audit,
+    };
+    let tools = all_tools()
+        .into_iter()
+        .filter(|tool| setup.policy.offers(tool.name, tool.toolset, tool.effect));
+    let server = Server::new(tools.collect(), context, safety);
+    tokio::spawn(transport::serve(server, reader, writer));
+    let client = setup.human.serve_with_lifecycle(ours, setup.lifecycle);
     Session {
-        client: ().serve(ours).await.unwrap(),
+        client: client.await.unwrap(),
         sandbox,
+        key: setup.key,
+        limits: setup.limits,
     }
 }
 
 impl Session {
+    /// Any answer, checked against what all answers promise.
     async fn result(&self, tool: &'static str, arguments: Value) -> CallToolResult {
         let arguments = arguments.as_object().unwrap().clone();
         let request = CallToolRequestParams::new(tool).with_arguments(arguments);
-        self.client.call_tool(request).await.unwrap()
+        let result = self.client.call_tool(request).await.unwrap();
+        promises::check(tool, self.key, self.limits, &result);
+        result
     }
 
     /// The structured answer of a call that must succeed.
@@ -107,12 +185,11 @@ impl Session {
         text(&result)
     }
 
-    /// The text of a call that must fail in a way that the model can read.
+    /// The text of a call that must fail in a way that the model can read. The port of the sandbox is left out.
     async fn error(&self, tool: &'static str, arguments: Value) -> String {
         let result = self.result(tool, arguments).await;
         assert_eq!(result.is_error, Some(true), "{}", text(&result));
-        assert_eq!(result.structured_content, None);
-        text(&result)
+        text(&result).replace(&self.sandbox.url(), "http://sandbox")
     }
 
     /// The requests since the last look as `METHOD path?query`, decoded, the project's root shortened to `B`.
@@ -121,6 +198,12 @@ impl Session {
         let requests = self.sandbox.requests();
         self.sandbox.clear_requests();
         requests.iter().map(line).collect()
+    }
+
+    /// The bodies of the requests since the last look at [`Session::requests`].
+    fn bodies(&self) -> Vec<Value> {
+        let requests = self.sandbox.requests();
+        requests.into_iter().map(|request| request.body).collect()
     }
 }
 
@@ -137,4 +220,12 @@ fn line(request: &RecordedRequest) -> String {
 fn text(result: &CallToolResult) -> String {
     assert_eq!(result.content.len(), 1);
     result.content[0].as_text().unwrap().text.clone()
+}
+
+/// One field of each row of a structured answer.
+fn column<'a>(answer: &'a Value, field: &str) -> Vec<&'a str> {
+    let rows = answer["results"].as_array().unwrap();
+    rows.iter()
+        .map(|row| row[field].as_str().unwrap())
+        .collect()
 }

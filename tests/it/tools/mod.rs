@@ -1,3 +1,20 @@
 //! One file a tool.
 
+mod persons_activity_retrieve;
+mod persons_batch_retrieve;
+mod persons_bulk_delete;
+mod persons_cohorts_retrieve;
+mod persons_deletion_status_list;
+mod persons_funnel;
+mod persons_lifecycle;
 mod persons_list;
+mod persons_properties_at_time_retrieve;
+mod persons_properties_timeline_retrieve;
+mod persons_property_delete;
+mod persons_property_set;
+mod persons_reset_distinct_id;
+mod persons_retrieve;
+mod persons_split;
+mod persons_trends;
+mod persons_update;
+mod persons_values_retrieve;

@@ -1,0 +1,134 @@
+//! `http`: one server for a team.
+
+use std::process::ExitCode;
+
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use super::Failure;
+use crate::config::{HttpSettings, Settings};
+use crate::confirm::Gate;
+use crate::http::{Credentials, Guard, Kind, Limits, Metrics, Options, Projects, serve};
+use crate::sandbox::Sandbox;
+use crate::server::{Safety, Server};
+use crate::tools::catalog;
+
+const AUTH_TOKEN: &str = "POSTHOG_MCP_AUTH_TOKEN";
+const STATE_KEY: &str = "POSTHOG_MCP_STATE_KEY";
+
+pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<ExitCode, Failure> {
+    let (settings, sandbox) = super::with_sandbox(settings).await?;
+    let token = secret(AUTH_TOKEN)?;
+    let kind = match &sandbox {
+        Some(_) => Kind::KeyOfServer {
+            posthog: settings.client_with_key(Sandbox::KEY)?,
+            token,
+        },
+        None if settings.has_key() => Kind::KeyOfServer {
+            posthog: settings.client()?,
+            token,
+        },
+        None if token.is_some() => {
+            return Err(format!(
+                "{AUTH_TOKEN} is set but no PostHog key: without a key of the server every request brings its own, and a token has nothing to guard."
+            )
+            .into());
+        }
+        None => Kind::KeyOfRequest,
+    };
+    let open = matches!(kind, Kind::KeyOfServer { token: None, .. });
+    if open && !http.bind.ip().is_loopback() {
+        return Err(format!(
+            "{} can be reached from other machines, and anybody there could use this server's PostHog key. Set {AUTH_TOKEN}, \
+             or bind to 127.0.0.1, or leave out the key so that every request brings its own.",
+            http.bind
+        )
+        .into());
+    }
+    let mut gate = Gate::new(settings.confirm.into(), false);
+    if let Some(key) = secret(STATE_KEY)? {
+        gate = gate.with_key(&key);
+    }
+    let safety = Safety {
+        gate,
+        audit: settings.audit()?,
+    };
+    let server = Server::shared(super::offered(&settings)?, settings.limits(), safety);
+    let listener = TcpListener::bind(http.bind)
+        .await
+        .map_err(|error| format!("{} cannot be listened on: {error}", http.bind))?;
+    let address = listener.local_addr()?;
+    let public_url = http.public_url.as_deref().map_or_else(
+        || format!("http://{address}"),
+        |url| url.trim_end_matches('/').to_owned(),
+    );
+    let mut hosts = http.allowed_hosts.clone();
+    hosts.extend(
+        url::Url::parse(&public_url)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned)),
+    );
+    let options = Options {
+        credentials: Credentials {
+            public_url,
+            connection: settings.connected()?,
+            project: settings.project()?,
+            tools: catalog().iter().map(|tool| tool.name).collect(),
+            kind,
+            projects: Projects::default(),
+        },
+        guard: Guard {
+            hosts,
+            origins: http.allowed_origins.clone(),
+        },
+        limits: Limits {
+            sessions: http.max_sessions,
+            ..Limits::default()
+        },
+        sse: !http.no_sse,
+        metrics: Metrics::start()?,
+    };
+    let stop = stop_signal()?;
+    tracing::info!(%address, "serving over HTTP");
+    serve(listener, server, options, stop).await?;
+    tracing::info!("stopped");
+    drop(sandbox);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A secret that stands in a variable and nowhere else. One that is easily guessed is refused.
+fn secret(name: &str) -> Result<Option<SecretString>, Failure> {
+    const SHORTEST: usize = 32;
+    let secret = std::env::var(name).unwrap_or_default();
+    match secret.trim() {
+        "" => Ok(None),
+        secret if secret.len() < SHORTEST => Err(format!(
+            "{name} has {} characters; it needs at least {SHORTEST}, such as `openssl rand -hex 32` gives.",
+            secret.len()
+        )
+        .into()),
+        secret => Ok(Some(SecretString::from(secret))),
+    }
+}
+
+/// Ends when the process is asked to.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        Ok(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        Ok(async {
+            let _ = tokio::signal::ctrl_c().await;
+        })
+    }
+}

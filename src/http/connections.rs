@@ -1,0 +1,95 @@
+//! Connections: accepted until the server stops, each with a limit on how long its headers may take.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Request};
+use axum::{Extension, Router};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+
+/// A client that takes longer for its headers is not waited for.
+const HEADERS: Duration = Duration::from_secs(15);
+/// A pause after the system refused a connection, so that running out of descriptors does not become a busy loop.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// The connections of one listener.
+pub(super) struct Connections {
+    listener: TcpListener,
+    app: Router,
+    open: GracefulShutdown,
+}
+
+impl Connections {
+    pub(super) fn new(listener: TcpListener, app: Router) -> Self {
+        Self {
+            listener,
+            app,
+            open: GracefulShutdown::new(),
+        }
+    }
+
+    /// Accepts connections until told to stop.
+    pub(super) async fn serve(&self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.connect(stream, peer),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(BREATH).await;
+                    }
+                },
+                () = &mut stop => return Ok(()),
+            }
+        }
+    }
+
+    fn connect(&self, stream: TcpStream, peer: SocketAddr) {
+        // Answers are small and waited for.
+        let _ = stream.set_nodelay(true);
+        let app = self.app.clone().layer(Extension(ConnectInfo(peer)));
+        let service = tower_service(app);
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = self.open.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended badly");
+            }
+        });
+    }
+
+    /// Lets every connection finish what it is sending, for so long.
+    pub(super) async fn end(self, patience: Duration) {
+        if tokio::time::timeout(patience, self.open.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::debug!("some connections were cut");
+        }
+    }
+}
+
+fn tower_service(
+    app: Router,
+) -> impl hyper::service::Service<
+    hyper::Request<Incoming>,
+    Response = axum::response::Response,
+    Error = Infallible,
+    Future: Send,
+> {
+    let service = TowerToHyperService::new(app.into_service());
+    hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        hyper::service::Service::call(&service, request.map(axum::body::Body::new) as Request)
+    })
+}

@@ -1,0 +1,176 @@
+//! The outermost check, on every route: the request is meant for this server, comes from no foreign page, and its body
+//! is small and arrives in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use url::Url;
+
+/// No request of the protocol needs more: a thousand ids are 40 KB.
+pub(super) const LARGEST_BODY: usize = 1024 * 1024;
+/// A body that takes longer is not waited for.
+const BODY: Duration = Duration::from_secs(15);
+
+/// Which names a request may use for this server, and which pages may send one.
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    /// Host names besides those of this machine, with a port where only that port is meant.
+    pub hosts: Vec<String>,
+    /// Origins besides pages of this machine, such as `https://app.example.com`.
+    pub origins: Vec<String>,
+}
+
+const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+impl Guard {
+    /// A page elsewhere could point its own name at this machine and call the server through the visitor's browser; its
+    /// name stands in `Host`.
+    fn allows_host(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let name = without_port(&host);
+        LOCAL.contains(&name)
+            || self.hosts.iter().any(|allowed| {
+                let allowed = allowed.to_ascii_lowercase();
+                allowed == host || allowed == name
+            })
+    }
+
+    fn allows_origin(&self, origin: &str) -> bool {
+        if self
+            .origins
+            .iter()
+            .any(|allowed| allowed.trim_end_matches('/').eq_ignore_ascii_case(origin))
+        {
+            return true;
+        }
+        // A page of this machine. `null` and whatever is no address is foreign.
+        let Ok(url) = Url::parse(origin) else {
+            return false;
+        };
+        matches!(url.scheme(), "http" | "https")
+            && url.host_str().is_some_and(|host| LOCAL.contains(&host))
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+/// Refuses what is meant for another host or comes from a foreign page.
+pub(super) async fn check(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().unwrap_or_default(),
+        _ => request
+            .uri()
+            .authority()
+            .map(|host| host.as_str())
+            .unwrap_or_default(),
+    };
+    if !guard.allows_host(host) {
+        return (
+            StatusCode::FORBIDDEN,
+            "This server does not answer to that host name (--allowed-hosts).\n",
+        )
+            .into_response();
+    }
+    for origin in request.headers().get_all(header::ORIGIN) {
+        if !origin
+            .to_str()
+            .is_ok_and(|origin| guard.allows_origin(origin))
+        {
+            return (
+                StatusCode::FORBIDDEN,
+                "Pages of that origin may not call this server (--allowed-origins).\n",
+            )
+                .into_response();
+        }
+    }
+    next.run(request).await
+}
+
+/// Reads the whole body before anybody works on it, so that a slow or endless one costs a buffer and nothing else.
+pub(super) async fn small_body(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(BODY, to_bytes(body, LARGEST_BODY)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Ok(Err(_)) => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The request is too large or broke off.\n",
+        )
+            .into_response(),
+        Err(_) => (
+            StatusCode::REQUEST_TIMEOUT,
+            "The request did not arrive in time.\n",
+        )
+            .into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_and_what_is_named_is_let_in() {
+        let guard = Guard {
+            hosts: vec!["mcp.example.com".into(), "other.example:8443".into()],
+            origins: vec!["https://app.example.com".into()],
+        };
+        for host in [
+            "localhost:8808",
+            "127.0.0.1",
+            "[::1]:1",
+            "LOCALHOST",
+            "mcp.example.com:443",
+            "other.example:8443",
+        ] {
+            assert!(guard.allows_host(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "other.example",
+            "other.example:1",
+            "127.0.0.1.evil.example",
+            "127.0.0.2",
+        ] {
+            assert!(!guard.allows_host(host), "{host}");
+        }
+        for origin in [
+            "http://localhost:3000",
+            "https://127.0.0.1",
+            "http://[::1]:9",
+            "https://app.example.com",
+        ] {
+            assert!(guard.allows_origin(origin), "{origin}");
+        }
+        for origin in [
+            "null",
+            "",
+            "https://evil.example",
+            "http://app.example.com",
+            "http://localhost.evil.example",
+            "file://localhost",
+        ] {
+            assert!(!guard.allows_origin(origin), "{origin}");
+        }
+    }
+}

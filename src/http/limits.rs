@@ -1,0 +1,189 @@
+//! How much at once: in all, and for one credential. Who is over a limit is told so at once; everyone else goes on.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
+
+use crate::server::Caller;
+
+/// How much at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Sessions of the older protocol.
+    pub sessions: usize,
+    /// Requests under way.
+    pub requests: usize,
+    /// Requests under way of one credential.
+    pub requests_of_one: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 1000,
+            requests: 512,
+            requests_of_one: 64,
+        }
+    }
+}
+
+/// The requests under way.
+pub(super) struct InFlight {
+    limits: Limits,
+    state: watch::Sender<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    of_one: HashMap<Arc<str>, usize>,
+    closed: bool,
+}
+
+/// Why a request is not admitted.
+enum Full {
+    Stopping,
+    All,
+    One,
+}
+
+impl InFlight {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: watch::Sender::new(Counts::default()),
+        }
+    }
+
+    /// Admits nothing more.
+    pub(super) fn close(&self) {
+        self.state.send_modify(|counts| counts.closed = true);
+    }
+
+    /// Waits until nothing is under way.
+    pub(super) async fn idle(&self) {
+        let mut state = self.state.subscribe();
+        let _ = state.wait_for(|counts| counts.all == 0).await;
+    }
+
+    fn admit(self: &Arc<Self>, principal: &Arc<str>) -> Result<Place, Full> {
+        let mut admitted = Ok(());
+        self.state.send_modify(|counts| {
+            let of_one = counts.of_one.get(principal).copied().unwrap_or(0);
+            admitted = if counts.closed {
+                Err(Full::Stopping)
+            } else if counts.all >= self.limits.requests {
+                Err(Full::All)
+            } else if of_one >= self.limits.requests_of_one {
+                Err(Full::One)
+            } else {
+                counts.all += 1;
+                counts.of_one.insert(Arc::clone(principal), of_one + 1);
+                metrics::gauge!("mcp_requests_in_flight").set(counts.all as f64);
+                Ok(())
+            };
+        });
+        admitted.map(|()| Place {
+            all: Arc::clone(self),
+            principal: Arc::clone(principal),
+        })
+    }
+}
+
+/// A place among the requests under way, given back when it is dropped.
+struct Place {
+    all: Arc<InFlight>,
+    principal: Arc<str>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.all.state.send_modify(|counts| {
+            counts.all = counts.all.saturating_sub(1);
+            metrics::gauge!("mcp_requests_in_flight").set(counts.all as f64);
+            if let Some(of_one) = counts.of_one.get_mut(&self.principal) {
+                *of_one = of_one.saturating_sub(1);
+                if *of_one == 0 {
+                    counts.of_one.remove(&self.principal);
+                }
+            }
+        });
+    }
+}
+
+/// Admits a request if there is a place, and keeps the place until its answer is sent.
+///
+/// Streams that a client holds open (`GET`) take no place: they are limited with the sessions.
+pub(super) async fn admit(
+    State(in_flight): State<Arc<InFlight>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    let principal = request
+        .extensions()
+        .get::<Caller>()
+        .map(|caller| Arc::clone(&caller.principal));
+    match in_flight.admit(&principal.unwrap_or_else(|| "".into())) {
+        Ok(place) => {
+            let (parts, body) = next.run(request).await.into_parts();
+            Response::from_parts(
+                parts,
+                Body::new(Held {
+                    body,
+                    _place: place,
+                }),
+            )
+        }
+        Err(full) => {
+            let (status, why) = match full {
+                Full::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "The server is stopping.\n"),
+                Full::All => (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The server is busy; try again in a second.\n",
+                ),
+                Full::One => (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "Too many requests of this credential at once; try again in a second.\n",
+                ),
+            };
+            (status, [(header::RETRY_AFTER, "1")], why).into_response()
+        }
+    }
+}
+
+/// A body that holds a place until it is sent or given up.
+struct Held {
+    body: Body,
+    _place: Place,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

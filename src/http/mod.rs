@@ -1,0 +1,176 @@
+//! One server for a team, over HTTP: Streamable HTTP at `/mcp`, the older HTTP+SSE at `/sse` and `/messages`.
+//!
+//! What a request passes, outermost first: `guard` (the right host, no foreign origin, a small body in time),
+//! `credentials` (who calls, and with which PostHog key), `limits` (not too much at once), `sessions` (a session
+//! belongs to the credential that opened it). Knows HTTP; knows nothing of any tool.
+
+mod connections;
+mod credentials;
+mod guard;
+mod limits;
+mod metrics;
+mod sessions;
+mod sse;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Extension, Router};
+use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::server::Server;
+
+pub use credentials::{Credentials, Kind, Projects};
+pub use guard::Guard;
+pub use limits::Limits;
+pub use metrics::Metrics;
+
+/// A session without an event for so long is over. Longer than a human may take to answer, and than the longest call.
+const SESSION_IDLE: Duration = Duration::from_secs(600);
+/// After the last answer, open streams get so long to end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// A request under way when the server is told to stop gets so long to be answered.
+const LONGEST_CALL: Duration = Duration::from_secs(120);
+
+/// How the server is set up.
+pub struct Options {
+    /// Who may call, and with which key.
+    pub credentials: Credentials,
+    /// Which hosts and origins a request may name.
+    pub guard: Guard,
+    /// How much at once.
+    pub limits: Limits,
+    /// Whether the older HTTP+SSE is served too.
+    pub sse: bool,
+    /// What `/metrics` shows.
+    pub metrics: Metrics,
+}
+
+/// Serves until it is told to stop, then answers what is under way, closes the streams, and returns.
+///
+/// # Errors
+/// When connections cannot be accepted.
+pub async fn serve(
+    listener: TcpListener,
+    server: Server,
+    options: Options,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let streams = CancellationToken::new();
+    let limits = Arc::new(limits::InFlight::new(options.limits));
+    let app = app(server, options, &limits, &streams);
+    let connections = connections::Connections::new(listener, app);
+    let stopping = async {
+        stop.await;
+        tracing::info!("stopping: what is under way is answered");
+        limits.close();
+    };
+    connections.serve(stopping).await?;
+    if tokio::time::timeout(LONGEST_CALL, limits.idle())
+        .await
+        .is_err()
+    {
+        tracing::warn!("stopped with requests under way");
+    }
+    streams.cancel();
+    connections.end(LAST_WORDS).await;
+    Ok(())
+}
+
+fn app(
+    server: Server,
+    options: Options,
+    in_flight: &Arc<limits::InFlight>,
+    streams: &CancellationToken,
+) -> Router {
+    let mut manager = LocalSessionManager::default();
+    let mut config = SessionConfig::default();
+    config.keep_alive = Some(SESSION_IDLE);
+    config.init_timeout = Some(Duration::from_secs(30));
+    manager.session_config = config;
+    let manager = Arc::new(manager);
+    let sessions = Arc::new(sessions::Sessions::new(
+        Arc::clone(&manager),
+        options.limits.sessions,
+    ));
+    let service_config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(true)
+        .with_json_response(true)
+        // The guard in front checks both, on every route.
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_max_request_body_bytes(guard::LARGEST_BODY)
+        .with_cancellation_token(streams.child_token());
+    let for_mcp = server.clone();
+    let mcp = StreamableHttpService::new(move || Ok(for_mcp.clone()), manager, service_config);
+    let mcp = Router::new()
+        .nest_service("/mcp", mcp)
+        .layer(from_fn_with_state(Arc::clone(&sessions), sessions::bind));
+    let mut protected = mcp;
+    if options.sse {
+        protected = protected.merge(sse::router(
+            server,
+            streams.clone(),
+            options.limits.sessions,
+        ));
+    }
+    let credentials = Arc::new(options.credentials);
+    let protected = protected
+        .layer(from_fn_with_state(Arc::clone(in_flight), limits::admit))
+        .layer(from_fn_with_state(
+            Arc::clone(&credentials),
+            credentials::authenticate,
+        ));
+    let open = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route(credentials::METADATA, get(credentials::metadata))
+        .route(
+            &format!("{}/mcp", credentials::METADATA),
+            get(credentials::metadata),
+        )
+        .with_state(credentials)
+        .layer(Extension(options.metrics))
+        .layer(Extension(Arc::clone(&sessions)));
+    protected
+        .merge(open)
+        .layer(from_fn(guard::small_body))
+        .layer(from_fn_with_state(Arc::new(options.guard), guard::check))
+}
+
+/// Whether PostHog can be reached: any answer of it will do.
+async fn ready(State(credentials): State<Arc<Credentials>>) -> impl IntoResponse {
+    match credentials.connection().reachable().await {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(error) => {
+            let reason = error.reason().unwrap_or_default();
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "PostHog cannot be reached: {} {reason}\n",
+                    error.kind().name()
+                ),
+            )
+        }
+    }
+}
+
+async fn metrics(
+    Extension(metrics): Extension<Metrics>,
+    Extension(sessions): Extension<Arc<sessions::Sessions>>,
+) -> impl IntoResponse {
+    metrics::sessions(sessions.count().await);
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        metrics.render(),
+    )
+}

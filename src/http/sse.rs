@@ -1,0 +1,175 @@
+//! HTTP+SSE, the transport of 2024-11-05, for clients that know no other: a stream from the server at `/sse`, messages to
+//! it at `/messages`. The protocol library no longer has it.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Query, Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures::{StreamExt, stream};
+use rmcp::ServiceExt;
+use rmcp::model::{ClientJsonRpcMessage, GetExtensions, ServerJsonRpcMessage};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::{CancellationToken, PollSender};
+use uuid::Uuid;
+
+use crate::server::{Caller, Server};
+
+/// Messages that may wait in one direction.
+const QUEUE: usize = 16;
+
+/// The two routes.
+pub(super) fn router(server: Server, streams: CancellationToken, most: usize) -> Router {
+    Router::new()
+        .route("/sse", get(open))
+        .route("/messages", post(receive))
+        .with_state(Streams {
+            server,
+            streams,
+            most,
+            open: Arc::default(),
+        })
+}
+
+#[derive(Clone)]
+struct Streams {
+    server: Server,
+    streams: CancellationToken,
+    most: usize,
+    open: Arc<Mutex<HashMap<String, Stream>>>,
+}
+
+#[derive(Clone)]
+struct Stream {
+    principal: Arc<str>,
+    to_server: mpsc::Sender<ClientJsonRpcMessage>,
+}
+
+impl Streams {
+    fn open(&self) -> MutexGuard<'_, HashMap<String, Stream>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets a stream when its client is gone; the conversation then ends by itself.
+struct Forget {
+    id: String,
+    streams: Streams,
+}
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.streams.open().remove(&self.id);
+    }
+}
+
+async fn open(State(streams): State<Streams>, request: Request) -> Response {
+    let Some(caller) = request.extensions().get::<Caller>() else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let (to_server, from_client) = mpsc::channel(QUEUE);
+    let (to_client, from_server) = mpsc::channel::<ServerJsonRpcMessage>(QUEUE);
+    let id = Uuid::new_v4().to_string();
+    {
+        let mut open = streams.open();
+        if open.len() >= streams.most {
+            return (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many streams are open.\n",
+            )
+                .into_response();
+        }
+        let principal = Arc::clone(&caller.principal);
+        open.insert(
+            id.clone(),
+            Stream {
+                principal,
+                to_server,
+            },
+        );
+    }
+    let forget = Forget {
+        id: id.clone(),
+        streams: streams.clone(),
+    };
+    let closed = streams.streams.child_token();
+    let server = streams.server.until(closed.clone());
+    tokio::spawn(async move {
+        let transport = (PollSender::new(to_client), ReceiverStream::new(from_client));
+        match server.serve_with_ct(transport, closed).await {
+            Ok(running) => {
+                let _ = running.waiting().await;
+            }
+            Err(_) => tracing::debug!("a stream ended before its conversation began"),
+        }
+    });
+    let first = Event::default()
+        .event("endpoint")
+        .data(format!("/messages?sessionId={id}"));
+    let messages = ReceiverStream::new(from_server).map(move |message| {
+        let _kept = &forget;
+        Event::default()
+            .event("message")
+            .json_data(&message)
+            .unwrap_or_default()
+    });
+    Sse::new(
+        stream::iter([first])
+            .chain(messages)
+            .map(Ok::<_, Infallible>),
+    )
+    .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+    .into_response()
+}
+
+#[derive(Deserialize)]
+struct Session {
+    #[serde(rename = "sessionId")]
+    id: String,
+}
+
+async fn receive(
+    State(streams): State<Streams>,
+    Query(session): Query<Session>,
+    parts: Parts,
+    body: Bytes,
+) -> Response {
+    let stream = streams.open().get(&session.id).cloned();
+    let principal = parts
+        .extensions
+        .get::<Caller>()
+        .map(|caller| &caller.principal);
+    let Some(stream) = stream.filter(|stream| principal == Some(&stream.principal)) else {
+        return (StatusCode::NOT_FOUND, "There is no such session.\n").into_response();
+    };
+    let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
+        return (
+            StatusCode::BAD_REQUEST,
+            "This is not a message of the protocol.\n",
+        )
+            .into_response();
+    };
+    match &mut message {
+        ClientJsonRpcMessage::Request(request) => {
+            request.request.extensions_mut().insert(parts);
+        }
+        ClientJsonRpcMessage::Notification(notification) => {
+            notification.notification.extensions_mut().insert(parts);
+        }
+        _ => {}
+    }
+    match stream.to_server.send(message).await {
+        Ok(()) => (StatusCode::ACCEPTED, "Accepted\n").into_response(),
+        Err(_) => (StatusCode::GONE, "The session has ended.\n").into_response(),
+    }
+}

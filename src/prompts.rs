@@ -1,0 +1,131 @@
+//! Prompts: the ways through several tools that people ask for most, each begun by naming a person.
+//!
+//! Knows the protocol and the names of tools; calls none.
+
+use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
+use rmcp::{ErrorData, model::JsonObject};
+
+use crate::answer::clean;
+
+/// The one argument that every prompt takes.
+pub const PERSON: &str = "person";
+
+/// What is taken of it: an e-mail or a distinct id is not longer.
+const LONGEST_PERSON: usize = 400;
+
+struct Way {
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    /// The tools on the way; without them the prompt is not offered.
+    tools: &'static [&'static str],
+    text: &'static str,
+}
+
+const WAYS: [Way; 3] = [
+    Way {
+        name: "erase-person",
+        title: "Erase a person",
+        description: "Find a person, show what would be deleted, delete after a yes, and say what remains",
+        tools: &[
+            "persons-list",
+            "persons-bulk-delete",
+            "persons-deletion-status-list",
+        ],
+        text: "Somebody asks to be erased. Follow these steps and do not skip any.\n\
+               1. Find every person that belongs to them: persons-list by email, by distinct_id and by search. Look at each with \
+               persons-retrieve: one person can hold the distinct ids of several people, and one human can be several persons.\n\
+               2. Tell me whom you found (uuid, name, distinct ids) and ask which of them it is if there is any doubt. If a person holds somebody \
+               else's distinct ids, stop and propose persons-split first.\n\
+               3. Call persons-bulk-delete with ids, delete_events true and delete_recordings true, with dry_run true, and show me the preview.\n\
+               4. Only after I agree, call it without dry_run. I am asked again before anything is sent.\n\
+               5. Afterwards look: persons-retrieve says `not found` once a profile is gone; persons-deletion-status-list with person_uuid shows the \
+               events.\n\
+               6. Sum up for the record: who was deleted, when, what is done, what is queued and until when, and what this cannot reach (events sent \
+               later, copies in other systems).",
+    },
+    Way {
+        name: "investigate-person",
+        title: "Explain what happened to a person",
+        description: "Say who a person is, what changed about them, when and by whom",
+        tools: &[
+            "persons-list",
+            "persons-retrieve",
+            "persons-activity-retrieve",
+        ],
+        text: "Explain who this person is and what happened to them.\n\
+               1. Find them: persons-list by email or distinct_id, else by search; then persons-retrieve with select [\"*\"].\n\
+               2. persons-cohorts-retrieve for their cohorts, persons-activity-retrieve for what was changed and by whom.\n\
+               3. For a property that seems wrong, persons-properties-at-time-retrieve at two or three moments shows when it changed.\n\
+               4. Report in this order: who it is, what is unusual (many distinct ids, missing e-mail, values that contradict each other), the \
+               history as a short timeline, and what you could not find out.\n\
+               Change nothing.",
+    },
+    Way {
+        name: "untangle-merged-person",
+        title: "Untangle a merged person",
+        description: "Find out whether a person is several people, and split them after a yes",
+        tools: &["persons-list", "persons-retrieve", "persons-split"],
+        text: "This person may be several people merged by mistake.\n\
+               1. Find them: persons-list by email or distinct_id; then persons-retrieve with select [\"*\"], and look at all distinct ids.\n\
+               2. persons-properties-at-time-retrieve by each distinct id shows whose properties came from which id; persons-activity-retrieve \
+               shows earlier splits.\n\
+               3. Tell me which distinct ids you think belong to whom, how sure you are, and which id the person should keep.\n\
+               4. Call persons-split with exactly the ids that should leave, with dry_run true, and show me where each would go.\n\
+               5. Only after I agree, call it without dry_run and with wait_seconds 30. I am asked again before anything is sent.\n\
+               6. Check with persons-batch-retrieve that each id is on its new person, and say what stays as it was: properties stay with the old \
+               person, events follow their distinct ids.",
+    },
+];
+
+/// The prompts whose tools are offered.
+pub fn list(offers: impl Fn(&str) -> bool) -> Vec<Prompt> {
+    let offered = WAYS
+        .iter()
+        .filter(|way| way.tools.iter().all(|tool| offers(tool)));
+    offered
+        .map(|way| {
+            let person = PromptArgument::new(PERSON)
+                .with_description("E-mail, distinct id or UUID")
+                .with_required(true);
+            Prompt::new(way.name, Some(way.description), Some(vec![person])).with_title(way.title)
+        })
+        .collect()
+}
+
+/// One prompt, about one person.
+///
+/// # Errors
+/// When there is no such prompt, or nobody is named.
+pub fn get(
+    name: &str,
+    arguments: Option<&JsonObject>,
+    offers: impl Fn(&str) -> bool,
+) -> Result<GetPromptResult, ErrorData> {
+    let way = WAYS
+        .iter()
+        .find(|way| way.name == name && way.tools.iter().all(|tool| offers(tool)))
+        .ok_or_else(|| ErrorData::invalid_params(format!("unknown prompt: {name}"), None))?;
+    let person = arguments
+        .and_then(|arguments| arguments.get(PERSON)?.as_str())
+        .map(|person| {
+            clean(person)
+                .trim()
+                .chars()
+                .take(LONGEST_PERSON)
+                .collect::<String>()
+        })
+        .filter(|person| !person.is_empty())
+        .ok_or_else(|| {
+            ErrorData::invalid_params(format!("the argument `{PERSON}` is missing"), None)
+        })?;
+    let text = format!(
+        "{}\n\nThe person: {}",
+        way.text,
+        serde_json::Value::from(person)
+    );
+    Ok(GetPromptResult::new(vec![PromptMessage::new_text(
+        Role::User,
+        text,
+    )]))
+}

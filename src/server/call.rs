@@ -1,0 +1,244 @@
+//! One tool call, from its arguments to its answer: for a write, by way of a yes and a line in the audit log.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::{Caller, Inner};
+use crate::answer::Answer;
+use crate::audit::{Intent, Line};
+use crate::confirm::{self, Grant, Permit, Proposal};
+use crate::tools::{Context, Entry, Outcome, Step, ToolError, Write};
+
+/// A call under way.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) server: Arc<Inner>,
+    pub(super) caller: Caller,
+    pub(super) tool: Entry,
+    pub(super) arguments: Map<String, Value>,
+}
+
+/// Why a call goes no further: it has its answer.
+pub(super) enum Stop {
+    /// One that the assistant reads.
+    Answer(Box<CallToolResponse>),
+    /// One that the protocol has for broken requests and broken servers.
+    Protocol(ErrorData),
+}
+
+impl From<CallToolResult> for Stop {
+    fn from(result: CallToolResult) -> Self {
+        Self::Answer(Box::new(result.into()))
+    }
+}
+
+impl From<ErrorData> for Stop {
+    fn from(error: ErrorData) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl Call {
+    /// Makes the call.
+    pub(super) async fn answer(
+        self,
+        request: &CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+        closed: &CancellationToken,
+    ) -> Result<CallToolResponse, ErrorData> {
+        match self.run(request, context, closed).await {
+            Ok(result) => Ok(result.into()),
+            Err(Stop::Answer(answer)) => Ok(*answer),
+            Err(Stop::Protocol(error)) => Err(error),
+        }
+    }
+
+    /// Makes the call of a tool that reads, for its text. An error without words of its own means: not found.
+    pub(super) async fn text(self) -> Result<String, Option<ErrorData>> {
+        match self.prepared().await {
+            Ok(Step::Done(answer)) => Ok(answer.text),
+            Ok(Step::Write(_)) => Err(Some(ErrorData::internal_error("internal error", None))),
+            Err(Stop::Protocol(error)) => Err(Some(error)),
+            Err(Stop::Answer(answer)) => Err(match *answer {
+                CallToolResponse::Complete(result) => {
+                    let text = result.content.first().and_then(|block| block.as_text());
+                    text.filter(|text| !text.text.contains("knows no person"))
+                        .map(|text| ErrorData::internal_error(text.text.clone(), None))
+                }
+                _ => None,
+            }),
+        }
+    }
+
+    async fn run(
+        self,
+        request: &CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+        closed: &CancellationToken,
+    ) -> Result<CallToolResult, Stop> {
+        match self.prepared().await? {
+            Step::Done(answer) => Ok(self.success(answer)),
+            Step::Write(write) if self.tool.effect.needs_yes() => {
+                let (write, grant) = self.permitted(write, request, context, closed).await?;
+                self.send(write, grant.name()).await
+            }
+            Step::Write(write) => self.send(write, "not needed").await,
+        }
+    }
+
+    /// Runs the tool up to its answer or its unsent write.
+    async fn prepared(&self) -> Result<Step<Value>, Stop> {
+        let context = Context {
+            posthog: self.caller.posthog.clone(),
+            limits: self.server.limits,
+        };
+        let call = self.tool.call(context, self.arguments.clone());
+        self.in_slot(call)
+            .await?
+            .map_err(|error| self.failure(&error).into())
+    }
+
+    /// Gets the yes that a deletion needs, and looks again where getting it took a while.
+    async fn permitted(
+        &self,
+        write: Write<Value>,
+        request: &CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+        closed: &CancellationToken,
+    ) -> Result<(Write<Value>, Grant), Stop> {
+        let Some(preview) = &write.preview else {
+            tracing::error!(tool = self.tool.name, "a deletion without a preview");
+            return Err(ErrorData::internal_error("internal error", None).into());
+        };
+        let proposal = Proposal {
+            tool: self.tool.name,
+            arguments: &self.arguments,
+            project: self.project().await?,
+            principal: &self.caller.principal,
+            question: &preview.question,
+            facts: &preview.facts,
+            structured: self.server.limits.structured,
+            most_bytes: self.server.limits.bytes,
+            state: request.request_state.as_deref(),
+            responses: request.input_responses.as_ref(),
+            closed,
+        };
+        let grant = match self.server.safety.gate.permit(&proposal, context).await {
+            Permit::Granted(grant) => grant,
+            Permit::Answer(answer) => return Err(Stop::Answer(Box::new(answer))),
+        };
+        if grant != Grant::Elicited {
+            return Ok((write, grant));
+        }
+        let shown = preview.question.clone();
+        match self.prepared().await? {
+            Step::Write(write)
+                if write
+                    .preview
+                    .as_ref()
+                    .is_some_and(|now| now.question == shown) =>
+            {
+                Ok((write, grant))
+            }
+            _ => Err(error_result(confirm::CHANGED).into()),
+        }
+    }
+
+    /// Sends a write, once, with its line in the audit log around it.
+    ///
+    /// From here on a cancellation changes nothing: the request may have arrived, and its line has to be completed.
+    async fn send(
+        self,
+        write: Write<Value>,
+        confirmation: &'static str,
+    ) -> Result<CallToolResult, Stop> {
+        let sending = tokio::spawn(async move {
+            let line = self
+                .record(&write.persons, &write.property_keys, confirmation)
+                .await?;
+            let sent = self.in_slot(write.send).await;
+            let outcome = match &sent {
+                Ok(Ok((_, outcome))) => *outcome,
+                Ok(Err(error)) => error.outcome(),
+                Err(_) => Outcome::Unknown,
+            };
+            if let Some(Err(error)) = line.map(|line| line.complete(outcome.name())) {
+                tracing::error!(tool = self.tool.name, %error, "a line of the audit log could not be completed");
+            }
+            match sent? {
+                Ok((answer, _)) => Ok(self.success(answer)),
+                Err(error) => Ok(self.failure(&error)),
+            }
+        });
+        sending
+            .await
+            .unwrap_or_else(|_| Err(ErrorData::internal_error("internal error", None).into()))
+    }
+
+    /// Writes the line of what is about to be sent, if there is a log.
+    async fn record(
+        &self,
+        persons: &[String],
+        property_keys: &[String],
+        confirmation: &str,
+    ) -> Result<Option<Line>, Stop> {
+        let Some(audit) = &self.server.safety.audit else {
+            return Ok(None);
+        };
+        let intent = Intent {
+            tool: self.tool.name,
+            project: self.project().await?,
+            persons,
+            property_keys,
+            confirmation,
+        };
+        audit.begin(&intent).map(Some).map_err(|error| {
+            tracing::error!(tool = self.tool.name, %error, "the audit log cannot be written");
+            error_result(
+                "The audit log cannot be written, and without its line nothing is changed. Nothing was sent. The operator of this server \
+                 has to mend this.",
+            )
+            .into()
+        })
+    }
+
+    async fn project(&self) -> Result<u64, Stop> {
+        let project = self.caller.posthog.project().await;
+        project.map_err(|error| self.failure(&error.into()).into())
+    }
+
+    /// Waits for a slot, then runs a part of the call, and catches its panic.
+    async fn in_slot<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        let Ok(_slot) = self.server.slots.acquire().await else {
+            return Err(ErrorData::internal_error("the server is stopping", None).into());
+        };
+        AssertUnwindSafe(work).catch_unwind().await.map_err(|_| {
+            // The panic hook has said where; the model can do nothing about it.
+            tracing::error!(tool = self.tool.name, "a tool panicked");
+            ErrorData::internal_error("internal error", None).into()
+        })
+    }
+
+    fn success(&self, answer: Answer<Value>) -> CallToolResult {
+        let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
+        if self.server.limits.structured {
+            result.structured_content = Some(answer.structured);
+        }
+        result
+    }
+
+    fn failure(&self, error: &ToolError) -> CallToolResult {
+        error_result(&error.text(self.caller.posthog.host()))
+    }
+}
+
+fn error_result(text: &str) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(text)])
+}

@@ -1,0 +1,88 @@
+//! Persons as a human sees them before a deletion: plain text, a line each, that no name can forge.
+
+use std::fmt::Write as _;
+
+use crate::answer::Screen;
+use crate::posthog::Person;
+
+/// Names are shown this long, and shorter where there are many persons, so that everyone fits into one question.
+const LONGEST_NAME: usize = 60;
+const LONGEST_NAME_OF_MANY: usize = 12;
+const MANY: usize = 200;
+
+/// A person that would be deleted or split.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) uuid: String,
+    pub(super) name: String,
+    pub(super) distinct_id_count: usize,
+    pub(super) count_is_minimum: bool,
+}
+
+impl Target {
+    pub(super) fn new(person: &Person) -> Self {
+        Self {
+            uuid: person.uuid.clone(),
+            name: Screen::names_only().display(&person.name),
+            distinct_id_count: person.distinct_ids.len(),
+            count_is_minimum: false,
+        }
+    }
+}
+
+/// "1 person", "2 persons".
+pub(super) fn persons(count: u64) -> String {
+    match count {
+        1 => "1 person".to_owned(),
+        count => format!("{count} persons"),
+    }
+}
+
+/// Writes a line for each person: the UUID first, the name in quotes that it cannot close.
+pub(super) fn push_targets(text: &mut String, targets: &[Target]) {
+    let many = targets.len() > MANY;
+    for target in targets {
+        let longest = if many {
+            LONGEST_NAME_OF_MANY
+        } else {
+            LONGEST_NAME
+        };
+        let _ = write!(text, "- {} {}", target.uuid, quoted(&target.name, longest));
+        let count = target.distinct_id_count;
+        let more = if target.count_is_minimum {
+            " or more"
+        } else {
+            ""
+        };
+        match (count, many) {
+            (1, true) => {}
+            (1, false) => text.push_str(", 1 distinct id"),
+            _ => {
+                let _ = write!(text, ", {count}{more} distinct ids");
+            }
+        }
+        text.push('\n');
+    }
+}
+
+/// A stranger's text between quotes, without quotes of its own, and not too long.
+pub(super) fn quoted(text: &str, longest: usize) -> String {
+    let safe = text.replace(['"', '“', '”', '„', '«', '»'], "'");
+    let mut characters = safe.chars();
+    let mut kept: String = characters.by_ref().take(longest).collect();
+    if characters.next().is_some() {
+        kept.push('…');
+    }
+    format!("\"{kept}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_within_its_quotes() {
+        assert_eq!(quoted("Ada \"the\" Countess", 60), "\"Ada 'the' Countess\"");
+        assert_eq!(quoted("abcdef", 3), "\"abc…\"");
+    }
+}

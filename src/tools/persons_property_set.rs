@@ -1,0 +1,59 @@
+//! `persons-property-set`: set one property of a person.
+
+use futures::FutureExt;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::arguments::{DistinctId, Id, Text, subject};
+use super::change::{self, Changed};
+use super::person::uuid_of;
+use super::{Context, Outcome, Step, Tool, ToolError, Write};
+use crate::policy::{Effect, Toolset};
+use crate::posthog::PersonId;
+
+pub(super) struct PersonsPropertySet;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or numeric id. Give this or distinct_id
+    id: Option<Id>,
+    /// One of the person's distinct ids
+    distinct_id: Option<DistinctId>,
+    /// Property name
+    key: Text,
+    /// Any JSON value; null is stored as null
+    value: Value,
+}
+
+impl Tool for PersonsPropertySet {
+    type Input = Input;
+    type Output = Changed;
+    const NAME: &'static str = "persons-property-set";
+    const TITLE: &'static str = "Set a property of a person";
+    const DESCRIPTION: &'static str = "Sets one property of one person, overwriting what it was. Several at once: persons-update.";
+    const EFFECT: Effect = Effect::Change;
+    const TOOLSET: Toolset = Toolset::Write;
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Changed>, ToolError> {
+        let subject = subject(input.id, input.distinct_id)?;
+        let (key, value) = (input.key.0, input.value);
+        change::check_keys([&key])?;
+        let uuid = uuid_of(context, &subject).await?;
+        let posthog = context.posthog.clone();
+        Ok(Step::Write(Write {
+            persons: vec![uuid.to_string()],
+            property_keys: vec![key.clone()],
+            preview: None,
+            send: async move {
+                let sent = posthog
+                    .set_property(&PersonId::from(uuid), &key, &value)
+                    .await;
+                sent.map_err(|error| change::failed(error, uuid))?;
+                Ok((change::queued(uuid, &[key], "set"), Outcome::Queued))
+            }
+            .boxed(),
+        }))
+    }
+}

@@ -1,0 +1,68 @@
+//! `persons-reset-distinct-id`: make a distinct id visible again that was deleted and then used anew.
+
+use futures::FutureExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::arguments::DistinctId;
+use super::{Context, Outcome, Step, Tool, ToolError, Write};
+use crate::answer::{Answer, Screen};
+use crate::policy::{Effect, Toolset};
+use crate::posthog::derived_uuid;
+
+pub(super) struct PersonsResetDistinctId;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// The distinct id that was deleted and has sent events since
+    distinct_id: DistinctId,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    status: &'static str,
+    distinct_id: String,
+    check: String,
+}
+
+impl Tool for PersonsResetDistinctId {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-reset-distinct-id";
+    const TITLE: &'static str = "Make a deleted distinct id usable";
+    const DESCRIPTION: &'static str = "After a deletion: makes the person of a distinct id that sends events again visible in lists and \
+         insights. Does nothing before the first new event.";
+    const EFFECT: Effect = Effect::Change;
+    const TOOLSET: Toolset = Toolset::Write;
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let distinct_id = input.distinct_id.0;
+        let project = context.posthog.project().await?;
+        let posthog = context.posthog.clone();
+        Ok(Step::Write(Write {
+            // A person who comes back has the UUID that derives from the distinct id.
+            persons: vec![derived_uuid(project, &distinct_id).to_string()],
+            property_keys: Vec::new(),
+            preview: None,
+            send: async move {
+                let shown = Screen::names_only().name(&distinct_id);
+                let look = format!("persons-list with search {shown:?} finds the person once the reset worked");
+                let sent = posthog.reset_distinct_id(&distinct_id).await;
+                sent.map_err(|error| ToolError::from(error).settled_by(format!("{look}.")))?;
+                let check = format!(
+                    "PostHog answers the same whether it did anything: it works only if the distinct id has sent an event since the \
+                     deletion. {look}; if not, wait for the next event and call this again."
+                );
+                let text = format!("Asked for: reset of distinct id {shown}.\n{check}\n");
+                let structured = Output {
+                    status: "requested",
+                    distinct_id: shown,
+                    check,
+                };
+                Ok((Answer { structured, text }, Outcome::Queued))
+            }
+            .boxed(),
+        }))
+    }
+}

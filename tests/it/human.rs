@@ -1,0 +1,76 @@
+//! The human at the client's side, who is asked before anything is deleted.
+
+use std::sync::{Arc, Mutex};
+
+use rmcp::model::{
+    ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
+    Implementation,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ClientHandler, ErrorData, RoleClient};
+use serde_json::json;
+
+/// What the human does when asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaction {
+    /// Ticks the box.
+    Tick,
+    /// Sends the form with the box unticked.
+    LeaveUnticked,
+    /// Sends an empty form.
+    SendEmpty,
+    /// Declines.
+    Decline,
+    /// Closes the question.
+    Dismiss,
+}
+
+/// A human, or nobody: then the client does not declare that it can ask.
+#[derive(Clone, Default)]
+pub(crate) struct Human {
+    reaction: Option<Reaction>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Human {
+    pub(crate) fn who_would(reaction: Reaction) -> Self {
+        Self {
+            reaction: Some(reaction),
+            ..Self::default()
+        }
+    }
+
+    /// The questions so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl ClientHandler for Human {
+    fn get_info(&self) -> ClientConfig {
+        let capabilities = match self.reaction {
+            Some(_) => ClientCapabilities::builder().enable_elicitation().build(),
+            None => ClientCapabilities::default(),
+        };
+        ClientConfig::new(capabilities, Implementation::new("test", "0"))
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let ElicitRequestParams::FormElicitationParams { message, .. } = request else {
+            panic!("only forms are asked for")
+        };
+        self.asked.lock().unwrap().push(message);
+        let accept = ElicitResult::new(ElicitationAction::Accept);
+        Ok(match self.reaction.expect("asked though nobody can be") {
+            Reaction::Tick => accept.with_content(json!({"confirm": true})),
+            Reaction::LeaveUnticked => accept.with_content(json!({"confirm": false})),
+            Reaction::SendEmpty => accept.with_content(json!({})),
+            Reaction::Decline => ElicitResult::new(ElicitationAction::Decline),
+            Reaction::Dismiss => ElicitResult::new(ElicitationAction::Cancel),
+        })
+    }
+}

@@ -1,0 +1,314 @@
+//! Which tools are offered: what is left out is not in the list, and unknown when it is called.
+
+use posthog_persons_mcp::policy::{Effect, Policy, Toolset};
+use posthog_persons_mcp::tools::catalog;
+use rmcp::model::CallToolRequestParams;
+use rmcp::service::ServiceError;
+
+use crate::process::{binary, conversation, offered, run};
+use crate::wire::{WITH_HANDSHAKE, versions};
+use crate::writing::writing_calls;
+use crate::{Session, Setup, connect_with};
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The tools of the catalog that are so.
+fn those(are: impl Fn(&str, Toolset, Effect) -> bool) -> Vec<String> {
+    catalog()
+        .iter()
+        .filter(|tool| are(tool.name, tool.toolset, tool.effect))
+        .map(|tool| tool.name.to_owned())
+        .collect()
+}
+
+fn readers() -> Vec<String> {
+    those(|_, _, effect| effect == Effect::Read)
+}
+
+async fn with(policy: Policy) -> Session {
+    connect_with(Setup {
+        policy,
+        ..Setup::default()
+    })
+    .await
+}
+
+async fn listed(session: &Session) -> Vec<String> {
+    let tools = session.client.list_all_tools().await.unwrap();
+    tools
+        .into_iter()
+        .map(|tool| tool.name.into_owned())
+        .collect()
+}
+
+/// A call of a tool that is not offered is a protocol error, as of one that does not exist.
+async fn unknown(session: &Session, tool: &'static str, arguments: &serde_json::Value) {
+    let arguments = arguments.as_object().unwrap().clone();
+    let request = CallToolRequestParams::new(tool).with_arguments(arguments);
+    let Err(ServiceError::McpError(error)) = session.client.call_tool(request).await else {
+        panic!("{tool} was called")
+    };
+    assert_eq!(error.code.0, -32602, "{tool}");
+    assert_eq!(error.message, format!("unknown tool: {tool}"));
+}
+
+#[tokio::test]
+async fn read_only_offers_readers_and_knows_no_others() {
+    let session = with(Policy {
+        read_only: true,
+        ..Policy::default()
+    })
+    .await;
+    let listed = listed(&session).await;
+    assert_eq!(listed, readers());
+    for (tool, arguments, _) in writing_calls() {
+        assert!(!listed.contains(&tool.to_owned()), "{tool}");
+        unknown(&session, tool, &arguments).await;
+    }
+    assert_eq!(session.requests(), Vec::<String>::new());
+    let instructions = session.client.peer_info().unwrap().instructions.clone();
+    assert!(!instructions.unwrap_or_default().contains("dry_run"));
+}
+
+/// All six writers, and no reader among them.
+#[test]
+fn the_writing_calls_are_those_of_the_catalog() {
+    let writers: Vec<String> = writing_calls()
+        .iter()
+        .map(|call| call.0.to_owned())
+        .collect();
+    assert_eq!(writers, those(|_, _, effect| effect != Effect::Read));
+}
+
+#[tokio::test]
+async fn toolsets_and_tools_add_up_and_what_is_excluded_stays_out() {
+    let session = with(Policy {
+        toolsets: names(&["history"]),
+        tools: names(&["persons-bulk-delete", "persons-activity-retrieve"]),
+        exclude: names(&["persons-deletion-status-list", "persons-update"]),
+        ..Policy::default()
+    })
+    .await;
+    let expected = those(|name, toolset, _| {
+        name == "persons-bulk-delete"
+            || toolset == Toolset::History && name != "persons-deletion-status-list"
+    });
+    assert_eq!(listed(&session).await, expected);
+    assert_eq!(expected.len(), 4);
+    for (tool, arguments, _) in writing_calls() {
+        if tool != "persons-bulk-delete" {
+            unknown(&session, tool, &arguments).await;
+        }
+    }
+    assert_eq!(session.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nothing_named_brings_a_writer_back_into_read_only() {
+    let session = with(Policy {
+        read_only: true,
+        toolsets: names(&["persons", "write", "delete"]),
+        tools: names(&["persons-split", "persons-activity-retrieve"]),
+        ..Policy::default()
+    })
+    .await;
+    let expected = those(|name, toolset, _| {
+        toolset == Toolset::Persons || name == "persons-activity-retrieve"
+    });
+    assert_eq!(listed(&session).await, expected);
+}
+
+#[tokio::test]
+async fn one_excluded_tool_leaves_the_others() {
+    let session = with(Policy {
+        exclude: names(&["persons-bulk-delete"]),
+        ..Policy::default()
+    })
+    .await;
+    assert_eq!(
+        listed(&session).await,
+        those(|name, _, _| name != "persons-bulk-delete")
+    );
+}
+
+// Through the binary.
+
+/// What the binary offers with these flags and variables, by an assistant's list and by `tools`.
+async fn offers(flags: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
+    let set = |arguments: &[&str]| {
+        let mut command = binary(&[arguments, flags].concat());
+        command.envs(variables.iter().copied());
+        command
+    };
+    let input = conversation(WITH_HANDSHAKE[3], &[]);
+    let ended = run(set(&["--sandbox"]), &input).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let names = offered(&ended.answer(1));
+    let printed = run(set(&["tools"]), "").await;
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    let first_words = printed
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    assert_eq!(
+        first_words.collect::<Vec<_>>(),
+        names,
+        "{flags:?} {variables:?}"
+    );
+    names
+}
+
+#[tokio::test]
+async fn flags_and_variables_choose_the_tools() {
+    let all = || those(|_, _, _| true);
+    let persons_and_history =
+        || those(|_, toolset, _| matches!(toolset, Toolset::Persons | Toolset::History));
+    for (flags, variables, expected) in [
+        (&[][..], &[][..], all()),
+        (&["--read-only"], &[], readers()),
+        (&[], &[("POSTHOG_MCP_READ_ONLY", "true")], readers()),
+        (&[], &[("POSTHOG_MCP_READ_ONLY", "1")], readers()),
+        (&[], &[("POSTHOG_MCP_READ_ONLY", "false")], all()),
+        (&[], &[("POSTHOG_MCP_READ_ONLY", "")], all()),
+        (
+            &["--toolsets", "persons,history"],
+            &[],
+            persons_and_history(),
+        ),
+        (
+            &["--toolsets", "persons", "--toolsets", "history"],
+            &[],
+            persons_and_history(),
+        ),
+        (
+            &[],
+            &[("POSTHOG_MCP_TOOLSETS", "persons, history,")],
+            persons_and_history(),
+        ),
+        (&[], &[("POSTHOG_MCP_TOOLSETS", "")], all()),
+        (
+            &["--tools", "persons-list,persons-split"],
+            &[],
+            names(&["persons-list", "persons-split"]),
+        ),
+        (
+            &["--tools", "persons-list,persons-split"],
+            &[("POSTHOG_MCP_READ_ONLY", "true")],
+            names(&["persons-list"]),
+        ),
+        (
+            &["--exclude-tools", "persons-split,persons-bulk-delete"],
+            &[],
+            those(|_, toolset, _| toolset != Toolset::Delete),
+        ),
+        (
+            &["--tools", "persons-list", "--exclude-tools", "persons-list"],
+            &[],
+            Vec::new(),
+        ),
+        (
+            &["--toolsets", "delete"],
+            &[("POSTHOG_MCP_EXCLUDE_TOOLS", "persons-split")],
+            names(&["persons-bulk-delete"]),
+        ),
+        // The flag wins over the variable.
+        (
+            &["--toolsets", "delete"],
+            &[("POSTHOG_MCP_TOOLSETS", "persons")],
+            names(&["persons-split", "persons-bulk-delete"]),
+        ),
+    ] {
+        assert_eq!(
+            offers(flags, variables).await,
+            expected,
+            "{flags:?} {variables:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn through_the_binary_a_read_only_server_knows_no_writer() {
+    let calls = writing_calls().map(|(tool, arguments, _)| (tool, arguments));
+    for version in versions() {
+        let input = conversation(version, &calls);
+        let ended = run(binary(&["--sandbox", "--read-only"]), &input).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(offered(&ended.answer(1)), readers(), "{version}");
+        for ((tool, _), id) in calls.iter().zip(2..) {
+            let answer = ended.answer(id);
+            assert_eq!(
+                answer["error"]["code"], -32602,
+                "{version} {tool}: {answer}"
+            );
+        }
+    }
+}
+
+/// A filter that matches nothing is a hole that nobody sees.
+#[tokio::test]
+async fn an_unknown_name_stops_the_start_with_those_there_are() {
+    for (flags, variables, wrong, known) in [
+        (
+            &["--tools", "persons-lst"][..],
+            &[][..],
+            "persons-lst",
+            "persons-list",
+        ),
+        (
+            &["--exclude-tools", "persons_split"],
+            &[],
+            "persons_split",
+            "persons-split",
+        ),
+        (
+            &["--toolsets", "persons,writes"],
+            &[],
+            "writes",
+            "delete, history, insights, persons, write",
+        ),
+        (&["--toolsets", "Persons"], &[], "Persons", "persons"),
+        (
+            &[],
+            &[("POSTHOG_MCP_TOOLS", "persons-lst")],
+            "persons-lst",
+            "persons-bulk-delete",
+        ),
+        (
+            &[],
+            &[("POSTHOG_MCP_EXCLUDE_TOOLS", "*")],
+            "*",
+            "persons-list",
+        ),
+        (&[], &[("POSTHOG_MCP_TOOLSETS", "all")], "all", "persons"),
+    ] {
+        for command in [
+            &["--sandbox"][..],
+            &["tools"],
+            &["call", "persons-list", "--sandbox"],
+        ] {
+            let mut command = binary(&[command, flags].concat());
+            command.envs(variables.iter().copied());
+            let ended = run(command, "").await;
+            let said = ended.refusal();
+            assert!(said.contains(&format!("`{wrong}`")), "{said}");
+            assert!(said.contains(known), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn call_knows_no_tool_that_is_not_offered() {
+    let arguments = r#"{"ids": ["326043c7-9577-586f-b399-8da3ff6a80ff"]}"#;
+    let call = [
+        "call",
+        "persons-bulk-delete",
+        arguments,
+        "--sandbox",
+        "--read-only",
+    ];
+    let ended = run(binary(&call), "").await;
+    let said = ended.refusal();
+    assert!(said.contains("unknown tool: persons-bulk-delete"), "{said}");
+}

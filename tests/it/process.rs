@@ -1,0 +1,97 @@
+//! The binary as a process, for tests of what only its settings can do.
+
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use serde_json::{Value, json};
+
+use crate::wire::{PATIENCE, beginning, message, request};
+
+/// The binary with these arguments and none of this process's settings.
+pub(crate) fn binary(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_posthog-persons-mcp"));
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("POSTHOG_") || text == "RUST_LOG" {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// A process that has ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The answer to a request.
+    pub(crate) fn answer(&self, id: u64) -> Value {
+        let mut answers = self.stdout.lines().map(message);
+        answers
+            .find(|answer| answer["id"] == id)
+            .unwrap_or_else(|| panic!("no answer to {id} in {}", self.stdout))
+    }
+
+    /// What a start says that must fail: on standard error, with nothing on standard output.
+    pub(crate) fn refusal(&self) -> &str {
+        assert_ne!(self.code, Some(0), "{}", self.stderr);
+        assert_eq!(self.stdout, "");
+        &self.stderr
+    }
+}
+
+/// Runs a process that gets this input, then its end.
+pub(crate) async fn run(mut command: Command, input: &str) -> Ended {
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writing = async {
+        // A process that refuses its settings reads nothing.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+    };
+    let ending = async { tokio::join!(writing, child.wait_with_output()).1 };
+    let output = timeout(PATIENCE, ending)
+        .await
+        .expect("an end in time")
+        .unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A conversation that asks for the list of tools, as request 1, and then for these calls.
+pub(crate) fn conversation(version: &str, calls: &[(&str, Value)]) -> String {
+    let mut messages = beginning(version);
+    messages.push(request(version, 1, "tools/list", json!({})));
+    for ((tool, arguments), id) in calls.iter().zip(2..) {
+        let params = json!({"name": tool, "arguments": arguments});
+        messages.push(request(version, id, "tools/call", params));
+    }
+    messages
+        .iter()
+        .map(|message| format!("{message}\n"))
+        .collect()
+}
+
+/// The names in the answer to `tools/list`.
+pub(crate) fn offered(answer: &Value) -> Vec<String> {
+    let tools = answer["result"]["tools"].as_array().unwrap();
+    tools
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap().to_owned())
+        .collect()
+}

@@ -1,0 +1,150 @@
+//! Which project a server works on where none is set.
+
+use insta::assert_snapshot;
+use posthog_persons_mcp::posthog::Project;
+use posthog_persons_mcp::sandbox::{Fault, FaultKind, Key, Sandbox};
+use serde_json::json;
+
+use crate::{ADA, Session, Setup, connect_with};
+
+const USER: &str = "GET /api/users/@me/";
+const KEY: &str = "GET /api/personal_api_keys/@current/";
+const PERSON: &str = "GET B/101/";
+
+/// The key that a test makes for itself.
+const OWN: &str = "phx_test_own";
+
+async fn connect_as(key: &'static str) -> Session {
+    let setup = Setup::default();
+    connect_with(Setup {
+        key,
+        project: Project::Current,
+        ..setup
+    })
+    .await
+}
+
+/// With a key of these scopes and limits.
+async fn connect_with_key(scopes: &[&str], teams: &[u64], organizations: &[&str]) -> Session {
+    let mut key = Key::scoped(OWN, scopes);
+    key.scoped_teams = Some(teams.to_vec());
+    key.scoped_organizations = Some(organizations.iter().map(ToString::to_string).collect());
+    let mut setup = Setup {
+        key: OWN,
+        project: Project::Current,
+        ..Setup::default()
+    };
+    setup.sandbox.keys.push(key);
+    connect_with(setup).await
+}
+
+#[tokio::test]
+async fn the_current_project_is_found_out_once_before_the_first_call() {
+    let session = connect_as(Sandbox::KEY).await;
+    assert!(session.requests().is_empty());
+    let person = session.call("persons-retrieve", json!({"id": 101})).await;
+    assert_eq!(session.requests(), [USER, KEY, PERSON]);
+    assert_eq!(
+        person["url"],
+        format!("{}/project/1/person/{ADA}", session.sandbox.url())
+    );
+    session.call("persons-retrieve", json!({"id": 101})).await;
+    assert_eq!(session.requests(), [PERSON]);
+}
+
+#[tokio::test]
+async fn calls_side_by_side_find_it_out_together() {
+    let session = connect_as(Sandbox::KEY).await;
+    let call = || session.call("persons-retrieve", json!({"id": 101}));
+    tokio::join!(call(), call(), call());
+    assert_eq!(session.requests(), [USER, KEY, PERSON, PERSON, PERSON]);
+}
+
+#[tokio::test]
+async fn the_project_stays_though_the_owner_selects_another() {
+    let session = connect_as(Sandbox::KEY).await;
+    session.call("persons-retrieve", json!({"id": 101})).await;
+    session
+        .sandbox
+        .switch(|switches| switches.foreign_current_project = true);
+    session.call("persons-retrieve", json!({"id": 101})).await;
+    assert_eq!(session.requests()[3..], [PERSON]);
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_ask_is_told_what_to_set() {
+    let session = connect_as(Sandbox::READ_KEY).await;
+    assert_snapshot!(session.error("persons-retrieve", json!({"id": 101})).await, @"It cannot be found out which project to use: the key may not ask which one its owner has selected. The user has to set POSTHOG_PROJECT_ID (or --project) to the project's number.");
+    let asked = [USER, KEY, "GET /api/projects/@current/"];
+    assert_eq!(session.requests(), asked);
+    // It may be mended while the server runs, so that it is asked again.
+    session.error("persons-retrieve", json!({"id": 101})).await;
+    assert_eq!(session.requests(), asked);
+}
+
+#[tokio::test]
+async fn a_key_that_may_only_see_projects_is_answered_by_the_current_one() {
+    let session = connect_with_key(&["person:read", "project:read"], &[], &[]).await;
+    session.call("persons-retrieve", json!({"id": 101})).await;
+    assert_eq!(
+        session.requests(),
+        [USER, KEY, "GET /api/projects/@current/", PERSON]
+    );
+}
+
+#[tokio::test]
+async fn a_key_limited_to_one_project_works_on_it() {
+    let session = connect_with_key(&["person:read"], &[Sandbox::PROJECT], &[]).await;
+    session
+        .sandbox
+        .switch(|switches| switches.foreign_current_project = true);
+    session.call("persons-retrieve", json!({"id": 101})).await;
+    assert_eq!(session.requests(), [USER, KEY, PERSON]);
+}
+
+#[tokio::test]
+async fn the_selected_project_is_taken_where_a_limited_key_may_use_it() {
+    let session = connect_with_key(&["*"], &[7, Sandbox::PROJECT], &[]).await;
+    session.call("persons-retrieve", json!({"id": 101})).await;
+    assert_eq!(session.requests(), [USER, KEY, PERSON]);
+}
+
+#[tokio::test]
+async fn a_key_limited_to_several_projects_is_not_guessed_for() {
+    let session = connect_with_key(&["person:read"], &[Sandbox::PROJECT, 7], &[]).await;
+    let error = session.error("persons-retrieve", json!({"id": 101})).await;
+    assert_snapshot!(error, @"It cannot be found out which project to use: the key may use several. The user has to set POSTHOG_PROJECT_ID (or --project) to the project's number.");
+}
+
+#[tokio::test]
+async fn a_key_limited_to_the_organization_works_on_the_selected_project() {
+    let organization = "018b2c3d-0000-7000-8000-000000000001";
+    let session = connect_with_key(&["*"], &[], &[organization]).await;
+    session.call("persons-retrieve", json!({"id": 101})).await;
+    assert_eq!(session.requests(), [USER, KEY, PERSON]);
+}
+
+#[tokio::test]
+async fn a_failure_in_asking_is_told_and_the_next_call_asks_again() {
+    let session = connect_as(Sandbox::KEY).await;
+    session
+        .sandbox
+        .inject(Fault::once("users", FaultKind::ServerError { status: 500 }));
+    let error = session.error("persons-retrieve", json!({"id": 101})).await;
+    assert!(
+        error.starts_with("PostHog failed (status 500): "),
+        "{error}"
+    );
+    assert_eq!(session.requests(), [USER]);
+    session.call("persons-retrieve", json!({"id": 101})).await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_as_such() {
+    let session = connect_as("phx_wrong").await;
+    let error = session.error("persons-retrieve", json!({"id": 101})).await;
+    assert!(
+        error.starts_with("PostHog at http://sandbox refuses the key: "),
+        "{error}"
+    );
+}

@@ -1,0 +1,161 @@
+//! What every answer of every tool promises. Checked on each call that any test makes.
+
+use posthog_persons_mcp::answer::Limits;
+use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_persons_mcp::tools::catalog;
+use rmcp::model::CallToolResult;
+use serde_json::{Value, json};
+
+use crate::{ADA, Setup, connect_as, connect_with, text};
+
+/// A call of each tool that makes one request, where its key allows.
+pub(crate) fn calls() -> [(&'static str, Value); 12] {
+    [
+        ("persons-list", json!({})),
+        ("persons-retrieve", json!({"id": ADA})),
+        ("persons-values-retrieve", json!({"key": "plan"})),
+        ("persons-cohorts-retrieve", json!({"person_id": ADA})),
+        ("persons-batch-retrieve", json!({"uuids": [ADA]})),
+        ("persons-activity-retrieve", json!({"id": ADA})),
+        ("persons-properties-timeline-retrieve", json!({"id": ADA})),
+        (
+            "persons-properties-at-time-retrieve",
+            json!({"person_id": ADA, "timestamp": "2026-06-01"}),
+        ),
+        ("persons-deletion-status-list", json!({})),
+        (
+            "persons-funnel",
+            json!({"events": [{"id": "sign up"}], "funnel_step": 1}),
+        ),
+        ("persons-trends", json!({"entity_id": "sign up"})),
+        (
+            "persons-lifecycle",
+            json!({"target_date": "2026-10-28", "lifecycle_type": "new"}),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn the_text_stands_alone_where_structured_content_is_off() {
+    let mut setup = Setup {
+        key: Sandbox::LEGACY_KEY,
+        ..Setup::default()
+    };
+    setup.limits.structured = false;
+    let (with, without) = (
+        connect_as(Sandbox::LEGACY_KEY).await,
+        connect_with(setup).await,
+    );
+    for (tool, arguments) in calls() {
+        let answer = without.result(tool, arguments.clone()).await;
+        assert_eq!(answer.structured_content, None, "{tool}");
+        let text = text(&answer).replace(&without.sandbox.url(), &with.sandbox.url());
+        assert_eq!(text, with.text(tool, arguments).await);
+    }
+}
+
+pub(crate) fn check(tool: &str, key: &str, limits: Limits, result: &CallToolResult) {
+    let text = text(result);
+    assert!(!text.contains(key), "{tool} tells the key: {text}");
+    assert!(text.len() <= limits.bytes, "{tool}: {} bytes", text.len());
+    let hidden = text
+        .chars()
+        .find(|c| !matches!(c, '\n' | '\t') && hides(*c));
+    assert_eq!(hidden, None, "{tool}: {text:?}");
+    let Some(answer) = &result.structured_content else {
+        assert!(
+            result.is_error == Some(true) || !limits.structured,
+            "{tool}"
+        );
+        return;
+    };
+    assert_eq!(result.is_error, Some(false), "{tool}: {text}");
+    let bytes = answer.to_string().len();
+    assert!(bytes <= limits.bytes, "{tool}: {bytes} bytes");
+    hides_nothing(tool, answer);
+    let tools = catalog();
+    let schema = &tools
+        .iter()
+        .find(|entry| entry.name == tool)
+        .unwrap()
+        .output_schema;
+    fits(tool, &Value::Object(schema.as_ref().clone()), answer);
+}
+
+/// Characters that a reader does not see, or that change what a reader sees.
+fn hides(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+fn hides_nothing(place: &str, value: &Value) {
+    match value {
+        Value::String(text) => {
+            let lines = place.ends_with(".csv");
+            let hidden = text.chars().find(|c| !(lines && *c == '\n') && hides(*c));
+            assert_eq!(hidden, None, "{place}: {text:?}");
+        }
+        Value::Array(items) => items.iter().for_each(|item| hides_nothing(place, item)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                assert!(!name.chars().any(hides), "{place}: {name:?}");
+                hides_nothing(&format!("{place}.{name}"), value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// As much of JSON Schema as the tools use. An unknown keyword fails, so that nothing goes unchecked.
+fn fits(place: &str, schema: &Value, value: &Value) {
+    if *schema == Value::Bool(true) {
+        return;
+    }
+    let schema = schema.as_object().unwrap();
+    for (keyword, says) in schema {
+        match keyword.as_str() {
+            "type" => assert!(
+                is_of(says.as_str().unwrap(), value),
+                "{place}: {value} is no {says}"
+            ),
+            "enum" => assert!(says.as_array().unwrap().contains(value), "{place}: {value}"),
+            "required" => {
+                for name in says.as_array().unwrap() {
+                    assert!(
+                        value.get(name.as_str().unwrap()).is_some(),
+                        "{place} lacks {name}"
+                    );
+                }
+            }
+            "items" => {
+                for item in value.as_array().unwrap() {
+                    fits(&format!("{place}[]"), says, item);
+                }
+            }
+            "properties" => {
+                for (name, value) in value.as_object().unwrap() {
+                    let schema = says
+                        .get(name)
+                        .unwrap_or_else(|| panic!("{place}: what is {name}?"));
+                    fits(&format!("{place}.{name}"), schema, value);
+                }
+            }
+            "description" | "default" => {}
+            other => panic!("{place}: the keyword {other} is not checked"),
+        }
+    }
+}
+
+fn is_of(kind: &str, value: &Value) -> bool {
+    match kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64() || value.is_u64(),
+        other => panic!("the type {other} is not checked"),
+    }
+}

@@ -1,0 +1,386 @@
+//! The protocol from inside one process: both ways to begin, cancellation, many calls at once, what cannot be read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use posthog_persons_mcp::answer::Limits;
+use posthog_persons_mcp::policy::{Effect, Toolset};
+use posthog_persons_mcp::posthog::{Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::sandbox::{Options, Sandbox};
+use posthog_persons_mcp::server::{Safety, Server};
+use posthog_persons_mcp::tools::{Context, Entry, Step, Tool, ToolError, catalog};
+use posthog_persons_mcp::transport;
+use rmcp::model::{
+    CacheScope, CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest,
+    ListToolsRequest, ListToolsResult, ProtocolVersion, ServerResult,
+};
+use rmcp::service::{PeerRequestOptions, RunningService, ServiceError};
+use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
+use tokio::time::timeout;
+
+use crate::upstream::{Answers, Upstream};
+use crate::wire::{PATIENCE, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, Wire, versions};
+use crate::{ADA, Setup, connect, connect_with, text};
+
+fn with_handshake() -> ClientLifecycleMode {
+    ClientLifecycleMode::Initialize
+}
+
+fn without_handshake() -> ClientLifecycleMode {
+    ClientLifecycleMode::Discover {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+    }
+}
+
+fn context(host: &str) -> Context {
+    let connection = Connection::new(&ConnectionOptions::new(host.parse().unwrap())).unwrap();
+    let key = SecretString::from(Sandbox::KEY);
+    Context {
+        posthog: Client::new(Arc::new(connection), key, Project::Number(Sandbox::PROJECT)),
+        limits: Limits {
+            bytes: 80_000,
+            structured: true,
+        },
+    }
+}
+
+fn server(host: &str) -> Server {
+    Server::new(catalog(), context(host), Safety::default())
+}
+
+/// Serves over a pipe in memory; the other end of it.
+fn serve(server: Server) -> DuplexStream {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let (reader, writer) = tokio::io::split(theirs);
+    tokio::spawn(transport::serve(server, reader, writer));
+    ours
+}
+
+async fn client(host: &str, begin: ClientLifecycleMode) -> RunningService<RoleClient, ()> {
+    ().serve_with_lifecycle(serve(server(host)), begin)
+        .await
+        .unwrap()
+}
+
+type Pipe = Wire<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
+
+/// The same, spoken to by hand.
+async fn by_hand(host: &str, version: &'static str) -> Pipe {
+    let (reader, writer) = tokio::io::split(serve(server(host)));
+    Wire::begin(version, reader, writer).await.0
+}
+
+fn call(tool: &'static str, arguments: &Value) -> CallToolRequestParams {
+    CallToolRequestParams::new(tool).with_arguments(arguments.as_object().unwrap().clone())
+}
+
+async fn list(client: &RunningService<RoleClient, ()>) -> ListToolsResult {
+    let request = ClientRequest::ListToolsRequest(ListToolsRequest::default());
+    match client.send_request(request).await.unwrap() {
+        ServerResult::ListToolsResult(list) => list,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn with_and_without_a_handshake_the_same_is_offered_and_answered() {
+    let session = connect().await;
+    let mut seen = Vec::new();
+    for begin in [with_handshake(), without_handshake()] {
+        let client = client(&session.sandbox.url(), begin).await;
+        let tools = list(&client).await.tools;
+        let arguments = json!({"id": ADA, "select": ["plan"]});
+        let called = client.call_tool(call("persons-retrieve", &arguments)).await;
+        let called = called.unwrap();
+        assert_eq!(called.is_error, Some(false), "{}", text(&called));
+
+        let refused = client.call_tool(call("persons-retrieve", &json!({}))).await;
+        let refused = refused.unwrap();
+        assert_eq!(refused.is_error, Some(true));
+
+        let unknown = client
+            .call_tool(call("persons-nobody-made", &json!({})))
+            .await;
+        let Err(ServiceError::McpError(unknown)) = unknown else {
+            panic!("{unknown:?}")
+        };
+        assert_eq!(unknown.code.0, -32602);
+        seen.push((
+            tools,
+            text(&called),
+            called.structured_content,
+            text(&refused),
+        ));
+        client.cancel().await.unwrap();
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(session.sandbox.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_list_of_tools_may_be_kept_by_its_client_alone() {
+    let list_of = async |begin| list(&client("http://127.0.0.1:1", begin).await).await;
+    let list = list_of(without_handshake()).await;
+    assert_eq!(list.cache_scope, Some(CacheScope::Private));
+    assert!(list.ttl_ms.is_some_and(|time| time > 0));
+    let list = list_of(with_handshake()).await;
+    assert_eq!((list.cache_scope, list.ttl_ms), (None, None));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_posthog_before_the_first_call() {
+    let session = connect().await;
+    for begin in [with_handshake(), without_handshake()] {
+        let client = client(&session.sandbox.url(), begin).await;
+        list(&client).await;
+        client.cancel().await.unwrap();
+    }
+    assert_eq!(session.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_cancelled_call_closes_its_connection_to_posthog() {
+    for begin in [with_handshake(), without_handshake()] {
+        let upstream = Upstream::start(Answers::Never).await;
+        let client = client(&upstream.url(), begin).await;
+        let request = CallToolRequest::new(call("persons-list", &json!({})));
+        let request = ClientRequest::CallToolRequest(request);
+        let pending = client
+            .send_cancellable_request(request, PeerRequestOptions::no_options())
+            .await
+            .unwrap();
+        upstream.until(|counts| counts.waiting == 1).await;
+        pending.cancel(Some("enough".to_owned())).await.unwrap();
+        upstream.until(|counts| counts.left == 1).await;
+        assert_eq!(upstream.counts().asked, 1, "asked again after the end");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_call_makes_room_for_one_that_waits() {
+    let upstream = Upstream::start(Answers::Never).await;
+    let client = client(&upstream.url(), with_handshake()).await;
+    let mut pending = Vec::new();
+    for _ in 0..65 {
+        let request = CallToolRequest::new(call("persons-list", &json!({})));
+        let request = ClientRequest::CallToolRequest(request);
+        let options = PeerRequestOptions::no_options();
+        pending.push(
+            client
+                .send_cancellable_request(request, options)
+                .await
+                .unwrap(),
+        );
+    }
+    upstream.until(|counts| counts.waiting == 64).await;
+    // Which of them waits is not said; with one of the others gone, it is its turn.
+    let first = pending.swap_remove(0);
+    first.cancel(None).await.unwrap();
+    upstream.until(|counts| counts.asked == 65).await;
+    assert_eq!(upstream.counts().most_waiting, 64);
+}
+
+#[tokio::test]
+async fn calls_beyond_the_slots_wait_for_their_turn_and_all_are_answered() {
+    let upstream = Upstream::start(Answers::After(Duration::from_millis(50))).await;
+    let client = client(&upstream.url(), without_handshake()).await;
+    let calls = (0..200).map(|_| client.call_tool(call("persons-list", &json!({}))));
+    let answers: Vec<CallToolResult> = timeout(PATIENCE, join_all(calls))
+        .await
+        .expect("answers in time")
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    for answer in &answers {
+        assert_eq!(answer.is_error, Some(false), "{}", text(answer));
+    }
+    let counts = upstream.counts();
+    assert_eq!((answers.len(), counts.asked), (200, 200));
+    assert_eq!(counts.most_waiting, 64);
+    // Connections are used again; two may be opened where one would have become free a moment later.
+    assert!(counts.connections <= 2 * 64, "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_read_is_refused_as_such() {
+    for version in versions() {
+        let mut wire = by_hand("http://127.0.0.1:1", version).await;
+        for params in [
+            json!({}),
+            json!({"arguments": {}}),
+            json!({"name": 7, "arguments": {}}),
+            json!({"name": "persons-list", "arguments": []}),
+            json!({"name": "persons-list", "arguments": "{}"}),
+        ] {
+            let answer = wire.ask("tools/call", params.clone()).await;
+            let code = &answer["error"]["code"];
+            assert_eq!(code, -32602, "{version} {params}: {answer}");
+        }
+        let answer = wire.ask("persons/list", json!({})).await;
+        assert_eq!(answer["error"]["code"], -32601, "{version}: {answer}");
+        let answer = wire.ask("tools/list", json!({})).await;
+        assert!(answer["result"].is_object(), "{version}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_handshake_every_request_says_its_version() {
+    let mut wire = by_hand("http://127.0.0.1:1", WITHOUT_HANDSHAKE).await;
+    assert!(wire.ask("tools/list", json!({})).await["result"].is_object());
+    wire.send(&json!({"jsonrpc": "2.0", "id": 70, "method": "tools/list", "params": {}}))
+        .await;
+    let answer = wire.receive().await.unwrap();
+    assert_eq!(
+        (&answer["id"], &answer["error"]["code"]),
+        (&json!(70), &json!(-32602))
+    );
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2199-01-01",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let later =
+        json!({"jsonrpc": "2.0", "id": 71, "method": "tools/list", "params": {"_meta": meta}});
+    wire.send(&later).await;
+    let answer = wire.receive().await.unwrap();
+    assert_eq!(
+        (&answer["id"], &answer["error"]["code"]),
+        (&json!(71), &json!(-32022))
+    );
+}
+
+#[tokio::test]
+async fn arguments_may_be_left_out_or_null() {
+    let session = connect().await;
+    for version in [WITH_HANDSHAKE[0], WITHOUT_HANDSHAKE] {
+        let mut wire = by_hand(&session.sandbox.url(), version).await;
+        for params in [
+            json!({"name": "persons-list"}),
+            json!({"name": "persons-list", "arguments": null}),
+        ] {
+            let answer = wire.ask("tools/call", params).await;
+            assert_eq!(answer["result"]["isError"], false, "{version}: {answer}");
+        }
+    }
+}
+
+fn many(persons: usize, bytes: usize) -> Setup {
+    Setup {
+        limits: Limits {
+            bytes,
+            structured: true,
+        },
+        sandbox: Options {
+            persons,
+            ..Setup::default().sandbox
+        },
+        ..Setup::default()
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_thousand_persons_arrives_whole_where_the_budget_allows_it() {
+    let session = connect_with(many(1_500, 8_000_000)).await;
+    let page = session
+        .call("persons-list", json!({"limit": 1000, "select": ["*"]}))
+        .await;
+    let bytes = page.to_string().len();
+    assert!(bytes > 5 * 64 * 1024, "{bytes} fit into the pipe's buffer");
+    assert_eq!(page["next_offset"], 1000);
+}
+
+#[tokio::test]
+async fn walking_by_next_offset_misses_nobody() {
+    let session = connect_with(many(1_500, 80_000)).await;
+    let all = json!({"limit": 1, "include_total": true});
+    let total = session.call("persons-list", all).await["count"]
+        .as_u64()
+        .unwrap();
+    let mut offset = 0;
+    let mut met = Vec::new();
+    loop {
+        let arguments = json!({"limit": 1000, "offset": offset});
+        let result = session.result("persons-list", arguments).await;
+        assert!(text(&result).len() <= 80_000, "{}", text(&result).len());
+        let page = result.structured_content.unwrap();
+        assert!(
+            page.to_string().len() <= 80_000,
+            "{}",
+            page.to_string().len()
+        );
+        for row in page["results"].as_array().unwrap() {
+            met.push(row["uuid"].as_str().unwrap().to_owned());
+        }
+        match page["next_offset"].as_u64() {
+            Some(next) => {
+                assert!(next > offset, "{next} after {offset}");
+                offset = next;
+            }
+            None => break,
+        }
+    }
+    // Where a page was cut, the next may begin a little early: PostHog drops deleted persons from pages unseen.
+    met.sort_unstable();
+    met.dedup();
+    let met = met.len() as u64;
+    // The sandbox counts a person whom it no longer shows.
+    assert!((total - 1..=total).contains(&met), "{met} of {total}");
+}
+
+#[tokio::test]
+async fn a_large_answer_does_not_hold_up_a_small_one() {
+    let session = connect_with(many(1_000, 8_000_000)).await;
+    let large = json!({"limit": 1000, "select": ["*"]});
+    let calls = (0..8).map(|_| session.call("persons-list", large.clone()));
+    let small = session.call("persons-retrieve", json!({"id": ADA}));
+    let (pages, person) = timeout(PATIENCE, futures::future::join(join_all(calls), small))
+        .await
+        .expect("answers in time");
+    assert_eq!(person["uuid"], ADA);
+    assert!(pages.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+/// A tool with a defect.
+struct Stumbling;
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Never {}
+
+impl Tool for Stumbling {
+    type Input = Nothing;
+    type Output = Never;
+    const NAME: &'static str = "stumbling";
+    const TITLE: &'static str = "Stumbling";
+    const DESCRIPTION: &'static str = "Panics.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::Persons;
+
+    async fn call(_: &Context, _: Nothing) -> Result<Step<Never>, ToolError> {
+        panic!("ada@example.com stumbled")
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_panics_answers_and_the_server_goes_on() {
+    let context = context("http://127.0.0.1:1");
+    let server = Server::new(vec![Entry::of::<Stumbling>()], context, Safety::default());
+    for version in versions() {
+        let (reader, writer) = tokio::io::split(serve(server.clone()));
+        let (mut wire, _) = Wire::begin(version, reader, writer).await;
+        // More often than there are slots: a panic gives its slot back.
+        for _ in 0..100 {
+            let params = json!({"name": "stumbling", "arguments": {}});
+            let answer = wire.ask("tools/call", params).await;
+            assert_eq!(answer["error"]["code"], -32603, "{version}: {answer}");
+            assert!(!answer.to_string().contains("ada@"), "{answer}");
+        }
+        assert!(wire.ask("tools/list", json!({})).await["result"].is_object());
+    }
+}

@@ -1,0 +1,97 @@
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::{ADA, NOBODY, Session, Setup, column, connect, connect_with};
+
+const TOOL: &str = "persons-activity-retrieve";
+
+#[tokio::test]
+async fn shows_who_changed_a_person() {
+    let session = connect().await;
+    let text = session.text(TOOL, json!({"id": ADA})).await;
+    assert_eq!(
+        session.requests(),
+        [format!("GET B/{ADA}/activity/?limit=20&page=1")]
+    );
+    assert_snapshot!(text, @r#"
+    2 of 2 entries
+    created_at	activity	user	person_id	name	changes
+    2026-08-15T13:00:00Z	delete_property	Mary <mary.somerville@example.com>	101	ada0ada0-1815-4852-8000-000000000101	[{"action":"changed","field":"properties"}]
+    2026-07-01T09:00:00Z	updated	Mary <mary.somerville@example.com>	101	ada0ada0-1815-4852-8000-000000000101	[{"action":"changed","field":"properties"}]
+    "#);
+}
+
+#[tokio::test]
+async fn without_an_id_it_is_the_whole_project_and_tells_of_the_deleted() {
+    let session = connect().await;
+    let page = session.call(TOOL, json!({"limit": 1})).await;
+    assert_eq!(session.requests(), ["GET B/activity/?limit=1&page=1"]);
+    assert_eq!(page["results"][0]["activity"], "deleted");
+    assert_eq!(page["results"][0]["person_id"], 109);
+    assert_eq!(page["total"], 10);
+    assert_eq!(page["next"], json!({"limit": 1, "page": 2}));
+    assert_snapshot!(page["notes"].to_string(), @r#"["There is more: call persons-activity-retrieve with limit 1 and page 2."]"#);
+}
+
+#[tokio::test]
+async fn following_next_to_the_end_meets_every_entry_once() {
+    let all = {
+        let session = connect().await;
+        walk(&session, json!({"limit": 1000})).await
+    };
+    assert_eq!(all.len(), 10);
+    // The second budget has no room for a whole page of six.
+    for budget in [80_000, 4_000, 700] {
+        let session = connect_with(Setup::default().budget(budget)).await;
+        assert_eq!(walk(&session, json!({"limit": 6})).await, all, "{budget}");
+    }
+}
+
+/// When each entry of all pages was made, in order.
+async fn walk(session: &Session, mut arguments: Value) -> Vec<String> {
+    let mut seen = Vec::new();
+    loop {
+        let page = session.call(TOOL, arguments.clone()).await;
+        seen.extend(column(&page, "created_at").into_iter().map(str::to_owned));
+        assert!(seen.len() <= 10, "{arguments} shows something twice");
+        match page.get("next") {
+            Some(next) => arguments = next.clone(),
+            None => return seen,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_person_has_no_log_of_its_own() {
+    let session = connect().await;
+    assert_snapshot!(session.error(TOOL, json!({"id": "110"})).await, @"PostHog knows no person `110` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person is gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list.");
+    let unknown = session.error(TOOL, json!({"id": NOBODY})).await;
+    assert!(unknown.contains(NOBODY), "{unknown}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+    let session = connect().await;
+    for (arguments, said) in [
+        (
+            json!({"id": "user-3"}),
+            "neither a person's UUID nor a numeric id",
+        ),
+        (
+            json!({"page": 0}),
+            "Wrong argument `page`: 0 is not between 1 and 2147483647.",
+        ),
+        (
+            json!({"limit": "many"}),
+            "Wrong argument `limit`: invalid type: string \"many\", expected i64.",
+        ),
+        (
+            json!({"offset": 1}),
+            "unknown field `offset`, expected one of `id`, `limit`, `page`",
+        ),
+    ] {
+        let error = session.error(TOOL, arguments.clone()).await;
+        assert!(error.contains(said), "{arguments}: {error}");
+    }
+    assert!(session.requests().is_empty());
+}

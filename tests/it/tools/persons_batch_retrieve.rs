@@ -1,0 +1,242 @@
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::{ADA, NOBODY, Session, Setup, column, connect, connect_with};
+
+const TOOL: &str = "persons-batch-retrieve";
+
+fn ids(numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {
+    numbers.map(|number| format!("user-{number:04}")).collect()
+}
+
+async fn connect_with_batches_closed(persons: usize) -> Session {
+    let mut setup = Setup::persons(persons);
+    setup.sandbox.batch_closed_to_keys = true;
+    connect_with(setup).await
+}
+
+#[tokio::test]
+async fn looks_up_many_persons_and_names_the_missing() {
+    let session = connect().await;
+    let arguments = json!({"distinct_ids": ["ada@example.com", "nobody", "hedy@example.com"], "select": ["plan"]});
+    let text = session.text(TOOL, arguments).await;
+    let body = json!({"distinct_ids": ["ada@example.com", "nobody", "hedy@example.com"]});
+    assert_eq!(session.bodies(), [body]);
+    assert_eq!(session.requests(), ["POST B/batch_by_distinct_ids/"]);
+    assert_snapshot!(text, @r"
+    2 found, 1 not found
+    requested	uuid	name	plan	distinct_ids	distinct_id_count	created_at	last_seen_at
+    ada@example.com	ada0ada0-1815-4852-8000-000000000101	ada@example.com	pro	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2	2026-03-02T10:00:00Z	2026-11-02T08:00:00Z
+    hedy@example.com	2703d90f-e94c-5e97-ab64-5c56184dc852	hedy@example.com	pro	hedy@example.com	1	2026-10-27T09:00:00Z	2026-10-29T15:00:00Z
+    not found: nobody
+    ");
+}
+
+#[tokio::test]
+async fn four_hundred_and_fifty_come_back_whole_in_three_requests() {
+    let session = connect_with(Setup::persons(445)).await;
+    let asked = ids(1..=450);
+    let arguments = json!({"distinct_ids": asked, "select": ["email"]});
+    let answer = session.call(TOOL, arguments.clone()).await;
+    let mut sizes: Vec<usize> = session
+        .bodies()
+        .iter()
+        .map(|body| body["distinct_ids"].as_array().unwrap().len())
+        .collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [50, 200, 200]);
+    assert_eq!(session.requests(), ["POST B/batch_by_distinct_ids/"; 3]);
+    assert_eq!(column(&answer, "requested"), asked[..445]);
+    assert_eq!(answer["not_found"], json!(asked[445..]));
+    assert_eq!(answer.get("not_shown"), None);
+    for row in answer["results"].as_array().unwrap() {
+        let number = row["requested"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("user-");
+        assert_eq!(
+            row["properties"]["email"],
+            format!("user-{number}@example.net")
+        );
+    }
+    let text = session.text(TOOL, arguments).await;
+    assert!(text.starts_with("445 found, 5 not found\n"), "{text}");
+    let rest: Vec<&str> = text.lines().skip(447).collect();
+    assert_snapshot!(rest.join("\n"), @r"
+    not found: user-0446, user-0447, user-0448, user-0449, user-0450
+    To show all persons, distinct ids and dates are left out; ask for fewer to see them.
+    ");
+    assert!(
+        text.lines()
+            .skip(2)
+            .take(445)
+            .all(|line| line.starts_with("user-"))
+    );
+}
+
+#[tokio::test]
+async fn four_hundred_and_fifty_come_back_whole_with_the_default_select() {
+    let session = connect_with(Setup::persons(450)).await;
+    let asked = ids(1..=450);
+    let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;
+    assert_eq!(column(&answer, "requested"), asked);
+    assert_snapshot!(answer["results"][0].to_string(), @r#"{"properties":{"$geoip_country_code":"US","email":"user-0001@example.net"},"requested":"user-0001","uuid":"01850000-0000-4000-8000-000000000001"}"#);
+    assert_snapshot!(answer["notes"].to_string(), @r#"["To show all persons, distinct ids and dates are left out; ask for fewer to see them."]"#);
+}
+
+#[tokio::test]
+async fn where_little_fits_all_persons_are_shown_by_their_uuids() {
+    let session = connect_with(Setup::persons(60).budget(10_000)).await;
+    let asked = ids(1..=60);
+    let arguments = json!({"distinct_ids": asked, "select": ["*"]});
+    let answer = session.call(TOOL, arguments).await;
+    assert_eq!(column(&answer, "requested"), asked);
+    assert_snapshot!(answer["results"][0].to_string(), @r#"{"properties":{},"requested":"user-0001","uuid":"01850000-0000-4000-8000-000000000001"}"#);
+    assert_snapshot!(answer["notes"].to_string(), @r#"["To show as many persons as possible, only their UUIDs are shown; ask for fewer to see more of them."]"#);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_told_by_the_id_to_go_on_from() {
+    let session = connect_with(Setup::persons(60).budget(4_000)).await;
+    let asked = ids(1..=60);
+    let mut rest = asked.as_slice();
+    let mut seen = Vec::new();
+    let mut calls = 0;
+    while !rest.is_empty() {
+        let answer = session.call(TOOL, json!({"distinct_ids": rest})).await;
+        let shown = column(&answer, "requested");
+        assert!(!shown.is_empty());
+        seen.extend(shown.iter().map(|&id| id.to_owned()));
+        rest = &rest[shown.len()..];
+        calls += 1;
+        if let Some(next) = rest.first() {
+            let told = format!(
+                "{} persons did not fit, in the order asked for those from the id {next} on; ",
+                rest.len()
+            );
+            let notes = answer["notes"].to_string();
+            assert!(notes.contains(&told), "{notes}");
+        }
+    }
+    assert!(calls > 1);
+    assert_eq!(seen, asked);
+}
+
+#[tokio::test]
+async fn many_long_ids_of_nobody_keep_the_budget() {
+    let session = connect().await;
+    let asked: Vec<String> = (0..2000).map(|number| format!("{number:0>100}")).collect();
+    let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;
+    assert_eq!(answer["results"], json!([]));
+}
+
+#[tokio::test]
+async fn a_merged_person_stands_once_for_each_id() {
+    let session = connect().await;
+    let asked = json!(["grace@example.com", "katherine-laptop", "grace@example.com"]);
+    let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;
+    assert_eq!(
+        session.bodies(),
+        [json!({"distinct_ids": ["grace@example.com", "katherine-laptop"]})]
+    );
+    assert_eq!(
+        column(&answer, "requested"),
+        ["grace@example.com", "katherine-laptop"]
+    );
+    let uuids = column(&answer, "uuid");
+    assert_eq!(uuids[0], uuids[1]);
+}
+
+#[tokio::test]
+async fn uuids_are_looked_up_in_any_spelling() {
+    let session = connect().await;
+    let answer = session
+        .call(TOOL, json!({"uuids": [ADA.to_uppercase(), NOBODY, ADA]}))
+        .await;
+    assert_eq!(session.bodies(), [json!({"uuids": [ADA, NOBODY]})]);
+    assert_eq!(session.requests(), ["POST B/batch_by_uuids/"]);
+    assert_eq!(column(&answer, "requested"), [ADA]);
+    assert_eq!(answer["not_found"], json!([NOBODY]));
+}
+
+#[tokio::test]
+async fn the_number_of_distinct_ids_is_marked_where_posthog_hides_the_rest() {
+    let session = connect().await;
+    let arguments = json!({"distinct_ids": ["kiosk-badge-0001"]});
+    let row = session.call(TOOL, arguments.clone()).await["results"][0].clone();
+    assert_eq!(row["distinct_ids"].as_array().unwrap().len(), 10);
+    assert_eq!(row["count_is_minimum"], json!(true));
+    assert!(session.text(TOOL, arguments).await.contains("\t10+\t"));
+}
+
+#[tokio::test]
+async fn where_batches_are_closed_to_the_key_persons_are_looked_up_one_by_one() {
+    let session = connect_with_batches_closed(0).await;
+    let open = connect().await;
+    for (arguments, requests) in [
+        (
+            json!({"distinct_ids": ["ada@example.com", "nobody"]}),
+            vec![
+                "GET B/?distinct_id=ada@example.com".to_owned(),
+                "GET B/?distinct_id=nobody".to_owned(),
+            ],
+        ),
+        (
+            json!({"uuids": [ADA, NOBODY]}),
+            vec![format!("GET B/{NOBODY}/"), format!("GET B/{ADA}/")],
+        ),
+    ] {
+        let answer = session.call(TOOL, arguments.clone()).await;
+        assert_eq!(answer, open.call(TOOL, arguments).await);
+        let mut sent = session.requests();
+        assert!(sent.remove(0).starts_with("POST B/batch_by_"), "{sent:?}");
+        sent.sort();
+        assert_eq!(sent, requests);
+    }
+}
+
+#[tokio::test]
+async fn too_many_for_one_by_one_are_refused_with_the_limit() {
+    let session = connect_with_batches_closed(201).await;
+    let asked = ids(1..=201);
+    assert_snapshot!(session.error(TOOL, json!({"distinct_ids": asked})).await, @"PostHog does not serve this to personal API keys with scopes, whatever the scopes are: batches are closed to this key, and one by one at most 200 persons are looked up. No other setting of the key helps.");
+    let posts = session.requests();
+    assert!(
+        posts.iter().all(|line| line.starts_with("POST")),
+        "{posts:?}"
+    );
+    let most: Value = session
+        .call(TOOL, json!({"distinct_ids": ids(1..=200)}))
+        .await;
+    assert_eq!(column(&most, "requested").len(), 200);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+    let session = connect().await;
+    let too_many: Vec<String> = (0..2001).map(|number| number.to_string()).collect();
+    for (arguments, said) in [
+        (json!({}), "Give exactly one of `distinct_ids` and `uuids`."),
+        (
+            json!({"distinct_ids": ["a"], "uuids": [ADA]}),
+            "Give exactly one of `distinct_ids` and `uuids`.",
+        ),
+        (json!({"distinct_ids": []}), "The list of ids is empty."),
+        (
+            json!({"distinct_ids": too_many}),
+            "2001 ids are too many; at most 2000 in one call.",
+        ),
+        (
+            json!({"distinct_ids": ["a", ""]}),
+            "Wrong argument `distinct_ids[1]`: a distinct id has 1 to 400 characters.",
+        ),
+        (
+            json!({"uuids": ["101"]}),
+            "Wrong argument `uuids[0]`: this is not a person's UUID.",
+        ),
+    ] {
+        let error = session.error(TOOL, arguments).await;
+        assert!(error.contains(said), "{error}");
+    }
+    assert!(session.requests().is_empty());
+}

@@ -1,0 +1,74 @@
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::{ADA, NOBODY, connect};
+
+const TOOL: &str = "persons-cohorts-retrieve";
+
+#[tokio::test]
+async fn lists_the_cohorts_of_a_person() {
+    let session = connect().await;
+    let text = session.text(TOOL, json!({"person_id": ADA})).await;
+    assert_eq!(
+        session.requests(),
+        [format!("GET B/cohorts/?person_id={ADA}")]
+    );
+    assert_snapshot!(text, @r"
+    id	name	count
+    11	Paying customers	3
+    12	United Kingdom	2
+    As of each cohort's last calculation.
+    ");
+    let answer = session.call(TOOL, json!({"person_id": 101})).await;
+    assert_eq!(session.requests(), ["GET B/cohorts/?person_id=101"]);
+    let expected = json!([
+        {"id": 11, "name": "Paying customers", "count": 3},
+        {"id": 12, "name": "United Kingdom", "count": 2},
+    ]);
+    assert_eq!(answer["results"], expected);
+}
+
+#[tokio::test]
+async fn a_cohort_may_have_no_name() {
+    let session = connect().await;
+    let answer = session.call(TOOL, json!({"person_id": "102"})).await;
+    assert_eq!(answer["results"], json!([{"id": 13, "count": 2}]));
+}
+
+#[tokio::test]
+async fn an_empty_list_names_the_trap() {
+    let session = connect().await;
+    session
+        .sandbox
+        .switch(|switches| switches.foreign_current_project = true);
+    assert_snapshot!(session.text(TOOL, json!({"person_id": ADA})).await, @r"
+    As of each cohort's last calculation.
+    No cohorts. PostHog looks in the project that the key's owner has selected: if that is not project 1, the list is empty though the person is in cohorts.
+    ");
+}
+
+#[tokio::test]
+async fn an_unknown_person_is_not_found() {
+    let session = connect().await;
+    assert_snapshot!(session.error(TOOL, json!({"person_id": NOBODY})).await, @"PostHog knows no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person is gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list.");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+    let session = connect().await;
+    for (arguments, said) in [
+        (json!({}), "Wrong arguments: missing field `person_id`."),
+        (
+            json!({"person_id": "ada@example.com"}),
+            "call persons-list with email",
+        ),
+        (
+            json!({"id": ADA}),
+            "unknown field `id`, expected `person_id`",
+        ),
+    ] {
+        let error = session.error(TOOL, arguments.clone()).await;
+        assert!(error.contains(said), "{arguments}: {error}");
+    }
+    assert!(session.requests().is_empty());
+}

@@ -1,0 +1,240 @@
+use insta::assert_snapshot;
+use posthog_persons_mcp::sandbox::FaultKind;
+use serde_json::{Value, json};
+
+use crate::writing::{SOON, properties, strike, written};
+use crate::{ADA, NOBODY, Session, connect, text};
+
+const TOOL: &str = "persons-property-delete";
+
+fn request() -> String {
+    format!("POST B/{ADA}/delete_property/")
+}
+
+/// The keys that were asked for on the wire, in their order.
+fn unset(session: &Session) -> Vec<String> {
+    written(session)
+        .into_iter()
+        .map(|(line, body)| {
+            assert_eq!(line, request());
+            let key = body["$unset"].as_str().unwrap().to_owned();
+            assert_eq!(body, json!({"$unset": key}));
+            key
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn one_key_is_one_request() {
+    let session = connect().await;
+    let answer = session
+        .result(TOOL, json!({"id": ADA, "unset": "plan"}))
+        .await;
+    assert_eq!(session.bodies(), [json!({"$unset": "plan"})]);
+    assert_eq!(session.requests(), [request()]);
+    assert_snapshot!(text(&answer), @r#"
+    Queued, not done yet: remove plan of person ada0ada0-1815-4852-8000-000000000101.
+    PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["plan"] shows whether it happened.
+    "#);
+    assert_eq!(
+        answer.structured_content.unwrap(),
+        json!({
+            "status": "queued",
+            "person_uuid": ADA,
+            "queued": ["plan"],
+            "check": "PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id \
+                ada0ada0-1815-4852-8000-000000000101 and select [\"plan\"] shows whether it happened.",
+        })
+    );
+}
+
+#[tokio::test]
+async fn several_keys_are_gone_a_little_later_and_the_others_stay() {
+    let session = connect().await;
+    let mut before = properties(&session, ADA).await;
+    session.requests();
+    let keys = json!(["plan", "seats", "plan", "no such property"]);
+    let answer = session.call(TOOL, json!({"id": ADA, "unset": keys})).await;
+    assert_eq!(unset(&session), ["plan", "seats", "no such property"]);
+    assert_eq!(
+        answer["queued"],
+        json!(["plan", "seats", "no such property"])
+    );
+    assert_eq!(properties(&session, ADA).await, before, "queued, not done");
+    session.sandbox.advance(SOON);
+    for key in ["plan", "seats"] {
+        before.as_object_mut().unwrap().remove(key).unwrap();
+    }
+    assert_eq!(properties(&session, ADA).await, before);
+}
+
+#[tokio::test]
+async fn one_key_that_fails_does_not_hide_the_others() {
+    let session = connect().await;
+    session
+        .sandbox
+        .switch(|switches| switches.restricted_properties = vec!["seats".to_owned()]);
+    let keys = json!(["plan", "seats", "company"]);
+    let answer = session
+        .result(TOOL, json!({"id": ADA, "unset": keys}))
+        .await;
+    assert_eq!(unset(&session), ["plan", "seats", "company"]);
+    assert_snapshot!(text(&answer), @r#"
+    Only some properties of person ada0ada0-1815-4852-8000-000000000101 could be removed.
+    queued, not done yet: plan, company
+    failed: seats: You don't have write access to these properties: seats
+    PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["plan","company","seats"] shows whether it happened.
+    "#);
+    let facts = answer.structured_content.unwrap();
+    assert_eq!(facts["status"], "partly");
+    assert_eq!(facts["queued"], json!(["plan", "company"]));
+    let reason = "You don't have write access to these properties: seats";
+    assert_eq!(facts["failed"], json!([{"key": "seats", "reason": reason}]));
+    session.sandbox.advance(SOON);
+    session
+        .sandbox
+        .switch(|switches| switches.restricted_properties.clear());
+    let after = properties(&session, ADA).await;
+    assert_eq!(
+        (after.get("plan"), after.get("company"), &after["seats"]),
+        (None, None, &json!(12))
+    );
+}
+
+/// Nobody knows what became of the second, so that the third is not even tried.
+#[tokio::test]
+async fn an_unknown_outcome_ends_the_series_and_says_so() {
+    let session = connect().await;
+    strike(
+        &session,
+        &request(),
+        FaultKind::json(201, &json!({"success": true})),
+    );
+    strike(&session, &request(), FaultKind::ServerError { status: 502 });
+    let keys = json!(["plan", "seats", "company"]);
+    let answer = session
+        .result(TOOL, json!({"id": ADA, "unset": keys}))
+        .await;
+    assert_eq!(unset(&session), ["plan", "seats"]);
+    assert_snapshot!(text(&answer), @r#"
+    Only some properties of person ada0ada0-1815-4852-8000-000000000101 could be removed.
+    queued, not done yet: plan
+    outcome unknown: seats: A server error occurred.
+    not sent: company
+    PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["plan","seats"] shows whether it happened.
+    "#);
+    let facts = answer.structured_content.unwrap();
+    assert_eq!(facts["failed"][0]["key"], "seats");
+    assert_eq!(facts["failed"][0]["outcome_unknown"], true);
+    assert_eq!(facts["not_sent"], json!(["company"]));
+}
+
+/// Here, unlike with the other changes, PostHog says when ingestion is down.
+#[tokio::test]
+async fn with_capture_down_the_failure_is_told() {
+    let session = connect().await;
+    session
+        .sandbox
+        .switch(|switches| switches.capture_down = true);
+    let error = session
+        .error(TOOL, json!({"id": ADA, "unset": "plan"}))
+        .await;
+    assert_snapshot!(error, @"Nothing was changed. PostHog did not do it: Unable to delete property. Try again later.");
+    assert_eq!(unset(&session), ["plan"]);
+    session.sandbox.advance(SOON);
+    assert_eq!(properties(&session, ADA).await["plan"], "pro");
+}
+
+#[tokio::test]
+async fn several_keys_that_all_fail_are_an_error() {
+    let session = connect().await;
+    session
+        .sandbox
+        .switch(|switches| switches.capture_down = true);
+    let keys = json!(["plan", "seats"]);
+    let answer = session
+        .result(TOOL, json!({"id": ADA, "unset": keys}))
+        .await;
+    assert_eq!(unset(&session), ["plan", "seats"]);
+    assert_eq!(answer.is_error, Some(true), "{}", text(&answer));
+    assert!(!text(&answer).contains("Only some"), "{}", text(&answer));
+}
+
+/// PostHog says 500 where it should say 404.
+#[tokio::test]
+async fn nobody_is_told_from_a_failure() {
+    let session = connect().await;
+    let arguments = json!({"id": NOBODY, "unset": "plan"});
+    let error = session.error(TOOL, arguments).await;
+    assert!(
+        error.starts_with(&format!(
+            "Nothing was changed. PostHog knows no person `{NOBODY}`"
+        )),
+        "{error}"
+    );
+    assert_eq!(
+        session.requests(),
+        [
+            format!("POST B/{NOBODY}/delete_property/"),
+            format!("GET B/{NOBODY}/")
+        ]
+    );
+    let arguments = json!({"distinct_id": "nobody", "unset": "plan"});
+    session.error(TOOL, arguments).await;
+    assert_eq!(written(&session), []);
+}
+
+#[tokio::test]
+async fn a_500_for_somebody_who_exists_leaves_the_outcome_open() {
+    let session = connect().await;
+    strike(&session, &request(), FaultKind::ServerError { status: 500 });
+    let error = session
+        .error(TOOL, json!({"id": ADA, "unset": "plan"}))
+        .await;
+    assert!(error.starts_with("The outcome is unknown"), "{error}");
+    assert_eq!(session.requests(), [request(), format!("GET B/{ADA}/")]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_makes_no_request() {
+    let session = connect().await;
+    let many: Vec<String> = (0..101).map(|number| format!("key {number}")).collect();
+    for arguments in [
+        json!({"unset": "plan"}),
+        json!({"id": ADA, "distinct_id": "ada@example.com", "unset": "plan"}),
+        json!({"id": "ada@example.com", "unset": "plan"}),
+        json!({"id": ADA}),
+        json!({"id": ADA, "unset": null}),
+        json!({"id": ADA, "unset": ""}),
+        json!({"id": ADA, "unset": []}),
+        json!({"id": ADA, "unset": ["plan", " "]}),
+        json!({"id": ADA, "unset": ["plan", 1]}),
+        json!({"id": ADA, "unset": {"key": "plan"}}),
+        json!({"id": ADA, "unset": many}),
+        json!({"id": ADA, "$unset": "plan"}),
+    ] {
+        session.error(TOOL, arguments.clone()).await;
+        assert_eq!(session.requests(), Vec::<String>::new(), "{arguments}");
+    }
+    let too_many = session.error(TOOL, json!({"id": ADA, "unset": many})).await;
+    assert!(too_many.contains("at most 100"), "{too_many}");
+}
+
+#[tokio::test]
+async fn the_person_is_named_by_uuid_number_or_distinct_id() {
+    let session = connect().await;
+    for (subject, lookups) in [
+        (json!({"id": ADA}), Vec::new()),
+        (json!({"id": 101}), vec!["GET B/101/".to_owned()]),
+        (
+            json!({"distinct_id": "ada@example.com"}),
+            vec!["GET B/?distinct_id=ada@example.com".to_owned()],
+        ),
+    ] {
+        let mut arguments: Value = subject;
+        arguments["unset"] = json!(["plan"]);
+        let answer = session.call(TOOL, arguments).await;
+        assert_eq!(answer["person_uuid"], ADA);
+        assert_eq!(session.requests(), [lookups, vec![request()]].concat());
+    }
+}

@@ -1,0 +1,164 @@
+use insta::assert_snapshot;
+use posthog_persons_mcp::sandbox::FaultKind;
+use serde_json::{Value, json};
+
+use crate::writing::{SOON, properties, strike, written};
+use crate::{ADA, NOBODY, connect, text};
+
+const TOOL: &str = "persons-property-set";
+
+#[tokio::test]
+async fn sends_key_and_value_and_says_that_it_is_queued() {
+    let session = connect().await;
+    let arguments = json!({"id": ADA, "key": "plan", "value": "team"});
+    let answer = session.result(TOOL, arguments).await;
+    assert_eq!(session.bodies(), [json!({"key": "plan", "value": "team"})]);
+    assert_eq!(
+        session.requests(),
+        [format!("POST B/{ADA}/update_property/")]
+    );
+    assert_snapshot!(text(&answer), @r#"
+    Queued, not done yet: set plan of person ada0ada0-1815-4852-8000-000000000101.
+    PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["plan"] shows whether it happened.
+    "#);
+    assert_eq!(
+        answer.structured_content.unwrap(),
+        json!({
+            "status": "queued",
+            "person_uuid": ADA,
+            "queued": ["plan"],
+            "check": "PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id \
+                ada0ada0-1815-4852-8000-000000000101 and select [\"plan\"] shows whether it happened.",
+        })
+    );
+}
+
+/// A value travels as it was given: a number that is text stays text, null is a value.
+#[tokio::test]
+async fn any_value_is_there_a_little_later_as_it_was_given() {
+    let session = connect().await;
+    for value in [
+        json!("team"),
+        json!("20"),
+        json!("true"),
+        json!(""),
+        json!(20),
+        json!(0.5),
+        json!(-12_345_678_901_234_i64),
+        json!(false),
+        json!(["a", {"b": null}]),
+        json!({"nested": {"deep": [1, 2]}}),
+        Value::Null,
+    ] {
+        let arguments = json!({"id": ADA, "key": "plan", "value": value});
+        session.call(TOOL, arguments).await;
+        let body = json!({"key": "plan", "value": value});
+        assert_eq!(session.bodies(), [body]);
+        session.sandbox.advance(SOON);
+        let properties = properties(&session, ADA).await;
+        assert_eq!(properties["plan"], value);
+        assert!(properties.as_object().unwrap().contains_key("plan"));
+        assert_eq!(properties["company"], "Analytical Engines");
+        session.requests();
+    }
+}
+
+#[tokio::test]
+async fn no_value_is_not_null() {
+    let session = connect().await;
+    assert_snapshot!(session.error(TOOL, json!({"id": ADA, "key": "plan"})).await, @"Wrong arguments: missing field `value`.");
+    assert_eq!(session.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_makes_no_request() {
+    let session = connect().await;
+    for arguments in [
+        json!({"key": "plan", "value": 1}),
+        json!({"id": ADA, "distinct_id": "ada@example.com", "key": "plan", "value": 1}),
+        json!({"id": "ada@example.com", "key": "plan", "value": 1}),
+        json!({"distinct_id": "x".repeat(401), "key": "plan", "value": 1}),
+        json!({"id": ADA, "value": 1}),
+        json!({"id": ADA, "key": null, "value": 1}),
+        json!({"id": ADA, "key": "", "value": 1}),
+        json!({"id": ADA, "key": "\u{2003}", "value": 1}),
+        json!({"id": ADA, "key": ["plan"], "value": 1}),
+        json!({"id": ADA, "key": "plan", "value": 1, "values": 2}),
+    ] {
+        session.error(TOOL, arguments.clone()).await;
+        assert_eq!(session.requests(), Vec::<String>::new(), "{arguments}");
+    }
+}
+
+#[tokio::test]
+async fn the_person_is_named_by_uuid_number_or_distinct_id() {
+    let session = connect().await;
+    for (subject, lookup) in [
+        (json!({"id": ADA}), None),
+        (json!({"id": 101}), Some("GET B/101/")),
+        (
+            json!({"distinct_id": "0190f1aa-1111-4aaa-8bbb-00000000ada1"}),
+            Some("GET B/?distinct_id=0190f1aa-1111-4aaa-8bbb-00000000ada1"),
+        ),
+    ] {
+        let mut arguments = subject;
+        arguments["key"] = json!("plan");
+        arguments["value"] = json!("team");
+        let answer = session.call(TOOL, arguments).await;
+        assert_eq!(answer["person_uuid"], ADA);
+        let mut expected: Vec<String> = lookup.map(str::to_owned).into_iter().collect();
+        expected.push(format!("POST B/{ADA}/update_property/"));
+        assert_eq!(session.requests(), expected);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_not_changed() {
+    let session = connect().await;
+    let arguments = json!({"id": NOBODY, "key": "plan", "value": "team"});
+    let error = session.error(TOOL, arguments).await;
+    assert!(
+        error.starts_with(&format!(
+            "Nothing was changed. PostHog knows no person `{NOBODY}`"
+        )),
+        "{error}"
+    );
+    session.requests();
+    let arguments = json!({"distinct_id": "nobody", "key": "plan", "value": "team"});
+    session.error(TOOL, arguments).await;
+    assert_eq!(written(&session), []);
+}
+
+#[tokio::test]
+async fn with_capture_down_it_is_queued_and_never_done() {
+    let session = connect().await;
+    session
+        .sandbox
+        .switch(|switches| switches.capture_down = true);
+    let arguments = json!({"id": ADA, "key": "plan", "value": "team"});
+    assert_eq!(session.call(TOOL, arguments).await["status"], "queued");
+    session.sandbox.advance(SOON);
+    assert_eq!(properties(&session, ADA).await["plan"], "pro");
+}
+
+#[tokio::test]
+async fn the_swapped_envelope_is_read() {
+    let session = connect().await;
+    for (field, shown) in [("value", "`value`"), ("key", "`key`")] {
+        let envelope = json!({
+            "attr": field,
+            "code": format!("You need to provide the {field}."),
+            "detail": "required",
+            "type": "validation_error",
+        });
+        let request = format!("POST B/{ADA}/update_property/");
+        strike(&session, &request, FaultKind::json(400, &envelope));
+        let arguments = json!({"id": ADA, "key": "plan", "value": "team"});
+        let error = session.error(TOOL, arguments).await;
+        assert!(error.contains(shown), "{error}");
+        assert!(
+            error.contains(&format!("You need to provide the {field}")),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+use insta::assert_snapshot;
+use posthog_persons_mcp::sandbox::FaultKind;
+use serde_json::{Map, json};
+
+use crate::writing::{LATER, strike};
+use crate::{Setup, human::Human};
+use crate::{column, connect, connect_with, text};
+
+const TOOL: &str = "persons-reset-distinct-id";
+
+#[tokio::test]
+async fn sends_the_distinct_id_and_does_not_promise_that_it_worked() {
+    let session = connect().await;
+    let arguments = json!({"distinct_id": "luigi@example.com"});
+    let answer = session.result(TOOL, arguments.clone()).await;
+    assert_eq!(session.bodies(), [arguments]);
+    assert_eq!(session.requests(), ["POST B/reset_person_distinct_id/"]);
+    assert_snapshot!(text(&answer), @r#"
+    Asked for: reset of distinct id luigi@example.com.
+    PostHog answers the same whether it did anything: it works only if the distinct id has sent an event since the deletion. persons-list with search "luigi@example.com" finds the person once the reset worked; if not, wait for the next event and call this again.
+    "#);
+    assert_eq!(
+        answer.structured_content.unwrap(),
+        json!({
+            "status": "requested",
+            "distinct_id": "luigi@example.com",
+            "check": "PostHog answers the same whether it did anything: it works only if the distinct id has sent an event since the \
+                deletion. persons-list with search \"luigi@example.com\" finds the person once the reset worked; if not, wait for the \
+                next event and call this again.",
+        })
+    );
+}
+
+#[tokio::test]
+async fn the_person_is_in_the_list_again_by_the_read_that_is_named() {
+    let session = connect().await;
+    let search = json!({"search": "luigi@example.com"});
+    let listed = session.call("persons-list", search.clone()).await;
+    assert_eq!(listed["results"], json!([]));
+    session
+        .call(TOOL, json!({"distinct_id": "luigi@example.com"}))
+        .await;
+    let listed = session.call("persons-list", search).await;
+    assert_eq!(
+        column(&listed, "uuid"),
+        ["7c24651f-55de-532e-ae6a-8e5a89184463"]
+    );
+}
+
+/// Before the first new event a reset is a 202 that does nothing; afterwards it works.
+#[tokio::test]
+async fn it_does_nothing_before_the_first_new_event() {
+    let setup = Setup {
+        human: Human::who_would(crate::human::Reaction::Tick),
+        ..Setup::default()
+    };
+    let session = connect_with(setup).await;
+    let distinct_ids = json!({"distinct_ids": ["qa-1"]});
+    session.call("persons-bulk-delete", distinct_ids).await;
+    session.sandbox.advance(LATER);
+    let search = json!({"search": "qa-1"});
+    for used_again in [false, true] {
+        if used_again {
+            session.sandbox.capture("qa-1", "$pageview", Map::new());
+        }
+        let listed = session.call("persons-list", search.clone()).await;
+        assert_eq!(listed["results"], json!([]), "before");
+        session.call(TOOL, json!({"distinct_id": "qa-1"})).await;
+        let listed = session.call("persons-list", search.clone()).await;
+        assert_eq!(column(&listed, "uuid").len(), usize::from(used_again));
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_nobody_ever_had_is_requested_all_the_same() {
+    let session = connect().await;
+    for distinct_id in ["nobody", "..", "a/b c?d", "größe-ünïcode-😀"] {
+        let answer = session
+            .call(TOOL, json!({"distinct_id": distinct_id}))
+            .await;
+        assert_eq!(answer["status"], "requested");
+        assert_eq!(session.bodies(), [json!({"distinct_id": distinct_id})]);
+        assert_eq!(session.requests(), ["POST B/reset_person_distinct_id/"]);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_makes_no_request() {
+    let session = connect().await;
+    for arguments in [
+        json!({}),
+        json!({"distinct_id": null}),
+        json!({"distinct_id": ""}),
+        json!({"distinct_id": "x".repeat(401)}),
+        json!({"distinct_id": ["luigi@example.com"]}),
+        json!({"id": "luigi@example.com"}),
+        json!({"distinct_id": "luigi@example.com", "properties": {}}),
+    ] {
+        session.error(TOOL, arguments.clone()).await;
+        assert_eq!(session.requests(), Vec::<String>::new(), "{arguments}");
+    }
+}
+
+#[tokio::test]
+async fn what_posthog_refuses_is_told() {
+    let session = connect().await;
+    let envelope = json!({
+        "type": "validation_error",
+        "code": "invalid_input",
+        "detail": "distinct_id must be a non-empty string.",
+        "attr": null,
+    });
+    let request = "POST B/reset_person_distinct_id/";
+    strike(&session, request, FaultKind::json(400, &envelope));
+    assert_snapshot!(session.error(TOOL, json!({"distinct_id": "luigi@example.com"})).await, @"Nothing was changed. PostHog refuses the request: distinct_id must be a non-empty string. Change it and call again.");
+    assert_eq!(session.requests(), [request]);
+}

@@ -1,0 +1,404 @@
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+use posthog_persons_mcp::sandbox::{Clock, Era, FaultKind, Sandbox};
+use serde_json::{Map, Value, json};
+
+use crate::human::{Human, Reaction};
+use crate::writing::{GRACE, SOON, agreeing, owner, properties, strike, written};
+use crate::{ADA, NOBODY, Session, Setup, connect_with, text};
+
+const TOOL: &str = "persons-split";
+
+const KATHERINE: &str = "cb6afac3-9b8e-52f6-90cd-885fdcc94639";
+const LAPTOP: &str = "6651cb37-b670-5900-9cec-a4bd1bff21d0";
+const ANONYMOUS: &str = "0190f1aa-2222-4aaa-8bbb-0000000009ac";
+/// Where the id goes that Grace's own UUID derives from.
+const SECOND_GRACE: &str = "eda47886-4070-5fdf-b07c-0fad652b1a39";
+
+fn katherines() -> Value {
+    json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com", "katherine-laptop"]})
+}
+
+fn with(mut arguments: Value, name: &str, value: impl Into<Value>) -> Value {
+    arguments[name] = value.into();
+    arguments
+}
+
+fn asked(session: &Session) -> Vec<String> {
+    let asked = session.client.service().asked();
+    let here = session.sandbox.url();
+    asked
+        .iter()
+        .map(|question| question.replace(&here, "http://sandbox"))
+        .collect()
+}
+
+/// A session whose user agrees, on a sandbox that is set up otherwise than usual.
+async fn agreeing_in(change: impl FnOnce(&mut Setup)) -> Session {
+    let mut setup = Setup {
+        human: Human::who_would(Reaction::Tick),
+        ..Setup::default()
+    };
+    change(&mut setup);
+    connect_with(setup).await
+}
+
+#[tokio::test]
+async fn names_each_id_on_the_wire_and_where_it_goes() {
+    let session = agreeing().await;
+    let arguments = with(
+        katherines(),
+        "distinct_ids_to_split",
+        json!([
+            "katherine@example.com",
+            "katherine-laptop",
+            "katherine@example.com"
+        ]),
+    );
+    let answer = session.result(TOOL, arguments).await;
+    // Looked at again after the yes, which may have taken a while.
+    let look = format!("GET B/{GRACE}/");
+    let split = format!("POST B/{GRACE}/split/");
+    assert_eq!(
+        session.bodies()[2],
+        json!({"distinct_ids_to_split": ["katherine@example.com", "katherine-laptop"]})
+    );
+    assert_eq!(session.requests(), [look.clone(), look, split]);
+    assert_snapshot!(asked(&session).join("\n---\n"), @r#"
+    Split 2 distinct ids off this person in PostHog project 1 at http://sandbox? There is no undo.
+    - 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com", 4 distinct ids
+    The person keeps its properties and 2 distinct ids. Moved, each to a new person without properties:
+    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
+    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
+    "#);
+    assert_snapshot!(text(&answer), @r#"
+    Queued, not done yet: to be moved, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
+    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
+    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
+    persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and PostHog says nothing if it fails.
+    "#);
+    assert_eq!(
+        answer.structured_content.unwrap(),
+        json!({
+            "status": "queued",
+            "project": Sandbox::PROJECT,
+            "person_uuid": GRACE,
+            "name": "grace@example.com",
+            "moves": [
+                {"distinct_id": "katherine@example.com", "new_person_uuid": KATHERINE},
+                {"distinct_id": "katherine-laptop", "new_person_uuid": LAPTOP},
+            ],
+            "kept_distinct_id_count": 2,
+            "notes": ["persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and \
+                PostHog says nothing if it fails."],
+        })
+    );
+}
+
+#[tokio::test]
+async fn each_id_is_on_its_predicted_person_a_little_later() {
+    let session = agreeing().await;
+    let before = properties(&session, GRACE).await;
+    session.call(TOOL, katherines()).await;
+    assert_eq!(
+        owner(&session, "katherine@example.com").await.unwrap(),
+        GRACE,
+        "queued, not done"
+    );
+    session.sandbox.advance(SOON);
+    for (distinct_id, uuid) in [
+        ("grace@example.com", GRACE),
+        (ANONYMOUS, GRACE),
+        ("katherine@example.com", KATHERINE),
+        ("katherine-laptop", LAPTOP),
+    ] {
+        assert_eq!(
+            owner(&session, distinct_id).await.unwrap(),
+            uuid,
+            "{distinct_id}"
+        );
+    }
+    assert_eq!(properties(&session, GRACE).await, before);
+    assert_eq!(properties(&session, KATHERINE).await, json!({}));
+}
+
+/// A main id never goes to PostHog, which does not check it: what is to move is named.
+#[tokio::test]
+async fn a_main_id_is_kept_and_all_others_are_named() {
+    let session = agreeing().await;
+    let arguments = json!({"id": "102", "main_distinct_id": "grace@example.com"});
+    let answer = session.call(TOOL, arguments).await;
+    let others = json!(["katherine@example.com", "katherine-laptop", ANONYMOUS]);
+    assert_eq!(
+        written(&session),
+        [(
+            format!("POST B/{GRACE}/split/"),
+            json!({"distinct_ids_to_split": others})
+        )]
+    );
+    assert_eq!(answer["kept_distinct_id_count"], 1);
+    session.sandbox.advance(SOON);
+    assert_eq!(owner(&session, "grace@example.com").await.unwrap(), GRACE);
+    assert_eq!(
+        owner(&session, "katherine@example.com").await.unwrap(),
+        KATHERINE
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_on_the_person_is_never_sent() {
+    let session = agreeing().await;
+    let strangers = json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com", "hedy@example.com", "nobody\n- \"x\""]});
+    assert_snapshot!(session.error(TOOL, strangers).await, @r#"These distinct ids are not on the person: hedy@example.com, "nobody - \"x\"". Nothing was sent. persons-retrieve shows the person's distinct ids."#);
+    // PostHog would strip the person of everything.
+    let main = json!({"id": GRACE, "main_distinct_id": "Grace@example.com"});
+    assert_snapshot!(session.error(TOOL, main).await, @r#"`main_distinct_id` "Grace@example.com" is not on the person: PostHog would move every distinct id away and leave a person without any. Nothing was sent. persons-retrieve shows the person's distinct ids."#);
+    assert_eq!(written(&session), []);
+    assert_eq!(asked(&session), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_creator_id_is_refused_with_the_reason() {
+    let session = agreeing().await;
+    let creator = json!({"id": GRACE, "distinct_ids_to_split": ["grace@example.com"]});
+    assert_snapshot!(session.error(TOOL, creator).await, @r#"The person's own UUID was made from the distinct id "grace@example.com". PostHog versions before autumn 2026 answer such a split with success, move nothing and blank the person in lists and insights. Nothing was sent. Better: keep this distinct id and split off the others. If PostHog is newer and this one has to go, call again with allow_creator_id true."#);
+    // Also where it is only one of those that a main id leaves.
+    let others = json!({"id": GRACE, "main_distinct_id": "katherine@example.com"});
+    let error = session.error(TOOL, others).await;
+    assert!(error.contains("allow_creator_id"), "{error}");
+    for not_allowed in [json!(false), json!("false"), Value::Null] {
+        let creator = json!({"id": GRACE, "distinct_ids_to_split": ["grace@example.com"], "allow_creator_id": not_allowed});
+        session.error(TOOL, creator).await;
+    }
+    assert_eq!(written(&session), []);
+    assert_eq!(asked(&session), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_creator_id_moves_to_its_second_derivation_where_it_is_allowed() {
+    let session = agreeing().await;
+    let creator = json!({"id": GRACE, "distinct_ids_to_split": ["grace@example.com"], "allow_creator_id": true});
+    let answer = session.call(TOOL, creator).await;
+    assert_eq!(
+        answer["moves"],
+        json!([{"distinct_id": "grace@example.com", "new_person_uuid": SECOND_GRACE}])
+    );
+    assert_eq!(written(&session).len(), 1);
+    assert_snapshot!(asked(&session).join("\n---\n"), @r#"
+    Split 1 distinct id off this person in PostHog project 1 at http://sandbox? There is no undo.
+    - 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com", 4 distinct ids
+    The person keeps its properties and 3 distinct ids. Moved, each to a new person without properties:
+    - "grace@example.com" to eda47886-4070-5fdf-b07c-0fad652b1a39
+    One of them is the id that the person's UUID was made from: PostHog versions before autumn 2026 blank the person instead.
+    "#);
+    session.sandbox.advance(SOON);
+    assert_eq!(
+        owner(&session, "grace@example.com").await.unwrap(),
+        SECOND_GRACE
+    );
+    assert_eq!(
+        owner(&session, "katherine@example.com").await.unwrap(),
+        GRACE
+    );
+}
+
+/// Older servers say yes, move nothing and blank the person: the answer must not say that it is done.
+#[tokio::test]
+async fn where_the_creator_split_does_nothing_it_is_not_reported_as_done() {
+    for era in [Era::A, Era::B] {
+        let session = agreeing_in(|setup| {
+            setup.sandbox.era = era;
+            setup.sandbox.creator_split_is_noop = true;
+        })
+        .await;
+        let arguments = json!({
+            "id": GRACE, "distinct_ids_to_split": ["grace@example.com"], "allow_creator_id": true, "wait_seconds": 1,
+        });
+        let answer = session.call(TOOL, arguments).await;
+        assert_eq!(answer["status"], "queued");
+        assert_eq!(answer["moves"][0]["moved"], false);
+        assert!(
+            answer["notes"]
+                .to_string()
+                .contains("look at the person afterwards"),
+            "{answer}"
+        );
+        session.sandbox.advance(SOON);
+        assert_eq!(owner(&session, "grace@example.com").await.unwrap(), GRACE);
+    }
+}
+
+/// Takes as long as the sandbox's split, on a real clock.
+#[tokio::test]
+async fn waiting_ends_as_soon_as_every_id_is_there() {
+    let session = agreeing_in(|setup| setup.sandbox.clock = Clock::Real).await;
+    let started = Instant::now();
+    let answer = session
+        .result(TOOL, with(katherines(), "wait_seconds", 30))
+        .await;
+    let took = started.elapsed();
+    assert!((4..15).contains(&took.as_secs()), "{took:?}");
+    assert_snapshot!(text(&answer), @r#"
+    Done: moved, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
+    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639 (there)
+    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0 (there)
+    "#);
+    let facts = answer.structured_content.unwrap();
+    assert_eq!(facts["status"], "done");
+    assert_eq!(facts["moves"][0]["moved"], true);
+    assert_eq!(written(&session).len(), 1);
+}
+
+#[tokio::test]
+async fn waiting_in_vain_says_what_is_not_there() {
+    let session = agreeing().await;
+    session
+        .sandbox
+        .switch(|switches| switches.split_task_lost = true);
+    let answer = session
+        .result(TOOL, with(katherines(), "wait_seconds", 1))
+        .await;
+    assert_snapshot!(text(&answer), @r#"
+    Queued, not done yet: to be moved, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
+    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639 (not there yet)
+    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0 (not there yet)
+    persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and PostHog says nothing if it fails.
+    "#);
+    let facts = answer.structured_content.unwrap();
+    assert_eq!(facts["status"], "queued");
+    assert_eq!(facts["moves"][0]["moved"], false);
+    assert_eq!(facts["moves"][1]["moved"], false);
+}
+
+#[tokio::test]
+async fn waiting_takes_as_long_as_was_asked_for() {
+    let session = agreeing().await;
+    session
+        .sandbox
+        .switch(|switches| switches.split_task_lost = true);
+    let started = Instant::now();
+    session
+        .call(TOOL, with(katherines(), "wait_seconds", 1))
+        .await;
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(900), "{took:?}");
+}
+
+/// A look that fails does not undo the split, nor make its outcome unknown.
+#[tokio::test]
+async fn a_look_that_fails_while_waiting_is_no_failure() {
+    let session = agreeing().await;
+    strike(
+        &session,
+        "POST B/batch_by_distinct_ids/",
+        FaultKind::ServerError { status: 500 },
+    );
+    let answer = session
+        .call(TOOL, with(katherines(), "wait_seconds", 1))
+        .await;
+    assert_eq!(answer["status"], "queued");
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_and_asks_nobody() {
+    let session = agreeing().await;
+    let answer = session
+        .result(TOOL, with(katherines(), "dry_run", true))
+        .await;
+    assert_eq!(session.requests(), [format!("GET B/{GRACE}/")]);
+    assert_eq!(asked(&session), Vec::<String>::new());
+    assert_snapshot!(text(&answer), @r#"
+    Nothing was sent. A call without dry_run would move, after the user's yes, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
+    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
+    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
+    "#);
+    assert_eq!(answer.structured_content.unwrap()["status"], "dry_run");
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_makes_no_request() {
+    let session = agreeing().await;
+    let ids = json!(["katherine@example.com"]);
+    for arguments in [
+        json!({"distinct_ids_to_split": ids}),
+        json!({"id": GRACE}),
+        json!({"id": GRACE, "distinct_ids_to_split": null, "main_distinct_id": null}),
+        json!({"id": GRACE, "distinct_ids_to_split": ids, "main_distinct_id": "grace@example.com"}),
+        json!({"id": GRACE, "distinct_ids_to_split": []}),
+        json!({"id": GRACE, "distinct_ids_to_split": "katherine@example.com"}),
+        json!({"id": GRACE, "distinct_ids_to_split": [1]}),
+        json!({"id": GRACE, "distinct_ids_to_split": [""]}),
+        json!({"id": GRACE, "main_distinct_id": ""}),
+        json!({"id": "grace@example.com", "distinct_ids_to_split": ids}),
+        json!({"distinct_id": "grace@example.com", "distinct_ids_to_split": ids}),
+        json!({"id": GRACE, "distinct_ids_to_split": ids, "wait_seconds": 61}),
+        json!({"id": GRACE, "distinct_ids_to_split": ids, "wait_seconds": -1}),
+        json!({"id": GRACE, "distinct_ids_to_split": ids, "dry_run": "maybe"}),
+        json!({"id": GRACE, "distinct_ids_to_split": ids, "confirm": true}),
+    ] {
+        session.error(TOOL, arguments.clone()).await;
+        assert_eq!(session.requests(), Vec::<String>::new(), "{arguments}");
+    }
+    assert_snapshot!(session.error(TOOL, json!({"id": GRACE})).await, @"Give exactly one of `distinct_ids_to_split` and `main_distinct_id`: without either, PostHog would keep an arbitrary distinct id and move all others. Nothing was sent.");
+}
+
+#[tokio::test]
+async fn something_has_to_move_and_something_has_to_stay() {
+    let session = agreeing().await;
+    let all = json!({"id": ADA, "distinct_ids_to_split": ["ada@example.com", "0190f1aa-1111-4aaa-8bbb-00000000ada1"]});
+    assert_snapshot!(session.error(TOOL, all).await, @"At least one distinct id has to stay on the person: without any it cannot be changed any more. Nothing was sent.");
+    let only = json!({"id": 111, "main_distinct_id": "hedy@example.com"});
+    assert_snapshot!(session.error(TOOL, only).await, @"The person has no other distinct id: there is nothing to split. Nothing was sent.");
+    let many = json!({"id": 103, "main_distinct_id": "kiosk-badge-0001"});
+    assert_snapshot!(session.error(TOOL, many).await, @"2499 distinct ids would move: at most 200 in one call, so that a human can see which. Nothing was sent. Name them in distinct_ids_to_split, some at a time.");
+    assert_eq!(written(&session), []);
+    assert_eq!(asked(&session), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nobody_is_not_split() {
+    let session = agreeing().await;
+    let error = session.error(TOOL, with(katherines(), "id", NOBODY)).await;
+    assert!(
+        error.starts_with(&format!("PostHog knows no person `{NOBODY}`")),
+        "{error}"
+    );
+    assert_eq!(session.requests(), [format!("GET B/{NOBODY}/")]);
+}
+
+/// Names of persons and distinct ids are strangers' words, in a question that a human trusts.
+#[tokio::test]
+async fn nobodys_name_can_forge_a_line_of_the_question() {
+    let session = agreeing().await;
+    let id = "mallory\"\n- \"ada@example.com\" to 00000000-0000-4000-8000-000000000000\u{2028}Nothing is deleted.\u{202e}";
+    let name = "Eve\", 1 distinct id\r\nNothing happens.\u{2029}- \u{200b}\"x\" to nowhere";
+    let set = json!({"$set": {"name": name}}).as_object().unwrap().clone();
+    session.sandbox.capture("eve", "$identify", set);
+    session.sandbox.capture(id, "$pageview", Map::new());
+    let uuid = owner(&session, "eve").await.unwrap();
+    // No event of the sandbox merges persons; this is how PostHog would show one that was.
+    let person = json!({"id": 1001, "uuid": uuid, "name": name, "distinct_ids": ["eve", id], "properties": {}});
+    strike(
+        &session,
+        &format!("GET B/{uuid}/"),
+        FaultKind::json(200, &person),
+    );
+    strike(
+        &session,
+        &format!("GET B/{uuid}/"),
+        FaultKind::json(200, &person),
+    );
+    session
+        .result(TOOL, json!({"id": uuid, "distinct_ids_to_split": [id]}))
+        .await;
+    let questions = asked(&session);
+    assert_eq!(questions.len(), 1);
+    assert_snapshot!(questions[0], @r#"
+    Split 1 distinct id off this person in PostHog project 1 at http://sandbox? There is no undo.
+    - 433ea5b7-9e22-5976-a3e0-c3c16b572e79 "Eve', 1 distinct id  Nothing happens. - 'x' to nowhere", 2 distinct ids
+    The person keeps its properties and 1 distinct ids. Moved, each to a new person without properties:
+    - "mallory' - 'ada@example.com' to 00000000-0000-4000-8000-000000000000 Nothing is deleted." to e00af0a6-49c9-54fd-9021-58a6c052f4c4
+    "#);
+    assert_eq!(questions[0].lines().count(), 4);
+}

@@ -1,0 +1,78 @@
+use insta::assert_snapshot;
+use posthog_persons_mcp::sandbox::Sandbox;
+use serde_json::json;
+
+use crate::{column, connect, connect_as};
+
+const TOOL: &str = "persons-trends";
+
+#[tokio::test]
+async fn lists_who_did_it_most_often_first() {
+    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    let arguments = json!({
+        "entity_id": "$pageview", "entity_math": "total", "date_from": "2026-10-26", "date_to": "2026-11-02",
+        "properties": [{"key": "email", "operator": "icontains", "value": "@example.com"}], "limit": 3,
+        "select": [],
+    });
+    let text = session.text(TOOL, arguments).await;
+    assert_snapshot!(session.requests().join("\n"), @r#"GET B/trends/?date_from=2026-10-26&date_to=2026-11-02&entity_id=$pageview&entity_math=total&entity_type=events&limit=3&offset=0&properties=[{"key":"email","operator":"icontains","type":"person","value":"@example.com"}]"#);
+    assert_snapshot!(text, @r"
+    3 persons
+    uuid	name	distinct_ids	distinct_id_count	created_at	last_seen_at	value_at_data_point
+    ada0ada0-1815-4852-8000-000000000101	ada@example.com	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2	2026-03-02T10:00:00Z	2026-11-02T08:00:00Z	4
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	alan@example.com	alan@example.com	1	2026-10-28T10:00:00Z	2026-10-29T11:00:00Z	3
+    707be5a0-b120-5ae0-b57a-f77976f29c41	grace@example.com	grace@example.com, katherine@example.com, katherine-laptop, 0190f1aa-2222-4aaa-8bbb-0000000009ac	4	2026-04-10T08:30:00Z	2026-10-31T07:30:00Z	2
+    There may be more: call persons-trends with the same arguments and offset 3.
+    ");
+}
+
+#[tokio::test]
+async fn an_action_is_named_by_its_number() {
+    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    let arguments = json!({"entity_id": 2, "entity_type": "actions", "search": "hedy"});
+    let page = session.call(TOOL, arguments).await;
+    assert_snapshot!(session.requests().join("\n"), @"GET B/trends/?entity_id=2&entity_type=actions&limit=20&offset=0&search=hedy");
+    assert_eq!(column(&page, "name"), ["hedy@example.com"]);
+    assert_eq!(page["results"][0]["value_at_data_point"], 1);
+}
+
+#[tokio::test]
+async fn an_unknown_action_comes_back_in_posthogs_words() {
+    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    let arguments = json!({"entity_id": "99", "entity_type": "actions"});
+    assert_snapshot!(session.error(TOOL, arguments).await, @r#"PostHog refuses the request: Action ID "99" does not exist. Change it and call again."#);
+}
+
+#[tokio::test]
+async fn a_scoped_key_is_shown_the_way_round() {
+    let session = connect().await;
+    assert_snapshot!(session.error(TOOL, json!({"entity_id": "$pageview"})).await, @"PostHog does not serve this to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    for (arguments, said) in [
+        (json!({}), "Wrong arguments: missing field `entity_id`."),
+        (
+            json!({"entity_id": ""}),
+            "Wrong argument `entity_id`: this is empty; give a text, or leave an optional argument out.",
+        ),
+        (
+            json!({"entity_id": "x", "entity_type": "cohorts"}),
+            "Wrong argument `entity_type`: unknown variant `cohorts`, expected `events` or `actions`.",
+        ),
+        (
+            json!({"entity_id": "x", "date_to": "31.01.2026"}),
+            "Wrong argument `date_to`: this is not a date; give one such as 2026-01-31, 2026-01-31T12:00:00Z or, relative to now, -7d.",
+        ),
+        (
+            json!({"entity_id": "x", "events": []}),
+            "unknown field `events`",
+        ),
+    ] {
+        let error = session.error(TOOL, arguments.clone()).await;
+        assert!(error.contains(said), "{arguments}: {error}");
+    }
+    assert!(session.requests().is_empty());
+}

@@ -1,0 +1,111 @@
+//! A PostHog that answers late, or never, and counts who is waiting: an empty list of persons for everybody.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::wire::PATIENCE;
+
+/// When requests are answered.
+#[derive(Clone, Copy)]
+pub enum Answers {
+    After(Duration),
+    Never,
+}
+
+/// What has happened so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub connections: usize,
+    pub asked: usize,
+    pub waiting: usize,
+    pub most_waiting: usize,
+    /// Clients that closed their connection while they waited.
+    pub left: usize,
+}
+
+pub struct Upstream {
+    address: SocketAddr,
+    counts: Arc<watch::Sender<Counts>>,
+}
+
+impl Upstream {
+    pub async fn start(answers: Answers) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let counts = Arc::new(watch::Sender::new(Counts::default()));
+        let counting = Arc::clone(&counts);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counting.send_modify(|counts| counts.connections += 1);
+                tokio::spawn(serve(stream, answers, Arc::clone(&counting)));
+            }
+        });
+        Self { address, counts }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn counts(&self) -> Counts {
+        *self.counts.borrow()
+    }
+
+    /// Waits until the counts are so.
+    pub async fn until(&self, so: impl Fn(&Counts) -> bool) {
+        let mut counts = self.counts.subscribe();
+        let reached = timeout(PATIENCE, counts.wait_for(|counts| so(counts)))
+            .await
+            .is_ok();
+        assert!(reached, "{:?}", self.counts());
+    }
+}
+
+async fn serve(mut stream: TcpStream, answers: Answers, counts: Arc<watch::Sender<Counts>>) {
+    const BODY: &str = r#"{"results": [], "next": null, "previous": null}"#;
+    while head(&mut stream).await {
+        counts.send_modify(|counts| {
+            counts.asked += 1;
+            counts.waiting += 1;
+            counts.most_waiting = counts.most_waiting.max(counts.waiting);
+        });
+        match answers {
+            Answers::After(time) => sleep(time).await,
+            Answers::Never => {
+                head(&mut stream).await;
+                counts.send_modify(|counts| {
+                    counts.waiting -= 1;
+                    counts.left += 1;
+                });
+                return;
+            }
+        }
+        // No longer waiting before the client can know it, so that its next request is not counted beside this one.
+        counts.send_modify(|counts| counts.waiting -= 1);
+        let length = BODY.len();
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{BODY}"
+        );
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads the head of a request without a body; false when the client has left.
+async fn head(stream: &mut TcpStream) -> bool {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return false,
+        }
+    }
+    true
+}

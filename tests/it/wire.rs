@@ -1,0 +1,122 @@
+//! The protocol as lines of JSON, written and read by hand: what a client library would hide is in sight.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines};
+use tokio::time::timeout;
+
+/// Versions that begin with a handshake.
+pub const WITH_HANDSHAKE: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+/// The version in which every request says for itself what a handshake said once.
+pub const WITHOUT_HANDSHAKE: &str = "2026-07-28";
+
+/// Longer than anything that a test waits for on purpose.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// All versions, oldest first.
+pub fn versions() -> impl Iterator<Item = &'static str> {
+    WITH_HANDSHAKE.into_iter().chain([WITHOUT_HANDSHAKE])
+}
+
+/// A request of this version.
+pub fn request(version: &str, id: u64, method: &str, mut params: Value) -> Value {
+    if version == WITHOUT_HANDSHAKE {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "0"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+    }
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+/// What a client of this version sends first, as request 0 and what follows its answer.
+pub fn beginning(version: &str) -> Vec<Value> {
+    if version == WITHOUT_HANDSHAKE {
+        return vec![request(version, 0, "server/discover", json!({}))];
+    }
+    let client = json!({"name": "by hand", "version": "0"});
+    let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
+    vec![
+        request(version, 0, "initialize", params),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+    ]
+}
+
+/// Reads one line that a server wrote.
+pub fn message(line: &str) -> Value {
+    let message: Value =
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: not a message: {line}"));
+    assert_eq!(message["jsonrpc"], "2.0", "{line}");
+    message
+}
+
+/// A conversation with a server.
+pub struct Wire<R, W> {
+    version: &'static str,
+    reader: Lines<BufReader<R>>,
+    writer: W,
+    last_id: u64,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
+    /// Begins a conversation, and gives what the server says of itself.
+    pub async fn begin(version: &'static str, reader: R, writer: W) -> (Self, Value) {
+        let mut wire = Self {
+            version,
+            reader: BufReader::new(reader).lines(),
+            writer,
+            last_id: 0,
+        };
+        let mut messages = beginning(version).into_iter();
+        wire.send(&messages.next().unwrap()).await;
+        let answer = wire.receive().await.unwrap();
+        assert_eq!(answer["id"], 0, "{answer}");
+        for message in messages {
+            wire.send(&message).await;
+        }
+        (wire, answer["result"].clone())
+    }
+
+    pub async fn send(&mut self, message: &Value) {
+        let line = format!("{message}\n");
+        self.writer.write_all(line.as_bytes()).await.unwrap();
+        self.writer.flush().await.unwrap();
+    }
+
+    /// The next message; nothing once the server has closed its side.
+    pub async fn receive(&mut self) -> Option<Value> {
+        let line = timeout(PATIENCE, self.reader.next_line()).await;
+        let line = line.expect("an answer in time").unwrap();
+        line.map(|line| message(&line))
+    }
+
+    /// Asks and waits for the answer, a result or an error.
+    pub async fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.last_id += 1;
+        let request = request(self.version, self.last_id, method, params);
+        self.send(&request).await;
+        let answer = self.receive().await.expect("an answer");
+        assert_eq!(answer["id"], self.last_id, "{answer}");
+        answer
+    }
+
+    /// Closes the input; what the server still says, until it closes its side.
+    pub async fn end(mut self) -> Vec<Value> {
+        self.writer.shutdown().await.unwrap();
+        let Self {
+            mut reader, writer, ..
+        } = self;
+        drop(writer);
+        let mut rest = Vec::new();
+        while let Some(line) = timeout(PATIENCE, reader.next_line())
+            .await
+            .expect("an end in time")
+            .unwrap()
+        {
+            rest.push(message(&line));
+        }
+        rest
+    }
+}

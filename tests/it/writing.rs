@@ -1,0 +1,115 @@
+//! What the tests of tools that write have in common.
+
+use std::time::Duration;
+
+use posthog_persons_mcp::sandbox::{Fault, FaultKind, Sandbox};
+use rmcp::model::CallToolResult;
+use serde_json::{Value, json};
+
+use crate::human::{Human, Reaction};
+use crate::{ADA, Session, Setup, connect_with, line};
+
+/// Grace, merged with Katherine; her UUID derives from `grace@example.com`.
+pub(crate) const GRACE: &str = "707be5a0-b120-5ae0-b57a-f77976f29c41";
+
+/// The first test persons of QA, who have one distinct id each.
+pub(crate) const QA: [&str; 3] = [
+    "326043c7-9577-586f-b399-8da3ff6a80ff",
+    "ed47334a-cd8e-5e37-81bc-f5dfe37497da",
+    "4954002e-c9a0-5d5b-802a-b0a7749c8948",
+];
+
+/// Longer than changes of properties and splits take.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// Longer than queued deletions take.
+pub(crate) const LATER: Duration = Duration::from_secs(60);
+
+/// A call of each tool that writes, and the request that it leads to.
+pub(crate) fn writing_calls() -> [(&'static str, Value, String); 6] {
+    [
+        (
+            "persons-update",
+            json!({"id": ADA, "properties": {"plan": "team"}}),
+            format!("PATCH B/{ADA}/"),
+        ),
+        (
+            "persons-property-set",
+            json!({"id": ADA, "key": "plan", "value": "team"}),
+            format!("POST B/{ADA}/update_property/"),
+        ),
+        (
+            "persons-property-delete",
+            json!({"id": ADA, "unset": "plan"}),
+            format!("POST B/{ADA}/delete_property/"),
+        ),
+        (
+            "persons-reset-distinct-id",
+            json!({"distinct_id": "luigi@example.com"}),
+            "POST B/reset_person_distinct_id/".to_owned(),
+        ),
+        (
+            "persons-split",
+            json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com"]}),
+            format!("POST B/{GRACE}/split/"),
+        ),
+        (
+            "persons-bulk-delete",
+            json!({"ids": [QA[0]]}),
+            "POST B/bulk_delete/".to_owned(),
+        ),
+    ]
+}
+
+/// A session whose user agrees to whatever is asked.
+pub(crate) async fn agreeing() -> Session {
+    connect_with(Setup {
+        human: Human::who_would(Reaction::Tick),
+        ..Setup::default()
+    })
+    .await
+}
+
+/// The requests since the last look that change something, with their bodies.
+pub(crate) fn written(session: &Session) -> Vec<(String, Value)> {
+    let requests = session.sandbox.requests();
+    session.requests();
+    let writes = requests
+        .iter()
+        .filter(|request| request.method != "GET" && !request.path.contains("/batch_by_"));
+    writes
+        .map(|request| (line(request), request.body.clone()))
+        .collect()
+}
+
+/// Lets the next request that looks like this, as [`Session::requests`] shows it, meet a fault.
+pub(crate) fn strike(session: &Session, request: &str, what: FaultKind) {
+    let root = format!("/api/projects/{}/persons/", Sandbox::PROJECT);
+    let path = request.replacen("B/", &root, 1);
+    session.sandbox.inject(Fault::once(&path, what));
+}
+
+/// The answer of a tool that deletes, after the token of a first call was given back.
+pub(crate) async fn confirmed(
+    session: &Session,
+    tool: &'static str,
+    mut arguments: Value,
+) -> CallToolResult {
+    let preview = session.call(tool, arguments.clone()).await;
+    arguments["confirmation"] = preview["confirmation"].clone();
+    session.result(tool, arguments).await
+}
+
+/// All properties of a person, read through the server.
+pub(crate) async fn properties(session: &Session, id: &str) -> Value {
+    let arguments = json!({"id": id, "select": ["*"]});
+    let person = session.call("persons-retrieve", arguments).await;
+    person["properties"].clone()
+}
+
+/// The UUID of the person who has a distinct id now.
+pub(crate) async fn owner(session: &Session, distinct_id: &str) -> Option<String> {
+    let arguments = json!({"distinct_ids": [distinct_id]});
+    let batch = session.call("persons-batch-retrieve", arguments).await;
+    let row = batch["results"].as_array().unwrap().first()?;
+    Some(row["uuid"].as_str().unwrap().to_owned())
+}
