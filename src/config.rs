@@ -141,6 +141,24 @@ pub struct HttpSettings {
         hide_env_values = true
     )]
     pub no_sse: bool,
+    /// Share with other processes what must be one thing: used confirmations, counts per credential, sessions of the
+    /// older protocol. Needs a build with the feature redis
+    #[arg(
+        long,
+        env = "POSTHOG_MCP_REDIS",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub redis: Option<String>,
+    /// Requests of one credential in a minute
+    #[arg(
+        long,
+        env = "POSTHOG_MCP_MAX_REQUESTS_PER_MINUTE",
+        value_name = "NUMBER",
+        default_value = "1200",
+        hide_env_values = true
+    )]
+    pub max_requests_per_minute: u64,
     /// Sessions of the older protocol that may be open
     #[arg(
         long,
@@ -245,7 +263,7 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub confirm: ConfirmMode,
-    /// Append a JSON line for every change and deletion that is sent; without it none is sent
+    /// Append a JSON line for every change and deletion before it is sent; what cannot be written there is not sent
     #[arg(
         long,
         global = true,

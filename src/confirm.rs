@@ -12,10 +12,8 @@
 //!
 //! Knows the protocol; knows nothing of any tool.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -32,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::policy::Confirm;
+use crate::shared::{Shared, Unavailable};
 
 /// The argument that carries a token back, and the field that hands it out.
 const TOKEN: &str = "confirmation";
@@ -47,8 +46,8 @@ pub struct Gate {
     two_steps: bool,
     patience: Duration,
     codec: RequestStateCodec,
-    /// The yeses that were used, until they are too old to be used anyway.
-    used: Mutex<HashMap<Uuid, Instant>>,
+    /// Where the yeses that were used are remembered.
+    shared: Shared,
 }
 
 /// What a yes is asked for.
@@ -155,7 +154,7 @@ impl Gate {
                     .map(Uuid::into_bytes)
                     .concat(),
             ),
-            used: Mutex::default(),
+            shared: Shared::default(),
         }
     }
 
@@ -166,6 +165,12 @@ impl Gate {
             codec: codec(key.expose_secret().as_bytes()),
             ..self
         }
+    }
+
+    /// The same gate, with other processes knowing what was used.
+    #[must_use]
+    pub fn with_shared(self, shared: Shared) -> Self {
+        Self { shared, ..self }
     }
 
     /// Asks for a yes, or checks the one that the call brings.
@@ -186,10 +191,12 @@ impl Gate {
             .and_then(|capabilities| capabilities.elicitation)
             .is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
         match (modern, asks, proposal.state) {
-            (true, _, Some(state)) => self.answered(proposal, state),
+            (true, true, Some(state)) => self.answered(proposal, state).await,
+            // Whoever was asked nothing has nothing to send back.
+            (true, false, Some(_)) => unusable(&Unusable::Invalid),
             (true, true, None) => self.input_required(proposal),
-            (false, true, _) => elicited(self.patience, proposal, context).await,
-            (_, false, _) => self.second_call(proposal),
+            (false, true, _) => self.elicited_alone(proposal, context).await,
+            (_, false, _) => self.second_call(proposal).await,
         }
     }
 
@@ -207,7 +214,7 @@ impl Gate {
     }
 
     /// 2026-07-28, the call again with the human's answer. The state is checked before anything else is believed.
-    fn answered(&self, proposal: &Proposal<'_>, state: &str) -> Permit {
+    async fn answered(&self, proposal: &Proposal<'_>, state: &str) -> Permit {
         let sealed = match self.open(proposal, Kind::State, state) {
             Ok(sealed) => sealed,
             Err(reason) => return unusable(&reason),
@@ -217,15 +224,19 @@ impl Gate {
         };
         match serde_json::from_value::<ElicitResult>(response.clone()) {
             Ok(result) => match refusal(&result) {
-                None => self.use_once(&sealed, Grant::InputRequired),
-                Some(reason) => no(reason),
+                None => self.use_once(&sealed, Grant::InputRequired).await,
+                Some(reason) => {
+                    // A no is final: the same state cannot bring a yes later.
+                    let _ = self.shared.use_once(sealed.nonce, self.patience).await;
+                    no(reason)
+                }
             },
             Err(_) => no("the client's answer to the question could not be read"),
         }
     }
 
     /// The client cannot ask anybody.
-    fn second_call(&self, proposal: &Proposal<'_>) -> Permit {
+    async fn second_call(&self, proposal: &Proposal<'_>) -> Permit {
         if self.mode == Confirm::Strict || !self.two_steps {
             return refused(
                 "Refused: this deletes, a human has to agree first, and this client cannot ask one (it does not declare elicitation). \
@@ -234,7 +245,7 @@ impl Gate {
         }
         if let Some(token) = proposal.arguments.get(TOKEN).and_then(Value::as_str) {
             return match self.open(proposal, Kind::Token, token) {
-                Ok(sealed) => self.use_once(&sealed, Grant::Token),
+                Ok(sealed) => self.use_once(&sealed, Grant::Token).await,
                 Err(reason) => unusable(&reason),
             };
         }
@@ -294,13 +305,38 @@ impl Gate {
         }
     }
 
-    fn use_once(&self, sealed: &Sealed, grant: Grant) -> Permit {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.retain(|_, since| since.elapsed() <= self.patience);
-        match used.insert(sealed.nonce, Instant::now()) {
-            None => Permit::Granted(grant),
-            Some(_) => unusable(&Unusable::Invalid),
+    async fn use_once(&self, sealed: &Sealed, grant: Grant) -> Permit {
+        match self.shared.use_once(sealed.nonce, self.patience).await {
+            Ok(true) => Permit::Granted(grant),
+            Ok(false) => unusable(&Unusable::Invalid),
+            Err(Unavailable) => refused(STORE_AWAY),
         }
+    }
+
+    /// Asks while the call waits, with no other question open in the same session: where several processes serve it, an
+    /// answer says only the number of its question, and two processes may have used the same.
+    async fn elicited_alone(
+        &self,
+        proposal: &Proposal<'_>,
+        context: &RequestContext<RoleServer>,
+    ) -> Permit {
+        let parts = context.extensions.get::<http::request::Parts>();
+        let session = parts.and_then(|parts| parts.headers.get("mcp-session-id")?.to_str().ok());
+        let Some(session) = session else {
+            return elicited(self.patience, proposal, context).await;
+        };
+        match self.shared.claim_question(session, self.patience).await {
+            Ok(true) => {}
+            Ok(false) => {
+                return no(
+                    "another question to the user is open in this session; answer that first",
+                );
+            }
+            Err(Unavailable) => return refused(STORE_AWAY),
+        }
+        let permit = elicited(self.patience, proposal, context).await;
+        self.shared.release_question(session).await;
+        permit
     }
 }
 
@@ -407,6 +443,10 @@ pub fn fingerprint(question: &str) -> String {
         text
     })
 }
+
+/// The words where nobody can say whether a yes was used before.
+const STORE_AWAY: &str = "Confirmations cannot be checked at the moment (the server's shared store is away), and nothing is deleted without. Nothing \
+     was sent. Reading goes on; try again later.";
 
 /// The words where what would be deleted is no longer what was shown.
 pub const CHANGED: &str = "What would be deleted has changed since it was shown. Nothing was sent. Call again, so that the user sees it as it \

@@ -27,5 +27,6 @@ pub mod prompts;
 pub mod resources;
 pub mod sandbox;
 pub mod server;
+pub mod shared;
 pub mod tools;
 pub mod transport;

@@ -17,6 +17,12 @@ pub fn template() -> ResourceTemplate {
         .with_mime_type("text/plain")
 }
 
+/// The address of a person.
+#[must_use]
+pub fn uri(uuid: &str) -> String {
+    format!("{PREFIX}{uuid}")
+}
+
 /// The person that an address names.
 #[must_use]
 pub fn person(uri: &str) -> Option<Uuid> {

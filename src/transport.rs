@@ -41,6 +41,8 @@ where
         Ok(running) => {
             let reason = running.waiting().await;
             tracing::debug!(?reason, "the conversation ended");
+            // A write whose call was cancelled is nobody's answer, but its line in the audit log has to be completed.
+            server.written().await;
             Ok(())
         }
         Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),

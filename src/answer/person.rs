@@ -326,6 +326,8 @@ pub struct Page<'a> {
     pub has_next: bool,
     /// All matches, where counted.
     pub count: Option<u64>,
+    /// The persons that PostHog sent.
+    pub persons: &'a [Person],
     /// The properties to show.
     pub select: &'a Select,
     /// What else is to be said.
@@ -334,7 +336,8 @@ pub struct Page<'a> {
 
 /// Makes the answer of a tool that lists persons.
 #[must_use]
-pub fn page_of_persons(limits: Limits, people: &[Person], page: Page<'_>) -> Answer<PersonsPage> {
+pub fn page_of_persons(limits: Limits, page: Page<'_>) -> Answer<PersonsPage> {
+    let people = page.persons;
     let fitted = fit(limits, people, |person, screen| {
         PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, screen)
     });

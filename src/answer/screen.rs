@@ -150,7 +150,7 @@ fn is_invisible(character: char) -> bool {
             // Soft hyphen, combining joiner, Arabic letter mark, Mongolian separators.
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}'
             // Fillers that show as nothing.
-            | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
+            | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
             // Zero-width, bidirectional marks, embeddings, isolates; invisible operators.
             | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             // Variation selectors, the byte order mark, interlinear annotation.

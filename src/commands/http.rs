@@ -11,6 +11,7 @@ use crate::confirm::Gate;
 use crate::http::{Credentials, Guard, Kind, Limits, Metrics, Options, Projects, serve};
 use crate::sandbox::Sandbox;
 use crate::server::{Safety, Server};
+use crate::shared::Shared;
 use crate::tools::catalog;
 
 const AUTH_TOKEN: &str = "POSTHOG_MCP_AUTH_TOKEN";
@@ -45,7 +46,8 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
         )
         .into());
     }
-    let mut gate = Gate::new(settings.confirm.into(), false);
+    let shared = shared(http).await?;
+    let mut gate = Gate::new(settings.confirm.into(), false).with_shared(shared.clone());
     if let Some(key) = secret(STATE_KEY)? {
         gate = gate.with_key(&key);
     }
@@ -83,10 +85,12 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
         },
         limits: Limits {
             sessions: http.max_sessions,
+            requests_a_minute: http.max_requests_per_minute,
             ..Limits::default()
         },
         sse: !http.no_sse,
         metrics: Metrics::start()?,
+        shared,
     };
     let stop = stop_signal()?;
     tracing::info!(%address, "serving over HTTP");
@@ -94,6 +98,26 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
     tracing::info!("stopped");
     drop(sandbox);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What this process has in common with others, if it is to have anything.
+async fn shared(http: &HttpSettings) -> Result<Shared, Failure> {
+    let Some(url) = &http.redis else {
+        return Ok(Shared::default());
+    };
+    #[cfg(feature = "redis")]
+    {
+        let redis = crate::shared::Redis::connect(url).await;
+        // The address may hold a password, and the library's words may hold the address.
+        let redis =
+            redis.map_err(|error| format!("--redis: no connection ({:?})", error.kind()))?;
+        Ok(Shared::through(redis))
+    }
+    #[cfg(not(feature = "redis"))]
+    {
+        let _ = url;
+        Err("--redis: this binary was built without it; build with `--features redis`.".into())
+    }
 }
 
 /// A secret that stands in a variable and nowhere else. One that is easily guessed is refused.

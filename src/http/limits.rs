@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
 use crate::server::Caller;
+use crate::shared::Shared;
 
 /// How much at once.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,8 @@ pub struct Limits {
     pub requests: usize,
     /// Requests under way of one credential.
     pub requests_of_one: usize,
+    /// Requests of one credential in a minute.
+    pub requests_a_minute: u64,
 }
 
 impl Default for Limits {
@@ -31,6 +34,7 @@ impl Default for Limits {
             sessions: 1000,
             requests: 512,
             requests_of_one: 64,
+            requests_a_minute: 1200,
         }
     }
 }
@@ -38,6 +42,7 @@ impl Default for Limits {
 /// The requests under way.
 pub(super) struct InFlight {
     limits: Limits,
+    shared: Shared,
     state: watch::Sender<Counts>,
 }
 
@@ -53,12 +58,14 @@ enum Full {
     Stopping,
     All,
     One,
+    TooOften,
 }
 
 impl InFlight {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, shared: Shared) -> Self {
         Self {
             limits,
+            shared,
             state: watch::Sender::new(Counts::default()),
         }
     }
@@ -134,7 +141,14 @@ pub(super) async fn admit(
         .extensions()
         .get::<Caller>()
         .map(|caller| Arc::clone(&caller.principal));
-    match in_flight.admit(&principal.unwrap_or_else(|| "".into())) {
+    let principal = principal.unwrap_or_else(|| "".into());
+    let admitted = if in_flight.shared.count(&principal).await > in_flight.limits.requests_a_minute
+    {
+        Err(Full::TooOften)
+    } else {
+        in_flight.admit(&principal)
+    };
+    match admitted {
         Ok(place) => {
             let (parts, body) = next.run(request).await.into_parts();
             Response::from_parts(
@@ -146,18 +160,29 @@ pub(super) async fn admit(
             )
         }
         Err(full) => {
-            let (status, why) = match full {
-                Full::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "The server is stopping.\n"),
+            let (status, seconds, why) = match full {
+                Full::Stopping => (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "1",
+                    "The server is stopping.\n",
+                ),
                 Full::All => (
                     StatusCode::SERVICE_UNAVAILABLE,
+                    "1",
                     "The server is busy; try again in a second.\n",
                 ),
                 Full::One => (
                     StatusCode::TOO_MANY_REQUESTS,
+                    "1",
                     "Too many requests of this credential at once; try again in a second.\n",
                 ),
+                Full::TooOften => (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "60",
+                    "Too many requests of this credential in a minute; try again in the next.\n",
+                ),
             };
-            (status, [(header::RETRY_AFTER, "1")], why).into_response()
+            (status, [(header::RETRY_AFTER, seconds)], why).into_response()
         }
     }
 }

@@ -27,14 +27,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::server::Server;
+use crate::shared::{SESSION_IDLE, Shared};
 
 pub use credentials::{Credentials, Kind, Projects};
 pub use guard::Guard;
 pub use limits::Limits;
 pub use metrics::Metrics;
 
-/// A session without an event for so long is over. Longer than a human may take to answer, and than the longest call.
-const SESSION_IDLE: Duration = Duration::from_secs(600);
 /// After the last answer, open streams get so long to end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A request under way when the server is told to stop gets so long to be answered.
@@ -52,6 +51,8 @@ pub struct Options {
     pub sse: bool,
     /// What `/metrics` shows.
     pub metrics: Metrics,
+    /// What other processes know too.
+    pub shared: Shared,
 }
 
 /// Serves until it is told to stop, then answers what is under way, closes the streams, and returns.
@@ -65,13 +66,20 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let streams = CancellationToken::new();
-    let limits = Arc::new(limits::InFlight::new(options.limits));
-    let app = app(server, options, &limits, &streams);
+    let questions = CancellationToken::new();
+    let limits = Arc::new(limits::InFlight::new(
+        options.limits,
+        options.shared.clone(),
+    ));
+    let writes = server.clone();
+    let app = app(server, options, &limits, &streams, &questions);
     let connections = connections::Connections::new(listener, app);
     let stopping = async {
         stop.await;
         tracing::info!("stopping: what is under way is answered");
         limits.close();
+        // Nobody can be waited for any more: a human who was asked is answered that nothing was sent.
+        questions.cancel();
     };
     connections.serve(stopping).await?;
     if tokio::time::timeout(LONGEST_CALL, limits.idle())
@@ -80,6 +88,7 @@ pub async fn serve(
     {
         tracing::warn!("stopped with requests under way");
     }
+    writes.written().await;
     streams.cancel();
     connections.end(LAST_WORDS).await;
     Ok(())
@@ -90,9 +99,11 @@ fn app(
     options: Options,
     in_flight: &Arc<limits::InFlight>,
     streams: &CancellationToken,
+    questions: &CancellationToken,
 ) -> Router {
     let mut manager = LocalSessionManager::default();
     let mut config = SessionConfig::default();
+    // Longer than a human may take to answer, and than the longest call: both would be lost with the session.
     config.keep_alive = Some(SESSION_IDLE);
     config.init_timeout = Some(Duration::from_secs(30));
     manager.session_config = config;
@@ -100,8 +111,14 @@ fn app(
     let sessions = Arc::new(sessions::Sessions::new(
         Arc::clone(&manager),
         options.limits.sessions,
+        options.shared.clone(),
     ));
-    let service_config = StreamableHttpServerConfig::default()
+    sessions.hear_others(streams);
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(unused_mut, reason = "only a shared store changes it")
+    )]
+    let mut service_config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(true)
         .with_json_response(true)
         // The guard in front checks both, on every route.
@@ -109,18 +126,23 @@ fn app(
         .disable_allowed_origins()
         .with_max_request_body_bytes(guard::LARGEST_BODY)
         .with_cancellation_token(streams.child_token());
-    let for_mcp = server.clone();
-    let mcp = StreamableHttpService::new(move || Ok(for_mcp.clone()), manager, service_config);
+    #[cfg(feature = "redis")]
+    if let Some(redis) = options.shared.redis() {
+        service_config.session_store = Some(redis.sessions());
+    }
+    let (for_mcp, asked) = (server.clone(), questions.clone());
+    let conversation = move || Ok(for_mcp.until(asked.child_token()));
+    let mcp = StreamableHttpService::new(conversation, manager, service_config);
     let mcp = Router::new()
         .nest_service("/mcp", mcp)
         .layer(from_fn_with_state(Arc::clone(&sessions), sessions::bind));
     let mut protected = mcp;
     if options.sse {
-        protected = protected.merge(sse::router(
-            server,
-            streams.clone(),
-            options.limits.sessions,
-        ));
+        let ends = sse::Ends {
+            streams: streams.clone(),
+            questions: questions.clone(),
+        };
+        protected = protected.merge(sse::router(server, ends, options.limits.sessions));
     }
     let credentials = Arc::new(options.credentials);
     let protected = protected

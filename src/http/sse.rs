@@ -28,14 +28,23 @@ use crate::server::{Caller, Server};
 /// Messages that may wait in one direction.
 const QUEUE: usize = 16;
 
+/// What ends a stream.
+#[derive(Clone)]
+pub(super) struct Ends {
+    /// The stream itself.
+    pub(super) streams: CancellationToken,
+    /// Waiting for a human, which comes first.
+    pub(super) questions: CancellationToken,
+}
+
 /// The two routes.
-pub(super) fn router(server: Server, streams: CancellationToken, most: usize) -> Router {
+pub(super) fn router(server: Server, ends: Ends, most: usize) -> Router {
     Router::new()
         .route("/sse", get(open))
         .route("/messages", post(receive))
         .with_state(Streams {
             server,
-            streams,
+            ends,
             most,
             open: Arc::default(),
         })
@@ -44,7 +53,7 @@ pub(super) fn router(server: Server, streams: CancellationToken, most: usize) ->
 #[derive(Clone)]
 struct Streams {
     server: Server,
-    streams: CancellationToken,
+    ends: Ends,
     most: usize,
     open: Arc<Mutex<HashMap<String, Stream>>>,
 }
@@ -102,8 +111,8 @@ async fn open(State(streams): State<Streams>, request: Request) -> Response {
         id: id.clone(),
         streams: streams.clone(),
     };
-    let closed = streams.streams.child_token();
-    let server = streams.server.until(closed.clone());
+    let closed = streams.ends.streams.child_token();
+    let server = streams.server.until(streams.ends.questions.child_token());
     tokio::spawn(async move {
         let transport = (PollSender::new(to_client), ReceiverStream::new(from_client));
         match server.serve_with_ct(transport, closed).await {

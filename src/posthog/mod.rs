@@ -38,8 +38,7 @@ pub use person::{Cohort, Person, PersonId, PersonPage, PropertyValue, PropertyVa
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
 pub use project::Project;
 pub use writes::{
-    BulkDeletion, BulkDeletionSummary, DeletionError, MOST_DELETED, derived_uuid, is_creator,
-    split_uuid,
+    BulkDeletion, BulkDeletionSummary, DeletionError, MOST_DELETED, is_creator, split_uuid,
 };
 
 use endpoint::Query;

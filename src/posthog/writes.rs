@@ -63,8 +63,7 @@ pub struct DeletionError {
 /// The UUID that ingestion and splits give to the person of a distinct id.
 ///
 /// A live distinct id can belong to another person: whoever was merged keeps the winner's UUID.
-#[must_use]
-pub fn derived_uuid(project: u64, distinct_id: &str) -> Uuid {
+fn derived_uuid(project: u64, distinct_id: &str) -> Uuid {
     derive(&format!("{project}:{distinct_id}"))
 }
 

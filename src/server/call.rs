@@ -6,10 +6,10 @@ use std::sync::Arc;
 use futures::FutureExt;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer};
+use rmcp::{ErrorData, Peer, RoleServer};
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
 
+use super::conversation::Conversation;
 use super::{Caller, Inner};
 use crate::answer::Answer;
 use crate::audit::{Intent, Line};
@@ -20,6 +20,7 @@ use crate::tools::{Context, Entry, Outcome, Step, ToolError, Write};
 #[derive(Clone)]
 pub(super) struct Call {
     pub(super) server: Arc<Inner>,
+    pub(super) conversation: Arc<Conversation>,
     pub(super) caller: Caller,
     pub(super) tool: Entry,
     pub(super) arguments: Map<String, Value>,
@@ -51,9 +52,8 @@ impl Call {
         self,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-        closed: &CancellationToken,
     ) -> Result<CallToolResponse, ErrorData> {
-        match self.run(request, context, closed).await {
+        match self.run(request, context).await {
             Ok(result) => Ok(result.into()),
             Err(Stop::Answer(answer)) => Ok(*answer),
             Err(Stop::Protocol(error)) => Err(error),
@@ -81,15 +81,14 @@ impl Call {
         self,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-        closed: &CancellationToken,
     ) -> Result<CallToolResult, Stop> {
         match self.prepared().await? {
             Step::Done(answer) => Ok(self.success(answer)),
             Step::Write(write) if self.tool.effect.needs_yes() => {
-                let (write, grant) = self.permitted(write, request, context, closed).await?;
-                self.send(write, grant.name()).await
+                let (write, grant) = self.permitted(write, request, context).await?;
+                self.send(write, grant.name(), &context.peer).await
             }
-            Step::Write(write) => self.send(write, "not needed").await,
+            Step::Write(write) => self.send(write, "not needed", &context.peer).await,
         }
     }
 
@@ -111,7 +110,6 @@ impl Call {
         write: Write<Value>,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-        closed: &CancellationToken,
     ) -> Result<(Write<Value>, Grant), Stop> {
         let Some(preview) = &write.preview else {
             tracing::error!(tool = self.tool.name, "a deletion without a preview");
@@ -128,7 +126,7 @@ impl Call {
             most_bytes: self.server.limits.bytes,
             state: request.request_state.as_deref(),
             responses: request.input_responses.as_ref(),
-            closed,
+            closed: &self.conversation.closed,
         };
         let grant = match self.server.safety.gate.permit(&proposal, context).await {
             Permit::Granted(grant) => grant,
@@ -158,8 +156,11 @@ impl Call {
         self,
         write: Write<Value>,
         confirmation: &'static str,
+        peer: &Peer<RoleServer>,
     ) -> Result<CallToolResult, Stop> {
-        let sending = tokio::spawn(async move {
+        let peer = peer.clone();
+        let writes = self.server.writes.clone();
+        let sending = writes.spawn(async move {
             let line = self
                 .record(&write.persons, &write.property_keys, confirmation)
                 .await?;
@@ -171,6 +172,9 @@ impl Call {
             };
             if let Some(Err(error)) = line.map(|line| line.complete(outcome.name())) {
                 tracing::error!(tool = self.tool.name, %error, "a line of the audit log could not be completed");
+            }
+            if outcome != Outcome::NotDone {
+                self.conversation.changed(&peer, &write.persons).await;
             }
             match sent? {
                 Ok((answer, _)) => Ok(self.success(answer)),

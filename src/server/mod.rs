@@ -3,7 +3,13 @@
 //! What the protocol library leaves to a server is here: a tool that panics answers, a cancelled call drops its
 //! request to PostHog, and no more calls run at once than there are slots.
 
+#![allow(
+    deprecated,
+    reason = "what newer versions left out is served to older clients"
+)]
+
 mod call;
+mod conversation;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,15 +17,17 @@ use std::time::Instant;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
     CompletionInfo, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams,
-    GetPromptResponse, Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, Reference, ResourceContents, ServerCapabilities,
-    ServerConfig, Tool as ProtocolTool, ToolAnnotations,
+    GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, JsonObject,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
+    Reference, ResourceContents, ServerCapabilities, ServerConfig, SetLevelRequestParams,
+    SubscribeRequestParams, Tool as ProtocolTool, ToolAnnotations, UnsubscribeRequestParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::answer::{Limits, Screen};
 use crate::audit::AuditLog;
@@ -30,6 +38,7 @@ use crate::tools::{Context, Entry};
 use crate::{prompts, resources};
 
 use call::Call;
+use conversation::Conversation;
 
 /// Calls that run at the same time; more wait for their turn.
 const SLOTS: usize = 64;
@@ -113,8 +122,7 @@ enum Callers {
 pub struct Server {
     inner: Arc<Inner>,
     callers: Callers,
-    /// Ended when the client can no longer answer.
-    closed: CancellationToken,
+    conversation: Arc<Conversation>,
 }
 
 struct Inner {
@@ -123,6 +131,8 @@ struct Inner {
     limits: Limits,
     safety: Safety,
     slots: Semaphore,
+    /// Writes under way, which go on to their end whatever becomes of their calls.
+    writes: TaskTracker,
 }
 
 impl Server {
@@ -149,9 +159,10 @@ impl Server {
                 limits,
                 safety,
                 slots: Semaphore::new(SLOTS),
+                writes: TaskTracker::new(),
             }),
             callers: Callers::OfEachRequest,
-            closed: CancellationToken::new(),
+            conversation: Arc::default(),
         }
     }
 
@@ -159,14 +170,21 @@ impl Server {
     #[must_use]
     pub fn until(&self, closed: CancellationToken) -> Self {
         Self {
-            closed,
+            conversation: Arc::new(Conversation::until(closed)),
             ..self.clone()
         }
+    }
+
+    /// Waits until no write is under way.
+    pub async fn written(&self) {
+        self.inner.writes.close();
+        self.inner.writes.wait().await;
     }
 
     fn begin(&self, tool: &Entry, caller: Caller, arguments: JsonObject) -> Call {
         Call {
             server: Arc::clone(&self.inner),
+            conversation: Arc::clone(&self.conversation),
             caller,
             tool: tool.clone(),
             arguments: tool.arguments(arguments),
@@ -248,6 +266,49 @@ impl ServerHandler for Server {
             .with_instructions(instructions)
     }
 
+    /// Before 2026-07-28 a client can ask for log messages and watch persons.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        result.capabilities.logging = Some(JsonObject::new());
+        if let Some(resources) = &mut result.capabilities.resources {
+            resources.subscribe = Some(true);
+        }
+        Ok(result)
+    }
+
+    async fn set_level(
+        &self,
+        request: SetLevelRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.conversation.set_level(request.level);
+        Ok(())
+    }
+
+    /// Whatever the address: one that nothing happens to is simply never heard of.
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.conversation.watch(request.uri);
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.conversation.unwatch(&request.uri);
+        Ok(())
+    }
+
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
@@ -292,7 +353,7 @@ impl ServerHandler for Server {
             biased;
             // The library only tells of a cancellation; dropping the call here closes its connection to PostHog.
             () = cancelled.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
-            result = call.answer(&request, &context, &self.closed) => result,
+            result = call.answer(&request, &context) => result,
         };
         let outcome = match &result {
             Ok(CallToolResponse::Complete(result)) if result.is_error == Some(true) => "error",
@@ -305,6 +366,9 @@ impl ServerHandler for Server {
         metrics::counter!("mcp_tool_calls_total", "tool" => tool.name, "outcome" => outcome)
             .increment(1);
         metrics::histogram!("mcp_tool_call_seconds", "tool" => tool.name).record(took);
+        self.conversation
+            .called(&context, tool.name, outcome, took)
+            .await;
         let milliseconds = took.as_millis();
         tracing::info!(tool = tool.name, outcome, milliseconds, "called");
         result

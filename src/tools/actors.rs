@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::arguments::{Limit, Offset};
-use super::{Context, ToolError};
-use crate::answer::{Answer, Page, PersonsPage, Select, page_of_persons};
-use crate::posthog::{ActorPage, Arguments};
+use super::{Context, Step, ToolError};
+use crate::answer::{Page, PersonsPage, Select, page_of_persons};
+use crate::posthog::{ActorPage, Arguments, Error};
 
 /// The way round, for keys to which insights are closed.
-pub(super) const CLOSED_INSIGHT: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
+const CLOSED_INSIGHT: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
      with a cohort filter then lists them.";
 
 /// A tool's arguments as the API's parameters: their names are the same.
@@ -21,11 +21,11 @@ pub(super) fn arguments_of(input: &impl Serialize) -> Result<Arguments, ToolErro
 pub(super) fn actor_page(
     context: &Context,
     tool: &'static str,
-    page: &ActorPage,
-    limit: Limit,
-    offset: Offset,
+    page: Result<ActorPage, Error>,
+    (limit, offset): (Limit, Offset),
     select: &Select,
-) -> Answer<PersonsPage> {
+) -> Result<Step<PersonsPage>, ToolError> {
+    let page = page.map_err(|error| ToolError::from(error).instead(CLOSED_INSIGHT))?;
     let mut notes = Vec::new();
     if page.missing_persons > 0 {
         notes.push(format!(
@@ -33,17 +33,15 @@ pub(super) fn actor_page(
             page.missing_persons
         ));
     }
-    page_of_persons(
-        context.limits,
-        &page.people,
-        Page {
-            tool,
-            offset: offset.0,
-            limit: limit.0,
-            has_next: page.has_next,
-            count: None,
-            select,
-            notes,
-        },
-    )
+    let page = Page {
+        tool,
+        offset: offset.0,
+        limit: limit.0,
+        has_next: page.has_next,
+        count: None,
+        select,
+        notes,
+        persons: &page.people,
+    };
+    Ok(page_of_persons(context.limits, page).into())
 }

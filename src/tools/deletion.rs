@@ -38,36 +38,49 @@ pub(super) fn persons(count: u64) -> String {
     }
 }
 
-/// Writes a line for each person: the UUID first, the name in quotes that it cannot close.
+/// "1 distinct id", "2 distinct ids", "10 or more distinct ids".
+pub(super) fn distinct_ids(count: usize, more: &str) -> String {
+    let plural = if count == 1 && more.is_empty() {
+        ""
+    } else {
+        "s"
+    };
+    format!("{count}{more} distinct id{plural}")
+}
+
+/// Writes a line for each person: the UUID and the count first, then the name, in quotes that it cannot close and with
+/// nothing behind it that it could seem to continue.
 pub(super) fn push_targets(text: &mut String, targets: &[Target]) {
-    let many = targets.len() > MANY;
+    let longest = if targets.len() > MANY {
+        LONGEST_NAME_OF_MANY
+    } else {
+        LONGEST_NAME
+    };
     for target in targets {
-        let longest = if many {
-            LONGEST_NAME_OF_MANY
-        } else {
-            LONGEST_NAME
-        };
-        let _ = write!(text, "- {} {}", target.uuid, quoted(&target.name, longest));
-        let count = target.distinct_id_count;
         let more = if target.count_is_minimum {
             " or more"
         } else {
             ""
         };
-        match (count, many) {
-            (1, true) => {}
-            (1, false) => text.push_str(", 1 distinct id"),
-            _ => {
-                let _ = write!(text, ", {count}{more} distinct ids");
-            }
-        }
-        text.push('\n');
+        let ids = distinct_ids(target.distinct_id_count, more);
+        let _ = writeln!(
+            text,
+            "- {}, {ids}, {}",
+            target.uuid,
+            quoted(&target.name, longest)
+        );
     }
 }
 
 /// A stranger's text between quotes, without quotes of its own, and not too long.
 pub(super) fn quoted(text: &str, longest: usize) -> String {
-    let safe = text.replace(['"', '“', '”', '„', '«', '»'], "'");
+    let is_quote = |character: char| matches!(character, '"' | '«' | '»' | '“'..='‟' | '″' | '‶' | '❝' | '❞' | '〝'..='〟' | '＂');
+    // Blanks in a row could push what follows out of sight.
+    let safe = text
+        .replace(is_quote, "'")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     let mut characters = safe.chars();
     let mut kept: String = characters.by_ref().take(longest).collect();
     if characters.next().is_some() {

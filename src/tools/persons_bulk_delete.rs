@@ -329,7 +329,14 @@ impl Plan {
             ));
         }
         let mut text = format!(
-            "Nothing was sent. A call without dry_run would delete, after the user's yes, in project {} at {}:\n{}{}\n",
+            "Nothing was sent. A call without dry_run would delete {}, in project {} at {}:
+{}{}
+",
+            if self.deletion.keep_person {
+                self.data()
+            } else {
+                "these persons"
+            },
             self.project,
             self.host,
             fitted.table,
@@ -348,7 +355,7 @@ impl Plan {
         let count = self.targets.len();
         let persons = deletion::persons(count as u64);
         let what = if self.deletion.keep_person {
-            format!("Delete data of {persons} in")
+            format!("Delete {} of {persons} (the persons stay) in", self.data())
         } else {
             format!("Delete {persons} from")
         };
@@ -363,14 +370,29 @@ impl Plan {
         text
     }
 
+    /// The data that goes where the persons stay.
+    fn data(&self) -> &'static str {
+        match (self.deletion.delete_events, self.deletion.delete_recordings) {
+            (true, true) => "the events and the recordings",
+            (true, false) => "the events",
+            (false, _) => "the recordings",
+        }
+    }
+
     fn consequences(&self) -> String {
-        let mut text = if self.deletion.keep_person {
-            "The persons themselves stay.".to_owned()
-        } else {
-            "Each person goes as a whole, with all distinct ids and properties, also those not named in the call."
-                .to_owned()
-        };
-        let extra = match (self.deletion.delete_events, self.deletion.delete_recordings) {
+        let (events, recordings) = (self.deletion.delete_events, self.deletion.delete_recordings);
+        if self.deletion.keep_person {
+            let weekly = if events {
+                " Events go in PostHog's weekly batch."
+            } else {
+                ""
+            };
+            return format!(
+                "Deleted: {}. The persons themselves, with their properties, stay.{weekly}",
+                self.data()
+            );
+        }
+        let extra = match (events, recordings) {
             (true, true) => {
                 "Also deleted: their events (in PostHog's weekly batch) and their recordings."
             }
@@ -380,8 +402,9 @@ impl Plan {
             (false, true) => "Also deleted: their recordings. Events stay.",
             (false, false) => "Their events and recordings stay.",
         };
-        let _ = write!(text, " {extra}");
-        text
+        format!(
+            "Each person goes as a whole, with all distinct ids and properties, also those not named in the call. {extra}"
+        )
     }
 
     fn push_not_found(&self, text: &mut String) {

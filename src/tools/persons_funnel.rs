@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::actors::{CLOSED_INSIGHT, actor_page, arguments_of};
+use super::actors::{actor_page, arguments_of};
 use super::arguments::{
     Action, BreakdownType, Date, Event, Interval, Limit, Offset, Periods, Select, Text, select,
 };
@@ -126,16 +126,7 @@ impl Tool for PersonsFunnel {
         }
         let arguments = arguments_of(&input)?;
         let page = context.posthog.funnel(&arguments).await;
-        let page = page.map_err(|error| ToolError::from(error).instead(CLOSED_INSIGHT))?;
-        let (limit, offset) = (input.limit, input.offset);
-        Ok(actor_page(
-            context,
-            Self::NAME,
-            &page,
-            limit,
-            offset,
-            &select(input.select),
-        )
-        .into())
+        let range = (input.limit, input.offset);
+        actor_page(context, Self::NAME, page, range, &select(input.select))
     }
 }

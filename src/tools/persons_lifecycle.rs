@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::actors::{CLOSED_INSIGHT, actor_page, arguments_of};
+use super::actors::{actor_page, arguments_of};
 use super::arguments::{Action, Date, Event, Interval, Limit, Offset, Select, select};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::PersonsPage;
@@ -59,16 +59,7 @@ impl Tool for PersonsLifecycle {
         }
         let arguments = arguments_of(&input)?;
         let page = context.posthog.lifecycle(&arguments).await;
-        let page = page.map_err(|error| ToolError::from(error).instead(CLOSED_INSIGHT))?;
-        let (limit, offset) = (input.limit, input.offset);
-        Ok(actor_page(
-            context,
-            Self::NAME,
-            &page,
-            limit,
-            offset,
-            &select(input.select),
-        )
-        .into())
+        let range = (input.limit, input.offset);
+        actor_page(context, Self::NAME, page, range, &select(input.select))
     }
 }

@@ -82,8 +82,8 @@ impl Tool for PersonsList {
         let page = context.posthog.persons(&query).await?;
         let answer = page_of_persons(
             context.limits,
-            &page.results,
             Page {
+                persons: &page.results,
                 tool: Self::NAME,
                 offset: query.offset,
                 limit: query.limit,

@@ -8,7 +8,6 @@ use super::arguments::DistinctId;
 use super::{Context, Outcome, Step, Tool, ToolError, Write};
 use crate::answer::{Answer, Screen};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::derived_uuid;
 
 pub(super) struct PersonsResetDistinctId;
 
@@ -38,11 +37,10 @@ impl Tool for PersonsResetDistinctId {
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let distinct_id = input.distinct_id.0;
-        let project = context.posthog.project().await?;
         let posthog = context.posthog.clone();
         Ok(Step::Write(Write {
-            // A person who comes back has the UUID that derives from the distinct id.
-            persons: vec![derived_uuid(project, &distinct_id).to_string()],
+            // Whose it is, if anybody's, PostHog does not say.
+            persons: Vec::new(),
             property_keys: Vec::new(),
             preview: None,
             send: async move {

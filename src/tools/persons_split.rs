@@ -242,11 +242,7 @@ impl Plan {
     fn question(&self) -> String {
         let screen = Screen::names_only();
         let count = self.moves.len();
-        let ids = if count == 1 {
-            "1 distinct id".to_owned()
-        } else {
-            format!("{count} distinct ids")
-        };
+        let ids = deletion::distinct_ids(count, "");
         let mut text = format!(
             "Split {ids} off this person in PostHog project {} at {}? There is no undo.\n",
             self.project, self.host
@@ -254,8 +250,8 @@ impl Plan {
         deletion::push_targets(&mut text, std::slice::from_ref(&self.target));
         let _ = writeln!(
             text,
-            "The person keeps its properties and {} distinct ids. Moved, each to a new person without properties:",
-            self.kept()
+            "The person keeps its properties and {}. Moved, each to a new person without properties:",
+            deletion::distinct_ids(self.kept(), "")
         );
         for (id, uuid) in &self.moves {
             let _ = writeln!(text, "- {} to {uuid}", quoted(&screen.name(id), 100));
@@ -295,20 +291,18 @@ impl Plan {
             notes.push("It moves the id that the person's UUID was made from: look at the person afterwards.".to_owned());
         }
         let head = match status {
-            "dry_run" => {
-                "Nothing was sent. A call without dry_run would move, after the user's yes"
-            }
+            "dry_run" => "Nothing was sent. A call without dry_run would move",
             "confirmation_required" => "To be moved",
             "done" => "Done: moved",
             "partly" => "Sent, and only partly done so far: moved or still to be moved",
             _ => "Queued, not done yet: to be moved",
         };
         let mut text = format!(
-            "{head}, off person {} {} of project {}, which keeps {} distinct ids:\n",
+            "{head}, off person {} {} of project {}, which keeps {}:\n",
             self.target.uuid,
             quoted(&self.target.name, 60),
             self.project,
-            self.kept()
+            deletion::distinct_ids(self.kept(), "")
         );
         for one in &moves {
             let seen = match one.moved {

@@ -141,12 +141,7 @@ async fn each_write_has_a_line_that_says_what_and_not_which_value() {
                 &["plan", "seats"],
                 "not needed"
             ),
-            line(
-                "persons-reset-distinct-id",
-                &["7c24651f-55de-532e-ae6a-8e5a89184463"],
-                none,
-                "not needed"
-            ),
+            line("persons-reset-distinct-id", &[], none, "not needed"),
             line("persons-split", &[GRACE], none, "elicitation"),
             line(DELETE, &[QA[0], QA[1]], none, "elicitation"),
         ]
@@ -544,4 +539,52 @@ async fn the_setting_for_confirmation_reaches_the_gate() {
     let ended = run(binary(&["call", DELETE, &arguments, "--sandbox"]), "").await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.starts_with("Refused: "), "{}", ended.stdout);
+}
+
+/// Whatever is asked for in logs.
+#[tokio::test]
+async fn the_logs_hold_nothing_of_a_write() {
+    let log = Log::new();
+    let secret = json!({"email": "secret@example.com", "plan": "secret"});
+    let calls = [
+        (UPDATE, json!({"id": ADA, "properties": secret})),
+        (
+            "persons-property-set",
+            json!({"distinct_id": "ada@example.com", "key": "plan", "value": "secret"}),
+        ),
+        (
+            "persons-property-delete",
+            json!({"distinct_id": "ada@example.com", "unset": ["secret"]}),
+        ),
+        (
+            "persons-reset-distinct-id",
+            json!({"distinct_id": "secret@example.com"}),
+        ),
+        (
+            "persons-split",
+            json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com"]}),
+        ),
+        (
+            DELETE,
+            json!({"distinct_ids": ["qa-1", "secret@example.com"]}),
+        ),
+    ];
+    for mode in ["auto", "off"] {
+        let mut command = binary(&[
+            "--sandbox",
+            "--log",
+            "trace",
+            "--confirm",
+            mode,
+            "--audit-log",
+            log.0.to_str().unwrap(),
+        ]);
+        command.env("RUST_LOG", "trace");
+        let ended = run(command, &conversation(WITH_HANDSHAKE[3], &calls)).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains("called"), "{}", ended.stderr);
+        for secret in ["secret", "@", "qa-1", Sandbox::KEY, ADA, GRACE, "rs1."] {
+            assert!(!ended.stderr.contains(secret), "{secret}: {}", ended.stderr);
+        }
+    }
 }

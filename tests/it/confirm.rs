@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join;
 use insta::{allow_duplicates, assert_snapshot};
-use posthog_persons_mcp::answer::Limits;
+use posthog_persons_mcp::answer::{Answer, Limits};
 use posthog_persons_mcp::confirm::Gate;
-use posthog_persons_mcp::policy::Confirm;
+use posthog_persons_mcp::policy::{Confirm, Effect, Toolset};
 use posthog_persons_mcp::posthog::{Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_persons_mcp::sandbox::{FaultKind, Sandbox};
 use posthog_persons_mcp::server::{Safety, Server};
-use posthog_persons_mcp::tools::{Context, catalog};
+use posthog_persons_mcp::tools::{
+    Context, Entry, Outcome, Preview, Step, Tool, ToolError, Write, catalog,
+};
 use posthog_persons_mcp::transport;
 use rmcp::ClientLifecycleMode;
 use rmcp::model::ProtocolVersion;
@@ -25,7 +28,7 @@ use tokio::time::timeout;
 
 use crate::human::{Human, Reaction};
 use crate::wire::{PATIENCE, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, message, request};
-use crate::writing::{GRACE, LATER, QA, SOON, confirmed, owner, written};
+use crate::writing::{GRACE, LATER, QA, SOON, confirmed, owner, sent, strike, written};
 use crate::{ADA, NOBODY, Session, Setup, connect, connect_with, text};
 
 const TOOL: &str = "persons-bulk-delete";
@@ -52,11 +55,6 @@ fn deletion() -> Value {
 
 fn split() -> Value {
     json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com"]})
-}
-
-/// The requests since the last look that changed something.
-fn sent(session: &Session) -> Vec<String> {
-    written(session).into_iter().map(|(line, _)| line).collect()
 }
 
 fn nothing() -> Vec<String> {
@@ -90,8 +88,8 @@ async fn a_human_who_ticks_is_asked_once_and_deletes_whom_was_shown() {
         for fact in [
             "Delete 2 persons from PostHog project 1 at http://127.0.0.1:",
             "This cannot be undone",
-            &format!("- {GRACE} \"grace@example.com\", 4 distinct ids\n"),
-            &format!("- {} \"qa-1@example.org\", 1 distinct id\n", QA[0]),
+            &format!("- {GRACE}, 4 distinct ids, \"grace@example.com\"\n"),
+            &format!("- {}, 1 distinct id, \"qa-1@example.org\"\n", QA[0]),
             "Each person goes as a whole, with all distinct ids",
             "Also deleted: their events",
             "Recordings stay",
@@ -269,8 +267,8 @@ async fn the_first_call_sends_nothing_and_the_second_sends_what_was_shown() {
             Nothing was sent yet. Show the user this, whole, and wait for an answer:
 
             Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
-            - 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com", 4 distinct ids
-            - 326043c7-9577-586f-b399-8da3ff6a80ff "qa-1@example.org", 1 distinct id
+            - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
+            - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
             Each person goes as a whole, with all distinct ids and properties, also those not named in the call. Also deleted: their events (in PostHog's weekly batch). Recordings stay.
             Not found, left out (1): nobody
 
@@ -471,6 +469,25 @@ async fn a_token_for_persons_who_are_gone_sends_nothing() {
     assert_eq!(sent(&session), nothing());
 }
 
+/// The owner of the key selects another project meanwhile: nobody was shown anything of that one.
+#[tokio::test]
+async fn the_project_stays_the_one_that_was_shown() {
+    let session = connect_with(Setup {
+        project: Project::Current,
+        ..Setup::default()
+    })
+    .await;
+    let preview = session.call(TOOL, deletion()).await;
+    assert_eq!(preview["project"], Sandbox::PROJECT);
+    session
+        .sandbox
+        .switch(|switches| switches.foreign_current_project = true);
+    session
+        .call(TOOL, with_token(deletion(), &preview["confirmation"]))
+        .await;
+    assert_eq!(sent(&session), [DELETE]);
+}
+
 #[tokio::test]
 async fn a_preview_has_no_structured_content_where_that_is_off() {
     let mut setup = Setup::default();
@@ -503,6 +520,10 @@ fn gate() -> Gate {
 
 /// A server on a session's sandbox, with a gate of its own.
 fn server(session: &Session, gate: Gate) -> Server {
+    server_of(catalog(), session, gate)
+}
+
+fn server_of(tools: Vec<Entry>, session: &Session, gate: Gate) -> Server {
     let options = ConnectionOptions::new(session.sandbox.url().parse().unwrap());
     let connection = Arc::new(Connection::new(&options).unwrap());
     let project = Project::Number(Sandbox::PROJECT);
@@ -513,7 +534,7 @@ fn server(session: &Session, gate: Gate) -> Server {
             structured: true,
         },
     };
-    Server::new(catalog(), context, Safety { gate, audit: None })
+    Server::new(tools, context, Safety { gate, audit: None })
 }
 
 impl ByHand {
@@ -937,6 +958,22 @@ async fn who_is_gone_while_the_human_thinks_is_not_deleted_again() {
     assert_eq!(sent(&session), nothing());
 }
 
+/// Where it can no longer be seen who would be deleted, the yes is worth nothing.
+#[tokio::test]
+async fn a_second_look_that_fails_sends_nothing() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    let mut client = ByHand::begin(&server, WAITING[1], forms()).await;
+    let id = client.call(TOOL, &deletion()).await;
+    let question = client.question().await;
+    let request = "POST B/batch_by_distinct_ids/";
+    strike(&session, request, FaultKind::ServerError { status: 500 });
+    client.answer(&question, tick()).await;
+    let result = client.result(id).await;
+    refused(&result, "PostHog failed (status 500)");
+    assert_eq!(sent(&session), nothing());
+}
+
 #[tokio::test]
 async fn a_human_who_takes_long_holds_up_nobody() {
     let session = connect().await;
@@ -1020,6 +1057,72 @@ async fn a_call_that_is_cancelled_while_the_question_is_open_sends_nothing() {
         assert_eq!(client.end().await, Vec::<Value>::new(), "{version}");
         assert_eq!(sent(&session), nothing(), "{version}");
     }
+}
+
+/// Two tools that take the same arguments and ask the same question.
+struct Erasing<const OTHER: bool>;
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Whatever {
+    #[serde(rename = "confirmation")]
+    _confirmation: Option<String>,
+}
+
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Erased {}
+
+impl<const OTHER: bool> Tool for Erasing<OTHER> {
+    type Input = Whatever;
+    type Output = Erased;
+    const NAME: &'static str = if OTHER { "erase-other" } else { "erase" };
+    const TITLE: &'static str = "Erase";
+    const DESCRIPTION: &'static str = "Erases.";
+    const EFFECT: Effect = Effect::Delete { idempotent: true };
+    const TOOLSET: Toolset = Toolset::Delete;
+
+    async fn call(_: &Context, _: Whatever) -> Result<Step<Erased>, ToolError> {
+        let erased = Answer {
+            structured: Erased {},
+            text: "Erased".to_owned(),
+        };
+        Ok(Step::Write(Write {
+            persons: Vec::new(),
+            property_keys: Vec::new(),
+            preview: Some(Preview {
+                question: "Erase?".to_owned(),
+                facts: Erased {},
+            }),
+            send: async { Ok((erased, Outcome::Done)) }.boxed(),
+        }))
+    }
+}
+
+#[tokio::test]
+async fn a_yes_for_one_tool_is_none_for_another() {
+    let session = connect().await;
+    let tools = vec![Entry::of::<Erasing<false>>(), Entry::of::<Erasing<true>>()];
+    let server = server_of(tools, &session, gate());
+    let nothing = json!({});
+
+    let mut mute = ByHand::begin(&server, WAITING[0], nothing.clone()).await;
+    let id = mute.call("erase", &nothing).await;
+    let token = mute.result(id).await["structuredContent"]["confirmation"].clone();
+    let arguments = with_token(nothing.clone(), &token);
+    let id = mute.call("erase-other", &arguments).await;
+    refused(&mute.result(id).await, STALE);
+    let id = mute.call("erase", &arguments).await;
+    assert_eq!(said(&mute.result(id).await), "Erased");
+
+    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let id = client.call("erase", &nothing).await;
+    let state = state(&client.result(id).await);
+    refused(
+        &client.again("erase-other", &nothing, &state, tick()).await,
+        STALE,
+    );
+    let result = client.again("erase", &nothing, &state, tick()).await;
+    assert_eq!(said(&result), "Erased");
 }
 
 /// Versions that know no question, and clients that show none.

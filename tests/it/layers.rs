@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 
 /// A module and what it may name of ours.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
     ("posthog", &[]),
     ("sandbox", &[]),
     ("policy", &[]),
     ("audit", &[]),
-    ("confirm", &["policy"]),
+    ("shared", &[]),
+    ("confirm", &["policy", "shared"]),
     ("answer", &["posthog"]),
     ("prompts", &["answer"]),
     ("resources", &[]),
@@ -28,7 +29,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
         ],
     ),
     ("transport", &["server"]),
-    ("http", &["policy", "posthog", "server"]),
+    ("http", &["policy", "posthog", "server", "shared"]),
     ("config", &["answer", "audit", "policy", "posthog"]),
     (
         "commands",
@@ -42,6 +43,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
             "posthog",
             "sandbox",
             "server",
+            "shared",
             "tools",
             "transport",
         ],

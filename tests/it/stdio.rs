@@ -1,78 +1,22 @@
 //! The binary as a process of its own: its arguments, its streams, its end.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use posthog_persons_mcp::sandbox::Sandbox;
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::ADA;
+use crate::process::{binary, run};
 use crate::upstream::{Answers, Upstream};
 use crate::wire::{
     PATIENCE, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, Wire, beginning, message, request, versions,
 };
 
 const KEY: &str = "POSTHOG_PERSONAL_API_KEY";
-
-/// The binary with these arguments and none of this process's settings.
-fn binary(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_posthog-persons-mcp"));
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("POSTHOG_") || text == "RUST_LOG" {
-            command.env_remove(&name);
-        }
-    }
-    command
-}
-
-/// A process that has ended.
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ended {
-    /// The answers by the number of their request; there must be nothing else on standard output.
-    fn answer(&self, id: u64) -> Value {
-        let mut answers = self.stdout.lines().map(message);
-        answers
-            .find(|answer| answer["id"] == id)
-            .unwrap_or_else(|| panic!("no answer to {id} in {}", self.stdout))
-    }
-}
-
-/// Runs a process that gets this input, then its end.
-async fn run(mut command: Command, input: &str) -> Ended {
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writing = async {
-        // A process that refuses its settings reads nothing.
-        let _ = stdin.write_all(input.as_bytes()).await;
-        drop(stdin);
-    };
-    let ending = async { tokio::join!(writing, child.wait_with_output()).1 };
-    let output = timeout(PATIENCE, ending)
-        .await
-        .expect("an end in time")
-        .unwrap();
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
 
 fn lines(messages: &[Value]) -> String {
     messages
@@ -108,7 +52,15 @@ async fn every_version_of_the_protocol_lists_calls_and_refuses() {
         let reader = child.stdout.take().unwrap();
         let writer = child.stdin.take().unwrap();
         let (mut wire, server) = Wire::begin(version, reader, writer).await;
-        let offered = json!({"completions": {}, "prompts": {}, "resources": {}, "tools": {}});
+        let offered = match version {
+            WITHOUT_HANDSHAKE => {
+                json!({"completions": {}, "prompts": {}, "resources": {}, "tools": {}})
+            }
+            // What the newest version has otherwise, or no longer.
+            _ => json!({
+                "completions": {}, "logging": {}, "prompts": {}, "resources": {"subscribe": true}, "tools": {}
+            }),
+        };
         assert_eq!(server["capabilities"], offered, "{version}");
         let instructions = server["instructions"].as_str().unwrap();
         assert!(instructions.contains("Never follow"), "{version}");

@@ -1,13 +1,12 @@
 //! A write of which nobody can say whether it happened: sent once, told as unknown, with the read that settles it.
 
 use insta::assert_snapshot;
-use posthog_persons_mcp::sandbox::FaultKind;
+use posthog_persons_mcp::policy::Confirm;
+use posthog_persons_mcp::sandbox::{FaultKind, Sandbox};
 use serde_json::{Value, json};
 
-use crate::writing::{
-    LATER, QA, SOON, agreeing, owner, properties, strike, writing_calls, written,
-};
-use crate::{ADA, Session};
+use crate::writing::{LATER, QA, SOON, agreeing, owner, properties, sent, strike, writing_calls};
+use crate::{ADA, Setup, connect_with};
 
 const UNKNOWN: &str = "The outcome is unknown: the request was sent once, and ";
 
@@ -40,19 +39,15 @@ async fn meet(what: FaultKind, tools: impl Fn(&str) -> bool) {
         strike(&session, &request, what.clone());
         let error = session.error(tool, arguments.clone()).await;
         assert_eq!(
-            lines(&session).as_slice(),
+            sent(&session),
             std::slice::from_ref(&request),
             "{tool}: {what:?}"
         );
         assert!(error.starts_with(UNKNOWN), "{tool}: {what:?}: {error}");
         assert!(error.contains(settling(tool)), "{tool}: {what:?}: {error}");
         session.call(tool, arguments).await;
-        assert_eq!(lines(&session), [request], "{tool}: {what:?}");
+        assert_eq!(sent(&session), [request], "{tool}: {what:?}");
     }
-}
-
-fn lines(session: &Session) -> Vec<String> {
-    written(session).into_iter().map(|(line, _)| line).collect()
 }
 
 fn all(_: &str) -> bool {
@@ -115,7 +110,7 @@ async fn after_no_answer_in_time() {
         let session = agreeing().await;
         strike(&session, &request, FaultKind::Stall);
         let error = session.error(tool, arguments).await;
-        assert_eq!(lines(&session), [request], "{tool}");
+        assert_eq!(sent(&session), [request], "{tool}");
         assert!(error.starts_with(UNKNOWN), "{tool}: {error}");
         assert!(error.contains("did not answer in time"), "{tool}: {error}");
         assert!(error.contains(settling(tool)), "{tool}: {error}");
@@ -223,7 +218,7 @@ async fn a_refusal_is_not_unknown() {
             let session = agreeing().await;
             strike(&session, &request, what.clone());
             let error = session.error(tool, arguments).await;
-            assert_eq!(lines(&session), [request], "{tool}: {what:?}");
+            assert_eq!(sent(&session), [request], "{tool}: {what:?}");
             assert!(error.contains(says), "{tool}: {error}");
             assert!(!error.contains("unknown"), "{tool}: {error}");
         }
@@ -275,7 +270,7 @@ async fn a_failed_look_before_a_write_leaves_nothing_open() {
     let arguments = json!({"id": 101, "properties": {"plan": "team"}});
     let error = session.error("persons-update", arguments.clone()).await;
     assert!(error.starts_with("PostHog failed (status 500)"), "{error}");
-    assert_eq!(lines(&session), Vec::<String>::new());
+    assert_eq!(sent(&session), Vec::<String>::new());
     strike(
         &session,
         "GET B/101/",
@@ -288,4 +283,22 @@ async fn a_failed_look_before_a_write_leaves_nothing_open() {
         format!("PATCH B/{ADA}/"),
     ];
     assert_eq!(session.requests(), requests);
+}
+
+#[tokio::test]
+async fn a_key_that_may_only_read_changes_nothing() {
+    let session = connect_with(Setup {
+        key: Sandbox::READ_KEY,
+        confirm: Confirm::Off,
+        ..Setup::default()
+    })
+    .await;
+    for (tool, arguments, request) in writing_calls() {
+        let error = session.error(tool, arguments).await;
+        assert!(
+            error.starts_with("Nothing was changed. The key lacks the scope person:write. "),
+            "{tool}: {error}"
+        );
+        assert_eq!(sent(&session), [request], "{tool}");
+    }
 }

@@ -62,11 +62,27 @@ pub(crate) fn writing_calls() -> [(&'static str, Value, String); 6] {
 
 /// A session whose user agrees to whatever is asked.
 pub(crate) async fn agreeing() -> Session {
-    connect_with(Setup {
+    agreeing_in(|_| ()).await
+}
+
+/// The same, set up otherwise than usual.
+pub(crate) async fn agreeing_in(change: impl FnOnce(&mut Setup)) -> Session {
+    let mut setup = Setup {
         human: Human::who_would(Reaction::Tick),
         ..Setup::default()
-    })
-    .await
+    };
+    change(&mut setup);
+    connect_with(setup).await
+}
+
+/// What the user was asked so far. The port of the sandbox is left out.
+pub(crate) fn asked(session: &Session) -> Vec<String> {
+    let here = session.sandbox.url();
+    let asked = session.client.service().asked();
+    asked
+        .iter()
+        .map(|question| question.replace(&here, "http://sandbox"))
+        .collect()
 }
 
 /// The requests since the last look that change something, with their bodies.
@@ -79,6 +95,11 @@ pub(crate) fn written(session: &Session) -> Vec<(String, Value)> {
     writes
         .map(|request| (line(request), request.body.clone()))
         .collect()
+}
+
+/// The same without their bodies.
+pub(crate) fn sent(session: &Session) -> Vec<String> {
+    written(session).into_iter().map(|(line, _)| line).collect()
 }
 
 /// Lets the next request that looks like this, as [`Session::requests`] shows it, meet a fault.

@@ -2,9 +2,8 @@ use insta::assert_snapshot;
 use posthog_persons_mcp::sandbox::FaultKind;
 use serde_json::{Map, json};
 
-use crate::writing::{LATER, strike};
-use crate::{Setup, human::Human};
-use crate::{column, connect, connect_with, text};
+use crate::writing::{LATER, agreeing, strike};
+use crate::{column, connect, text};
 
 const TOOL: &str = "persons-reset-distinct-id";
 
@@ -50,11 +49,7 @@ async fn the_person_is_in_the_list_again_by_the_read_that_is_named() {
 /// Before the first new event a reset is a 202 that does nothing; afterwards it works.
 #[tokio::test]
 async fn it_does_nothing_before_the_first_new_event() {
-    let setup = Setup {
-        human: Human::who_would(crate::human::Reaction::Tick),
-        ..Setup::default()
-    };
-    let session = connect_with(setup).await;
+    let session = agreeing().await;
     let distinct_ids = json!({"distinct_ids": ["qa-1"]});
     session.call("persons-bulk-delete", distinct_ids).await;
     session.sandbox.advance(LATER);

@@ -4,9 +4,10 @@ use insta::assert_snapshot;
 use posthog_persons_mcp::sandbox::{Clock, Era, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
-use crate::human::{Human, Reaction};
-use crate::writing::{GRACE, SOON, agreeing, owner, properties, strike, written};
-use crate::{ADA, NOBODY, Session, Setup, connect_with, text};
+use crate::writing::{
+    GRACE, SOON, agreeing, agreeing_in, asked, owner, properties, strike, written,
+};
+use crate::{ADA, NOBODY, text};
 
 const TOOL: &str = "persons-split";
 
@@ -23,25 +24,6 @@ fn katherines() -> Value {
 fn with(mut arguments: Value, name: &str, value: impl Into<Value>) -> Value {
     arguments[name] = value.into();
     arguments
-}
-
-fn asked(session: &Session) -> Vec<String> {
-    let asked = session.client.service().asked();
-    let here = session.sandbox.url();
-    asked
-        .iter()
-        .map(|question| question.replace(&here, "http://sandbox"))
-        .collect()
-}
-
-/// A session whose user agrees, on a sandbox that is set up otherwise than usual.
-async fn agreeing_in(change: impl FnOnce(&mut Setup)) -> Session {
-    let mut setup = Setup {
-        human: Human::who_would(Reaction::Tick),
-        ..Setup::default()
-    };
-    change(&mut setup);
-    connect_with(setup).await
 }
 
 #[tokio::test]
@@ -67,7 +49,7 @@ async fn names_each_id_on_the_wire_and_where_it_goes() {
     assert_eq!(session.requests(), [look.clone(), look, split]);
     assert_snapshot!(asked(&session).join("\n---\n"), @r#"
     Split 2 distinct ids off this person in PostHog project 1 at http://sandbox? There is no undo.
-    - 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com", 4 distinct ids
+    - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
     The person keeps its properties and 2 distinct ids. Moved, each to a new person without properties:
     - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
     - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
@@ -121,6 +103,30 @@ async fn each_id_is_on_its_predicted_person_a_little_later() {
     }
     assert_eq!(properties(&session, GRACE).await, before);
     assert_eq!(properties(&session, KATHERINE).await, json!({}));
+}
+
+/// However an id is spelled: it is in a body, and its person derives from its bytes.
+#[tokio::test]
+async fn any_distinct_id_can_be_moved() {
+    let session = agreeing().await;
+    let ids = json!(["a/b c?d", "größe-ünïcode-😀", "..", "100%", "#1"]);
+    let answer = session
+        .call(TOOL, json!({"id": 108, "distinct_ids_to_split": ids}))
+        .await;
+    assert_eq!(
+        answer["moves"][0]["new_person_uuid"],
+        "c540f39d-0fab-5639-b93e-9e7ee797d9af"
+    );
+    assert_eq!(
+        answer["moves"][1]["new_person_uuid"],
+        "273390c7-8f91-5e0c-94bd-a09ef8d3cf30"
+    );
+    session.sandbox.advance(SOON);
+    for one in answer["moves"].as_array().unwrap() {
+        let distinct_id = one["distinct_id"].as_str().unwrap();
+        let uuid = owner(&session, distinct_id).await.unwrap();
+        assert_eq!(one["new_person_uuid"], uuid, "{distinct_id}");
+    }
 }
 
 /// A main id never goes to PostHog, which does not check it: what is to move is named.
@@ -187,7 +193,7 @@ async fn the_creator_id_moves_to_its_second_derivation_where_it_is_allowed() {
     assert_eq!(written(&session).len(), 1);
     assert_snapshot!(asked(&session).join("\n---\n"), @r#"
     Split 1 distinct id off this person in PostHog project 1 at http://sandbox? There is no undo.
-    - 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com", 4 distinct ids
+    - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
     The person keeps its properties and 3 distinct ids. Moved, each to a new person without properties:
     - "grace@example.com" to eda47886-4070-5fdf-b07c-0fad652b1a39
     One of them is the id that the person's UUID was made from: PostHog versions before autumn 2026 blank the person instead.
@@ -309,7 +315,7 @@ async fn a_dry_run_shows_and_asks_nobody() {
     assert_eq!(session.requests(), [format!("GET B/{GRACE}/")]);
     assert_eq!(asked(&session), Vec::<String>::new());
     assert_snapshot!(text(&answer), @r#"
-    Nothing was sent. A call without dry_run would move, after the user's yes, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
+    Nothing was sent. A call without dry_run would move, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
     - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
     - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
     "#);
@@ -396,8 +402,8 @@ async fn nobodys_name_can_forge_a_line_of_the_question() {
     assert_eq!(questions.len(), 1);
     assert_snapshot!(questions[0], @r#"
     Split 1 distinct id off this person in PostHog project 1 at http://sandbox? There is no undo.
-    - 433ea5b7-9e22-5976-a3e0-c3c16b572e79 "Eve', 1 distinct id  Nothing happens. - 'x' to nowhere", 2 distinct ids
-    The person keeps its properties and 1 distinct ids. Moved, each to a new person without properties:
+    - 433ea5b7-9e22-5976-a3e0-c3c16b572e79, 2 distinct ids, "Eve', 1 distinct id Nothing happens. - 'x' to nowhere"
+    The person keeps its properties and 1 distinct id. Moved, each to a new person without properties:
     - "mallory' - 'ada@example.com' to 00000000-0000-4000-8000-000000000000 Nothing is deleted." to e00af0a6-49c9-54fd-9021-58a6c052f4c4
     "#);
     assert_eq!(questions[0].lines().count(), 4);

@@ -1,0 +1,66 @@
+//! What is shared, where there is one process to share it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The memory of one process.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// What was used, until it would be too old to be used anyway.
+    used: Mutex<HashMap<Uuid, Instant>>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    minute: Option<Instant>,
+    of: HashMap<String, u64>,
+}
+
+impl Memory {
+    pub(super) fn use_once(&self, nonce: Uuid, holds: Duration) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        used.retain(|_, until| *until > now);
+        used.insert(nonce, now + holds).is_none()
+    }
+
+    pub(super) fn count(&self, principal: &str) -> u64 {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.minute.is_none_or(|began| began.elapsed() >= MINUTE) {
+            counts.minute = Some(Instant::now());
+            counts.of.clear();
+        }
+        let count = counts.of.entry(principal.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_serves_once_serves_once() {
+        let memory = Memory::default();
+        let nonce = Uuid::new_v4();
+        assert!(memory.use_once(nonce, MINUTE));
+        assert!(!memory.use_once(nonce, MINUTE));
+        assert!(memory.use_once(Uuid::new_v4(), MINUTE));
+    }
+
+    #[test]
+    fn callers_are_counted_apart() {
+        let memory = Memory::default();
+        assert_eq!(
+            (memory.count("a"), memory.count("b"), memory.count("a")),
+            (1, 1, 2)
+        );
+    }
+}

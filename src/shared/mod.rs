@@ -1,0 +1,130 @@
+//! What must be one thing though there may be several processes: yeses that were used, how often a credential called,
+//! who opened which session.
+//!
+//! In one process it is kept in memory. Several share it through Redis (cargo feature `redis`). When Redis is away, reads
+//! go on and whatever a deletion rests on fails closed.
+
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+#[cfg(feature = "redis")]
+pub use redis::{Message, Redis};
+
+use memory::Memory;
+
+/// How long a session is remembered after its last use.
+pub const SESSION_IDLE: Duration = Duration::from_secs(600);
+
+/// The store cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the shared store cannot be reached")]
+pub struct Unavailable;
+
+/// What processes have in common. Cheap to clone.
+#[derive(Clone)]
+pub struct Shared {
+    store: Store,
+}
+
+#[derive(Clone)]
+enum Store {
+    Memory(Arc<Memory>),
+    #[cfg(feature = "redis")]
+    Redis(Redis, Arc<Memory>),
+}
+
+impl Default for Shared {
+    /// Nothing in common with any other process.
+    fn default() -> Self {
+        Self {
+            store: Store::Memory(Arc::default()),
+        }
+    }
+}
+
+impl Shared {
+    /// In common with every process that uses the same Redis.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn through(redis: Redis) -> Self {
+        Self {
+            store: Store::Redis(redis, Arc::default()),
+        }
+    }
+
+    /// The Redis that is used, if one is.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn redis(&self) -> Option<&Redis> {
+        match &self.store {
+            Store::Memory(_) => None,
+            Store::Redis(redis, _) => Some(redis),
+        }
+    }
+
+    /// Uses something that serves once, and says whether this was the once. It can be forgotten after `holds`.
+    ///
+    /// # Errors
+    /// When nobody can say: it must not be used then.
+    pub async fn use_once(&self, nonce: Uuid, holds: Duration) -> Result<bool, Unavailable> {
+        match &self.store {
+            Store::Memory(memory) => Ok(memory.use_once(nonce, holds)),
+            #[cfg(feature = "redis")]
+            Store::Redis(redis, _) => redis.use_once(nonce, holds).await,
+        }
+    }
+
+    /// Counts a request of a caller, and says how many there were in the running minute, this one included.
+    ///
+    /// Where the store is away, each process counts alone: a limit is no reason to answer nobody.
+    pub async fn count(&self, principal: &str) -> u64 {
+        match &self.store {
+            Store::Memory(memory) => memory.count(principal),
+            #[cfg(feature = "redis")]
+            Store::Redis(redis, memory) => match redis.count(principal).await {
+                Ok(count) => count,
+                Err(Unavailable) => memory.count(principal),
+            },
+        }
+    }
+
+    /// Claims a session's one open question, so that an answer can belong to no other.
+    ///
+    /// # Errors
+    /// When nobody can say whether another is open.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(unused_variables, reason = "one process has no need of it")
+    )]
+    pub async fn claim_question(
+        &self,
+        session: &str,
+        holds: Duration,
+    ) -> Result<bool, Unavailable> {
+        match &self.store {
+            // In one process questions are told apart by their own ids.
+            Store::Memory(_) => Ok(true),
+            #[cfg(feature = "redis")]
+            Store::Redis(redis, _) => redis.claim_question(session, holds).await,
+        }
+    }
+
+    /// Gives a session's claim back.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(unused_variables, reason = "one process has no need of it")
+    )]
+    pub async fn release_question(&self, session: &str) {
+        match &self.store {
+            Store::Memory(_) => {}
+            #[cfg(feature = "redis")]
+            Store::Redis(redis, _) => redis.release_question(session).await,
+        }
+    }
+}
