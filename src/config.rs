@@ -155,7 +155,7 @@ pub struct HttpSettings {
         long,
         env = "POSTHOG_MCP_MAX_REQUESTS_PER_MINUTE",
         value_name = "NUMBER",
-        default_value = "1200",
+        default_value = "6000",
         hide_env_values = true
     )]
     pub max_requests_per_minute: u64,

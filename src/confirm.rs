@@ -205,7 +205,7 @@ impl Gate {
         let Ok(state) = self.seal(proposal, Kind::State) else {
             return no("the confirmation could not be sealed");
         };
-        let Some(form) = form(proposal.question) else {
+        let Some(form) = form(proposal.question, QUESTION) else {
             return no("the question could not be asked");
         };
         let request = InputRequest::Elicitation(ElicitRequest::new(form));
@@ -223,7 +223,7 @@ impl Gate {
             return self.input_required(proposal);
         };
         match serde_json::from_value::<ElicitResult>(response.clone()) {
-            Ok(result) => match refusal(&result) {
+            Ok(result) => match refusal(&result, QUESTION) {
                 None => self.use_once(&sealed, Grant::InputRequired).await,
                 Some(reason) => {
                     // A no is final: the same state cannot bring a yes later.
@@ -314,7 +314,8 @@ impl Gate {
     }
 
     /// Asks while the call waits, with no other question open in the same session: where several processes serve it, an
-    /// answer says only the number of its question, and two processes may have used the same.
+    /// answer says only the number of its question, and two processes may have used the same. For the same reason the
+    /// box has a name of its own there: a late tick for a question that is no longer open counts for no other.
     async fn elicited_alone(
         &self,
         proposal: &Proposal<'_>,
@@ -323,19 +324,25 @@ impl Gate {
         let parts = context.extensions.get::<http::request::Parts>();
         let session = parts.and_then(|parts| parts.headers.get("mcp-session-id")?.to_str().ok());
         let Some(session) = session else {
-            return elicited(self.patience, proposal, context).await;
+            return elicited(self.patience, proposal, QUESTION, context).await;
         };
-        match self.shared.claim_question(session, self.patience).await {
-            Ok(true) => {}
-            Ok(false) => {
+        let question = match self.shared.claim_question(session, self.patience).await {
+            Ok(Some(question)) => question,
+            Ok(None) => {
                 return no(
                     "another question to the user is open in this session; answer that first",
                 );
             }
             Err(Unavailable) => return refused(STORE_AWAY),
-        }
-        let permit = elicited(self.patience, proposal, context).await;
-        self.shared.release_question(session).await;
+        };
+        let name = question
+            .mark()
+            .map_or_else(|| QUESTION.to_owned(), |mark| format!("{QUESTION}_{mark}"));
+        let permit = tokio::select! {
+            permit = elicited(self.patience, proposal, &name, context) => permit,
+            () = question.lost() => refused(STORE_AWAY),
+        };
+        question.close().await;
         permit
     }
 }
@@ -357,9 +364,10 @@ fn codec(key: &[u8]) -> RequestStateCodec {
 async fn elicited(
     patience: Duration,
     proposal: &Proposal<'_>,
+    name: &str,
     context: &RequestContext<RoleServer>,
 ) -> Permit {
-    let Some(form) = form(proposal.question) else {
+    let Some(form) = form(proposal.question, name) else {
         return no("the question could not be asked");
     };
     let asked = tokio::select! {
@@ -367,7 +375,7 @@ async fn elicited(
         () = proposal.closed.cancelled() => return no("the client is gone"),
     };
     match asked {
-        Ok(result) => match refusal(&result) {
+        Ok(result) => match refusal(&result, name) {
             None => Permit::Granted(Grant::Elicited),
             Some(reason) => no(reason),
         },
@@ -376,10 +384,10 @@ async fn elicited(
     }
 }
 
-/// The question as a form with one box.
-fn form(question: &str) -> Option<ElicitRequestParams> {
+/// The question as a form with one box of this name.
+fn form(question: &str, name: &str) -> Option<ElicitRequestParams> {
     let schema = ElicitationSchema::builder()
-        .required_bool_with(QUESTION, |tick| {
+        .required_bool_with(name, |tick| {
             tick.title("Yes")
                 .description("Tick to agree. Otherwise nothing is sent.")
         })
@@ -393,13 +401,13 @@ fn form(question: &str) -> Option<ElicitRequestParams> {
 }
 
 /// Why a human's answer is not a yes, if it is not: only an accepted form with the box ticked is.
-fn refusal(result: &ElicitResult) -> Option<&'static str> {
+fn refusal(result: &ElicitResult, name: &str) -> Option<&'static str> {
     match result.action {
         ElicitationAction::Accept => {
             let ticked = result
                 .content
                 .as_ref()
-                .and_then(|content| content.get(QUESTION));
+                .and_then(|content| content.get(name));
             (ticked != Some(&Value::Bool(true))).then_some("the user did not tick the box")
         }
         ElicitationAction::Decline => Some("the user declined"),

@@ -93,6 +93,12 @@ pub fn list(offers: impl Fn(&str) -> bool) -> Vec<Prompt> {
         .collect()
 }
 
+/// Whether a prompt of this name is offered.
+pub fn is_offered(name: &str, offers: impl Fn(&str) -> bool) -> bool {
+    let way = WAYS.iter().find(|way| way.name == name);
+    way.is_some_and(|way| way.tools.iter().all(|tool| offers(tool)))
+}
+
 /// One prompt, about one person.
 ///
 /// # Errors

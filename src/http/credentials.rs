@@ -239,9 +239,14 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
-    let Some(value) = headers.get(name) else {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        // Which of them a proxy added, nobody can tell.
+        return Err(Refusal::Bad(format!("{name} is given twice")));
+    }
     let text = value
         .to_str()
         .map_err(|_| Refusal::Bad(format!("{name} is not plain text")))?

@@ -9,6 +9,8 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use url::Url;
 
 /// No request of the protocol needs more: a thousand ids are 40 KB.
@@ -68,22 +70,70 @@ fn without_port(host: &str) -> &str {
     }
 }
 
+/// What a body is, as far as the way in has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The handshake that opens a session.
+    Handshake,
+    /// A request, to be answered.
+    Request,
+    /// An answer to the server or a notification: nothing comes of it but that somebody goes on.
+    News,
+    /// No message.
+    Other,
+}
+
+impl Kind {
+    fn of(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Message {
+            method: Option<String>,
+            id: Option<IgnoredAny>,
+        }
+        match serde_json::from_slice::<Message>(body) {
+            Ok(Message {
+                method: Some(method),
+                id: Some(_),
+            }) if method == "initialize" => Self::Handshake,
+            Ok(Message {
+                method: Some(_),
+                id: Some(_),
+            }) => Self::Request,
+            Ok(
+                Message {
+                    method: None,
+                    id: Some(_),
+                }
+                | Message {
+                    method: Some(_),
+                    id: None,
+                },
+            ) => Self::News,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// Refuses what is meant for another host or comes from a foreign page.
 pub(super) async fn check(
     State(guard): State<Arc<Guard>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().unwrap_or_default(),
-        _ => request
-            .uri()
-            .authority()
-            .map(|host| host.as_str())
-            .unwrap_or_default(),
-    };
-    if !guard.allows_host(host) {
+    // The request line can name a host as well, and there may be only one `Host`.
+    let line = request.uri().authority().map(|host| Some(host.as_str()));
+    let named = request
+        .headers()
+        .get_all(header::HOST)
+        .iter()
+        .map(|host| host.to_str().ok());
+    let hosts: Vec<Option<&str>> = named.chain(line).collect();
+    let one = request.headers().get_all(header::HOST).iter().count() <= 1;
+    let known = !hosts.is_empty()
+        && hosts
+            .iter()
+            .all(|host| host.is_some_and(|host| guard.allows_host(host)));
+    if !one || !known {
         return (
             StatusCode::FORBIDDEN,
             "This server does not answer to that host name (--allowed-hosts).\n",
@@ -109,7 +159,12 @@ pub(super) async fn check(
 pub(super) async fn small_body(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     match tokio::time::timeout(BODY, to_bytes(body, LARGEST_BODY)).await {
-        Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Ok(Ok(body)) => {
+            let kind = Kind::of(&body);
+            let mut request = Request::from_parts(parts, Body::from(body));
+            request.extensions_mut().insert(kind);
+            next.run(request).await
+        }
         Ok(Err(_)) => (
             StatusCode::PAYLOAD_TOO_LARGE,
             "The request is too large or broke off.\n",

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
+use super::guard::Kind;
 use crate::server::Caller;
 use crate::shared::Shared;
 
@@ -33,8 +34,9 @@ impl Default for Limits {
         Self {
             sessions: 1000,
             requests: 512,
-            requests_of_one: 64,
-            requests_a_minute: 1200,
+            // Fewer than there are slots for tool calls: one credential must leave some.
+            requests_of_one: 32,
+            requests_a_minute: 6000,
         }
     }
 }
@@ -81,7 +83,7 @@ impl InFlight {
         let _ = state.wait_for(|counts| counts.all == 0).await;
     }
 
-    fn admit(self: &Arc<Self>, principal: &Arc<str>) -> Result<Place, Full> {
+    fn admit(self: &Arc<Self>, principal: &Arc<str>) -> Result<Arc<Place>, Full> {
         let mut admitted = Ok(());
         self.state.send_modify(|counts| {
             let of_one = counts.of_one.get(principal).copied().unwrap_or(0);
@@ -98,15 +100,18 @@ impl InFlight {
                 Ok(())
             };
         });
-        admitted.map(|()| Place {
-            all: Arc::clone(self),
-            principal: Arc::clone(principal),
+        admitted.map(|()| {
+            Arc::new(Place {
+                all: Arc::clone(self),
+                principal: Arc::clone(principal),
+            })
         })
     }
 }
 
-/// A place among the requests under way, given back when it is dropped.
-struct Place {
+/// A place among the requests under way, given back when nobody holds it any more: not before the answer is sent, and not
+/// before the call has ended, whichever comes last.
+pub(super) struct Place {
     all: Arc<InFlight>,
     principal: Arc<str>,
 }
@@ -126,15 +131,17 @@ impl Drop for Place {
     }
 }
 
-/// Admits a request if there is a place, and keeps the place until its answer is sent.
+/// Admits a request if there is a place, and lets it keep the place.
 ///
-/// Streams that a client holds open (`GET`) take no place: they are limited with the sessions.
+/// Streams that a client holds open (`GET`) take no place: they are limited with the sessions. Answers to the server and
+/// notifications take none either: somebody who has one waits for them.
 pub(super) async fn admit(
     State(in_flight): State<Arc<InFlight>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    if request.method() == Method::GET {
+    let news = request.extensions().get::<Kind>() == Some(&Kind::News);
+    if request.method() == Method::GET || news {
         return next.run(request).await;
     }
     let principal = request
@@ -150,6 +157,7 @@ pub(super) async fn admit(
     };
     match admitted {
         Ok(place) => {
+            request.extensions_mut().insert(Arc::clone(&place));
             let (parts, body) = next.run(request).await.into_parts();
             Response::from_parts(
                 parts,
@@ -190,7 +198,7 @@ pub(super) async fn admit(
 /// A body that holds a place until it is sent or given up.
 struct Held {
     body: Body,
-    _place: Place,
+    _place: Arc<Place>,
 }
 
 impl HttpBody for Held {

@@ -1,9 +1,13 @@
 //! What `/metrics` shows, in Prometheus' format: numbers by tool, outcome and status, nothing about anybody.
 
+use std::time::Duration;
+
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Seconds, from a small answer to PostHog's patience.
 const SECONDS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The numbers of this process.
 #[derive(Clone)]
@@ -27,6 +31,14 @@ impl Metrics {
             "Answers of PostHog by status; error: none"
         );
         Ok(Self(handle))
+    }
+
+    /// Keeps the memory of what was measured small where nobody reads it.
+    pub(super) async fn keep_up(&self) {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            self.0.run_upkeep();
+        }
     }
 
     pub(super) fn render(&self) -> String {

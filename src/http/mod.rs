@@ -71,7 +71,7 @@ pub async fn serve(
         options.limits,
         options.shared.clone(),
     ));
-    let writes = server.clone();
+    let (writes, metrics) = (server.clone(), options.metrics.clone());
     let app = app(server, options, &limits, &streams, &questions);
     let connections = connections::Connections::new(listener, app);
     let stopping = async {
@@ -81,7 +81,10 @@ pub async fn serve(
         // Nobody can be waited for any more: a human who was asked is answered that nothing was sent.
         questions.cancel();
     };
-    connections.serve(stopping).await?;
+    tokio::select! {
+        served = connections.serve(stopping) => served?,
+        () = metrics.keep_up() => {}
+    }
     if tokio::time::timeout(LONGEST_CALL, limits.idle())
         .await
         .is_err()

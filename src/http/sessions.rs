@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "redis")]
+use std::time::Duration;
 use std::time::Instant;
 
 use axum::body::{Body, to_bytes};
@@ -9,25 +11,33 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+#[cfg(feature = "redis")]
+use rmcp::model::{ClientJsonRpcMessage, ClientNotification};
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-
-#[cfg(feature = "redis")]
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::guard::Kind;
 use crate::server::Caller;
 #[cfg(feature = "redis")]
 use crate::shared::Message;
 use crate::shared::Shared;
 
 const SESSION: &str = "mcp-session-id";
+/// How often others are told that a session is in use.
+#[cfg(feature = "redis")]
+const KEPT: Duration = Duration::from_secs(60);
+/// A session that does not take a message in this time does not get it.
+#[cfg(feature = "redis")]
+const TAKEN: Duration = Duration::from_secs(10);
 
 /// Who opened which session.
 pub(super) struct Sessions {
     manager: Arc<LocalSessionManager>,
     most: usize,
     owners: Mutex<HashMap<String, Owner>>,
+    /// One handshake at a time: each makes room for itself.
+    opening: tokio::sync::Mutex<()>,
     #[cfg_attr(
         not(feature = "redis"),
         expect(dead_code, reason = "one process asks nobody else")
@@ -38,6 +48,9 @@ pub(super) struct Sessions {
 struct Owner {
     principal: Arc<str>,
     last_used: Instant,
+    /// When others were last told that it is in use.
+    #[cfg(feature = "redis")]
+    kept: Option<Instant>,
 }
 
 impl Sessions {
@@ -46,6 +59,7 @@ impl Sessions {
             manager,
             most,
             owners: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
             shared,
         }
     }
@@ -56,7 +70,13 @@ impl Sessions {
         if let Some(redis) = self.shared.redis().cloned() {
             let (sessions, ended) = (Arc::clone(self), streams.child_token());
             tokio::spawn(async move {
-                let heard = |message: Message| sessions.take(message);
+                // Each in a task of its own: one session that takes its time holds up no other.
+                let heard = |message: Message| {
+                    let sessions = Arc::clone(&sessions);
+                    tokio::spawn(async move {
+                        let _ = tokio::time::timeout(TAKEN, sessions.take(message)).await;
+                    });
+                };
                 tokio::select! {
                     () = redis.hear(heard) => {}
                     () = ended.cancelled() => {}
@@ -70,10 +90,17 @@ impl Sessions {
     #[cfg(feature = "redis")]
     async fn take(&self, message: Message) {
         let session = message.session.as_str().into();
-        if let Ok(true) = self.manager.has_session(&session).await
-            && let Ok(body) = serde_json::from_value(message.body)
-        {
-            let _ = self.manager.accept_message(&session, body).await;
+        match message.body.map(serde_json::from_value) {
+            Some(Ok(body)) => {
+                if let Ok(true) = self.manager.has_session(&session).await {
+                    let _ = self.manager.accept_message(&session, body).await;
+                }
+            }
+            Some(Err(_)) => {}
+            None => {
+                let _ = self.manager.close_session(&session).await;
+                self.owners().remove(&message.session);
+            }
         }
     }
 
@@ -82,17 +109,19 @@ impl Sessions {
     async fn passed_on(&self, session: &str, body: &[u8]) -> Option<Response> {
         #[cfg(feature = "redis")]
         if let Some(redis) = self.shared.redis()
-            && let Ok(body) = serde_json::from_slice::<Value>(body)
-            && is_for_whoever_waits(&body)
+            && let Ok(parsed) = serde_json::from_slice::<ClientJsonRpcMessage>(body)
+            && let Some(awaited) = awaited(&parsed)
         {
             let message = Message {
                 session: session.to_owned(),
-                body,
+                body: serde_json::from_slice(body).ok(),
             };
-            return Some(match redis.pass_on(&message).await {
-                Ok(()) => StatusCode::ACCEPTED.into_response(),
-                Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-            });
+            return match (redis.pass_on(&message).await, awaited) {
+                (Ok(()), _) => Some(StatusCode::ACCEPTED.into_response()),
+                // It may be this process that works on it.
+                (Err(_), Awaited::Cancellation) => None,
+                (Err(_), Awaited::Answer) => Some(StatusCode::SERVICE_UNAVAILABLE.into_response()),
+            };
         }
         #[cfg(not(feature = "redis"))]
         let _ = (session, body);
@@ -107,7 +136,7 @@ impl Sessions {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a session is this caller's. One that nobody knows is left to the protocol library to refuse.
+    /// Whether a session is this caller's. One that nobody knows is nobody's.
     async fn belongs(&self, session: &str, principal: &Arc<str>) -> bool {
         if let Some(owner) = self.owners().get_mut(session) {
             owner.last_used = Instant::now();
@@ -117,15 +146,47 @@ impl Sessions {
         if let Some(redis) = self.shared.redis() {
             return match redis.owner(session).await {
                 Ok(Some(owner)) if owner == **principal => {
+                    // It takes a place here as well.
+                    self.make_room(principal).await;
                     self.remember(session, principal);
                     true
                 }
-                Ok(owner) => owner.is_none(),
-                // Nobody can say whose it is.
-                Err(_) => false,
+                // Somebody else's, or nobody can say whose it is.
+                _ => false,
             };
         }
-        true
+        false
+    }
+
+    /// Lets other processes know that a session is in use, now and then.
+    #[cfg(feature = "redis")]
+    async fn keep(&self, session: &str) {
+        let Some(redis) = self.shared.redis() else {
+            return;
+        };
+        let due = self.owners().get_mut(session).is_some_and(|owner| {
+            let due = owner.kept.is_none_or(|kept| kept.elapsed() >= KEPT);
+            if due {
+                owner.kept = Some(Instant::now());
+            }
+            due
+        });
+        if due {
+            redis.keep(session).await;
+        }
+    }
+
+    /// Ends a session everywhere.
+    async fn ended(&self, session: &str) {
+        self.owners().remove(session);
+        #[cfg(feature = "redis")]
+        if let Some(redis) = self.shared.redis() {
+            let message = Message {
+                session: session.to_owned(),
+                body: None,
+            };
+            let _ = redis.pass_on(&message).await;
+        }
     }
 
     async fn opened(&self, session: &str, principal: &Arc<str>) {
@@ -140,6 +201,8 @@ impl Sessions {
         let owner = Owner {
             principal: Arc::clone(principal),
             last_used: Instant::now(),
+            #[cfg(feature = "redis")]
+            kept: None,
         };
         self.owners().insert(session.to_owned(), owner);
     }
@@ -157,10 +220,17 @@ impl Sessions {
             if alive.len() < self.most {
                 return;
             }
-            owners
+            // One whose client left before it was told of it is nobody's, and goes first.
+            let nobodys = alive
                 .iter()
-                .min_by_key(|(_, owner)| (owner.principal != *principal, owner.last_used))
-                .map(|(session, _)| session.clone())
+                .find(|session| !owners.contains_key(*session))
+                .cloned();
+            nobodys.or_else(|| {
+                owners
+                    .iter()
+                    .min_by_key(|(_, owner)| (owner.principal != *principal, owner.last_used))
+                    .map(|(session, _)| session.clone())
+            })
         };
         if let Some(oldest) = oldest {
             tracing::info!("too many sessions: the one unused for the longest time is closed");
@@ -183,8 +253,10 @@ pub(super) async fn bind(
     else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    let request = match session(request.headers()).map(str::to_owned) {
-        Some(session) if !sessions.belongs(&session, &principal).await => {
+    let used = session(request.headers()).map(str::to_owned);
+    let ends = request.method() == Method::DELETE;
+    let request = match &used {
+        Some(session) if !sessions.belongs(session, &principal).await => {
             // The same words as for one that does not exist.
             return (StatusCode::NOT_FOUND, "There is no such session.\n").into_response();
         }
@@ -194,30 +266,51 @@ pub(super) async fn bind(
             let Ok(body) = to_bytes(body, usize::MAX).await else {
                 return StatusCode::BAD_REQUEST.into_response();
             };
-            if let Some(response) = sessions.passed_on(&session, &body).await {
+            if let Some(response) = sessions.passed_on(session, &body).await {
                 return response;
             }
             Request::from_parts(parts, Body::from(body))
         }
         Some(_) => request,
-        None => {
+        None if request.extensions().get::<Kind>() == Some(&Kind::Handshake) => {
+            let _alone = sessions.opening.lock().await;
             sessions.make_room(&principal).await;
-            request
+            let response = next.run(request).await;
+            if let Some(session) = session(response.headers()) {
+                sessions.opened(session, &principal).await;
+            }
+            return response;
         }
+        None => request,
     };
+    #[cfg(feature = "redis")]
+    if let Some(session) = &used {
+        sessions.keep(session).await;
+    }
     let response = next.run(request).await;
-    if let Some(session) = session(response.headers()) {
-        sessions.opened(session, &principal).await;
+    if let (true, Some(session), true) = (ends, &used, response.status().is_success()) {
+        sessions.ended(session).await;
     }
     response
 }
 
-/// Whether a message answers a question or takes a request back: the process that asked, or works on it, may be another.
+/// What another process may wait for: the one that asked, or works on a request.
 #[cfg(feature = "redis")]
-fn is_for_whoever_waits(message: &Value) -> bool {
-    match message.get("method").and_then(Value::as_str) {
-        None => message.get("id").is_some(),
-        Some(method) => method == "notifications/cancelled",
+enum Awaited {
+    Answer,
+    Cancellation,
+}
+
+#[cfg(feature = "redis")]
+fn awaited(message: &ClientJsonRpcMessage) -> Option<Awaited> {
+    match message {
+        ClientJsonRpcMessage::Response(_) | ClientJsonRpcMessage::Error(_) => Some(Awaited::Answer),
+        ClientJsonRpcMessage::Notification(notification) => matches!(
+            notification.notification,
+            ClientNotification::CancelledNotification(_)
+        )
+        .then_some(Awaited::Cancellation),
+        ClientJsonRpcMessage::Request(_) => None,
     }
 }
 

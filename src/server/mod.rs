@@ -470,8 +470,9 @@ impl ServerHandler for Server {
     ) -> Result<CompleteResult, ErrorData> {
         let caller = self.caller(&context)?;
         let typed = request.argument.value.trim();
-        let asks = matches!(request.r#ref, Reference::Prompt(_))
-            && request.argument.name == prompts::PERSON;
+        let offers = |tool: &str| self.tool(tool, &caller).is_some();
+        let asks = request.argument.name == prompts::PERSON
+            && matches!(&request.r#ref, Reference::Prompt(prompt) if prompts::is_offered(&prompt.name, offers));
         let mut emails = Vec::new();
         if asks && !typed.is_empty() && self.tool("persons-values-retrieve", &caller).is_some() {
             // A completion that fails is none: nobody waits for it.

@@ -76,7 +76,10 @@ impl Shared {
         match &self.store {
             Store::Memory(memory) => Ok(memory.use_once(nonce, holds)),
             #[cfg(feature = "redis")]
-            Store::Redis(redis, _) => redis.use_once(nonce, holds).await,
+            // What this process knows to be used stays used when Redis has lost its memory.
+            Store::Redis(redis, memory) => {
+                Ok(redis.use_once(nonce, holds).await? && memory.use_once(nonce, holds))
+            }
         }
     }
 
@@ -94,7 +97,7 @@ impl Shared {
         }
     }
 
-    /// Claims a session's one open question, so that an answer can belong to no other.
+    /// Claims a session's one open question, so that an answer can belong to no other; nothing if another is open.
     ///
     /// # Errors
     /// When nobody can say whether another is open.
@@ -106,25 +109,51 @@ impl Shared {
         &self,
         session: &str,
         holds: Duration,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<Option<Question>, Unavailable> {
         match &self.store {
             // In one process questions are told apart by their own ids.
-            Store::Memory(_) => Ok(true),
+            Store::Memory(_) => Ok(Some(Question::default())),
             #[cfg(feature = "redis")]
-            Store::Redis(redis, _) => redis.claim_question(session, holds).await,
+            Store::Redis(redis, _) => {
+                let claim = redis.claim_question(session, holds).await?;
+                Ok(claim.map(|claim| Question { claim: Some(claim) }))
+            }
         }
     }
+}
 
-    /// Gives a session's claim back.
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(unused_variables, reason = "one process has no need of it")
-    )]
-    pub async fn release_question(&self, session: &str) {
-        match &self.store {
-            Store::Memory(_) => {}
-            #[cfg(feature = "redis")]
-            Store::Redis(redis, _) => redis.release_question(session).await,
+/// A session's open question.
+#[derive(Default)]
+pub struct Question {
+    #[cfg(feature = "redis")]
+    claim: Option<redis::Claim>,
+}
+
+impl Question {
+    /// What tells this question from any other of the session, where its id does not.
+    #[must_use]
+    pub fn mark(&self) -> Option<&str> {
+        #[cfg(feature = "redis")]
+        if let Some(claim) = &self.claim {
+            return Some(claim.mark());
+        }
+        None
+    }
+
+    /// Waits until an answer may no longer arrive here.
+    pub async fn lost(&self) {
+        #[cfg(feature = "redis")]
+        if let Some(claim) = &self.claim {
+            return claim.lost().await;
+        }
+        std::future::pending().await
+    }
+
+    /// Makes room for the next.
+    pub async fn close(self) {
+        #[cfg(feature = "redis")]
+        if let Some(claim) = self.claim {
+            claim.give_back().await;
         }
     }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
 use redis::{AsyncCommands, Client, ExistenceCheck, RedisError, SetExpiry, SetOptions};
 use rmcp::transport::streamable_http_server::session::store::{
     SessionState, SessionStore, SessionStoreError,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::{interval, sleep, timeout};
 use uuid::Uuid;
 
 use super::{SESSION_IDLE, Unavailable};
@@ -19,12 +21,16 @@ use super::{SESSION_IDLE, Unavailable};
 const PREFIX: &str = "posthog-persons-mcp";
 /// An answer of Redis that takes longer is none: a call must not wait for a store that is away.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A pause before Redis is tried again, and between looks whether it is still there.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection to Redis, made again by itself when it breaks.
 #[derive(Clone)]
 pub struct Redis {
     client: Client,
     connection: ConnectionManager,
+    /// Whether Redis is there, and this process hears what others pass on.
+    hears: watch::Sender<bool>,
 }
 
 /// What a client sent to one process and another waits for.
@@ -32,8 +38,16 @@ pub struct Redis {
 pub struct Message {
     /// The session.
     pub session: String,
-    /// The message, as the client sent it.
-    pub body: Value,
+    /// The message, as the client sent it; none when it ended the session.
+    pub body: Option<Value>,
+}
+
+/// The claim to a session's one open question, given back at the latest when it is dropped.
+pub struct Claim {
+    redis: Redis,
+    key: String,
+    mark: String,
+    held: bool,
 }
 
 impl Redis {
@@ -48,45 +62,70 @@ impl Redis {
             .set_response_timeout(Some(PATIENCE))
             .set_number_of_retries(1);
         let connection = ConnectionManager::new_with_config(client.clone(), config).await?;
-        Ok(Self { client, connection })
+        Ok(Self {
+            client,
+            connection,
+            hears: watch::Sender::new(false),
+        })
     }
 
     pub(super) async fn use_once(&self, nonce: Uuid, holds: Duration) -> Result<bool, Unavailable> {
-        self.claim(format!("{PREFIX}:used:{nonce}"), holds).await
+        let key = format!("{PREFIX}:used:{nonce}");
+        self.claim(&key, "1", holds).await
     }
 
+    /// Whoever asks has to hear the answer: where nothing is heard, nothing can be claimed.
     pub(super) async fn claim_question(
         &self,
         session: &str,
         holds: Duration,
-    ) -> Result<bool, Unavailable> {
-        self.claim(format!("{PREFIX}:question:{session}"), holds)
-            .await
+    ) -> Result<Option<Claim>, Unavailable> {
+        if !*self.hears.borrow() {
+            return Err(Unavailable);
+        }
+        let mark = Uuid::new_v4().simple().to_string();
+        let mut claim = Claim {
+            redis: self.clone(),
+            key: format!("{PREFIX}:question:{session}"),
+            mark: mark.chars().take(8).collect(),
+            // Even where that is not known yet: nobody else's is given back.
+            held: true,
+        };
+        claim.held = self.claim(&claim.key, &claim.mark, holds).await?;
+        Ok(claim.held.then_some(claim))
     }
 
-    pub(super) async fn release_question(&self, session: &str) {
+    /// Deletes a claim unless it is somebody else's by now.
+    async fn give_back(&self, key: &str, mark: &str) {
+        const IF_OURS: &str =
+            "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
         let mut redis = self.connection.clone();
-        let key = format!("{PREFIX}:question:{session}");
-        if let Err(error) = redis.del::<_, ()>(key).await {
+        let mut command = redis::cmd("EVAL");
+        command.arg(IF_OURS).arg(1).arg(key).arg(mark);
+        if let Err(error) = command.exec_async(&mut redis).await {
             away(&error);
         }
     }
 
     /// Sets a key that must not be there yet, and says whether it was not.
-    async fn claim(&self, key: String, holds: Duration) -> Result<bool, Unavailable> {
+    async fn claim(&self, key: &str, value: &str, holds: Duration) -> Result<bool, Unavailable> {
         let mut redis = self.connection.clone();
         let milliseconds = u64::try_from(holds.as_millis()).unwrap_or(u64::MAX).max(1);
         let options = SetOptions::default()
             .conditional_set(ExistenceCheck::NX)
             .with_expiration(SetExpiry::PX(milliseconds));
         let set: Option<String> = redis
-            .set_options(key, 1, options)
+            .set_options(key, value, options)
             .await
             .map_err(|error| away(&error))?;
         Ok(set.is_some())
     }
 
+    /// Every request is counted: where Redis is known to be away, none waits for it.
     pub(super) async fn count(&self, principal: &str) -> Result<u64, Unavailable> {
+        if !*self.hears.borrow() {
+            return Err(Unavailable);
+        }
         let minute = chrono::Utc::now().timestamp() / 60;
         let key = format!("{PREFIX}:count:{minute}:{principal}");
         let mut redis = self.connection.clone();
@@ -112,6 +151,20 @@ impl Redis {
         }
     }
 
+    /// Remembers a session that is in use for as long as a new one.
+    pub async fn keep(&self, session: &str) {
+        let mut redis = self.connection.clone();
+        let seconds = SESSION_IDLE.as_secs().cast_signed();
+        let kept: Result<(), RedisError> = redis::pipe()
+            .expire(format!("{PREFIX}:session:{session}"), seconds)
+            .expire(format!("{PREFIX}:owner:{session}"), seconds)
+            .query_async(&mut redis)
+            .await;
+        if let Err(error) = kept {
+            away(&error);
+        }
+    }
+
     /// Which credential opened a session, if anybody knows.
     ///
     /// # Errors
@@ -129,43 +182,92 @@ impl Redis {
     /// Passes on what another process may wait for.
     ///
     /// # Errors
-    /// When Redis cannot be asked.
+    /// When Redis cannot be asked, or nobody hears.
     pub async fn pass_on(&self, message: &Message) -> Result<(), Unavailable> {
         let mut redis = self.connection.clone();
         let text = serde_json::to_string(message).map_err(|_| Unavailable)?;
-        redis
-            .publish::<_, _, ()>(format!("{PREFIX}:messages"), text)
+        let heard: usize = redis
+            .publish(format!("{PREFIX}:messages"), text)
             .await
-            .map_err(|error| away(&error))
+            .map_err(|error| away(&error))?;
+        if heard == 0 { Err(Unavailable) } else { Ok(()) }
     }
 
     /// Hears what others pass on, for as long as it is polled; connects again when the connection breaks.
-    pub async fn hear<F>(&self, heard: impl Fn(Message) -> F)
-    where
-        F: Future<Output = ()>,
-    {
+    pub async fn hear(&self, heard: impl Fn(Message)) {
         loop {
-            if let Ok(mut messages) = self.client.get_async_pubsub().await
-                && messages
-                    .subscribe(format!("{PREFIX}:messages"))
-                    .await
-                    .is_ok()
-            {
-                let mut messages = messages.into_on_message();
-                while let Some(message) = messages.next().await {
+            if let Ok(Ok(messages)) = timeout(PATIENCE, self.subscribed()).await {
+                self.hears.send_replace(true);
+                tracing::info!("Redis is there: what other processes pass on is heard");
+                self.listen(messages, &heard).await;
+                self.hears.send_replace(false);
+                tracing::warn!("Redis is away: reads go on, deletions are refused");
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn subscribed(&self) -> Result<PubSub, RedisError> {
+        // First the other connection, which learns only when it is used that Redis is back.
+        self.ping().await?;
+        let mut messages = self.client.get_async_pubsub().await?;
+        messages.subscribe(format!("{PREFIX}:messages")).await?;
+        Ok(messages)
+    }
+
+    /// Until the connection breaks, or Redis no longer answers.
+    async fn listen(&self, messages: PubSub, heard: &impl Fn(Message)) {
+        let mut messages = messages.into_on_message();
+        let mut look = interval(PAUSE);
+        loop {
+            tokio::select! {
+                message = messages.next() => {
+                    let Some(message) = message else { return };
                     if let Ok(message) = serde_json::from_slice(message.get_payload_bytes()) {
-                        heard(message).await;
+                        heard(message);
                     }
                 }
+                _ = look.tick() => if self.ping().await.is_err() { return },
             }
-            tokio::time::sleep(PATIENCE).await;
         }
+    }
+
+    async fn ping(&self) -> Result<(), RedisError> {
+        self.connection.clone().ping().await
     }
 
     /// The sessions, for the protocol library, which restores here what began elsewhere.
     #[must_use]
     pub fn sessions(&self) -> Arc<dyn SessionStore> {
         Arc::new(self.clone())
+    }
+}
+
+impl Claim {
+    /// What tells this question from any other.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Waits until an answer may no longer be heard.
+    pub(super) async fn lost(&self) {
+        let mut hears = self.redis.hears.subscribe();
+        let _ = hears.wait_for(|hears| !*hears).await;
+    }
+
+    pub(super) async fn give_back(mut self) {
+        self.redis.give_back(&self.key, &self.mark).await;
+        self.held = false;
+    }
+}
+
+impl Drop for Claim {
+    /// A call that was cancelled leaves no open question behind.
+    fn drop(&mut self) {
+        if let (true, Ok(runtime)) = (self.held, tokio::runtime::Handle::try_current()) {
+            let (redis, key, mark) = (self.redis.clone(), self.key.clone(), self.mark.clone());
+            runtime.spawn(async move { redis.give_back(&key, &mark).await });
+        }
     }
 }
 

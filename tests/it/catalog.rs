@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use posthog_persons_mcp::config::Arguments;
 use posthog_persons_mcp::server::listed;
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
@@ -142,4 +143,36 @@ fn the_readme_lists_exactly_these_tools() {
         catalog().len(),
         "README.md has a row for a tool that does not exist"
     );
+}
+
+#[test]
+fn the_example_configuration_can_be_copied() {
+    let example: Value =
+        serde_json::from_str(include_str!("../../mcp-config.example.json")).unwrap();
+    let servers = example["mcpServers"].as_object().unwrap();
+    for (name, server) in servers {
+        match server["url"].as_str() {
+            Some(url) => assert!(url.ends_with("/mcp") || url.ends_with("/sse"), "{name}"),
+            None => {
+                assert_eq!(server["command"], "posthog-persons-mcp", "{name}");
+                let arguments = server["args"].as_array().unwrap().iter();
+                let arguments = arguments.map(|argument| argument.as_str().unwrap());
+                let command = <Arguments as clap::CommandFactory>::command();
+                command
+                    .try_get_matches_from([name.as_str()].into_iter().chain(arguments))
+                    .unwrap();
+            }
+        }
+        for variable in server["env"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name)
+        {
+            assert!(
+                include_str!("../../README.md").contains(&format!("| `{variable}` |")),
+                "{variable}"
+            );
+        }
+    }
 }

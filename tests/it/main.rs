@@ -11,6 +11,7 @@ mod audit_log;
 mod catalog;
 mod confirm;
 mod errors;
+mod http;
 mod human;
 mod layers;
 mod policy;
@@ -19,12 +20,16 @@ mod project;
 mod promises;
 mod protocol;
 mod random_arguments;
+#[cfg(feature = "redis")]
+mod redis;
 mod sandbox;
 mod stdio;
 mod tools;
 mod unknown_outcome;
 mod upstream;
 mod wire;
+#[cfg(not(feature = "redis"))]
+mod without_redis;
 mod writing;
 
 use std::sync::Arc;

@@ -1,0 +1,428 @@
+//! The yes that a deletion needs, over HTTP: whom it is asked of, which process it is good at, and how often.
+
+use posthog_persons_mcp::policy::Confirm;
+use posthog_persons_mcp::sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use super::{
+    Caller, Conversation, Events, JOHN, MARY, Method, Older, Process, Setup, Team, beside,
+    binary_at, refused, said, team, team_with,
+};
+use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE, request};
+use crate::writing::QA;
+
+const TOOL: &str = "persons-bulk-delete";
+const DELETE: &str = "POST B/bulk_delete/";
+const STALE: &str = "The confirmation does not fit";
+
+/// The versions in which a server can ask, and has to wait for the answer.
+const WAITING: [&str; 2] = ["2025-06-18", "2025-11-25"];
+
+const STATE_KEY: &str = "state_91c7e2b05d4f8a3661e0b7d92c5f4a38";
+const OTHER_STATE_KEY: &str = "state_28f1a6d0937be45c0a9d6e13f7824cb5";
+
+fn deletion() -> Value {
+    json!({"ids": [QA[0]]})
+}
+
+fn tick() -> Value {
+    json!({"action": "accept", "content": {"confirm": true}})
+}
+
+fn nothing() -> Vec<String> {
+    Vec::new()
+}
+
+/// What the human says to a question.
+fn answer(question: &Value, result: &Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": question["id"], "result": result})
+}
+
+fn calling(tool: &str, arguments: &Value) -> Value {
+    json!({"name": tool, "arguments": arguments})
+}
+
+// With a handshake.
+
+/// Asks for a deletion in a session; the number of the call, its stream and the question on it.
+async fn asked(session: &mut Conversation) -> (u64, Events, Value) {
+    let (id, mut events) = session.open("tools/call", calling(TOOL, &deletion())).await;
+    let question = events.message().await;
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    let shown = question["params"]["message"].as_str().unwrap();
+    assert!(shown.contains(QA[0]), "{shown}");
+    (id, events, question)
+}
+
+/// The rest of a call's stream: its result.
+async fn result(id: u64, mut events: Events) -> Value {
+    let answer = events.message().await;
+    assert_eq!(answer["id"], id, "{answer}");
+    events.end().await;
+    answer["result"].clone()
+}
+
+#[tokio::test]
+async fn in_a_session_the_question_comes_on_the_stream_of_the_call() {
+    for version in WAITING {
+        let team = team().await;
+        let mary = team.caller(MARY).with_a_human();
+        let mut session = Conversation::begin(&mary, version).await;
+        let (id, events, question) = asked(&mut session).await;
+        assert_eq!(team.sent(), nothing());
+        let posted = session.post(&answer(&question, &tick())).await;
+        assert_eq!(posted.status(), 202);
+        let done = result(id, events).await;
+        assert_eq!(done["structuredContent"]["status"], "queued", "{done}");
+        assert_eq!(team.sent(), [DELETE], "{version}");
+    }
+}
+
+#[tokio::test]
+async fn in_a_session_whatever_is_not_a_tick_sends_nothing() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_a_human();
+    let mut session = Conversation::begin(&mary, WAITING[1]).await;
+    for no in [
+        json!({"action": "accept", "content": {"confirm": false}}),
+        json!({"action": "accept"}),
+        json!({"action": "decline"}),
+        json!({"action": "cancel"}),
+    ] {
+        let (id, events, question) = asked(&mut session).await;
+        session.post(&answer(&question, &no)).await;
+        refused(&result(id, events).await, "Nothing was sent: ");
+    }
+    assert_eq!(team.sent(), nothing());
+}
+
+#[tokio::test]
+async fn nobody_else_can_answer_the_question_of_a_session() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_a_human();
+    let mut session = Conversation::begin(&mary, WAITING[1]).await;
+    let (id, events, question) = asked(&mut session).await;
+    let yes = answer(&question, &tick());
+    // Neither in this session nor in one of their own.
+    let john = team.caller(JOHN).with_a_human();
+    let johns = session.taken_over_by(&john);
+    assert_eq!(johns.post(&yes).await.status(), 404);
+    let johns = Conversation::begin(&john, WAITING[1]).await;
+    johns.post(&yes).await;
+    assert_eq!(team.sent(), nothing());
+    session
+        .post(&answer(&question, &json!({"action": "decline"})))
+        .await;
+    let told = result(id, events).await;
+    refused(&told, "Nothing was sent: the user declined.");
+    assert_eq!(team.sent(), nothing());
+}
+
+#[tokio::test]
+async fn a_session_that_is_closed_while_the_question_is_open_sends_nothing() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_a_human();
+    let mut session = Conversation::begin(&mary, WAITING[0]).await;
+    let (_, events, question) = asked(&mut session).await;
+    let closed = mary.send(session.request(Method::DELETE)).await;
+    assert!(closed.status().is_success());
+    events.end().await;
+    let late = session.post(&answer(&question, &tick())).await;
+    assert_eq!(late.status(), 404);
+    assert_eq!(team.sent(), nothing());
+}
+
+#[tokio::test]
+async fn over_sse_the_question_comes_on_the_stream() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_a_human();
+    for (says, sends) in [
+        (tick(), vec![DELETE]),
+        (json!({"action": "cancel"}), vec![]),
+    ] {
+        let mut older = Older::begin_with(&mary, WAITING[0]).await;
+        let id = older.open("tools/call", calling(TOOL, &deletion())).await;
+        let question = older.events.message().await;
+        assert_eq!(question["method"], "elicitation/create", "{question}");
+        assert_eq!(team.sent(), nothing());
+        older.post(&answer(&question, &says)).await;
+        let done = older.events.message().await;
+        assert_eq!(done["id"], id, "{done}");
+        assert_eq!(done["result"]["isError"], sends.is_empty(), "{done}");
+        assert_eq!(team.sent(), sends);
+    }
+}
+
+// Without a handshake.
+
+fn deleting(caller: &Caller, more: &Value) -> reqwest::RequestBuilder {
+    let mut params = calling(TOOL, &deletion());
+    for (name, value) in more.as_object().unwrap() {
+        params[name] = value.clone();
+    }
+    caller.stateless("tools/call", params)
+}
+
+/// Asks for a deletion; the state that goes with the question.
+async fn state(caller: &Caller) -> Value {
+    let reply = caller.read(deleting(caller, &json!({}))).await;
+    assert_eq!(reply.header("content-type"), "application/json");
+    let result = reply.json()["result"].clone();
+    assert_eq!(result["resultType"], "input_required", "{result}");
+    let question = &result["inputRequests"]["confirm"];
+    assert_eq!(question["method"], "elicitation/create", "{result}");
+    let shown = question["params"]["message"].as_str().unwrap();
+    assert!(shown.contains(QA[0]), "{shown}");
+    assert!(result["requestState"].is_string(), "{result}");
+    result["requestState"].clone()
+}
+
+/// Makes the call again with a state and what the human said.
+async fn again(caller: &Caller, state: &Value, said: &Value) -> Value {
+    let more = json!({"requestState": state, "inputResponses": {"confirm": said}});
+    let reply = caller.read(deleting(caller, &more)).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    reply.json()["result"].clone()
+}
+
+#[track_caller]
+fn queued(result: &Value) {
+    assert_eq!(result["isError"], false, "{result}");
+    assert_eq!(result["structuredContent"]["status"], "queued", "{result}");
+}
+
+#[tokio::test]
+async fn without_a_handshake_the_question_is_the_answer_and_a_yes_serves_once() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_a_human();
+    let asked = state(&mary).await;
+    assert_eq!(team.sent(), nothing());
+    queued(&again(&mary, &asked, &tick()).await);
+    assert_eq!(team.sent(), [DELETE]);
+    refused(&again(&mary, &asked, &tick()).await, STALE);
+    assert_eq!(team.sent(), nothing());
+}
+
+#[tokio::test]
+async fn two_yeses_at_once_delete_once() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_a_human();
+    let asked = state(&mary).await;
+    let yes = tick();
+    let (one, other) = tokio::join!(again(&mary, &asked, &yes), again(&mary, &asked, &yes));
+    let failed = [&one, &other]
+        .into_iter()
+        .filter(|result| result["isError"] == true);
+    assert_eq!(failed.count(), 1, "{one} {other}");
+    assert_eq!(team.sent(), [DELETE]);
+}
+
+#[tokio::test]
+async fn without_a_handshake_whatever_is_not_a_tick_sends_nothing() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_a_human();
+    for no in [
+        json!({"action": "accept", "content": {"confirm": false}}),
+        json!({"action": "accept", "content": {"confirm": "true"}}),
+        json!({"action": "decline", "content": {"confirm": true}}),
+        json!({"action": "cancel"}),
+    ] {
+        let asked = state(&mary).await;
+        refused(&again(&mary, &asked, &no).await, "Nothing was sent: ");
+    }
+    assert_eq!(team.sent(), nothing());
+}
+
+#[tokio::test]
+async fn a_state_is_worth_nothing_to_another_credential() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_a_human();
+    let john = team.caller(JOHN).with_a_human();
+    let marys = state(&mary).await;
+    refused(&again(&john, &marys, &tick()).await, STALE);
+    assert_eq!(team.sent(), nothing());
+    // And is not used up by having been tried.
+    queued(&again(&mary, &marys, &tick()).await);
+    assert_eq!(team.sent(), [DELETE]);
+}
+
+// Nobody who can be asked.
+
+#[tokio::test]
+async fn where_nobody_can_be_asked_it_is_refused_with_and_without_a_token() {
+    let team = team().await;
+    let mary = team.caller(MARY);
+    let genuine = state(&mary.with_a_human()).await;
+    let tokens = [Value::Null, json!("rs2.made-up"), genuine.clone()];
+    for token in tokens {
+        let mut arguments = deletion();
+        if token.is_string() {
+            arguments["confirmation"] = token;
+        }
+        let mut told = Vec::new();
+        for version in WITH_HANDSHAKE.into_iter().chain([WITHOUT_HANDSHAKE]) {
+            let mut session = Conversation::begin(&mary, version).await;
+            told.push(session.call(TOOL, &arguments).await);
+        }
+        told.push(Older::begin(&mary).await.call(TOOL, &arguments).await);
+        for told in told {
+            refused(&told, "Refused: ");
+            assert!(said(&told).contains("Nothing was sent"), "{told}");
+            // There is no token to be had.
+            assert!(!told.to_string().contains("rs2."), "{told}");
+        }
+    }
+    assert_eq!(team.sent(), nothing());
+    // Looking is allowed.
+    let look = json!({"ids": [QA[0]], "dry_run": true});
+    let shown = mary.call(TOOL, &look).await;
+    assert_eq!(shown["structuredContent"]["status"], "dry_run", "{shown}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_declare_it_is_not_believed_a_yes() {
+    let team = team().await;
+    let mary = team.caller(MARY);
+    let more = json!({"inputResponses": {"confirm": tick()}});
+    let reply = mary.read(deleting(&mary, &more)).await;
+    refused(&reply.json()["result"], "Refused: ");
+    let more = json!({"requestState": "rs2.made-up", "inputResponses": {"confirm": tick()}});
+    let reply = mary.read(deleting(&mary, &more)).await;
+    assert_eq!(reply.json()["result"]["isError"], true, "{}", reply.text);
+    assert_eq!(team.sent(), nothing());
+}
+
+#[tokio::test]
+async fn off_asks_nobody() {
+    let team = team_with(Setup {
+        confirm: Confirm::Off,
+        ..Setup::default()
+    })
+    .await;
+    let mary = team.caller(MARY);
+    for (caller, person) in [(mary.clone(), QA[0]), (mary.with_a_human(), QA[1])] {
+        queued(&caller.call(TOOL, &json!({"ids": [person]})).await);
+        assert_eq!(team.sent(), [DELETE]);
+    }
+    let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[0]).await;
+    queued(&session.call(TOOL, &json!({"ids": [QA[2]]})).await);
+    assert_eq!(team.sent(), [DELETE]);
+}
+
+#[tokio::test]
+async fn strict_takes_a_humans_yes() {
+    let team = team_with(Setup {
+        confirm: Confirm::Strict,
+        ..Setup::default()
+    })
+    .await;
+    let mary = team.caller(MARY);
+    refused(&mary.call(TOOL, &deletion()).await, "Refused: ");
+    let mary = mary.with_a_human();
+    let asked = state(&mary).await;
+    queued(&again(&mary, &asked, &tick()).await);
+    assert_eq!(team.sent(), [DELETE]);
+}
+
+// Several processes.
+
+fn with(state_key: Option<&'static str>) -> Setup {
+    Setup {
+        state_key,
+        ..Setup::default()
+    }
+}
+
+/// Two servers on one PostHog, with these keys for their confirmations.
+async fn two(keys: [Option<&'static str>; 2]) -> (Team, Team) {
+    let one = team_with(with(keys[0])).await;
+    let sandbox: Sandbox = one.sandbox.clone();
+    let other = beside(sandbox, with(keys[1])).await;
+    (one, other)
+}
+
+#[tokio::test]
+async fn what_one_process_asks_another_with_the_same_key_takes_as_answered_once() {
+    let (one, other) = two([Some(STATE_KEY); 2]).await;
+    let at_one = one.caller(MARY).with_a_human();
+    let at_other = other.caller(MARY).with_a_human();
+    let asked = state(&at_one).await;
+    queued(&again(&at_other, &asked, &tick()).await);
+    assert_eq!(one.sent(), [DELETE]);
+    refused(&again(&at_other, &asked, &tick()).await, STALE);
+    assert_eq!(one.sent(), nothing());
+}
+
+#[tokio::test]
+async fn the_same_key_does_not_make_two_credentials_one() {
+    let (one, other) = two([Some(STATE_KEY); 2]).await;
+    let asked = state(&one.caller(MARY).with_a_human()).await;
+    let john = other.caller(JOHN).with_a_human();
+    refused(&again(&john, &asked, &tick()).await, STALE);
+    assert_eq!(one.sent(), nothing());
+}
+
+#[tokio::test]
+async fn without_the_same_key_a_yes_is_good_only_where_it_was_asked() {
+    for keys in [
+        [Some(STATE_KEY), Some(OTHER_STATE_KEY)],
+        [Some(STATE_KEY), None],
+        [None, None],
+    ] {
+        let (one, other) = two(keys).await;
+        let at_one = one.caller(MARY).with_a_human();
+        let at_other = other.caller(MARY).with_a_human();
+        let asked = state(&at_one).await;
+        refused(&again(&at_other, &asked, &tick()).await, STALE);
+        assert_eq!(one.sent(), nothing(), "{keys:?}");
+        queued(&again(&at_one, &asked, &tick()).await);
+        assert_eq!(one.sent(), [DELETE], "{keys:?}");
+    }
+}
+
+/// The variable that carries it, in two processes of their own.
+#[tokio::test]
+async fn the_key_comes_from_its_variable() {
+    let team = team().await;
+    let mut processes = Vec::new();
+    for key in [STATE_KEY, STATE_KEY, OTHER_STATE_KEY] {
+        let mut command = binary_at(&team.sandbox.url(), &[]);
+        command.env("POSTHOG_MCP_STATE_KEY", key);
+        processes.push(Process::start(command).await);
+    }
+    let callers = processes.iter();
+    let callers: Vec<Caller> = callers
+        .map(|process| process.caller(MARY).with_a_human())
+        .collect();
+    let asked = state(&callers[0]).await;
+    refused(&again(&callers[2], &asked, &tick()).await, STALE);
+    assert_eq!(team.sent(), nothing());
+    queued(&again(&callers[1], &asked, &tick()).await);
+    assert_eq!(team.sent(), [DELETE]);
+    for process in processes {
+        let log = process.stop().await;
+        assert!(!log.contains(STATE_KEY), "{log}");
+    }
+}
+
+/// What is asked without a handshake takes no session, and what is asked in one takes no state.
+#[tokio::test]
+async fn a_state_does_not_answer_the_question_of_a_session() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_a_human();
+    let asked_without = state(&mary).await;
+    let mut session = Conversation::begin(&mary, WAITING[1]).await;
+    let mut params = calling(TOOL, &deletion());
+    params["requestState"] = asked_without;
+    params["inputResponses"] = json!({"confirm": tick()});
+    let message = request(WAITING[1], 1, "tools/call", params);
+    let mut events = Events::of(session.post(&message).await);
+    let question = events.message().await;
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    session.last_id = 1;
+    session
+        .post(&answer(&question, &json!({"action": "decline"})))
+        .await;
+    refused(&result(1, events).await, "Nothing was sent: ");
+    assert_eq!(team.sent(), nothing());
+}

@@ -1,0 +1,190 @@
+//! For which host a request is meant, and from which page it comes: on every route.
+
+use posthog_persons_mcp::http::Guard;
+use serde_json::json;
+
+use super::{Caller, MARY, Method, OPEN, PROTECTED, Reply, Setup, Team, raw, team_with};
+
+fn named() -> Setup {
+    Setup {
+        guard: Guard {
+            hosts: vec![
+                "mcp.example.com".to_owned(),
+                "other.example:8443".to_owned(),
+            ],
+            origins: vec!["https://app.example.com".to_owned()],
+        },
+        ..Setup::default()
+    }
+}
+
+/// Every route, and one that is none.
+fn routes() -> impl Iterator<Item = (Method, &'static str)> {
+    let open = OPEN.iter().map(|path| (Method::GET, *path));
+    let none = [(Method::GET, "/"), (Method::OPTIONS, "/mcp")];
+    PROTECTED.into_iter().chain(open).chain(none)
+}
+
+async fn asked(caller: &Caller, method: &Method, path: &str) -> Reply {
+    let request = caller.request(method.clone(), path);
+    let response = caller.send(request.json(&json!({}))).await;
+    if path == "/sse" && response.status() == 200 {
+        // It would not end.
+        return Reply {
+            status: 200,
+            headers: response.headers().clone(),
+            text: String::new(),
+        };
+    }
+    Reply::of(response).await
+}
+
+const FOREIGN_HOSTS: [&str; 8] = [
+    "evil.example",
+    "evil.example:8808",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "mcp.example.com.evil.example",
+    "other.example",
+    "0.0.0.0",
+    "localhost@evil.example",
+];
+
+const FOREIGN_ORIGINS: [&str; 8] = [
+    "https://evil.example",
+    "http://localhost.evil.example",
+    "http://app.example.com",
+    "https://app.example.com.evil.example",
+    "https://app.example.com:444",
+    "null",
+    "file://",
+    "localhost",
+];
+
+async fn refused_everywhere(team: &Team, header: &'static str, values: &[&str]) {
+    for value in values {
+        // With a good credential as well as without one: it does not come to that.
+        let caller = team.caller(MARY).saying(header, value);
+        let nobody = Caller {
+            bearer: None,
+            ..caller.clone()
+        };
+        for (method, path) in routes() {
+            for caller in [&caller, &nobody] {
+                let reply = asked(caller, &method, path).await;
+                assert_eq!(reply.status, 403, "{method} {path} {header}: {value}");
+            }
+        }
+    }
+    assert!(team.sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_foreign_host_is_refused_on_every_route() {
+    let team = team_with(named()).await;
+    refused_everywhere(&team, "host", &FOREIGN_HOSTS).await;
+}
+
+#[tokio::test]
+async fn a_foreign_origin_is_refused_on_every_route() {
+    let team = team_with(named()).await;
+    refused_everywhere(&team, "origin", &FOREIGN_ORIGINS).await;
+}
+
+#[tokio::test]
+async fn one_foreign_origin_among_several_is_refused() {
+    let team = team_with(named()).await;
+    for origins in [
+        ["http://localhost", "https://evil.example"],
+        ["https://evil.example", "http://localhost"],
+    ] {
+        let caller = team.caller(MARY);
+        let caller = caller.saying("origin", origins[0]);
+        let caller = caller.saying("origin", origins[1]);
+        for (method, path) in routes() {
+            let reply = asked(&caller, &method, path).await;
+            assert_eq!(reply.status, 403, "{method} {path} {origins:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn this_machine_and_what_is_named_are_let_in() {
+    let team = team_with(named()).await;
+    for (header, value) in [
+        ("host", "localhost"),
+        ("host", "LocalHost:1"),
+        ("host", "127.0.0.1:8808"),
+        ("host", "[::1]:8808"),
+        ("host", "mcp.example.com"),
+        ("host", "MCP.example.com:443"),
+        ("host", "other.example:8443"),
+        ("origin", "http://localhost:6274"),
+        ("origin", "http://127.0.0.1"),
+        ("origin", "http://[::1]:3000"),
+        ("origin", "https://app.example.com"),
+    ] {
+        let caller = team.caller(MARY).saying(header, value);
+        for (method, path) in routes() {
+            let reply = asked(&caller, &method, path).await;
+            assert_ne!(reply.status, 403, "{method} {path} {header}: {value}");
+        }
+        assert!(!caller.offered().await.is_empty(), "{header}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_host_or_with_two_nothing_is_answered() {
+    let team = team_with(Setup::default()).await;
+    for hosts in [
+        "",
+        "host:\r\n",
+        "host: localhost\r\nhost: localhost\r\n",
+        "host: localhost\r\nhost: evil.example\r\n",
+        "host: evil.example\r\nhost: localhost\r\n",
+    ] {
+        for path in OPEN.into_iter().chain(["/mcp", "/sse"]) {
+            for version in ["1.0", "1.1"] {
+                let head = format!(
+                    "GET {path} HTTP/{version}\r\n{hosts}connection: close\r\nauthorization: Bearer {MARY}\r\n\
+                     accept: text/event-stream\r\n\r\n"
+                );
+                let answer = raw(team.address, &head).await;
+                let status = answer.split(' ').nth(1).unwrap_or_default();
+                assert!(
+                    matches!(status, "400" | "403"),
+                    "{path} {hosts:?}: {answer}"
+                );
+            }
+        }
+    }
+}
+
+async fn refused_with(line: &str, hosts: &str) {
+    let team = team_with(Setup::default()).await;
+    let head = format!("GET {line}/healthz HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+    let answer = raw(team.address, &head).await;
+    let status = answer.split(' ').nth(1).unwrap_or_default();
+    assert!(
+        matches!(status, "400" | "403"),
+        "{line} {hosts:?}: {answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_host_in_the_request_line_does_not_hide_a_foreign_one() {
+    refused_with("http://localhost", "host: evil.example\r\n").await;
+    refused_with("http://evil.example", "host: evil.example\r\n").await;
+    refused_with("http://evil.example", "").await;
+}
+
+#[tokio::test]
+async fn a_foreign_host_in_the_request_line_is_refused() {
+    refused_with("http://evil.example", "host: localhost\r\n").await;
+}
+
+#[tokio::test]
+async fn two_hosts_are_refused_whatever_the_request_line_says() {
+    let foreign = "host: evil.example\r\n".repeat(2);
+    refused_with("http://localhost", &foreign).await;
+}

@@ -1,0 +1,337 @@
+//! The end of a server, its health, and its numbers.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use posthog_persons_mcp::sandbox::Sandbox;
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use super::{
+    Conversation, Events, JOHN, MARY, Method, Older, Process, Setup, binary, binary_at, caller,
+    team, team_with,
+};
+use crate::upstream::{Answers, Upstream};
+use crate::wire::{WITH_HANDSHAKE, request};
+use crate::writing::QA;
+use crate::{ADA, NOBODY};
+
+/// Long enough for a signal to find the calls under way.
+const WHILE: Duration = Duration::from_millis(700);
+
+fn list() -> Value {
+    json!({"name": "persons-list", "arguments": {}})
+}
+
+#[tokio::test]
+async fn stopping_under_load_loses_no_answer() {
+    for signal in ["-TERM", "-INT"] {
+        let upstream = Upstream::start(Answers::After(WHILE)).await;
+        let process = Process::start(binary_at(&upstream.url(), &[])).await;
+        let (mary, john) = (process.caller(MARY), process.caller(JOHN));
+        let mut sessions = Vec::new();
+        for version in WITH_HANDSHAKE {
+            sessions.push(Conversation::begin(&john, version).await);
+        }
+        let idle = Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
+        let idle = Events::of(mary.send(idle.request(Method::GET)).await);
+        let older = Older::begin(&mary).await;
+        // A connection that waits for its next request.
+        assert_eq!(mary.get("/healthz").await.status, 200);
+
+        let alone = (0..20).map(|_| async {
+            let call = mary.calling("persons-list", &json!({}));
+            let reply = mary.read(call).await;
+            assert_eq!(reply.status, 200, "{}", reply.text);
+            reply.json()["result"].clone()
+        });
+        let anything = json!({});
+        let in_sessions = sessions
+            .iter_mut()
+            .map(|session| session.call("persons-list", &anything));
+        let calls = async { tokio::join!(join_all(alone), join_all(in_sessions)) };
+        let stopping = async {
+            upstream.until(|counts| counts.waiting == 24).await;
+            process.signal(signal).await;
+            // Whatever comes now is refused, or not even listened to.
+            let late = caller(process.address, Some(JOHN));
+            let late = late.calling("persons-list", &json!({})).send();
+            late.await.map(|response: Response| response.status()).ok()
+        };
+        let ((alone, in_sessions), late) = tokio::join!(calls, stopping);
+        for result in alone.iter().chain(&in_sessions) {
+            assert_eq!(result["isError"], false, "{signal}: {result}");
+            assert_eq!(
+                result["structuredContent"]["results"],
+                json!([]),
+                "{result}"
+            );
+        }
+        assert!(late.is_none_or(|status| status == 503), "{late:?}");
+        idle.end().await;
+        older.events.end().await;
+        assert_eq!(upstream.counts().asked, 24, "{signal}");
+        let address = process.address;
+        let (code, log) = process.end().await;
+        assert_eq!(code, Some(0), "{signal}: {log}");
+        let gone = caller(address, Some(MARY));
+        assert!(gone.request(Method::GET, "/healthz").send().await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_open_already_is_refused_new_requests() {
+    let upstream = Upstream::start(Answers::After(WHILE)).await;
+    let team = team_with(Setup {
+        upstream: Some(upstream.url()),
+        ..Setup::default()
+    })
+    .await;
+    let mary = team.caller(MARY);
+    let call = mary.calling("persons-list", &json!({})).send();
+    let call = tokio::spawn(call);
+    upstream.until(|counts| counts.waiting == 1).await;
+    // It stays open while the other is busy.
+    assert_eq!(mary.get("/healthz").await.status, 200);
+    team.stop.cancel();
+    // The server hears of it a moment later.
+    loop {
+        let late = mary.read(mary.stateless("tools/list", json!({}))).await;
+        if late.status == 503 {
+            assert!(late.text.contains("stopping"), "{}", late.text);
+            break;
+        }
+        assert_eq!(late.status, 200, "{}", late.text);
+    }
+    let answer = super::Reply::of(call.await.unwrap().unwrap()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    team.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_over_sse_is_answered_before_the_end() {
+    let upstream = Upstream::start(Answers::After(WHILE)).await;
+    let process = Process::start(binary_at(&upstream.url(), &[])).await;
+    let mut older = Older::begin(&process.caller(MARY)).await;
+    let id = older.open("tools/call", list()).await;
+    upstream.until(|counts| counts.waiting == 1).await;
+    process.signal("-TERM").await;
+    let answer = older.events.message().await;
+    assert_eq!(answer["id"], id, "{answer}");
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
+    older.events.end().await;
+    assert_eq!(process.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn an_open_question_does_not_hold_up_the_end() {
+    let process = Process::start(binary(&["--sandbox"])).await;
+    let mary = caller(process.address, None).with_a_human();
+    let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
+    let params = json!({"name": "persons-bulk-delete", "arguments": {"ids": [QA[0]]}});
+    let (id, mut events) = session.open("tools/call", params).await;
+    let question = events.message().await;
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    process.signal("-TERM").await;
+    let answer = events.message().await;
+    assert_eq!(answer["id"], id, "{answer}");
+    super::refused(&answer["result"], "Nothing was sent: ");
+    assert_eq!(process.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn an_idle_server_stops_at_once() {
+    for signal in ["-TERM", "-INT"] {
+        let process = Process::start(binary(&["--sandbox"])).await;
+        // A connection is open, and nothing is under way on it.
+        let nobody = caller(process.address, None);
+        assert_eq!(nobody.get("/healthz").await.status, 200);
+        let _silent = tokio::net::TcpStream::connect(process.address).await;
+        process.signal(signal).await;
+        let begun = std::time::Instant::now();
+        let (code, log) = process.end().await;
+        assert_eq!(code, Some(0), "{log}");
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
+}
+
+// Health.
+
+#[tokio::test]
+async fn a_server_is_healthy_and_ready_where_posthog_answers() {
+    let team = team().await;
+    let nobody = caller(team.address, None);
+    for path in ["/healthz", "/readyz"] {
+        let reply = nobody.get(path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+    }
+    // Without anybody's key.
+    for request in team.sandbox.requests() {
+        assert_eq!(request.header("authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn where_posthog_is_away_a_server_is_healthy_and_not_ready() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await;
+    let away = listener.unwrap().local_addr().unwrap();
+    let team = team_with(Setup {
+        upstream: Some(format!("http://{away}")),
+        shared: Some(None),
+        ..Setup::default()
+    })
+    .await;
+    let nobody = caller(team.address, None);
+    assert_eq!(nobody.get("/healthz").await.status, 200);
+    let reply = nobody.get("/readyz").await;
+    assert_eq!(reply.status, 503, "{}", reply.text);
+    assert!(reply.text.contains("PostHog"), "{}", reply.text);
+    assert!(!reply.text.contains(Sandbox::KEY), "{}", reply.text);
+}
+
+// Numbers.
+
+/// The lines with this name and these labels, by their value.
+fn value(metrics: &str, name: &str, labels: &[&str]) -> Option<f64> {
+    let line = metrics.lines().find(|line| {
+        let series = line.split([' ', '{']).next();
+        series == Some(name) && labels.iter().all(|label| line.contains(label))
+    })?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[tokio::test]
+async fn the_numbers_tell_what_was_done_and_nothing_about_anybody() {
+    let team = team().await;
+    let process = Process::start(binary_at(&team.sandbox.url(), &[])).await;
+    let mary = process.caller(MARY);
+    let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
+    for _ in 0..3 {
+        let found = session
+            .call("persons-list", &json!({"email": "ada@example.com"}))
+            .await;
+        assert_eq!(found["isError"], false, "{found}");
+    }
+    mary.call("persons-retrieve", &json!({"id": ADA})).await;
+    mary.call("persons-retrieve", &json!({"id": NOBODY})).await;
+    mary.call("persons-retrieve", &json!({"id": "ada@example.com"}))
+        .await;
+    let asking = mary.with_a_human();
+    asking
+        .call("persons-bulk-delete", &json!({"distinct_ids": ["qa-1"]}))
+        .await;
+    process
+        .caller("phx_wrong_key_4711")
+        .call("persons-retrieve", &json!({"id": ADA}))
+        .await;
+    // A made-up name becomes no label.
+    let made_up = mary.calling("persons-of-ada@example.com", &json!({}));
+    mary.read(made_up).await;
+    let _older = Older::begin(&mary).await;
+
+    let reply = caller(process.address, None).get("/metrics").await;
+    assert_eq!(reply.status, 200);
+    assert!(reply.header("content-type").starts_with("text/plain"));
+    let metrics = reply.text;
+    let number = |name: &str, labels: &[&str]| {
+        let found = value(&metrics, name, labels);
+        found.unwrap_or_else(|| panic!("no {name} {labels:?}: {metrics}"))
+    };
+    let calls = "mcp_tool_calls_total";
+    let of = |tool: &str, outcome: &str| {
+        number(
+            calls,
+            &[
+                &format!("tool=\"{tool}\""),
+                &format!("outcome=\"{outcome}\""),
+            ],
+        )
+    };
+    assert_eq!(of("persons-list", "ok"), 3.0);
+    assert_eq!(of("persons-retrieve", "ok"), 1.0);
+    assert_eq!(of("persons-retrieve", "error"), 3.0);
+    assert_eq!(of("persons-bulk-delete", "input required"), 1.0);
+    let seconds = "mcp_tool_call_seconds";
+    let tool = "tool=\"persons-list\"";
+    assert_eq!(number(&format!("{seconds}_count"), &[tool]), 3.0);
+    assert_eq!(
+        number(&format!("{seconds}_bucket"), &[tool, "le=\"+Inf\""]),
+        3.0
+    );
+    let upstream = "posthog_requests_total";
+    assert!(number(upstream, &["status=\"200\""]) >= 5.0);
+    assert!(number(upstream, &["status=\"404\""]) >= 1.0);
+    assert_eq!(number(upstream, &["status=\"401\""]), 1.0);
+    assert_eq!(number("mcp_requests_in_flight", &[]), 0.0);
+    assert_eq!(number("mcp_sessions", &[]), 1.0);
+
+    for secret in [
+        "ada",
+        "qa-1",
+        "@",
+        ADA,
+        NOBODY,
+        "phx_",
+        "7f3a91c2",
+        session.session(),
+    ] {
+        assert!(!metrics.contains(secret), "{secret}: {metrics}");
+    }
+    // Only these labels, so that their number is bounded.
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let Some((_, labels)) = line.split_once('{') else {
+            continue;
+        };
+        let labels = labels.split_once('}').unwrap().0;
+        for label in labels.split("\",") {
+            let name = label.split('=').next().unwrap();
+            assert!(
+                ["tool", "outcome", "status", "le", "quantile"].contains(&name),
+                "{line}"
+            );
+        }
+    }
+    drop(session);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_in_the_numbers() {
+    let upstream = Upstream::start(Answers::Never).await;
+    let process = Process::start(binary_at(&upstream.url(), &[])).await;
+    let mary = process.caller(MARY);
+    let calls = (0..3).map(|_| tokio::spawn(mary.calling("persons-list", &json!({})).send()));
+    let calls: Vec<_> = calls.collect();
+    upstream.until(|counts| counts.waiting == 3).await;
+    let metrics = mary.get("/metrics").await.text;
+    let under_way = value(&metrics, "mcp_requests_in_flight", &[]);
+    assert_eq!(under_way, Some(3.0), "{metrics}");
+    for call in &calls {
+        call.abort();
+    }
+    // Who leaves closes the way to PostHog as well.
+    upstream.until(|counts| counts.left == 3).await;
+    let metrics = mary.get("/metrics").await.text;
+    let under_way = value(&metrics, "mcp_requests_in_flight", &[]);
+    assert_eq!(under_way, Some(0.0), "{metrics}");
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_leaves_the_numbers() {
+    let process = Process::start(binary(&["--sandbox"])).await;
+    let nobody = caller(process.address, None);
+    let session = Conversation::begin(&nobody, WITH_HANDSHAKE[2]).await;
+    let sessions = async || {
+        let metrics = nobody.get("/metrics").await.text;
+        value(&metrics, "mcp_sessions", &[])
+    };
+    assert_eq!(sessions().await, Some(1.0));
+    let closed = nobody.send(session.request(Method::DELETE)).await;
+    assert!(closed.status().is_success());
+    assert_eq!(sessions().await, Some(0.0));
+    let late = request(WITH_HANDSHAKE[2], 1, "tools/list", json!({}));
+    assert_eq!(session.post(&late).await.status(), 404);
+    process.stop().await;
+}

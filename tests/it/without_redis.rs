@@ -1,0 +1,14 @@
+//! A binary that was built without the feature `redis`.
+
+use crate::process::{binary, run};
+
+#[tokio::test]
+async fn a_shared_store_is_refused_with_how_to_build_it_in() {
+    let url = "redis://somebody:hunter2@127.0.0.1:6379";
+    let command = binary(&["http", "--sandbox", "--bind", "127.0.0.1:0", "--redis", url]);
+    let ended = run(command, "").await;
+    let refusal = ended.refusal();
+    assert!(refusal.contains("--redis"), "{refusal}");
+    assert!(refusal.contains("`--features redis`"), "{refusal}");
+    assert!(!refusal.contains("hunter2"), "{refusal}");
+}
