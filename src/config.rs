@@ -44,15 +44,17 @@ impl Arguments {
     /// A variable that is set to nothing counts as not set: configurations of assistants often leave empty ones.
     #[must_use]
     pub fn read() -> Self {
-        let unset = |argument: Arg| {
+        let prepared = |argument: Arg| {
+            // What a variable is set to is nobody else's business, not even in --help.
+            let argument = argument.hide_env_values(true);
             let empty = argument
                 .get_env()
                 .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
             if empty { argument.env(None) } else { argument }
         };
         let command = Self::command()
-            .mut_args(unset)
-            .mut_subcommands(|command| command.mut_args(unset));
+            .mut_args(prepared)
+            .mut_subcommands(|command| command.mut_args(prepared));
         match Self::from_arg_matches(&command.get_matches()) {
             Ok(arguments) => arguments,
             Err(error) => error.exit(),
@@ -103,25 +105,18 @@ pub struct HttpSettings {
         long,
         env = "POSTHOG_MCP_BIND",
         value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:8808",
-        hide_env_values = true
+        default_value = "127.0.0.1:8808"
     )]
     pub bind: SocketAddr,
     /// How callers reach this server, such as https://mcp.example.com (default: http://ADDRESS:PORT)
-    #[arg(
-        long,
-        env = "POSTHOG_MCP_PUBLIC_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "POSTHOG_MCP_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// Host names that requests may use, besides those of this machine and of --public-url
     #[arg(
         long,
         env = "POSTHOG_MCP_ALLOWED_HOSTS",
         value_name = "NAMES",
-        value_delimiter = ',',
-        hide_env_values = true
+        value_delimiter = ','
     )]
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may call this server, besides pages of this machine
@@ -129,34 +124,25 @@ pub struct HttpSettings {
         long,
         env = "POSTHOG_MCP_ALLOWED_ORIGINS",
         value_name = "ORIGINS",
-        value_delimiter = ',',
-        hide_env_values = true
+        value_delimiter = ','
     )]
     pub allowed_origins: Vec<String>,
     /// Leave out /sse and /messages, for clients that know only HTTP+SSE
     #[arg(
         long,
         env = "POSTHOG_MCP_NO_SSE",
-        value_parser = FalseyValueParser::new(),
-        hide_env_values = true
-    )]
+        value_parser = FalseyValueParser::new())]
     pub no_sse: bool,
     /// Share with other processes what must be one thing: used confirmations, counts per credential, sessions of the
     /// older protocol. Needs a build with the feature redis
-    #[arg(
-        long,
-        env = "POSTHOG_MCP_REDIS",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "POSTHOG_MCP_REDIS", value_name = "URL")]
     pub redis: Option<String>,
     /// Requests of one credential in a minute
     #[arg(
         long,
         env = "POSTHOG_MCP_MAX_REQUESTS_PER_MINUTE",
         value_name = "NUMBER",
-        default_value = "6000",
-        hide_env_values = true
+        default_value = "6000"
     )]
     pub max_requests_per_minute: u64,
     /// Sessions of the older protocol that may be open
@@ -164,8 +150,7 @@ pub struct HttpSettings {
         long,
         env = "POSTHOG_MCP_MAX_SESSIONS",
         value_name = "NUMBER",
-        default_value = "1000",
-        hide_env_values = true
+        default_value = "1000"
     )]
     pub max_sessions: usize,
 }
@@ -174,52 +159,31 @@ pub struct HttpSettings {
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
     /// PostHog's address: https://us.posthog.com, https://eu.posthog.com, or your own (default: https://us.posthog.com)
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_HOST",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, env = "POSTHOG_HOST", value_name = "URL")]
     pub host: Option<String>,
     /// The project's number, or @current for the one that the key's owner has selected (default: @current)
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_PROJECT_ID",
-        value_name = "NUMBER",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, env = "POSTHOG_PROJECT_ID", value_name = "NUMBER")]
     pub project: Option<String>,
     /// A file that holds the personal API key; it wins over POSTHOG_PERSONAL_API_KEY
     #[arg(
         long,
         global = true,
         env = "POSTHOG_PERSONAL_API_KEY_FILE",
-        value_name = "FILE",
-        hide_env_values = true
+        value_name = "FILE"
     )]
     pub api_key_file: Option<PathBuf>,
     /// Certificates in PEM to trust besides the usual ones
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_CA_CERT",
-        value_name = "FILE",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, env = "POSTHOG_MCP_CA_CERT", value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
     /// Send the key over plain http to a host that is not this machine
-    #[arg(long, global = true, env = "POSTHOG_MCP_ALLOW_INSECURE_HTTP", value_parser = FalseyValueParser::new(), hide_env_values = true)]
+    #[arg(long, global = true, env = "POSTHOG_MCP_ALLOW_INSECURE_HTTP", value_parser = FalseyValueParser::new())]
     pub allow_insecure_http: bool,
     /// Offer only the tools that read
     #[arg(
         long,
         global = true,
         env = "POSTHOG_MCP_READ_ONLY",
-        value_parser = FalseyValueParser::new(),
-        hide_env_values = true
-    )]
+        value_parser = FalseyValueParser::new())]
     pub read_only: bool,
     /// Offer these groups of tools: persons, history, insights, write, delete (default: all)
     #[arg(
@@ -227,8 +191,7 @@ pub struct Settings {
         global = true,
         env = "POSTHOG_MCP_TOOLSETS",
         value_name = "NAMES",
-        value_delimiter = ',',
-        hide_env_values = true
+        value_delimiter = ','
     )]
     pub toolsets: Vec<String>,
     /// Offer these tools, and those of --toolsets if given (default: all)
@@ -237,8 +200,7 @@ pub struct Settings {
         global = true,
         env = "POSTHOG_MCP_TOOLS",
         value_name = "NAMES",
-        value_delimiter = ',',
-        hide_env_values = true
+        value_delimiter = ','
     )]
     pub tools: Vec<String>,
     /// Never offer these tools, whatever else is said
@@ -247,8 +209,7 @@ pub struct Settings {
         global = true,
         env = "POSTHOG_MCP_EXCLUDE_TOOLS",
         value_name = "NAMES",
-        value_delimiter = ',',
-        hide_env_values = true
+        value_delimiter = ','
     )]
     pub exclude_tools: Vec<String>,
     /// How a deletion gets its yes. auto: the user is asked, or, where the client cannot ask, the assistant repeats the
@@ -259,8 +220,7 @@ pub struct Settings {
         env = "POSTHOG_MCP_CONFIRM",
         value_name = "AUTO|STRICT|OFF",
         default_value = "auto",
-        hide_possible_values = true,
-        hide_env_values = true
+        hide_possible_values = true
     )]
     pub confirm: ConfirmMode,
     /// Append a JSON line for every change and deletion before it is sent; what cannot be written there is not sent
@@ -268,13 +228,12 @@ pub struct Settings {
         long,
         global = true,
         env = "POSTHOG_MCP_AUDIT_LOG",
-        value_name = "FILE",
-        hide_env_values = true
+        value_name = "FILE"
     )]
     pub audit_log: Option<PathBuf>,
     /// Bytes that a tool's answer may have, as text and as structured content
     #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESULT_BYTES", value_name = "BYTES", default_value = "80000",
-        value_parser = clap::value_parser!(u32).range(4000..=8_000_000), hide_env_values = true)]
+        value_parser = clap::value_parser!(u32).range(4000..=8_000_000))]
     pub max_result_bytes: u32,
     /// Whether answers carry structured content besides text
     #[arg(
@@ -283,12 +242,11 @@ pub struct Settings {
         env = "POSTHOG_MCP_STRUCTURED",
         value_name = "ON|OFF",
         default_value = "on",
-        hide_possible_values = true,
-        hide_env_values = true
+        hide_possible_values = true
     )]
     pub structured: Switch,
     /// Work on the built-in imitation of PostHog instead of PostHog; no key needed
-    #[arg(long, global = true, env = "POSTHOG_MCP_SANDBOX", value_parser = FalseyValueParser::new(), hide_env_values = true)]
+    #[arg(long, global = true, env = "POSTHOG_MCP_SANDBOX", value_parser = FalseyValueParser::new())]
     pub sandbox: bool,
     /// Generated persons in the sandbox, besides those of its story
     #[arg(
@@ -296,19 +254,12 @@ pub struct Settings {
         global = true,
         env = "POSTHOG_MCP_SANDBOX_PERSONS",
         value_name = "NUMBER",
-        default_value = "0",
-        hide_env_values = true
+        default_value = "0"
     )]
     pub sandbox_persons: usize,
     /// What is logged to standard error: off, error, warn, info, debug or trace. Never a key, a value or an e-mail
     /// (default: info when serving, else warn)
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_LOG",
-        value_name = "LEVEL",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, env = "POSTHOG_MCP_LOG", value_name = "LEVEL")]
     pub log: Option<LevelFilter>,
 }
 

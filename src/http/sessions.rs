@@ -111,10 +111,11 @@ impl Sessions {
         if let Some(redis) = self.shared.redis()
             && let Ok(parsed) = serde_json::from_slice::<ClientJsonRpcMessage>(body)
             && let Some(awaited) = awaited(&parsed)
+            && let Ok(body) = serde_json::from_slice(body)
         {
             let message = Message {
                 session: session.to_owned(),
-                body: serde_json::from_slice(body).ok(),
+                body: Some(body),
             };
             return match (redis.pass_on(&message).await, awaited) {
                 (Ok(()), _) => Some(StatusCode::ACCEPTED.into_response()),
@@ -197,14 +198,17 @@ impl Sessions {
         }
     }
 
+    /// Remembers whose a session is, unless it is known.
     fn remember(&self, session: &str, principal: &Arc<str>) {
-        let owner = Owner {
+        let owner = || Owner {
             principal: Arc::clone(principal),
             last_used: Instant::now(),
             #[cfg(feature = "redis")]
             kept: None,
         };
-        self.owners().insert(session.to_owned(), owner);
+        self.owners()
+            .entry(session.to_owned())
+            .or_insert_with(owner);
     }
 
     /// Closes the session that was not used for the longest time when there are too many, one of the same caller first:
@@ -288,6 +292,11 @@ pub(super) async fn bind(
         sessions.keep(session).await;
     }
     let response = next.run(request).await;
+    #[cfg(feature = "redis")]
+    if let (false, Some(session), true) = (ends, &used, sessions.shared.redis().is_some()) {
+        // One that was restored just now was not alive yet when it was remembered first.
+        sessions.remember(session, &principal);
+    }
     if let (true, Some(session), true) = (ends, &used, response.status().is_success()) {
         sessions.ended(session).await;
     }
