@@ -22,7 +22,7 @@ struct Way {
     text: &'static str,
 }
 
-const WAYS: [Way; 3] = [
+static WAYS: [Way; 3] = [
     Way {
         name: "erase-person",
         title: "Erase a person",
@@ -78,12 +78,15 @@ const WAYS: [Way; 3] = [
     },
 ];
 
+/// The ways whose tools are offered.
+fn offered(offers: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Way> {
+    WAYS.iter()
+        .filter(move |way| way.tools.iter().all(|tool| offers(tool)))
+}
+
 /// The prompts whose tools are offered.
 pub fn list(offers: impl Fn(&str) -> bool) -> Vec<Prompt> {
-    let offered = WAYS
-        .iter()
-        .filter(|way| way.tools.iter().all(|tool| offers(tool)));
-    offered
+    offered(offers)
         .map(|way| {
             let person = PromptArgument::new(PERSON)
                 .with_description("E-mail, distinct id or UUID")
@@ -95,8 +98,7 @@ pub fn list(offers: impl Fn(&str) -> bool) -> Vec<Prompt> {
 
 /// Whether a prompt of this name is offered.
 pub fn is_offered(name: &str, offers: impl Fn(&str) -> bool) -> bool {
-    let way = WAYS.iter().find(|way| way.name == name);
-    way.is_some_and(|way| way.tools.iter().all(|tool| offers(tool)))
+    offered(offers).any(|way| way.name == name)
 }
 
 /// One prompt, about one person.
@@ -108,9 +110,8 @@ pub fn get(
     arguments: Option<&JsonObject>,
     offers: impl Fn(&str) -> bool,
 ) -> Result<GetPromptResult, ErrorData> {
-    let way = WAYS
-        .iter()
-        .find(|way| way.name == name && way.tools.iter().all(|tool| offers(tool)))
+    let way = offered(offers)
+        .find(|way| way.name == name)
         .ok_or_else(|| ErrorData::invalid_params(format!("unknown prompt: {name}"), None))?;
     let person = arguments
         .and_then(|arguments| arguments.get(PERSON)?.as_str())

@@ -46,6 +46,10 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
         )
         .into());
     }
+    let connection = match &kind {
+        Kind::KeyOfServer { posthog, .. } => posthog.connection(),
+        Kind::KeyOfRequest => settings.connected()?,
+    };
     let shared = shared(http).await?;
     let mut gate = Gate::new(settings.confirm.into(), false).with_shared(shared.clone());
     if let Some(key) = secret(STATE_KEY)? {
@@ -73,7 +77,7 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
     let options = Options {
         credentials: Credentials {
             public_url,
-            connection: settings.connected()?,
+            connection,
             project: settings.project()?,
             tools: catalog().iter().map(|tool| tool.name).collect(),
             kind,

@@ -137,6 +137,12 @@ impl Client {
         }
     }
 
+    /// The way to PostHog, for other clients to share.
+    #[must_use]
+    pub fn connection(&self) -> Arc<Connection> {
+        Arc::clone(&self.inner.connection)
+    }
+
     /// The host that is asked, without path or credentials: what an error may name.
     #[must_use]
     pub fn host(&self) -> &str {

@@ -62,18 +62,15 @@ impl Call {
 
     /// Makes the call of a tool that reads, for its text. An error without words of its own means: not found.
     pub(super) async fn text(self) -> Result<String, Option<ErrorData>> {
-        match self.prepared().await {
-            Ok(Step::Done(answer)) => Ok(answer.text),
-            Ok(Step::Write(_)) => Err(Some(ErrorData::internal_error("internal error", None))),
+        match self.tried().await {
+            Ok(Ok(Step::Done(answer))) => Ok(answer.text),
+            Ok(Err(error)) if error.is_not_found() => Err(None),
+            Ok(Err(error)) => {
+                let text = error.text(self.caller.posthog.host());
+                Err(Some(ErrorData::internal_error(text, None)))
+            }
             Err(Stop::Protocol(error)) => Err(Some(error)),
-            Err(Stop::Answer(answer)) => Err(match *answer {
-                CallToolResponse::Complete(result) => {
-                    let text = result.content.first().and_then(|block| block.as_text());
-                    text.filter(|text| !text.text.contains("knows no person"))
-                        .map(|text| ErrorData::internal_error(text.text.clone(), None))
-                }
-                _ => None,
-            }),
+            _ => Err(Some(ErrorData::internal_error("internal error", None))),
         }
     }
 
@@ -94,14 +91,18 @@ impl Call {
 
     /// Runs the tool up to its answer or its unsent write.
     async fn prepared(&self) -> Result<Step<Value>, Stop> {
+        let tried = self.tried().await?;
+        tried.map_err(|error| self.failure(&error).into())
+    }
+
+    /// As [`Call::prepared`], with the tool's failure as it is.
+    async fn tried(&self) -> Result<Result<Step<Value>, ToolError>, Stop> {
         let context = Context {
             posthog: self.caller.posthog.clone(),
             limits: self.server.limits,
         };
         let call = self.tool.call(context, self.arguments.clone());
-        self.in_slot(call)
-            .await?
-            .map_err(|error| self.failure(&error).into())
+        self.in_slot(call).await
     }
 
     /// Gets the yes that a deletion needs, and looks again where getting it took a while.

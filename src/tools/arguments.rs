@@ -1,5 +1,8 @@
 //! Arguments that several tools share, and how all are read: leniently in form, strictly in meaning.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -289,6 +292,15 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[serde(transparent)]
 #[schemars(inline)]
 pub(super) struct Select(Vec<Text>);
+
+/// Each item once, in the order of its first.
+pub(super) fn distinct<T: Clone + Eq + Hash>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    items
+        .into_iter()
+        .filter(|item| seen.insert(item.clone()))
+        .collect()
+}
 
 /// Reads the `select` argument.
 pub(super) fn select(keys: Option<Select>) -> answer::Select {

@@ -68,6 +68,12 @@ impl ToolError {
         self
     }
 
+    /// Whether PostHog does not know what was asked for.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(&self.cause, Cause::PostHog(error) if *error.kind() == ErrorKind::NotFound)
+    }
+
     /// What became of the write that failed.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

@@ -1,11 +1,9 @@
 //! `persons-batch-retrieve`: many persons by known ids.
 
-use std::collections::HashSet;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::{DistinctId, PersonUuid, Select, select};
+use super::arguments::{DistinctId, PersonUuid, Select, distinct, select};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{
     self, Answer, Fitted, Limits, PersonRow, Screen, fit, fit_names, push_list, push_notes,
@@ -51,12 +49,12 @@ impl Tool for PersonsBatchRetrieve {
         let posthog = &context.posthog;
         let (ids, mut found) = match (input.distinct_ids, input.uuids) {
             (Some(ids), None) => {
-                let ids = distinct(ids.into_iter().map(|id| id.0))?;
+                let ids = wanted(ids.into_iter().map(|id| id.0))?;
                 let found = posthog.persons_by_distinct_ids(&ids).await?;
                 (ids, found)
             }
             (None, Some(uuids)) => {
-                let ids = distinct(uuids.iter().map(|uuid| uuid.0))?;
+                let ids = wanted(uuids.iter().map(|uuid| uuid.0))?;
                 let found = posthog.persons_by_uuids(&ids).await?;
                 (ids.iter().map(ToString::to_string).collect(), found)
             }
@@ -78,11 +76,10 @@ impl Tool for PersonsBatchRetrieve {
 }
 
 /// Drops repeated ids and checks how many are left.
-fn distinct<T: Clone + Eq + std::hash::Hash>(
+fn wanted<T: Clone + Eq + std::hash::Hash>(
     ids: impl Iterator<Item = T>,
 ) -> Result<Vec<T>, ToolError> {
-    let mut seen = HashSet::new();
-    let ids: Vec<T> = ids.filter(|id| seen.insert(id.clone())).collect();
+    let ids = distinct(ids);
     match ids.len() {
         1..=MOST_IDS => Ok(ids),
         0 => Err(ToolError::refused("The list of ids is empty.")),

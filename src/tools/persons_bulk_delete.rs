@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::arguments::{DistinctId, PersonUuid};
+use super::arguments::{DistinctId, PersonUuid, distinct};
 use super::deletion::{self, Target};
 use super::{Context, Outcome, Preview, Step, Tool, ToolError, Write};
 use crate::answer::{Answer, Cells, Row, Screen, fit, fit_names, push_list, push_notes};
@@ -138,11 +138,10 @@ impl Tool for PersonsBulkDelete {
             )));
         }
         let plan = Plan::new(context, &input, found, not_found).await?;
-        let preview = plan.preview(context, "confirmation_required");
         if input.dry_run {
-            let facts = plan.preview(context, "dry_run");
-            return Ok(Step::Done(facts));
+            return Ok(Step::Done(plan.preview(context, "dry_run")));
         }
+        let preview = plan.preview(context, "confirmation_required");
         let (context, deletion) = (context.clone(), plan.deletion.clone());
         Ok(Step::Write(Write {
             persons: deletion.uuids.iter().map(Uuid::to_string).collect(),
@@ -184,21 +183,9 @@ impl Ids {
 
 /// Every check that needs no request.
 fn asked_for(input: &Input) -> Result<Ids, ToolError> {
-    let mut seen = HashSet::new();
     let ids = match (&input.ids, &input.distinct_ids) {
-        (Some(ids), None) => {
-            let mut seen = HashSet::new();
-            Ids::Uuids(
-                ids.iter()
-                    .map(|id| id.0)
-                    .filter(|id| seen.insert(*id))
-                    .collect(),
-            )
-        }
-        (None, Some(ids)) => {
-            let ids = ids.iter().map(|id| id.0.clone());
-            Ids::DistinctIds(ids.filter(|id| seen.insert(id.clone())).collect())
-        }
+        (Some(ids), None) => Ids::Uuids(distinct(ids.iter().map(|id| id.0))),
+        (None, Some(ids)) => Ids::DistinctIds(distinct(ids.iter().map(|id| id.0.clone()))),
         _ => {
             return Err(ToolError::refused(
                 "Give exactly one of `ids` (person UUIDs) and `distinct_ids`. Nothing was sent.",

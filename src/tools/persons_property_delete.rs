@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-use super::arguments::{DistinctId, Id, subject};
+use super::arguments::{DistinctId, Id, distinct, subject};
 use super::change::{self, Changed};
 use super::person::uuid_of;
 use super::{Context, Outcome, Step, Tool, ToolError, Write};
@@ -43,12 +43,11 @@ impl<'de> Deserialize<'de> for Keys {
             Many(Vec<String>),
         }
         let wanted = || D::Error::custom("a property's name or a list of names is wanted");
-        let mut keys = match OneOrMany::deserialize(deserializer).map_err(|_| wanted())? {
+        let keys = match OneOrMany::deserialize(deserializer).map_err(|_| wanted())? {
             OneOrMany::One(key) => vec![key],
             OneOrMany::Many(keys) => keys,
         };
-        let mut seen = std::collections::HashSet::new();
-        keys.retain(|key| seen.insert(key.clone()));
+        let keys = distinct(keys);
         match keys.len() {
             1..=MOST_KEYS if keys.iter().all(|key| !key.trim().is_empty()) => Ok(Self(keys)),
             1..=MOST_KEYS | 0 => Err(wanted()),

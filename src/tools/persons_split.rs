@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::arguments::{DistinctId, Id, WaitSeconds};
+use super::arguments::{DistinctId, Id, WaitSeconds, distinct};
 use super::deletion::{self, Target, quoted};
 use super::{Context, Outcome, Preview, Step, Tool, ToolError, Write};
 use crate::answer::{Answer, Screen, push_list, push_notes};
@@ -121,13 +121,7 @@ impl Wanted {
             (Some(ids), None) if ids.is_empty() => Err(ToolError::refused(
                 "`distinct_ids_to_split` is empty. Nothing was sent.",
             )),
-            (Some(ids), None) => {
-                let mut seen = HashSet::new();
-                let ids = ids.into_iter().map(|id| id.0);
-                Ok(Self::These(
-                    ids.filter(|id| seen.insert(id.clone())).collect(),
-                ))
-            }
+            (Some(ids), None) => Ok(Self::These(distinct(ids.into_iter().map(|id| id.0)))),
             (None, Some(main)) => Ok(Self::AllBut(main.0)),
             _ => Err(ToolError::refused(
                 "Give exactly one of `distinct_ids_to_split` and `main_distinct_id`: without either, PostHog would keep an arbitrary \
