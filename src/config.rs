@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use crate::answer::Limits;
+use crate::answer::{Limits, Redaction};
 use crate::audit::AuditLog;
 use crate::policy::{Confirm, Policy};
 use crate::posthog::{Client, Connection, ConnectionError, ConnectionOptions, Project};
@@ -235,6 +235,22 @@ pub struct Settings {
     #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESULT_BYTES", value_name = "BYTES", default_value = "80000",
         value_parser = clap::value_parser!(u32).range(4000..=8_000_000))]
     pub max_result_bytes: u32,
+    /// Withhold the values of these person properties, also where they stand in names and distinct ids; * is a wildcard
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_REDACT",
+        value_name = "KEYS",
+        value_delimiter = ','
+    )]
+    pub redact: Vec<String>,
+    /// Withhold every e-mail address, wherever it stands
+    #[arg(long, global = true, env = "POSTHOG_MCP_MASK_EMAILS", value_parser = FalseyValueParser::new())]
+    pub mask_emails: bool,
+    /// Bytes of an answer of PostHog that are read; a longer one is refused
+    #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESPONSE_BYTES", value_name = "BYTES", default_value = "33554432",
+        value_parser = clap::value_parser!(u32).range(65_536..))]
+    pub max_response_bytes: u32,
     /// Whether answers carry structured content besides text
     #[arg(
         long,
@@ -305,6 +321,7 @@ impl Settings {
         Limits {
             bytes: self.max_result_bytes as usize,
             structured: self.structured == Switch::On,
+            redaction: Redaction::new(&self.redact, self.mask_emails),
         }
     }
 
@@ -421,6 +438,7 @@ impl Settings {
         let options = ConnectionOptions {
             allow_insecure_http: self.allow_insecure_http,
             ca_certificates: ca_certificates.flatten(),
+            max_response_bytes: self.max_response_bytes as usize,
             ..ConnectionOptions::new(url?)
         };
         let connection = Connection::new(&options).map_err(|error| match error {

@@ -5,7 +5,7 @@
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use rmcp::{ErrorData, model::JsonObject};
 
-use crate::answer::clean;
+use crate::answer::{Redaction, clean};
 
 /// The one argument that every prompt takes.
 pub const PERSON: &str = "person";
@@ -108,6 +108,7 @@ pub fn is_offered(name: &str, offers: impl Fn(&str) -> bool) -> bool {
 pub fn get(
     name: &str,
     arguments: Option<&JsonObject>,
+    redaction: &Redaction,
     offers: impl Fn(&str) -> bool,
 ) -> Result<GetPromptResult, ErrorData> {
     let way = offered(offers)
@@ -126,11 +127,17 @@ pub fn get(
         .ok_or_else(|| {
             ErrorData::invalid_params(format!("the argument `{PERSON}` is missing"), None)
         })?;
-    let text = format!(
+    let shown = redaction.mask(&person);
+    let mut text = format!(
         "{}\n\nThe person: {}",
         way.text,
-        serde_json::Value::from(person)
+        serde_json::Value::from(&*shown)
     );
+    if *shown != *person {
+        text.push_str(
+            "\nE-mail addresses are withheld on this server (--mask-emails). Ask me for the person's UUID or distinct id.",
+        );
+    }
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(
         Role::User,
         text,

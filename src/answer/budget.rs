@@ -4,6 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
+use super::redact::Redaction;
 use super::screen::Screen;
 use super::table::{self, Row};
 
@@ -14,27 +15,54 @@ const MARGIN: usize = 4096;
 /// the smallest budget that can be set: paging must never stand still.
 const LENGTHS: [(usize, usize); 5] = [(500, 400), (100, 400), (30, 100), (0, 100), (0, 30)];
 
-/// What an answer may cost.
-#[derive(Debug, Clone, Copy)]
+/// What an answer may cost, and what it may not hold.
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Bytes of text, and bytes of structured content.
     pub bytes: usize,
     /// Whether structured content is sent.
     pub structured: bool,
+    /// What is withheld.
+    pub redaction: Redaction,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 80_000,
+            structured: true,
+            redaction: Redaction::default(),
+        }
+    }
 }
 
 impl Limits {
     /// What is left for rows.
     #[must_use]
-    pub fn for_rows(self) -> usize {
+    pub fn for_rows(&self) -> usize {
         self.bytes.saturating_sub(MARGIN).max(self.bytes / 2)
+    }
+
+    /// The same with so many bytes less, but never less than half.
+    #[must_use]
+    pub fn without(&self, bytes: usize) -> Self {
+        Self {
+            bytes: self.bytes - bytes.min(self.bytes / 2),
+            ..self.clone()
+        }
+    }
+
+    /// The way out for names.
+    #[must_use]
+    pub fn screen(&self) -> Screen {
+        Screen::names_only(self.redaction.clone())
     }
 }
 
 /// The first lines of a file that is the answer, as many as the budget holds, which in structured content they reach
 /// sooner: quotes and line breaks are escaped there.
 #[must_use]
-pub fn fit_lines(limits: Limits, text: &str) -> &str {
+pub fn fit_lines<'a>(limits: &Limits, text: &'a str) -> &'a str {
     let budget = limits.for_rows();
     let mut kept = text;
     loop {
@@ -94,11 +122,11 @@ pub struct Fitted<R> {
 }
 
 /// Makes rows of items, as many as the budget holds.
-pub fn fit<P, R: Row>(limits: Limits, items: &[P], make: impl Fn(&P, &Screen) -> R) -> Fitted<R> {
+pub fn fit<P, R: Row>(limits: &Limits, items: &[P], make: impl Fn(&P, &Screen) -> R) -> Fitted<R> {
     let budget = limits.for_rows();
     let mut fitted = None;
     for (value, name) in LENGTHS {
-        let screen = Screen::with_names(value, name);
+        let screen = Screen::new(limits.redaction.clone(), value, name);
         let rows = rows_within(limits.structured.then_some(budget), items, |item| {
             make(item, &screen)
         });
@@ -149,7 +177,7 @@ fn table_within<R: Row>(budget: usize, mut rows: Vec<R>) -> (Vec<R>, String) {
 }
 
 /// Whether an answer keeps the budget as it is.
-pub fn fits<T: Serialize>(limits: Limits, answer: &Answer<T>) -> bool {
+pub fn fits<T: Serialize>(limits: &Limits, answer: &Answer<T>) -> bool {
     answer.text.len() <= limits.bytes
         && (!limits.structured || json_len(&answer.structured) <= limits.bytes)
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Number, Value};
 
-use crate::posthog::{LISTED_DISTINCT_IDS, Person};
+use crate::posthog::{LISTED_DISTINCT_IDS, Person, Properties};
 
 use super::budget::{Answer, Limits, fit, fits};
 use super::screen::Screen;
@@ -108,9 +108,13 @@ impl Select {
         if screen.is_shut() {
             return BTreeMap::new();
         }
-        let shown = person.properties.iter().filter(|(key, _)| self.shows(key));
-        shown
-            .map(|(key, value)| (screen.name(key), screen.value(value)))
+        let entries = person.properties.entries().into_iter();
+        entries
+            .filter(|(key, _)| self.shows(key))
+            .map(|(key, raw)| {
+                let value = screen.property(&key, Properties::value(raw));
+                (screen.name(&key), value)
+            })
             .collect()
     }
 }
@@ -148,6 +152,7 @@ impl PersonRow {
     /// A row with the default columns. `most_sent` is how many distinct ids the endpoint sends at most.
     #[must_use]
     pub fn new(person: &Person, select: &Select, most_sent: usize, screen: &Screen) -> Self {
+        let person = &*screen.redaction().person(person);
         let ids = &person.distinct_ids;
         Self {
             distinct_ids: names(ids, DISTINCT_IDS_IN_A_ROW, screen),
@@ -163,6 +168,7 @@ impl PersonRow {
     /// A row that says who it is and shows the selected properties, nothing more.
     #[must_use]
     pub fn lean(person: &Person, select: &Select, screen: &Screen) -> Self {
+        let person = &*screen.redaction().person(person);
         Self {
             name: Some(screen.display(&person.name)),
             properties: select.properties(person, screen),
@@ -336,7 +342,7 @@ pub struct Page<'a> {
 
 /// Makes the answer of a tool that lists persons.
 #[must_use]
-pub fn page_of_persons(limits: Limits, page: Page<'_>) -> Answer<PersonsPage> {
+pub fn page_of_persons(limits: &Limits, page: Page<'_>) -> Answer<PersonsPage> {
     let people = page.persons;
     let fitted = fit(limits, people, |person, screen| {
         PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, screen)
@@ -432,40 +438,43 @@ pub struct PersonCard {
 /// Makes the answer of a tool that shows one person, all of whose distinct ids are known.
 #[must_use]
 pub fn person_card(
-    limits: Limits,
+    limits: &Limits,
     person: &Person,
     url: &str,
     select: &Select,
     notes: &[String],
 ) -> Answer<PersonCard> {
+    let person = &*limits.redaction.person(person);
     let [mut size, smaller @ ..] = CARD_SIZES;
     if matches!(select, Select::Keys(_)) {
         // Whoever names a property wants it whole; who asks for all wants to know what there is.
         size.value = limits.bytes;
     }
     for next in smaller {
-        let answer = card(person, url, select, notes, size);
+        let answer = card(limits, person, url, select, notes, size);
         if fits(limits, &answer) {
             return answer;
         }
         size = next;
     }
-    card(person, url, select, notes, size)
+    card(limits, person, url, select, notes, size)
 }
 
 fn card(
+    limits: &Limits,
     person: &Person,
     url: &str,
     select: &Select,
     notes: &[String],
     size: CardSize,
 ) -> Answer<PersonCard> {
-    let screen = Screen::with_names(size.value, size.name);
+    let screen = Screen::new(limits.redaction.clone(), size.value, size.name);
     let ids = &person.distinct_ids;
     let properties = select.properties(person, &screen);
-    let others: Vec<&String> = person
-        .properties
-        .keys()
+    let entries = person.properties.entries();
+    let others: Vec<&str> = entries
+        .iter()
+        .map(|(key, _)| &**key)
         .filter(|key| screen.is_shut() || !select.shows(key))
         .collect();
     let mut notes = notes.to_vec();

@@ -1,41 +1,46 @@
-//! The one way out for text that strangers wrote: cleaned, and no longer than wanted.
+//! The one way out for text that strangers wrote: cleaned, redacted, and no longer than wanted.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::redact::Redaction;
 
 /// A name, a key or a distinct id is never shown longer than this, in characters.
 const LONGEST_NAME: usize = 400;
 
-/// Cleans and shortens what is shown, and counts what it shortened.
+/// Cleans, redacts and shortens what is shown, and counts what it shortened.
 #[derive(Debug)]
 pub struct Screen {
+    redaction: Redaction,
     longest_value: usize,
     longest_name: usize,
     shortened: Cell<usize>,
 }
 
 impl Screen {
-    /// A screen that shortens values to so many characters.
+    /// A screen that shortens values and names to so many characters.
     #[must_use]
-    pub fn new(longest_value: usize) -> Self {
-        Self::with_names(longest_value, LONGEST_NAME)
-    }
-
-    /// A screen for names alone: values have no room.
-    #[must_use]
-    pub fn names_only() -> Self {
-        Self::new(0)
-    }
-
-    /// A screen that shortens names as well.
-    pub(super) fn with_names(longest_value: usize, longest_name: usize) -> Self {
+    pub(super) fn new(redaction: Redaction, longest_value: usize, longest_name: usize) -> Self {
         Self {
+            redaction,
             longest_value,
             longest_name,
             shortened: Cell::new(0),
         }
+    }
+
+    /// A screen for names alone: values have no room.
+    #[must_use]
+    pub(super) fn names_only(redaction: Redaction) -> Self {
+        Self::new(redaction, 0, LONGEST_NAME)
+    }
+
+    /// What is withheld.
+    #[must_use]
+    pub fn redaction(&self) -> &Redaction {
+        &self.redaction
     }
 
     /// How many values were shortened so far.
@@ -53,7 +58,18 @@ impl Screen {
     /// A name, a key or a distinct id.
     #[must_use]
     pub fn name(&self, text: &str) -> String {
-        self.shorten(&clean(text), self.longest_name)
+        self.shorten(&self.safe(text), self.longest_name)
+    }
+
+    /// Cleaned and masked.
+    fn safe(&self, text: &str) -> String {
+        self.redaction.mask(&clean(text)).into_owned()
+    }
+
+    /// The value of a person's property.
+    #[must_use]
+    pub fn property(&self, key: &str, value: Value) -> Value {
+        self.value(&self.redaction.value(key, value))
     }
 
     /// A property's value. What is too long becomes its shortened text.
@@ -61,9 +77,11 @@ impl Screen {
     pub fn value(&self, value: &Value) -> Value {
         match value {
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-            Value::String(text) => Value::String(self.shorten(&clean(text), self.longest_value)),
+            Value::String(text) => {
+                Value::String(self.shorten(&self.safe(text), self.longest_value))
+            }
             Value::Array(_) | Value::Object(_) => {
-                let cleaned = cleaned(value);
+                let cleaned = self.cleaned(value);
                 let text = cleaned.to_string();
                 if text.chars().nth(self.longest_value).is_none() {
                     cleaned
@@ -84,6 +102,18 @@ impl Screen {
         }
     }
 
+    fn cleaned(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.safe(text)),
+            Value::Array(items) => items.iter().map(|item| self.cleaned(item)).collect(),
+            Value::Object(fields) => fields
+                .iter()
+                .map(|(key, value)| (self.safe(key), self.cleaned(value)))
+                .collect(),
+            other => other.clone(),
+        }
+    }
+
     fn shorten(&self, text: &str, most: usize) -> String {
         match text.char_indices().nth(most) {
             None => text.to_owned(),
@@ -93,20 +123,6 @@ impl Screen {
                 format!("{kept}… (+{} characters)", rest.chars().count())
             }
         }
-    }
-}
-
-fn cleaned(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(clean(text).into_owned()),
-        Value::Array(items) => Value::Array(items.iter().map(cleaned).collect()),
-        Value::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(key, value)| (clean(key).into_owned(), cleaned(value)))
-                .collect::<Map<_, _>>(),
-        ),
-        other => other.clone(),
     }
 }
 
@@ -180,7 +196,7 @@ mod tests {
 
     #[test]
     fn long_values_are_marked_and_counted() {
-        let screen = Screen::new(5);
+        let screen = Screen::new(Redaction::default(), 5, 400);
         assert_eq!(
             screen.value(&json!("äöüßéè")),
             json!("äöüßé… (+1 characters)")
@@ -197,6 +213,9 @@ mod tests {
     #[test]
     fn nested_keys_and_values_are_cleaned() {
         let value = json!({"k\u{200b}ey": ["v\u{202e}alue"]});
-        assert_eq!(Screen::new(100).value(&value), json!({"key": ["value"]}));
+        assert_eq!(
+            Screen::new(Redaction::default(), 100, 400).value(&value),
+            json!({"key": ["value"]})
+        );
     }
 }

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use url::{Host, Url};
 
 use super::endpoint::{self, SegmentError};
+use super::throttle::Throttles;
 use super::{Error, ErrorKind};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +29,8 @@ pub struct ConnectionOptions {
     pub ca_certificates: Option<Vec<u8>>,
     /// An answer longer than this, in bytes after decompression, is refused.
     pub max_response_bytes: usize,
+    /// How long a whole answer may take.
+    pub timeout: Duration,
     /// The pause before the first repetition of a read; it doubles each time.
     pub retry_pause: Duration,
 }
@@ -41,6 +44,7 @@ impl ConnectionOptions {
             allow_insecure_http: false,
             ca_certificates: None,
             max_response_bytes: 32 * 1024 * 1024,
+            timeout: WHOLE_TIMEOUT,
             retry_pause: Duration::from_millis(500),
         }
     }
@@ -77,6 +81,7 @@ pub struct Connection {
     host: String,
     max_response_bytes: usize,
     retry_pause: Duration,
+    throttles: Throttles,
 }
 
 impl Connection {
@@ -119,7 +124,7 @@ impl Connection {
             .tls_backend_preconfigured(tls(options.ca_certificates.as_deref())?)
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(WHOLE_TIMEOUT)
+            .timeout(options.timeout)
             // A redirect would carry the key to an address that nobody configured.
             .redirect(redirect::Policy::none())
             // `send` decides about repetition by what the request does; the HTTP client cannot know.
@@ -136,6 +141,7 @@ impl Connection {
             host: shown,
             max_response_bytes: options.max_response_bytes,
             retry_pause: options.retry_pause,
+            throttles: Throttles::new(is_cloud(base)),
         })
     }
 
@@ -162,6 +168,11 @@ impl Connection {
             .map_err(Error::from_transport)
     }
 
+    /// The counts of requests by key.
+    pub(super) fn throttles(&self) -> &Throttles {
+        &self.throttles
+    }
+
     pub(super) fn retry_pause(&self) -> Duration {
         self.retry_pause
     }
@@ -184,13 +195,19 @@ impl Connection {
                 return Ok(body);
             }
             if body.len() + chunk.len() > self.max_response_bytes {
-                let reason = format!("it is longer than {} bytes", self.max_response_bytes);
-                return Err(Error::new(ErrorKind::Unreadable).with_reason(reason));
+                let most = self.max_response_bytes;
+                return Err(Error::new(ErrorKind::TooLong { most }));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
+}
+
+/// Whether it is PostHog's own service, which limits every key.
+fn is_cloud(url: &Url) -> bool {
+    url.host_str()
+        .is_some_and(|host| host == "posthog.com" || host.ends_with(".posthog.com"))
 }
 
 fn is_loopback(url: &Url) -> bool {

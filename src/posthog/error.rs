@@ -54,6 +54,16 @@ pub enum ErrorKind {
     Redirected,
     /// The answer is not what the endpoint gives: a web page, cut off, too long, of another shape.
     Unreadable,
+    /// The answer is longer than is read.
+    TooLong {
+        /// Bytes that are read at most.
+        most: usize,
+    },
+    /// PostHog's limit for the key would be passed; nothing was sent.
+    HeldBack {
+        /// Until one more request would be taken.
+        wait: Duration,
+    },
     /// No whole answer in time.
     Timeout,
     /// No connection; nothing was sent.
@@ -75,7 +85,11 @@ impl ErrorKind {
     #[must_use]
     pub fn leaves_outcome_open(&self) -> bool {
         match self {
-            Self::Server { .. } | Self::Unreadable | Self::Timeout | Self::Dropped => true,
+            Self::Server { .. }
+            | Self::Unreadable
+            | Self::TooLong { .. }
+            | Self::Timeout
+            | Self::Dropped => true,
             Self::Authentication
             | Self::MissingScope(_)
             | Self::ClosedToKeys
@@ -84,6 +98,7 @@ impl ErrorKind {
             | Self::Invalid { .. }
             | Self::RateLimited { .. }
             | Self::Redirected
+            | Self::HeldBack { .. }
             | Self::Connect
             | Self::Failed
             | Self::Request
@@ -105,6 +120,8 @@ impl ErrorKind {
             Self::Server { .. } => "server_error",
             Self::Redirected => "redirected",
             Self::Unreadable => "unreadable",
+            Self::TooLong { .. } => "too_long",
+            Self::HeldBack { .. } => "held_back",
             Self::Timeout => "timeout",
             Self::Connect => "connect",
             Self::Dropped => "dropped",

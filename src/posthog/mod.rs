@@ -13,10 +13,11 @@ mod person;
 mod persons;
 mod project;
 mod retry;
+mod throttle;
 mod writes;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use reqwest::header::ACCEPT;
@@ -24,6 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio::sync::mpsc::UnboundedSender;
 
 pub use connection::{Connection, ConnectionError, ConnectionOptions};
 pub use date::{is_date, is_timestamp};
@@ -34,7 +36,7 @@ pub use history::{
     Detail, PropertiesAtTimeQuery, PropertiesAtTimeSubject, PropertiesTimeline, TimelinePoint,
 };
 pub use insights::{ActorPage, Arguments};
-pub use person::{Cohort, Person, PersonId, PersonPage, PropertyValue, PropertyValues};
+pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue, PropertyValues};
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
 pub use project::Project;
 pub use writes::{
@@ -42,6 +44,7 @@ pub use writes::{
 };
 
 use endpoint::Query;
+use throttle::Throttle;
 
 /// PostHog as one credential sees it: a connection, a key, and the project that every call is about.
 ///
@@ -49,11 +52,24 @@ use endpoint::Query;
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    waits: Option<UnboundedSender<Wait>>,
+}
+
+/// Why a call waits, for whoever wants to know meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// PostHog has had enough requests of this key, or would have.
+    RateLimit(Duration),
+    /// PostHog failed and is asked again.
+    Retry(Duration),
+    /// What was sent is being looked for.
+    Result,
 }
 
 struct Inner {
     connection: Arc<Connection>,
     key: SecretString,
+    throttle: Arc<Throttle>,
     project: Project,
     resolved: ResolvedProject,
 }
@@ -72,6 +88,8 @@ struct Request<'a> {
     accept: &'static str,
     /// Whether sending it twice does no harm. `POST` reads are repeatable, writes never.
     repeatable: bool,
+    /// What PostHog counts it as.
+    counted: throttle::Kind,
     /// What the request is about, for "not found": never more than the identifier the caller gave.
     subject: Option<String>,
     /// Read no more bytes of the answer than this, and leave the rest.
@@ -87,6 +105,7 @@ impl<'a> Request<'a> {
             body: None,
             accept: "application/json",
             repeatable: true,
+            counted: throttle::Kind::Other,
             subject: None,
             cut_at: None,
         }
@@ -129,11 +148,30 @@ impl Client {
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
+                throttle: connection.throttles().of(key.expose_secret()),
                 connection,
                 key,
                 project,
                 resolved,
             }),
+            waits: None,
+        }
+    }
+
+    /// The same client, telling whenever it waits.
+    #[must_use]
+    pub fn telling(self, waits: UnboundedSender<Wait>) -> Self {
+        Self {
+            waits: Some(waits),
+            ..self
+        }
+    }
+
+    /// Tells that a call waits.
+    pub fn tell(&self, wait: Wait) {
+        if let Some(waits) = &self.waits {
+            // Whoever no longer listens need not know.
+            let _ = waits.send(wait);
         }
     }
 
@@ -188,6 +226,10 @@ impl Client {
             let Some(pause) = pause else {
                 return Err(error.about(request.subject.as_deref()));
             };
+            self.tell(match error.kind() {
+                ErrorKind::RateLimited { .. } => Wait::RateLimit(pause),
+                _ => Wait::Retry(pause),
+            });
             tracing::debug!(
                 kind = error.kind().name(),
                 attempt,
@@ -201,6 +243,7 @@ impl Client {
 
     async fn send_once(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
         let connection = &self.inner.connection;
+        self.take_place(request.counted).await?;
         let address = connection
             .address(&request.path, true)
             .map_err(|error| Error::new(ErrorKind::Request).with_reason(error.to_string()))?;
@@ -226,7 +269,25 @@ impl Client {
         if head.status.is_success() {
             return Ok(body);
         }
-        Err(error::classify(&head, &body).without(self.inner.key.expose_secret()))
+        let error = error::classify(&head, &body).without(self.inner.key.expose_secret());
+        if matches!(error.kind(), ErrorKind::RateLimited { .. }) {
+            connection.throttles().limited();
+        }
+        Err(error)
+    }
+
+    /// Waits until PostHog would take one more request of this key.
+    async fn take_place(&self, kind: throttle::Kind) -> Result<(), Error> {
+        let throttles = self.inner.connection.throttles();
+        match throttles.take(&self.inner.throttle, kind) {
+            Ok(Duration::ZERO) => Ok(()),
+            Ok(wait) => {
+                self.tell(Wait::RateLimit(wait));
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            Err(wait) => Err(Error::new(ErrorKind::HeldBack { wait })),
+        }
     }
 }
 

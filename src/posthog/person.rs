@@ -3,9 +3,12 @@
 //! The API's `id` is a UUID in lists, an integer elsewhere and a string of that integer in activity; only `uuid` means
 //! the same everywhere, so `id` is not read at all.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -64,8 +67,8 @@ pub struct Person {
     #[serde(default, deserialize_with = "null_as_default")]
     pub distinct_ids: Vec<String>,
     /// Properties; those the credential may not see are missing without a trace.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub properties: Map<String, Value>,
+    #[serde(default)]
+    pub properties: Properties,
     /// ISO 8601.
     #[serde(default)]
     pub created_at: Option<String>,
@@ -75,6 +78,73 @@ pub struct Person {
     /// In trends: the value that put the person into the data point.
     #[serde(default)]
     pub value_at_data_point: Option<serde_json::Number>,
+}
+
+/// A person's properties as PostHog sent them. They are read when they are asked for: most are never shown.
+#[derive(Debug, Clone, Default)]
+pub struct Properties(Option<Box<RawValue>>);
+
+impl Properties {
+    /// Keys and values, in the order in which they were sent.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(Cow<'_, str>, &RawValue)> {
+        let entries = self.0.as_ref().map(|raw| serde_json::from_str(raw.get()));
+        match entries {
+            Some(Ok(Entries(entries))) => entries,
+            _ => Vec::new(),
+        }
+    }
+
+    /// A value as JSON. What is nested too deeply to be read becomes its text.
+    #[must_use]
+    pub fn value(raw: &RawValue) -> Value {
+        serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
+    }
+}
+
+impl From<Map<String, Value>> for Properties {
+    fn from(properties: Map<String, Value>) -> Self {
+        Self(serde_json::value::to_raw_value(&properties).ok())
+    }
+}
+
+impl<'de> Deserialize<'de> for Properties {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Option::<Box<RawValue>>::deserialize(deserializer)?;
+        match &raw {
+            Some(raw) if !raw.get().starts_with('{') => {
+                Err(D::Error::custom("properties are an object"))
+            }
+            _ => Ok(Self(raw)),
+        }
+    }
+}
+
+struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((Key(key), value)) = map.next_entry()? {
+                    entries.push((key, value));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
 }
 
 /// One page of the list.
@@ -176,7 +246,7 @@ mod tests {
             );
             let person: Person = serde_json::from_str(&json).unwrap();
             assert_eq!(person.name, Value::from(5));
-            assert!(person.properties.is_empty() && person.distinct_ids.is_empty());
+            assert!(person.properties.entries().is_empty() && person.distinct_ids.is_empty());
         }
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! | what happened | a read | a write |
 //! |---|---|---|
-//! | 429 | after `Retry-After`, else after a growing pause | never |
+//! | 429 | after `Retry-After`, else after a growing pause | the same: PostHog did not do it |
+//! | no connection | after a growing pause | the same: nothing was sent |
 //! | 502, 503, 504 | after a growing pause | never |
-//! | connection refused or dropped | after a growing pause | never |
+//! | connection dropped | after a growing pause | never |
 //! | time-out, any other status, an unreadable answer | never | never |
 //!
-//! At most [`MOST_RETRIES`] repetitions, and none that would take the waiting past [`PATIENCE`]: a model is told how
+//! A write is sent again only where it surely did not arrive. At most [`MOST_RETRIES`] repetitions, and none that would take the waiting past [`PATIENCE`]: a model is told how
 //! long to wait rather than kept waiting.
 
 use std::time::Duration;
@@ -27,15 +28,14 @@ pub(super) fn pause(
     elapsed: Duration,
     base: Duration,
 ) -> Option<Duration> {
-    if !repeatable || attempt >= MOST_RETRIES {
+    if attempt >= MOST_RETRIES {
         return None;
     }
     let growing = jittered(base.saturating_mul(1 << attempt));
     let pause = match error.kind() {
         ErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(growing),
-        ErrorKind::Server { status: 502..=504 } | ErrorKind::Connect | ErrorKind::Dropped => {
-            growing
-        }
+        ErrorKind::Connect => growing,
+        ErrorKind::Server { status: 502..=504 } | ErrorKind::Dropped if repeatable => growing,
         _ => return None,
     };
     (elapsed + pause <= PATIENCE).then_some(pause)
@@ -64,15 +64,22 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_never_sent_again() {
+    fn a_write_is_sent_again_only_where_it_surely_did_not_arrive() {
         for kind in [
-            ErrorKind::RateLimited { retry_after: None },
+            ErrorKind::Server { status: 502 },
             ErrorKind::Server { status: 503 },
-            ErrorKind::Connect,
             ErrorKind::Dropped,
             ErrorKind::Timeout,
+            ErrorKind::Unreadable,
         ] {
             assert_eq!(decide(false, 0, kind, 0), None);
+        }
+        for kind in [
+            ErrorKind::RateLimited { retry_after: None },
+            ErrorKind::Connect,
+        ] {
+            assert!(decide(false, 0, kind.clone(), 0).is_some());
+            assert_eq!(decide(false, 3, kind, 0), None);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What changes or deletes. Nothing here is ever sent twice.
+//! What changes or deletes. Nothing here is sent again once it may have arrived.
 //!
 //! Most of it is answered before it is done: a 202 says that it was heard. How to see whether it happened is said at
 //! each method.
@@ -10,6 +10,7 @@ use uuid::{Uuid, uuid};
 
 use super::person::null_as_default;
 use super::persons::persons;
+use super::throttle::Kind;
 use super::{Client, Error, ErrorKind, PersonId, Request, decode};
 
 /// The API refuses more persons in one deletion.
@@ -171,7 +172,9 @@ impl Client {
             "delete_recordings": deletion.delete_recordings,
             "keep_person": deletion.keep_person,
         });
-        let request = Request::get(persons(&project, &["bulk_delete"])).write(Method::POST, body);
+        let mut request =
+            Request::get(persons(&project, &["bulk_delete"])).write(Method::POST, body);
+        request.counted = Kind::Delete;
         self.json(request).await
     }
 

@@ -8,8 +8,9 @@ use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, Conte
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, Peer, RoleServer};
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, progress};
 use super::{Caller, Inner};
 use crate::answer::Answer;
 use crate::audit::{Intent, Line};
@@ -49,11 +50,24 @@ impl From<ErrorData> for Stop {
 impl Call {
     /// Makes the call.
     pub(super) async fn answer(
-        self,
+        mut self,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        match self.run(request, context).await {
+        let waits = context.meta.get_progress_token().map(|token| {
+            let (waits, told) = mpsc::unbounded_channel();
+            self.caller.posthog = self.caller.posthog.clone().telling(waits);
+            progress(&context.peer, token, told)
+        });
+        let ran = match waits {
+            None => self.run(request, context).await,
+            // Progress ends with the call: none may follow its answer.
+            Some(telling) => tokio::select! {
+                ran = self.run(request, context) => ran,
+                never = telling => match never {},
+            },
+        };
+        match ran {
             Ok(result) => Ok(result.into()),
             Err(Stop::Answer(answer)) => Ok(*answer),
             Err(Stop::Protocol(error)) => Err(error),
@@ -65,10 +79,7 @@ impl Call {
         match self.tried().await {
             Ok(Ok(Step::Done(answer))) => Ok(answer.text),
             Ok(Err(error)) if error.is_not_found() => Err(None),
-            Ok(Err(error)) => {
-                let text = error.text(self.caller.posthog.host());
-                Err(Some(ErrorData::internal_error(text, None)))
-            }
+            Ok(Err(error)) => Err(Some(ErrorData::internal_error(self.words(&error), None))),
             Err(Stop::Protocol(error)) => Err(Some(error)),
             _ => Err(Some(ErrorData::internal_error("internal error", None))),
         }
@@ -99,7 +110,7 @@ impl Call {
     async fn tried(&self) -> Result<Result<Step<Value>, ToolError>, Stop> {
         let context = Context {
             posthog: self.caller.posthog.clone(),
-            limits: self.server.limits,
+            limits: self.server.limits.clone(),
         };
         let call = self.tool.call(context, self.arguments.clone());
         self.in_slot(call).await
@@ -197,11 +208,15 @@ impl Call {
         let Some(audit) = &self.server.safety.audit else {
             return Ok(None);
         };
+        let redaction = &self.server.limits.redaction;
+        let keys = property_keys
+            .iter()
+            .map(|key| redaction.mask(key).into_owned());
         let intent = Intent {
             tool: self.tool.name,
             project: self.project().await?,
             persons,
-            property_keys,
+            property_keys: &keys.collect::<Vec<_>>(),
             confirmation,
         };
         audit.begin(&intent).map(Some).map_err(|error| {
@@ -239,8 +254,14 @@ impl Call {
         result
     }
 
+    /// What a failure says, which can quote PostHog or the call itself.
+    fn words(&self, error: &ToolError) -> String {
+        let text = error.text(self.caller.posthog.host());
+        self.server.limits.redaction.mask(&text).into_owned()
+    }
+
     fn failure(&self, error: &ToolError) -> CallToolResult {
-        error_result(&error.text(self.caller.posthog.host()))
+        error_result(&self.words(error))
     }
 }
 

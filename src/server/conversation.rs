@@ -1,21 +1,51 @@
 //! What the server remembers of one conversation, and tells it unasked.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rmcp::model::{
-    LoggingLevel, LoggingMessageNotificationParam, ResourceUpdatedNotificationParam,
+    LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam, ProgressToken,
+    ResourceUpdatedNotificationParam,
 };
 use rmcp::service::RequestContext;
 use rmcp::{Peer, RoleServer};
 use serde_json::json;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
+use crate::posthog::Wait;
 use crate::resources;
 
 /// A client that does not take a message in this time does not get it: nothing waits for news.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Tells a client that asked for it why its call waits. Never ends by itself.
+pub(super) async fn progress(
+    peer: &Peer<RoleServer>,
+    token: ProgressToken,
+    mut waits: UnboundedReceiver<Wait>,
+) -> Infallible {
+    let mut told = 0.0;
+    while let Some(wait) = waits.recv().await {
+        told += 1.0;
+        let message = match wait {
+            Wait::RateLimit(pause) => format!(
+                "PostHog's rate limit is reached; waiting {:.1} seconds",
+                pause.as_secs_f64()
+            ),
+            Wait::Retry(pause) => format!(
+                "PostHog failed; asking again in {:.1} seconds",
+                pause.as_secs_f64()
+            ),
+            Wait::Result => "sent; looking whether it has happened".to_owned(),
+        };
+        let news = ProgressNotificationParam::new(token.clone(), told).with_message(message);
+        let _ = tokio::time::timeout(PATIENCE, peer.notify_progress(news)).await;
+    }
+    std::future::pending().await
+}
 
 /// One conversation.
 #[derive(Default)]

@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::answer::{Limits, Screen};
+use crate::answer::Limits;
 use crate::audit::AuditLog;
 use crate::confirm::Gate;
 use crate::policy::{Confirm, Effect, Policy};
@@ -397,7 +397,13 @@ impl ServerHandler for Server {
     ) -> Result<GetPromptResponse, ErrorData> {
         let caller = self.caller(&context)?;
         let offers = |tool: &str| self.tool(tool, &caller).is_some();
-        prompts::get(&request.name, request.arguments.as_ref(), offers).map(Into::into)
+        prompts::get(
+            &request.name,
+            request.arguments.as_ref(),
+            &self.inner.limits.redaction,
+            offers,
+        )
+        .map(Into::into)
     }
 
     /// Persons are too many to be listed here; `persons-list` finds them.
@@ -474,10 +480,16 @@ impl ServerHandler for Server {
         let asks = request.argument.name == prompts::PERSON
             && matches!(&request.r#ref, Reference::Prompt(prompt) if prompts::is_offered(&prompt.name, offers));
         let mut emails = Vec::new();
-        if asks && !typed.is_empty() && self.tool("persons-values-retrieve", &caller).is_some() {
+        let redaction = &self.inner.limits.redaction;
+        let shown = !redaction.masks_emails() && !redaction.hides("email");
+        if asks
+            && shown
+            && !typed.is_empty()
+            && self.tool("persons-values-retrieve", &caller).is_some()
+        {
             // A completion that fails is none: nobody waits for it.
             if let Ok(values) = caller.posthog.property_values("email", Some(typed)).await {
-                let screen = Screen::names_only();
+                let screen = self.inner.limits.screen();
                 emails = values
                     .results
                     .iter()

@@ -43,5 +43,5 @@ pub(super) fn actor_page(
         notes,
         persons: &page.people,
     };
-    Ok(page_of_persons(context.limits, page).into())
+    Ok(page_of_persons(&context.limits, page).into())
 }

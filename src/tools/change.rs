@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Outcome, ToolError};
-use crate::answer::{Answer, Screen, push_list};
+use crate::answer::{Answer, Limits, push_list};
 use crate::posthog::Error;
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -49,8 +49,8 @@ pub(super) fn failed(error: Error, uuid: Uuid) -> ToolError {
 }
 
 /// The answer where PostHog took everything.
-pub(super) fn queued(uuid: Uuid, keys: &[String], verb: &str) -> Answer<Changed> {
-    let screen = Screen::names_only();
+pub(super) fn queued(limits: &Limits, uuid: Uuid, keys: &[String], verb: &str) -> Answer<Changed> {
+    let screen = limits.screen();
     let queued: Vec<String> = keys.iter().map(|key| screen.name(key)).collect();
     let check = check(uuid, &queued);
     let mut text = format!("Queued, not done yet: {verb} ");
@@ -71,12 +71,13 @@ pub(super) fn queued(uuid: Uuid, keys: &[String], verb: &str) -> Answer<Changed>
 
 /// The answer where PostHog took some.
 pub(super) fn partly(
+    limits: &Limits,
     uuid: Uuid,
     keys: &[String],
     failures: &[(String, Error)],
     not_sent: &[String],
 ) -> Result<(Answer<Changed>, Outcome), ToolError> {
-    let screen = Screen::names_only();
+    let screen = limits.screen();
     let shown = |keys: &[String]| keys.iter().map(|key| screen.name(key)).collect::<Vec<_>>();
     let (queued, not_sent) = (shown(keys), shown(not_sent));
     let failed: Vec<FailedKey> = failures

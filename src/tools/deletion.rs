@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::answer::Screen;
+use crate::answer::Limits;
 use crate::posthog::Person;
 
 /// Names are shown this long, and shorter where there are many persons, so that everyone fits into one question.
@@ -20,10 +20,11 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(person: &Person) -> Self {
+    pub(super) fn new(limits: &Limits, person: &Person) -> Self {
+        let shown = limits.redaction.person(person);
         Self {
             uuid: person.uuid.clone(),
-            name: Screen::names_only().display(&person.name),
+            name: limits.screen().display(&shown.name),
             distinct_id_count: person.distinct_ids.len(),
             count_is_minimum: false,
         }

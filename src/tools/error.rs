@@ -157,6 +157,14 @@ impl ToolError {
                 "PostHog's answer could not be read{because} Try again later; if it stays so, POSTHOG_HOST ({host}) may not be \
                  the address of PostHog's API."
             ),
+            ErrorKind::TooLong { most } => format!(
+                "PostHog's answer is longer than the {most} bytes that are read of one (--max-response-bytes). Ask for less: a \
+                 smaller limit, a narrower filter."
+            ),
+            ErrorKind::HeldBack { wait } => format!(
+                "PostHog's rate limit for this key would be passed, so nothing was sent. Wait {}, then call again.",
+                seconds(*wait)
+            ),
             ErrorKind::Timeout => "PostHog did not answer in time. Try again later; a narrower question (an exact email or \
                                    distinct_id, a smaller limit) asks less of it."
                 .to_owned(),
@@ -185,6 +193,7 @@ fn open_outcome(error: &Error, read: &str) -> String {
         ErrorKind::Server { status } => format!("PostHog failed (status {status})"),
         ErrorKind::Timeout => "PostHog did not answer in time".to_owned(),
         ErrorKind::Dropped => "the connection broke".to_owned(),
+        ErrorKind::TooLong { .. } => "PostHog's answer was too long to be read".to_owned(),
         _ => "PostHog's answer could not be read".to_owned(),
     };
     let reason = error.reason().map(clean).unwrap_or_default();
@@ -199,7 +208,8 @@ fn open_outcome(error: &Error, read: &str) -> String {
 }
 
 fn seconds(wait: Duration) -> String {
-    match wait.as_secs() {
+    // Rounded up: a wait that is told short is waited in vain.
+    match wait.as_secs() + u64::from(wait.subsec_nanos() > 0) {
         1 => "1 second".to_owned(),
         seconds => format!("{seconds} seconds"),
     }

@@ -112,11 +112,14 @@ fn row(entry: &Activity, screen: &Screen) -> ActivityRow {
         }
     });
     let detail = entry.detail.as_ref();
-    let change = |change: &Change| ChangeRow {
-        field: change.field.as_deref().map(|text| screen.name(text)),
-        action: change.action.as_deref().map(|text| screen.name(text)),
-        before: screen.value(&change.before),
-        after: screen.value(&change.after),
+    let change = |change: &Change| {
+        let field = change.field.as_deref().unwrap_or_default();
+        ChangeRow {
+            field: change.field.as_deref().map(|text| screen.name(text)),
+            action: change.action.as_deref().map(|text| screen.name(text)),
+            before: screen.property(field, change.before.clone()),
+            after: screen.property(field, change.after.clone()),
+        }
     };
     ActivityRow {
         created_at: entry.created_at.clone(),
@@ -125,7 +128,7 @@ fn row(entry: &Activity, screen: &Screen) -> ActivityRow {
         person_id: entry.item_id.as_deref().and_then(|id| id.parse().ok()),
         name: detail
             .and_then(|detail| detail.name.as_deref())
-            .map(|name| screen.name(name)),
+            .map(|name| screen.name(&screen.redaction().name_alone(name))),
         changes: detail
             .map(|detail| detail.changes.iter().map(change).collect())
             .unwrap_or_default(),
@@ -147,7 +150,7 @@ impl Tool for PersonsActivityRetrieve {
         let (limit, page) = (input.limit.0, input.page.0);
         let id = input.id.as_ref().map(|id| &id.0);
         let activity = context.posthog.activity(id, limit, page).await?;
-        let fitted = fit(context.limits, &activity.results, row);
+        let fitted = fit(&context.limits, &activity.results, row);
         let shown = fitted.rows.len();
         let cut = shown < activity.results.len();
         let next = if cut {

@@ -95,25 +95,24 @@ fn answer(
     not_found: &[String],
     select: &answer::Select,
 ) -> Answer<Output> {
-    let screen = Screen::names_only();
+    let screen = context.limits.screen();
     let missing = not_found.len();
     // The names of the missing are part of the answer, so the rows get what is left.
-    let mut limits = context.limits;
     let not_found = fit_names(
-        limits.bytes / 2,
+        context.limits.bytes / 2,
         not_found.iter().map(|id| screen.name(id)).collect(),
     );
     let taken: usize = not_found.iter().map(|id| id.len() + 4).sum();
-    limits.bytes -= taken.min(limits.bytes / 2);
+    let limits = context.limits.without(taken);
 
     let mut notes = Vec::new();
-    let fitted = rows(limits, persons, select, &mut notes);
-    if let Some((first, _)) = persons.get(fitted.rows.len()) {
+    let fitted = rows(&limits, persons, select, &mut notes);
+    if let Some((first, person)) = persons.get(fitted.rows.len()) {
         notes.push(format!(
             "{} persons did not fit, in the order asked for those from the id {} on; call again with the rest, or select fewer \
              properties.",
             persons.len() - fitted.rows.len(),
-            screen.name(first)
+            requested(first, person, &screen)
         ));
     }
     if fitted.shortened > 0 {
@@ -148,20 +147,21 @@ fn answer(
 
 /// Rows with everything, or with less of each person where that shows more of them: there is no next page to ask for.
 fn rows(
-    limits: Limits,
+    limits: &Limits,
     persons: &[(String, Person)],
     select: &answer::Select,
     notes: &mut Vec<String>,
 ) -> Fitted<PersonRow> {
     let fitted = fit(limits, persons, |(id, person), screen| {
-        PersonRow::new(person, select, MINIMAL_DISTINCT_IDS, screen).requested(screen.name(id))
+        PersonRow::new(person, select, MINIMAL_DISTINCT_IDS, screen)
+            .requested(requested(id, person, screen))
     });
     if fitted.rows.len() == persons.len() {
         return fitted;
     }
     let lean = fit(limits, persons, |(id, person), screen| {
         let row = PersonRow::lean(person, select, screen).without_double_name();
-        row.requested(screen.name(id))
+        row.requested(requested(id, person, screen))
     });
     if lean.rows.len() == persons.len() {
         notes.push(
@@ -172,6 +172,11 @@ fn rows(
     }
     notes.push("To show as many persons as possible, only their UUIDs are shown; ask for fewer to see more of them.".to_owned());
     fit(limits, persons, |(id, person), screen| {
-        PersonRow::bare(person).requested(screen.name(id))
+        PersonRow::bare(person).requested(requested(id, person, screen))
     })
+}
+
+/// The id that was asked for, which can be what is redacted of its person.
+fn requested(id: &str, person: &Person, screen: &Screen) -> String {
+    screen.name(&screen.redaction().secrets(person).hide(id))
 }

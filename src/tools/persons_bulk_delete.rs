@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::arguments::{DistinctId, PersonUuid, distinct};
 use super::deletion::{self, Target};
 use super::{Context, Outcome, Preview, Step, Tool, ToolError, Write};
-use crate::answer::{Answer, Cells, Row, Screen, fit, fit_names, push_list, push_notes};
+use crate::answer::{Answer, Cells, Row, fit, fit_names, push_list, push_notes};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::{
     BulkDeletion, BulkDeletionSummary, MINIMAL_DISTINCT_IDS, MOST_DELETED, Person, PersonId,
@@ -263,7 +263,7 @@ impl Plan {
             })?;
             uuids.push(uuid);
         }
-        let screen = Screen::names_only();
+        let screen = context.limits.screen();
         Ok(Self {
             // By UUID also where distinct ids were given: should one of them move to another person before the
             // request arrives, that person was not shown to anybody.
@@ -300,9 +300,8 @@ impl Plan {
 
     fn preview(&self, context: &Context, status: &'static str) -> Answer<Output> {
         let mut facts = self.facts(status);
-        let mut limits = context.limits;
-        limits.bytes -= self.not_found_bytes;
-        let fitted = fit(limits, &self.targets, |target, _| PersonToDelete {
+        let limits = context.limits.without(self.not_found_bytes);
+        let fitted = fit(&limits, &self.targets, |target, _| PersonToDelete {
             uuid: target.uuid.clone(),
             name: target.name.clone(),
             distinct_id_count: target.distinct_id_count,
@@ -425,7 +424,7 @@ impl Plan {
             _ if keeps || queued > 0 => ("queued", Outcome::Queued),
             _ => ("deleted", Outcome::Done),
         };
-        let screen = Screen::names_only();
+        let screen = context.limits.screen();
         let mut facts = self.preview(context, status).structured;
         facts.notes.clear();
         let errors: Vec<NotDeleted> = summary
@@ -521,7 +520,7 @@ async fn counted(context: &Context, persons: Vec<Person>) -> Result<Vec<Target>,
     for person in persons {
         let id = PersonId::parse(&person.uuid).filter(|_| open(&person) && few);
         counts.push(async move {
-            let mut target = Target::new(&person);
+            let mut target = Target::new(&context.limits, &person);
             target.count_is_minimum = open(&person);
             if let Some(id) = id {
                 let whole = context.posthog.person(&id).await?;

@@ -59,7 +59,7 @@ impl Tool for PersonsCohortsRetrieve {
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let cohorts = context.posthog.person_cohorts(&input.person_id.0).await?;
-        let fitted = fit(context.limits, &cohorts, |cohort, screen| CohortRow {
+        let fitted = fit(&context.limits, &cohorts, |cohort, screen| CohortRow {
             id: cohort.id,
             name: cohort.name.as_deref().map(|name| screen.name(name)),
             count: cohort.count,

@@ -95,7 +95,7 @@ impl Tool for PersonsDeletionStatusList {
             offset: input.offset.0,
         };
         let page = context.posthog.deletion_status(&query).await?;
-        let fitted = fit(context.limits, &page.results, |row, screen| DeletionRow {
+        let fitted = fit(&context.limits, &page.results, |row, screen| DeletionRow {
             person_uuid: screen.name(&row.person_uuid),
             status: screen.name(&row.status),
             created_at: row.created_at.clone(),

@@ -81,7 +81,7 @@ impl Tool for PersonsList {
         let select = select(input.select);
         let page = context.posthog.persons(&query).await?;
         let answer = page_of_persons(
-            context.limits,
+            &context.limits,
             Page {
                 persons: &page.results,
                 tool: Self::NAME,
@@ -107,8 +107,9 @@ impl Tool for PersonsList {
 async fn csv(context: &Context, query: &PersonsQuery) -> Result<Step<Output>, ToolError> {
     let most = context.limits.for_rows();
     let (csv, cut) = context.posthog.persons_csv(query, most).await?;
-    let whole = clean_lines(&csv);
-    let mut csv = fit_lines(context.limits, &whole);
+    let redacted = context.limits.redaction.csv(&csv, cut);
+    let whole = clean_lines(&redacted);
+    let mut csv = fit_lines(&context.limits, &whole);
     if cut && csv.len() == whole.len() {
         // A quoted value can hold line breaks, so the last whole line may end inside one; it is still a line of the file.
         csv = csv

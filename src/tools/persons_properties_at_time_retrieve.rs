@@ -57,6 +57,13 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
             "Properties as of {}, rebuilt from events; name, distinct ids and dates are today's.",
             query.timestamp
         )];
-        Ok(person_card(context.limits, &person, &url, &select(input.select), &notes).into())
+        Ok(person_card(
+            &context.limits,
+            &person,
+            &url,
+            &select(input.select),
+            &notes,
+        )
+        .into())
     }
 }

@@ -99,16 +99,18 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
                      persons-activity-retrieve for who changed what.",
                 )
             })?;
-        let fitted = fit(context.limits, &timeline.points, |point, screen| PointRow {
-            timestamp: point.timestamp.clone(),
-            relevant_event_count: point.relevant_event_count,
-            properties: point
-                .properties
-                .iter()
-                .map(|(key, value)| (screen.name(key), screen.value(value)))
-                .collect(),
+        let fitted = fit(&context.limits, &timeline.points, |point, screen| {
+            PointRow {
+                timestamp: point.timestamp.clone(),
+                relevant_event_count: point.relevant_event_count,
+                properties: point
+                    .properties
+                    .iter()
+                    .map(|(key, value)| (screen.name(key), screen.property(key, value.clone())))
+                    .collect(),
+            }
         });
-        let screen = crate::answer::Screen::names_only();
+        let screen = context.limits.screen();
         let keys: Vec<String> = timeline
             .crucial_property_keys
             .iter()

@@ -71,21 +71,22 @@ impl Tool for PersonsPropertyDelete {
         let subject = subject(input.id, input.distinct_id)?;
         let keys = input.unset.0;
         let uuid = uuid_of(context, &subject).await?;
-        let posthog = context.posthog.clone();
+        let context = context.clone();
         Ok(Step::Write(Write {
             persons: vec![uuid.to_string()],
             property_keys: keys.clone(),
             preview: None,
-            send: async move { remove(&posthog, uuid, keys).await }.boxed(),
+            send: async move { remove(&context, uuid, keys).await }.boxed(),
         }))
     }
 }
 
 async fn remove(
-    posthog: &Client,
+    context: &Context,
     uuid: Uuid,
     keys: Vec<String>,
 ) -> Result<(Answer<Changed>, Outcome), ToolError> {
+    let (posthog, limits) = (&context.posthog, &context.limits);
     let id = PersonId::from(uuid);
     let mut removed = Vec::new();
     let mut failed: Vec<(String, Error)> = Vec::new();
@@ -111,10 +112,13 @@ async fn remove(
         (true, Some((_, error))) if failed.is_empty() && not_sent.is_empty() => {
             Err(change::failed(error, uuid))
         }
-        (_, None) => Ok((change::queued(uuid, &removed, "remove"), Outcome::Queued)),
+        (_, None) => Ok((
+            change::queued(limits, uuid, &removed, "remove"),
+            Outcome::Queued,
+        )),
         (_, Some(last)) => {
             failed.push(last);
-            change::partly(uuid, &removed, &failed, &not_sent)
+            change::partly(limits, uuid, &removed, &failed, &not_sent)
         }
     }
 }

@@ -41,17 +41,21 @@ impl Tool for PersonsPropertySet {
         let (key, value) = (input.key.0, input.value);
         change::check_keys([&key])?;
         let uuid = uuid_of(context, &subject).await?;
-        let posthog = context.posthog.clone();
+        let context = context.clone();
         Ok(Step::Write(Write {
             persons: vec![uuid.to_string()],
             property_keys: vec![key.clone()],
             preview: None,
             send: async move {
-                let sent = posthog
+                let sent = context
+                    .posthog
                     .set_property(&PersonId::from(uuid), &key, &value)
                     .await;
                 sent.map_err(|error| change::failed(error, uuid))?;
-                Ok((change::queued(uuid, &[key], "set"), Outcome::Queued))
+                Ok((
+                    change::queued(&context.limits, uuid, &[key], "set"),
+                    Outcome::Queued,
+                ))
             }
             .boxed(),
         }))

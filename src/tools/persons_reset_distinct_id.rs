@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::DistinctId;
 use super::{Context, Outcome, Step, Tool, ToolError, Write};
-use crate::answer::{Answer, Screen};
+use crate::answer::Answer;
 use crate::policy::{Effect, Toolset};
 
 pub(super) struct PersonsResetDistinctId;
@@ -37,16 +37,16 @@ impl Tool for PersonsResetDistinctId {
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let distinct_id = input.distinct_id.0;
-        let posthog = context.posthog.clone();
+        let context = context.clone();
         Ok(Step::Write(Write {
             // Whose it is, if anybody's, PostHog does not say.
             persons: Vec::new(),
             property_keys: Vec::new(),
             preview: None,
             send: async move {
-                let shown = Screen::names_only().name(&distinct_id);
+                let shown = context.limits.screen().name(&distinct_id);
                 let look = format!("persons-list with search {shown:?} finds the person once the reset worked");
-                let sent = posthog.reset_distinct_id(&distinct_id).await;
+                let sent = context.posthog.reset_distinct_id(&distinct_id).await;
                 sent.map_err(|error| ToolError::from(error).settled_by(format!("{look}.")))?;
                 let check = format!(
                     "PostHog answers the same whether it did anything: it works only if the distinct id has sent an event since the \

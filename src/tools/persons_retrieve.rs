@@ -47,6 +47,6 @@ impl Tool for PersonsRetrieve {
             }
         };
         let url = posthog.person_url(&person.uuid).await?;
-        Ok(person_card(context.limits, &person, &url, &select(input.select), &[]).into())
+        Ok(person_card(&context.limits, &person, &url, &select(input.select), &[]).into())
     }
 }

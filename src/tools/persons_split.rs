@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::arguments::{DistinctId, Id, WaitSeconds, distinct};
 use super::deletion::{self, Target, quoted};
 use super::{Context, Outcome, Preview, Step, Tool, ToolError, Write};
-use crate::answer::{Answer, Screen, push_list, push_notes};
+use crate::answer::{Answer, push_list, push_notes};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::{Person, PersonId, is_creator, split_uuid};
+use crate::posthog::{Person, PersonId, Wait, is_creator, split_uuid};
 
 /// A human can look through so many, and PostHog moves them in one task.
 const MOST_MOVED: usize = 200;
@@ -131,12 +131,19 @@ impl Wanted {
     }
 }
 
+/// A distinct id and the person it goes to.
+struct Planned {
+    id: String,
+    /// The id as it may be shown.
+    shown: String,
+    uuid: String,
+}
+
 /// A split that is ready to be shown and to be sent.
 struct Plan {
     id: PersonId,
     target: Target,
-    /// Distinct ids with the person each goes to.
-    moves: Vec<(String, String)>,
+    moves: Vec<Planned>,
     moves_creator: bool,
     project: u64,
     host: String,
@@ -152,14 +159,16 @@ impl Plan {
         wanted: Wanted,
         allow_creator_id: bool,
     ) -> Result<Self, ToolError> {
-        let screen = Screen::names_only();
+        let screen = context.limits.screen();
+        let secrets = screen.redaction().secrets(person);
+        let shown = |id: &str| screen.name(&secrets.hide(id));
         let has: HashSet<&String> = person.distinct_ids.iter().collect();
         let ids: Vec<String> = match wanted {
             Wanted::These(ids) => {
                 let strangers: Vec<String> = ids
                     .iter()
                     .filter(|id| !has.contains(id))
-                    .map(|id| screen.name(id))
+                    .map(|id| shown(id))
                     .collect();
                 if !strangers.is_empty() {
                     return Err(ToolError::refused(format!(
@@ -174,7 +183,7 @@ impl Plan {
                     return Err(ToolError::refused(format!(
                         "`main_distinct_id` {} is not on the person: PostHog would move every distinct id away and leave a person without \
                          any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
-                        quoted(&screen.name(&main), 100)
+                        quoted(&shown(&main), 100)
                     )));
                 }
                 person
@@ -210,7 +219,7 @@ impl Plan {
                 "The person's own UUID was made from the distinct id {}. PostHog versions before autumn 2026 answer such a split with success, \
                  move nothing and blank the person in lists and insights. Nothing was sent. Better: keep this distinct id and split off the \
                  others. If PostHog is newer and this one has to go, call again with allow_creator_id true.",
-                quoted(&screen.name(creator), 100)
+                quoted(&shown(creator), 100)
             )));
         }
         let moves_creator = creator.is_some();
@@ -219,12 +228,13 @@ impl Plan {
         })?;
         Ok(Self {
             id,
-            target: Target::new(person),
+            target: Target::new(&context.limits, person),
             moves: ids
                 .into_iter()
                 .map(|id| {
                     let uuid = split_uuid(project, &id, &person.uuid).to_string();
-                    (id, uuid)
+                    let shown = shown(&id);
+                    Planned { id, shown, uuid }
                 })
                 .collect(),
             moves_creator,
@@ -234,7 +244,6 @@ impl Plan {
     }
 
     fn question(&self) -> String {
-        let screen = Screen::names_only();
         let count = self.moves.len();
         let ids = deletion::distinct_ids(count, "");
         let mut text = format!(
@@ -247,8 +256,8 @@ impl Plan {
             "The person keeps its properties and {}. Moved, each to a new person without properties:",
             deletion::distinct_ids(self.kept(), "")
         );
-        for (id, uuid) in &self.moves {
-            let _ = writeln!(text, "- {} to {uuid}", quoted(&screen.name(id), 100));
+        for one in &self.moves {
+            let _ = writeln!(text, "- {} to {}", quoted(&one.shown, 100), one.uuid);
         }
         if self.moves_creator {
             text.push_str("One of them is the id that the person's UUID was made from: PostHog versions before autumn 2026 blank the person instead.\n");
@@ -262,14 +271,13 @@ impl Plan {
 
     /// The answer; `there` holds the distinct ids that were seen on their new persons, if it was looked.
     fn answer(&self, status: &'static str, there: Option<&HashSet<String>>) -> Answer<Output> {
-        let screen = Screen::names_only();
         let moves: Vec<Move> = self
             .moves
             .iter()
-            .map(|(id, uuid)| Move {
-                distinct_id: screen.name(id),
-                new_person_uuid: uuid.clone(),
-                moved: there.map(|there| there.contains(id)),
+            .map(|one| Move {
+                distinct_id: one.shown.clone(),
+                new_person_uuid: one.uuid.clone(),
+                moved: there.map(|there| there.contains(&one.id)),
             })
             .collect();
         let mut notes = Vec::new();
@@ -332,7 +340,7 @@ impl Plan {
         context: &Context,
         wait: Duration,
     ) -> Result<(Answer<Output>, Outcome), ToolError> {
-        let ids: Vec<String> = self.moves.iter().map(|(id, _)| id.clone()).collect();
+        let ids: Vec<String> = self.moves.iter().map(|one| one.id.clone()).collect();
         let sent = context.posthog.split(&self.id, &ids).await;
         sent.map_err(|error| {
             ToolError::from(error).settled_by(
@@ -357,9 +365,10 @@ impl Plan {
     async fn watch(&self, context: &Context, ids: &[String], wait: Duration) -> HashSet<String> {
         let until = Instant::now() + wait;
         let goes_to: HashMap<&String, &String> =
-            self.moves.iter().map(|(id, uuid)| (id, uuid)).collect();
+            self.moves.iter().map(|one| (&one.id, &one.uuid)).collect();
         let mut there = HashSet::new();
         loop {
+            context.posthog.tell(Wait::Result);
             let last = Instant::now() >= until;
             let look = context.posthog.persons_by_distinct_ids(ids);
             if let Ok(Ok(found)) = tokio::time::timeout(LONGEST_LOOK, look).await {

@@ -45,7 +45,7 @@ impl Tool for PersonsUpdate {
         change::check_keys(input.properties.keys())?;
         let uuid = uuid_of(context, &subject).await?;
         let keys: Vec<String> = input.properties.keys().cloned().collect();
-        let posthog = context.posthog.clone();
+        let context = context.clone();
         let properties = input.properties;
         Ok(Step::Write(Write {
             persons: vec![uuid.to_string()],
@@ -53,9 +53,12 @@ impl Tool for PersonsUpdate {
             preview: None,
             send: async move {
                 let id = PersonId::from(uuid);
-                let sent = posthog.update_properties(&id, &properties).await;
+                let sent = context.posthog.update_properties(&id, &properties).await;
                 sent.map_err(|error| change::failed(error, uuid))?;
-                Ok((change::queued(uuid, &keys, "set"), Outcome::Queued))
+                Ok((
+                    change::queued(&context.limits, uuid, &keys, "set"),
+                    Outcome::Queued,
+                ))
             }
             .boxed(),
         }))

@@ -60,8 +60,8 @@ impl Tool for PersonsValuesRetrieve {
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let value = input.value.as_ref().map(|value| value.0.as_str());
         let values = context.posthog.property_values(&input.key.0, value).await?;
-        let fitted = fit(context.limits, &values.results, |value, screen| ValueRow {
-            value: screen.value(&value.name),
+        let fitted = fit(&context.limits, &values.results, |value, screen| ValueRow {
+            value: screen.property(&input.key.0, value.name.clone()),
             count: value.count,
         });
         let mut notes = Vec::new();

@@ -242,7 +242,7 @@ async fn a_line_says_what_became_of_the_request() {
     for (what, outcome) in [
         (FaultKind::ServerError { status: 502 }, "unknown"),
         (FaultKind::DropAfterEffect, "unknown"),
-        (FaultKind::Throttle { retry_after: 7 }, "not done"),
+        (FaultKind::Throttle { retry_after: 57 }, "not done"),
         (
             FaultKind::json(
                 400,

@@ -529,10 +529,7 @@ fn server_of(tools: Vec<Entry>, session: &Session, gate: Gate) -> Server {
     let project = Project::Number(Sandbox::PROJECT);
     let context = Context {
         posthog: Client::new(connection, SecretString::from(Sandbox::KEY), project),
-        limits: Limits {
-            bytes: 80_000,
-            structured: true,
-        },
+        limits: Limits::default(),
     };
     Server::new(tools, context, Safety { gate, audit: None })
 }

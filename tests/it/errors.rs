@@ -470,7 +470,7 @@ async fn an_answer_over_the_limit_is_refused() {
     })
     .await;
     session.call("persons-retrieve", json!({"id": 101})).await;
-    assert_snapshot!(session.error("persons-retrieve", json!({"id": 103})).await, @"PostHog's answer could not be read: it is longer than 50000 bytes. Try again later; if it stays so, POSTHOG_HOST (http://sandbox) may not be the address of PostHog's API.");
+    assert_snapshot!(session.error("persons-retrieve", json!({"id": 103})).await, @"PostHog's answer is longer than the 50000 bytes that are read of one (--max-response-bytes). Ask for less: a smaller limit, a narrower filter.");
     let csv = json!({"format": "csv", "email": "ada@example.com"});
     session.call(LIST, csv).await;
 }

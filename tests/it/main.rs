@@ -81,10 +81,7 @@ impl Default for Setup {
         Self {
             key: Sandbox::KEY,
             project: Project::Number(Sandbox::PROJECT),
-            limits: Limits {
-                bytes: 80_000,
-                structured: true,
-            },
+            limits: Limits::default(),
             max_response_bytes: 32 * 1024 * 1024,
             sandbox: Options {
                 clock: Clock::Manual,
@@ -144,7 +141,7 @@ async fn connect_with(setup: Setup) -> Session {
     let connection = Arc::new(Connection::new(&options).unwrap());
     let context = Context {
         posthog: Client::new(connection, SecretString::from(setup.key), setup.project),
-        limits: setup.limits,
+        limits: setup.limits.clone(),
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
@@ -172,7 +169,7 @@ impl Session {
         let arguments = arguments.as_object().unwrap().clone();
         let request = CallToolRequestParams::new(tool).with_arguments(arguments);
         let result = self.client.call_tool(request).await.unwrap();
-        promises::check(tool, self.key, self.limits, &result);
+        promises::check(tool, self.key, &self.limits, &result);
         result
     }
 

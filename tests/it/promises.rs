@@ -54,7 +54,7 @@ async fn the_text_stands_alone_where_structured_content_is_off() {
     }
 }
 
-pub(crate) fn check(tool: &str, key: &str, limits: Limits, result: &CallToolResult) {
+pub(crate) fn check(tool: &str, key: &str, limits: &Limits, result: &CallToolResult) {
     let text = text(result);
     assert!(!text.contains(key), "{tool} tells the key: {text}");
     assert!(text.len() <= limits.bytes, "{tool}: {} bytes", text.len());

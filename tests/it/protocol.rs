@@ -41,10 +41,7 @@ fn context(host: &str) -> Context {
     let key = SecretString::from(Sandbox::KEY);
     Context {
         posthog: Client::new(Arc::new(connection), key, Project::Number(Sandbox::PROJECT)),
-        limits: Limits {
-            bytes: 80_000,
-            structured: true,
-        },
+        limits: Limits::default(),
     }
 }
 
@@ -271,7 +268,7 @@ fn many(persons: usize, bytes: usize) -> Setup {
     Setup {
         limits: Limits {
             bytes,
-            structured: true,
+            ..Limits::default()
         },
         sandbox: Options {
             persons,

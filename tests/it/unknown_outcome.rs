@@ -212,7 +212,7 @@ async fn a_refusal_is_not_unknown() {
             FaultKind::json(401, &envelope("authentication_failed", "Invalid key.")),
             "refuses the key",
         ),
-        (FaultKind::Throttle { retry_after: 7 }, "Wait 7 seconds"),
+        (FaultKind::Throttle { retry_after: 57 }, "Wait 57 seconds"),
     ] {
         for (tool, arguments, request) in writing_calls() {
             let session = agreeing().await;
@@ -230,7 +230,7 @@ async fn a_refused_write_is_said_not_to_have_happened() {
     let refusal = json!({"type": "validation_error", "code": "invalid_input", "detail": "This is not possible.", "attr": null});
     for what in [
         FaultKind::json(400, &refusal),
-        FaultKind::Throttle { retry_after: 7 },
+        FaultKind::Throttle { retry_after: 57 },
     ] {
         for (tool, arguments, request) in writing_calls() {
             let session = agreeing().await;

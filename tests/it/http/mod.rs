@@ -154,10 +154,7 @@ async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
     let tools = catalog()
         .into_iter()
         .filter(|tool| policy.offers(tool.name, tool.toolset, tool.effect));
-    let budget = Budget {
-        bytes: 80_000,
-        structured: true,
-    };
+    let budget = Budget::default();
     let server = Server::shared(tools.collect(), budget, Safety { gate, audit: None });
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
