@@ -3,7 +3,8 @@
 //! Knows the protocol's messages, not the tools.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
@@ -12,6 +13,8 @@ use rmcp::transport::{Transport, stdio_pipes};
 use rmcp::{RoleServer, ServiceExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::server::Server;
@@ -50,55 +53,94 @@ where
     }
 }
 
-/// Holds back the end of the input until every request has its answer.
+/// Answers that may wait for the client to read them. While there are more, nothing more is read from the client.
+const MOST_UNREAD: usize = 256;
+
+/// Requests that may wait for their answers. While there are more, nothing more is read either.
 ///
-/// The protocol library ends soon after the input does, and what is still running is lost; a call to PostHog may take
-/// longer than its patience.
+/// Far more than any client asks for at once: until there are fewer, a cancellation or the answer to a question is not
+/// heard. Each call has its time-outs, so that there are fewer in time.
+const MOST_UNANSWERED: usize = 16_384;
+
+/// How long a client that has closed its side may leave an answer unread, before it counts as gone.
+const READING_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the end of the writing may take, which waits for what is being written.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Keeps what a client may pile up here within bounds, and holds back the end of the input until every request has its
+/// answer.
+///
+/// The protocol library takes whatever comes, and keeps answers that nobody reads. And it ends soon after the input
+/// does, when what is still running is lost; a call to PostHog may take longer than its patience.
 struct Draining<T> {
     inner: T,
     ended: bool,
     /// Told when the input ends: no question to the client is answered any more.
     closed: CancellationToken,
-    unanswered: Arc<Unanswered>,
+    open: Arc<Open>,
 }
 
+/// What the client has asked and not read yet.
 #[derive(Default)]
-struct Unanswered {
-    ids: Mutex<HashSet<RequestId>>,
+struct Open {
+    counts: Mutex<Counts>,
     settled: Notify,
 }
 
-impl Unanswered {
-    fn add(&self, id: RequestId) {
-        self.ids
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id);
+#[derive(Default)]
+struct Counts {
+    unanswered: HashSet<RequestId>,
+    /// Messages on their way out.
+    unread: usize,
+    /// How many of them have gone.
+    read: u64,
+}
+
+impl Open {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remove(&self, id: &RequestId) {
-        self.ids
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
+    fn change(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts());
         self.settled.notify_waiters();
     }
 
-    async fn none_left(&self) {
+    /// Waits until the counts are so.
+    async fn until(&self, so: impl Fn(&Counts) -> bool) {
         loop {
             let settled = self.settled.notified();
             tokio::pin!(settled);
-            // Registered before looking, so that an answer in between is not missed.
+            // Registered before looking, so that a change in between is not missed.
             settled.as_mut().enable();
-            if self
-                .ids
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_empty()
-            {
+            if so(&self.counts()) {
                 return;
             }
             settled.await;
+        }
+    }
+
+    /// Waits until nothing is open any more, or the client has not read for too long what waits for it.
+    async fn none_left(&self) {
+        loop {
+            let before = {
+                let counts = self.counts();
+                (counts.unread > 0).then_some(counts.read)
+            };
+            let changed = self.until(|counts| {
+                let now = (counts.unread > 0).then_some(counts.read);
+                counts.unanswered.is_empty() || now != before
+            });
+            if before.is_none() {
+                changed.await;
+            } else if timeout(READING_PATIENCE, changed).await.is_err() {
+                tracing::warn!("the client does not read its answers");
+                return;
+            }
+            if self.counts().unanswered.is_empty() {
+                return;
+            }
         }
     }
 }
@@ -109,7 +151,7 @@ impl<T> Draining<T> {
             inner,
             ended: false,
             closed,
-            unanswered: Arc::default(),
+            open: Arc::default(),
         }
     }
 }
@@ -127,28 +169,46 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Draining<T> {
             _ => None,
         };
         let sending = self.inner.send(message);
-        let unanswered = Arc::clone(&self.unanswered);
+        let open = Arc::clone(&self.open);
+        open.change(|counts| counts.unread += 1);
         async move {
             let sent = sending.await;
-            if let Some(id) = answered {
-                unanswered.remove(&id);
-            }
+            open.change(|counts| {
+                counts.unread -= 1;
+                counts.read += 1;
+                if let Some(id) = answered {
+                    counts.unanswered.remove(&id);
+                }
+            });
             sent
         }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         if !self.ended {
+            let room = |counts: &Counts| {
+                counts.unread < MOST_UNREAD && counts.unanswered.len() < MOST_UNANSWERED
+            };
+            self.open.until(room).await;
+            // Many messages come with one read: what they ask for has its turn before all of them are taken.
+            consume_budget().await;
             if let Some(message) = self.inner.receive().await {
                 match &message {
-                    JsonRpcMessage::Request(request) => self.unanswered.add(request.id.clone()),
+                    JsonRpcMessage::Request(request) => {
+                        let id = request.id.clone();
+                        self.open.change(|counts| {
+                            counts.unanswered.insert(id);
+                        });
+                    }
                     JsonRpcMessage::Notification(notification) => {
                         // A cancelled request is never answered.
                         if let ClientNotification::CancelledNotification(cancelled) =
                             &notification.notification
                             && let Some(id) = &cancelled.params.request_id
                         {
-                            self.unanswered.remove(id);
+                            self.open.change(|counts| {
+                                counts.unanswered.remove(id);
+                            });
                         }
                     }
                     _ => {}
@@ -158,11 +218,104 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Draining<T> {
             self.ended = true;
             self.closed.cancel();
         }
-        self.unanswered.none_left().await;
+        self.open.none_left().await;
         None
     }
 
-    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        self.inner.close()
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        // What nobody reads is being written for ever.
+        timeout(CLOSING_PATIENCE, self.inner.close())
+            .await
+            .unwrap_or(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::future::pending;
+
+    use rmcp::ErrorData;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A client that asks all this, closes its side and reads nothing.
+    struct Deaf(VecDeque<RxJsonRpcMessage<RoleServer>>);
+
+    impl Deaf {
+        fn asking(count: usize) -> Self {
+            let ask = |id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"});
+            let messages = (0..count).map(|id| serde_json::from_value(ask(id)).unwrap());
+            Self(messages.collect())
+        }
+    }
+
+    impl Transport<RoleServer> for Deaf {
+        type Error = std::io::Error;
+
+        fn send(
+            &mut self,
+            _: TxJsonRpcMessage<RoleServer>,
+        ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+            pending()
+        }
+
+        async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+            self.0.pop_front()
+        }
+
+        async fn close(&mut self) -> Result<(), Self::Error> {
+            pending().await
+        }
+    }
+
+    fn answer(message: &RxJsonRpcMessage<RoleServer>) -> TxJsonRpcMessage<RoleServer> {
+        let JsonRpcMessage::Request(request) = message else {
+            panic!("{message:?}")
+        };
+        let error = ErrorData::internal_error("no", None);
+        JsonRpcMessage::error(error, Some(request.id.clone()))
+    }
+
+    /// Longer than anything here waits for; the clock is turned on by hand.
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_is_not_read_any_further() {
+        let mut transport = Draining::new(Deaf::asking(1000), CancellationToken::new());
+        let mut sending = Vec::new();
+        for _ in 0..MOST_UNREAD {
+            let message = transport.receive().await.unwrap();
+            sending.push(transport.send(answer(&message)));
+        }
+        assert!(timeout(LONG, transport.receive()).await.is_err());
+        assert_eq!(transport.inner.0.len(), 1000 - MOST_UNREAD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_wait_unread_where_too_many_wait_for_answers() {
+        let asked = Deaf::asking(MOST_UNANSWERED + 1);
+        let mut transport = Draining::new(asked, CancellationToken::new());
+        for _ in 0..MOST_UNANSWERED {
+            assert!(transport.receive().await.is_some());
+        }
+        assert!(timeout(LONG, transport.receive()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_for_a_client_that_closed_its_side_and_reads_nothing() {
+        let mut transport = Draining::new(Deaf::asking(1), CancellationToken::new());
+        let message = transport.receive().await.unwrap();
+        let _sending = transport.send(answer(&message));
+        assert!(timeout(LONG, transport.receive()).await.unwrap().is_none());
+        timeout(LONG, transport.close()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_takes_its_time_is_waited_for() {
+        let mut transport = Draining::new(Deaf::asking(1), CancellationToken::new());
+        transport.receive().await.unwrap();
+        assert!(timeout(LONG, transport.receive()).await.is_err());
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::endpoint::Query;
+use super::error::looks_like_html;
 use super::person::null_as_default;
 use super::{
     Client, Cohort, Error, ErrorKind, Filter, Person, PersonId, PersonPage, PropertyValues, Request,
@@ -101,6 +102,10 @@ impl Client {
         let mut body = self.send(&request).await?;
         let cut = body.len() > most_bytes;
         body.truncate(most_bytes);
+        if looks_like_html(&body) {
+            let error = Error::new(ErrorKind::Unreadable);
+            return Err(error.with_reason("it is a web page, not CSV"));
+        }
         match String::from_utf8(body) {
             Ok(text) => Ok((text, cut)),
             Err(error) if cut && error.utf8_error().error_len().is_none() => {
