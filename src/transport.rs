@@ -97,6 +97,13 @@ struct Counts {
     read: u64,
 }
 
+impl Counts {
+    /// How far the client has read, while something waits for it.
+    fn reading(&self) -> Option<u64> {
+        (self.unread > 0).then_some(self.read)
+    }
+}
+
 impl Open {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -124,14 +131,9 @@ impl Open {
     /// Waits until nothing is open any more, or the client has not read for too long what waits for it.
     async fn none_left(&self) {
         loop {
-            let before = {
-                let counts = self.counts();
-                (counts.unread > 0).then_some(counts.read)
-            };
-            let changed = self.until(|counts| {
-                let now = (counts.unread > 0).then_some(counts.read);
-                counts.unanswered.is_empty() || now != before
-            });
+            let before = self.counts().reading();
+            let changed =
+                self.until(|counts| counts.unanswered.is_empty() || counts.reading() != before);
             if before.is_none() {
                 changed.await;
             } else if timeout(READING_PATIENCE, changed).await.is_err() {

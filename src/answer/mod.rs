@@ -1,7 +1,7 @@
 //! What a model reads: small, valid, and safe to read.
 //!
-//! Text written by strangers gets out through [`Screen`] alone, cleaned and redacted. Rows are cut to a budget by [`fit`], whole. Knows
-//! persons as PostHog sends them; knows nothing of the protocol or of any tool.
+//! Text written by strangers gets out through [`Screen`] alone, cleaned and redacted. Rows are cut to a budget by
+//! [`fit`], whole. Knows persons as PostHog sends them; knows nothing of the protocol or of any tool.
 
 mod budget;
 mod person;

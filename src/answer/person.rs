@@ -104,6 +104,7 @@ impl Select {
         }
     }
 
+    /// The selected ones of a person who is redacted already.
     fn properties(&self, person: &Person, screen: &Screen) -> BTreeMap<String, Value> {
         if screen.is_shut() {
             return BTreeMap::new();
@@ -112,7 +113,7 @@ impl Select {
         entries
             .filter(|(key, _)| self.shows(key))
             .map(|(key, raw)| {
-                let value = screen.property(&key, Properties::value(raw));
+                let value = screen.value(&Properties::value(raw));
                 (screen.name(&key), value)
             })
             .collect()
@@ -161,14 +162,17 @@ impl PersonRow {
             created_at: person.created_at.clone(),
             last_seen_at: person.last_seen_at.clone(),
             value_at_data_point: person.value_at_data_point.clone(),
-            ..Self::lean(person, select, screen)
+            ..Self::of_redacted(person, select, screen)
         }
     }
 
     /// A row that says who it is and shows the selected properties, nothing more.
     #[must_use]
     pub fn lean(person: &Person, select: &Select, screen: &Screen) -> Self {
-        let person = &*screen.redaction().person(person);
+        Self::of_redacted(&screen.redaction().person(person), select, screen)
+    }
+
+    fn of_redacted(person: &Person, select: &Select, screen: &Screen) -> Self {
         Self {
             name: Some(screen.display(&person.name)),
             properties: select.properties(person, screen),

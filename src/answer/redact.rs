@@ -83,13 +83,15 @@ impl Redaction {
     /// Text without e-mail addresses, if they are masked.
     #[must_use]
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let may_hold_one = text.contains(['@', '＠', '﹫']) || text.contains("%40");
-        match &*ADDRESS {
-            Some(address) if self.masks_emails() && may_hold_one => {
-                address.replace_all(text, EMAIL)
-            }
-            _ => Cow::Borrowed(text),
+        let may_hold_one = || text.contains(['@', '＠', '﹫']) || text.contains("%40");
+        // Asked in this order: who masks nothing pays nothing, and the pattern is made for the first address.
+        if self.masks_emails()
+            && may_hold_one()
+            && let Some(address) = &*ADDRESS
+        {
+            return address.replace_all(text, EMAIL);
         }
+        Cow::Borrowed(text)
     }
 
     /// A property's value as it may be shown; the keys within it count as property keys.
@@ -126,18 +128,20 @@ impl Redaction {
         if !self.hides_any() {
             return Cow::Borrowed(person);
         }
-        let secrets = self.secrets(person);
+        let values = values(person);
+        let secrets = self.secrets_among(&values);
         let mut known = person.distinct_ids.clone();
         let mut properties = Map::new();
-        for (key, raw) in person.properties.entries() {
-            let value = Properties::value(raw);
+        for (key, value) in values {
             if !self.hides(&key) {
                 known.push(text(&value));
             }
             let value = secrets.value(self.value(&key, value));
             properties.insert(key.into_owned(), value);
         }
+        // Field by field: whoever adds one has to say here how it may be shown.
         Cow::Owned(Person {
+            uuid: person.uuid.clone(),
             name: self
                 .name(&text(&person.name), &known, &secrets)
                 .into_owned()
@@ -148,7 +152,9 @@ impl Redaction {
                 .map(|id| secrets.hide(id).into_owned())
                 .collect(),
             properties: Properties::from(properties),
-            ..person.clone()
+            created_at: person.created_at.clone(),
+            last_seen_at: person.last_seen_at.clone(),
+            value_at_data_point: person.value_at_data_point.clone(),
         })
     }
 
@@ -178,9 +184,13 @@ impl Redaction {
         if !self.hides_any() {
             return Secrets::default();
         }
+        self.secrets_among(&values(person))
+    }
+
+    fn secrets_among(&self, values: &[(Cow<'_, str>, Value)]) -> Secrets {
         let mut texts = Vec::new();
-        for (key, raw) in person.properties.entries() {
-            self.collect(&key, &Properties::value(raw), false, &mut texts);
+        for (key, value) in values {
+            self.collect(key, value, false, &mut texts);
         }
         Secrets::of(&texts)
     }
@@ -341,6 +351,14 @@ impl Secrets {
             other => other,
         }
     }
+}
+
+/// A person's properties, read.
+fn values(person: &Person) -> Vec<(Cow<'_, str>, Value)> {
+    let entries = person.properties.entries().into_iter();
+    entries
+        .map(|(key, raw)| (key, Properties::value(raw)))
+        .collect()
 }
 
 fn text(value: &Value) -> String {

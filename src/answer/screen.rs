@@ -62,8 +62,11 @@ impl Screen {
     }
 
     /// Cleaned and masked.
-    fn safe(&self, text: &str) -> String {
-        self.redaction.mask(&clean(text)).into_owned()
+    fn safe<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match clean(text) {
+            Cow::Borrowed(text) => self.redaction.mask(text),
+            Cow::Owned(text) => self.redaction.mask(&text).into_owned().into(),
+        }
     }
 
     /// The value of a person's property.
@@ -104,11 +107,11 @@ impl Screen {
 
     fn cleaned(&self, value: &Value) -> Value {
         match value {
-            Value::String(text) => Value::String(self.safe(text)),
+            Value::String(text) => Value::String(self.safe(text).into_owned()),
             Value::Array(items) => items.iter().map(|item| self.cleaned(item)).collect(),
             Value::Object(fields) => fields
                 .iter()
-                .map(|(key, value)| (self.safe(key), self.cleaned(value)))
+                .map(|(key, value)| (self.safe(key).into_owned(), self.cleaned(value)))
                 .collect(),
             other => other.clone(),
         }

@@ -29,9 +29,7 @@ pub struct ConnectionOptions {
     pub ca_certificates: Option<Vec<u8>>,
     /// An answer longer than this, in bytes after decompression, is refused.
     pub max_response_bytes: usize,
-    /// How long a whole answer may take.
-    pub timeout: Duration,
-    /// The pause before the first repetition of a read; it doubles each time.
+    /// The pause before the first repetition of a request; it doubles each time.
     pub retry_pause: Duration,
 }
 
@@ -44,7 +42,6 @@ impl ConnectionOptions {
             allow_insecure_http: false,
             ca_certificates: None,
             max_response_bytes: 32 * 1024 * 1024,
-            timeout: WHOLE_TIMEOUT,
             retry_pause: Duration::from_millis(500),
         }
     }
@@ -124,7 +121,7 @@ impl Connection {
             .tls_backend_preconfigured(tls(options.ca_certificates.as_deref())?)
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(options.timeout)
+            .timeout(WHOLE_TIMEOUT)
             // A redirect would carry the key to an address that nobody configured.
             .redirect(redirect::Policy::none())
             // `send` decides about repetition by what the request does; the HTTP client cannot know.

@@ -52,7 +52,7 @@ pub enum ErrorKind {
     },
     /// PostHog points to another address, which is not followed.
     Redirected,
-    /// The answer is not what the endpoint gives: a web page, cut off, too long, of another shape.
+    /// The answer is not what the endpoint gives: a web page, cut off, of another shape.
     Unreadable,
     /// The answer is longer than is read.
     TooLong {
