@@ -11,7 +11,8 @@ mod table;
 
 pub use budget::{Answer, Fitted, Limits, fit, fit_lines, fit_names, fits};
 pub use person::{
-    Page, PersonCard, PersonRow, PersonsPage, Select, page_of_persons, person_card, push_notes,
+    Page, PersonCard, PersonRow, PersonsPage, REQUESTED, Select, VALUE_AT_DATA_POINT,
+    page_of_persons, person_card, push_notes,
 };
 pub use redact::Redaction;
 pub use screen::{Screen, clean, clean_lines};

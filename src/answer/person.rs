@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use crate::posthog::{LISTED_DISTINCT_IDS, Person, Properties};
 
@@ -124,20 +124,17 @@ impl Select {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct PersonRow {
-    /// The id that was asked for
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requested: Option<String>,
     uuid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// Selected properties
+    // The selected ones.
     properties: BTreeMap<String, Value>,
-    /// At most 10
+    // At most [`DISTINCT_IDS_IN_A_ROW`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     distinct_ids: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     distinct_id_count: Option<usize>,
-    /// PostHog did not send all distinct ids: there may be more
+    // PostHog did not send all distinct ids: there may be more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     count_is_minimum: bool,
@@ -145,8 +142,6 @@ pub struct PersonRow {
     created_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value_at_data_point: Option<Number>,
 }
 
 impl PersonRow {
@@ -161,7 +156,6 @@ impl PersonRow {
             count_is_minimum: ids.len() >= most_sent,
             created_at: person.created_at.clone(),
             last_seen_at: person.last_seen_at.clone(),
-            value_at_data_point: person.value_at_data_point.clone(),
             ..Self::of_redacted(person, select, screen)
         }
     }
@@ -184,7 +178,6 @@ impl PersonRow {
     #[must_use]
     pub fn bare(person: &Person) -> Self {
         Self {
-            requested: None,
             uuid: person.uuid.clone(),
             name: None,
             properties: BTreeMap::new(),
@@ -193,7 +186,6 @@ impl PersonRow {
             count_is_minimum: false,
             created_at: None,
             last_seen_at: None,
-            value_at_data_point: None,
         }
     }
 
@@ -211,46 +203,16 @@ impl PersonRow {
         self
     }
 
-    /// Says which of the ids that were asked for this row answers.
-    #[must_use]
-    pub fn requested(mut self, id: String) -> Self {
-        self.requested = Some(id);
-        self
-    }
-}
-
-fn names(ids: &[String], most: usize, screen: &Screen) -> Vec<String> {
-    ids.iter().take(most).map(|id| screen.name(id)).collect()
-}
-
-const REQUESTED: &str = "requested";
-const DISTINCT_IDS: &str = "distinct_ids";
-const DISTINCT_ID_COUNT: &str = "distinct_id_count";
-const CREATED_AT: &str = "created_at";
-const LAST_SEEN_AT: &str = "last_seen_at";
-const VALUE: &str = "value_at_data_point";
-
-/// Property columns stand behind a prefix where a name of ours could be meant.
-fn property_column(key: &str) -> String {
-    match key {
-        "uuid" | "name" | REQUESTED | DISTINCT_IDS | DISTINCT_ID_COUNT | CREATED_AT
-        | LAST_SEEN_AT | VALUE => format!("properties.{key}"),
-        other => other.to_owned(),
-    }
-}
-
-impl Row for PersonRow {
-    fn header(rows: &[Self]) -> Vec<String> {
-        let mut header = Vec::new();
+    /// The columns that these rows need.
+    pub fn columns<'a>(rows: impl Iterator<Item = &'a Self> + Clone) -> Vec<String> {
+        let mut header = vec!["uuid".to_owned()];
         let mut column = |name: &str, needed: &dyn Fn(&Self) -> bool| {
-            if rows.iter().any(needed) {
+            if rows.clone().any(needed) {
                 header.push(name.to_owned());
             }
         };
-        column(REQUESTED, &|row| row.requested.is_some());
-        column("uuid", &|_| true);
         column("name", &|row| row.name.is_some());
-        let keys: BTreeSet<&String> = rows.iter().flat_map(|row| row.properties.keys()).collect();
+        let keys: BTreeSet<&String> = rows.clone().flat_map(|row| row.properties.keys()).collect();
         for key in keys {
             column(&property_column(key), &|_| true);
         }
@@ -258,14 +220,39 @@ impl Row for PersonRow {
         column(DISTINCT_ID_COUNT, &|row| row.distinct_id_count.is_some());
         column(CREATED_AT, &|row| row.created_at.is_some());
         column(LAST_SEEN_AT, &|row| row.last_seen_at.is_some());
-        column(VALUE, &|row| row.value_at_data_point.is_some());
         header
+    }
+}
+
+fn names(ids: &[String], most: usize, screen: &Screen) -> Vec<String> {
+    ids.iter().take(most).map(|id| screen.name(id)).collect()
+}
+
+const DISTINCT_IDS: &str = "distinct_ids";
+const DISTINCT_ID_COUNT: &str = "distinct_id_count";
+const CREATED_AT: &str = "created_at";
+const LAST_SEEN_AT: &str = "last_seen_at";
+/// Columns that some tools add.
+pub const REQUESTED: &str = "requested";
+pub const VALUE_AT_DATA_POINT: &str = "value_at_data_point";
+
+/// Property columns stand behind a prefix where a name of ours could be meant.
+fn property_column(key: &str) -> String {
+    match key {
+        "uuid" | "name" | REQUESTED | DISTINCT_IDS | DISTINCT_ID_COUNT | CREATED_AT
+        | LAST_SEEN_AT | VALUE_AT_DATA_POINT => format!("properties.{key}"),
+        other => other.to_owned(),
+    }
+}
+
+impl Row for PersonRow {
+    fn header(rows: &[Self]) -> Vec<String> {
+        Self::columns(rows.iter())
     }
 
     fn cells(&self, header: &[String], cells: &mut Cells<'_>) {
         for column in header {
             match column.as_str() {
-                REQUESTED => cells.optional(self.requested.as_deref()),
                 "uuid" => cells.text(&self.uuid),
                 "name" => cells.optional(self.name.as_deref()),
                 DISTINCT_IDS => cells.list(&self.distinct_ids),
@@ -276,10 +263,6 @@ impl Row for PersonRow {
                 },
                 CREATED_AT => cells.optional(self.created_at.as_deref()),
                 LAST_SEEN_AT => cells.optional(self.last_seen_at.as_deref()),
-                VALUE => match &self.value_at_data_point {
-                    Some(number) => cells.number(number),
-                    None => cells.empty(),
-                },
                 property => {
                     let key = property.strip_prefix("properties.");
                     let value = self
@@ -298,12 +281,9 @@ impl Row for PersonRow {
 
 // A page of persons.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct PersonsPage {
-    results: Vec<PersonRow>,
-    /// All matches, if asked for
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<u64>,
-    /// Absent on the last page
+pub struct PersonsPage<R = PersonRow> {
+    results: Vec<R>,
+    // Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -316,7 +296,6 @@ impl PersonsPage {
     pub fn empty(notes: Vec<String>) -> Self {
         Self {
             results: Vec::new(),
-            count: None,
             next_offset: None,
             notes,
         }
@@ -344,12 +323,19 @@ pub struct Page<'a> {
     pub notes: Vec<String>,
 }
 
-/// Makes the answer of a tool that lists persons.
+/// Makes the answer of a tool that lists persons. `row` adds what only its rows have.
 #[must_use]
-pub fn page_of_persons(limits: &Limits, page: Page<'_>) -> Answer<PersonsPage> {
+pub fn page_of_persons<R: Row>(
+    limits: &Limits,
+    page: Page<'_>,
+    row: impl Fn(PersonRow, &Person) -> R,
+) -> Answer<PersonsPage<R>> {
     let people = page.persons;
     let fitted = fit(limits, people, |person, screen| {
-        PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, screen)
+        row(
+            PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, screen),
+            person,
+        )
     });
     let shown = fitted.rows.len();
     let mut notes = page.notes;
@@ -399,7 +385,6 @@ pub fn page_of_persons(limits: &Limits, page: Page<'_>) -> Answer<PersonsPage> {
     push_notes(&mut text, &notes);
     let structured = PersonsPage {
         results: fitted.rows,
-        count: page.count,
         next_offset,
         notes,
     };
@@ -419,16 +404,16 @@ pub fn push_notes(text: &mut String, notes: &[String]) {
 pub struct PersonCard {
     uuid: String,
     name: String,
-    /// The person in PostHog
+    // The person's page in PostHog.
     url: String,
-    /// Selected properties
+    // The selected ones.
     properties: BTreeMap<String, Value>,
-    /// Names of properties not shown
+    // Names of those not shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     other_properties: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_property_count: Option<usize>,
-    /// At most 100
+    // At most 100.
     distinct_ids: Vec<String>,
     distinct_id_count: usize,
     #[serde(skip_serializing_if = "Option::is_none")]

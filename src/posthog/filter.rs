@@ -8,9 +8,9 @@ use serde_json::Value;
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Filter {
-    /// Property name; "id" for a cohort
+    /// Property; "id" for a cohort
     key: String,
-    /// Text, number, boolean, or a list of them; a cohort's number. None for `is_set`, `is_not_set`
+    /// Text, number, boolean, list; a cohort's id; none for is_set
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schemars(default)]
     value: Value,
@@ -96,24 +96,6 @@ impl<'de> Deserialize<'de> for EventFilter {
         Filter::check(Unchecked::deserialize(deserializer)?, FilterType::Event)
             .map(Self)
             .map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for EventFilter {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "EventFilter".into()
-    }
-
-    /// Short: the operators stand in the schema of the other filters already.
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "object",
-            "description": "{key, operator, value, type: event (default) or person}"
-        })
     }
 }
 

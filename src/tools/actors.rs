@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::arguments::{Limit, Offset};
 use super::{Context, Step, ToolError};
-use crate::answer::{Page, PersonsPage, Select, page_of_persons};
-use crate::posthog::{ActorPage, Arguments, Error};
+use crate::answer::{Page, PersonRow, PersonsPage, Row, Select, page_of_persons};
+use crate::posthog::{ActorPage, Arguments, Error, Person};
 
 /// The way round, for keys to which insights are closed.
 const CLOSED_INSIGHT: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
@@ -17,14 +17,15 @@ pub(super) fn arguments_of(input: &impl Serialize) -> Result<Arguments, ToolErro
         .map_err(|_| ToolError::refused("The arguments could not be put into a request."))
 }
 
-/// Makes the answer.
-pub(super) fn actor_page(
+/// Makes the answer. `row` adds what only this tool's rows have.
+pub(super) fn actor_page<R: Row>(
     context: &Context,
     tool: &'static str,
     page: Result<ActorPage, Error>,
     (limit, offset): (Limit, Offset),
     select: &Select,
-) -> Result<Step<PersonsPage>, ToolError> {
+    row: impl Fn(PersonRow, &Person) -> R,
+) -> Result<Step<PersonsPage<R>>, ToolError> {
     let page = page.map_err(|error| ToolError::from(error).instead(CLOSED_INSIGHT))?;
     let mut notes = Vec::new();
     if page.missing_persons > 0 {
@@ -43,5 +44,5 @@ pub(super) fn actor_page(
         notes,
         persons: &page.people,
     };
-    Ok(page_of_persons(&context.limits, page).into())
+    Ok(page_of_persons(&context.limits, page, row).into())
 }

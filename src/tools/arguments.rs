@@ -1,9 +1,10 @@
 //! Arguments that several tools share, and how all are read: leniently in form, strictly in meaning.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -287,7 +288,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Person properties to show; ["*"] for all. Default: email and country
+// Properties to show.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -307,28 +308,43 @@ pub(super) fn select(keys: Option<Select>) -> answer::Select {
     answer::Select::from_keys(keys.map(|keys| keys.0.into_iter().map(|key| key.0).collect()))
 }
 
+/// Stands in a schema for an object whose fields the argument's description names: written out, the parts of insights
+/// would be a third of what every conversation begins with.
+pub(super) struct Shape;
+
+impl JsonSchema for Shape {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Shape".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
+}
+
 // An event of an insight.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 pub(super) struct Event {
-    /// Event name
+    // Its name.
     id: Text,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     math: Option<Text>,
-    /// Filters on the event
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     properties: Vec<EventFilter>,
 }
 
 // An action of an insight.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 pub(super) struct Action {
-    /// Action number
+    // Its number.
     id: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<u32>,
@@ -337,9 +353,8 @@ pub(super) struct Action {
 }
 
 // The length of a period.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[schemars(inline)]
 pub(super) enum Interval {
     Minute,
     Hour,
@@ -349,9 +364,8 @@ pub(super) enum Interval {
 }
 
 // What a breakdown looks at.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[schemars(inline)]
 pub(super) enum BreakdownType {
     Event,
     Person,

@@ -15,11 +15,10 @@ pub(super) struct PersonsActivityRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or numeric id; absent: the whole project
+    /// UUID or number; absent: all
     id: Option<Id>,
     #[serde(default)]
     limit: Limit,
-    /// From 1
     #[serde(default)]
     page: PageNumber,
 }
@@ -29,7 +28,7 @@ pub(super) struct Output {
     results: Vec<ActivityRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
-    /// Absent on the last page
+    // Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<NextPage>,
     notes: Vec<String>,
@@ -46,12 +45,11 @@ struct NextPage {
 struct ActivityRow {
     created_at: String,
     activity: String,
-    /// Who did it
     user: String,
-    /// The person's numeric id
+    // The numeric one.
     #[serde(skip_serializing_if = "Option::is_none")]
     person_id: Option<u64>,
-    /// The person's name; the UUID for a deletion
+    /// The UUID for a deletion
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -139,10 +137,9 @@ impl Tool for PersonsActivityRetrieve {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-activity-retrieve";
-    const TITLE: &'static str = "Show changes made to persons";
-    const DESCRIPTION: &'static str = "Lists who updated, split or deleted a person, newest first; without id, any person of the project, which \
-         is the only trace of a deleted one. Values of property writes are not logged: for those, \
-         persons-properties-at-time-retrieve.";
+    const TITLE: &'static str = "Person changes";
+    const DESCRIPTION: &'static str = "Lists who updated, split or deleted a person, newest first; without id \
+         anyone, the only trace of deleted ones. Values: persons-properties-at-time-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::arguments::{DistinctId, PersonUuid, Select, distinct, select};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{
-    self, Answer, Fitted, Limits, PersonRow, Screen, fit, fit_names, push_list, push_notes,
+    self, Answer, Cells, Fitted, Limits, PersonRow, REQUESTED, Row, Screen, fit, fit_names,
+    push_list, push_notes,
 };
 use crate::policy::{Effect, Toolset};
 use crate::posthog::{MINIMAL_DISTINCT_IDS, Person};
@@ -19,20 +20,50 @@ pub(super) struct PersonsBatchRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// At most 2000. Give this or uuids
+    /// At most 2000; or uuids
     distinct_ids: Option<Vec<DistinctId>>,
-    /// At most 2000 person UUIDs
     uuids: Option<Vec<PersonUuid>>,
+    /// Properties; ["*"]: all, default: email, country
     select: Option<Select>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Output {
-    results: Vec<PersonRow>,
-    /// Ids that belong to no person
+    results: Vec<RequestedRow>,
     not_found: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+}
+
+/// The person of an id that was asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct RequestedRow {
+    requested: String,
+    #[serde(flatten)]
+    person: PersonRow,
+}
+
+impl RequestedRow {
+    fn new(id: &str, sent: &Person, person: PersonRow, screen: &Screen) -> Self {
+        Self {
+            requested: requested(id, sent, screen),
+            person,
+        }
+    }
+}
+
+impl Row for RequestedRow {
+    fn header(rows: &[Self]) -> Vec<String> {
+        let columns = PersonRow::columns(rows.iter().map(|row| &row.person));
+        [vec![REQUESTED.to_owned()], columns].concat()
+    }
+
+    fn cells(&self, header: &[String], cells: &mut Cells<'_>) {
+        cells.text(&self.requested);
+        let (_, columns) = header.split_first().unwrap_or((&String::new(), header));
+        self.person.cells(columns, cells);
+    }
 }
 
 impl Tool for PersonsBatchRetrieve {
@@ -40,8 +71,8 @@ impl Tool for PersonsBatchRetrieve {
     type Output = Output;
     const NAME: &'static str = "persons-batch-retrieve";
     const TITLE: &'static str = "Get many persons";
-    const DESCRIPTION: &'static str = "Looks up many persons by distinct ids or UUIDs in one call and names the ids that belong to nobody. \
-         A merged person stands once for each id asked for.";
+    const DESCRIPTION: &'static str = "Looks up many persons by distinct ids or UUIDs; names the ids of nobody. A \
+         merged person stands once for each id.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 
@@ -151,17 +182,17 @@ fn rows(
     persons: &[(String, Person)],
     select: &answer::Select,
     notes: &mut Vec<String>,
-) -> Fitted<PersonRow> {
+) -> Fitted<RequestedRow> {
     let fitted = fit(limits, persons, |(id, person), screen| {
-        PersonRow::new(person, select, MINIMAL_DISTINCT_IDS, screen)
-            .requested(requested(id, person, screen))
+        let row = PersonRow::new(person, select, MINIMAL_DISTINCT_IDS, screen);
+        RequestedRow::new(id, person, row, screen)
     });
     if fitted.rows.len() == persons.len() {
         return fitted;
     }
     let lean = fit(limits, persons, |(id, person), screen| {
         let row = PersonRow::lean(person, select, screen).without_double_name();
-        row.requested(requested(id, person, screen))
+        RequestedRow::new(id, person, row, screen)
     });
     if lean.rows.len() == persons.len() {
         notes.push(
@@ -172,7 +203,7 @@ fn rows(
     }
     notes.push("To show as many persons as possible, only their UUIDs are shown; ask for fewer to see more of them.".to_owned());
     fit(limits, persons, |(id, person), screen| {
-        PersonRow::bare(person).requested(requested(id, person, screen))
+        RequestedRow::new(id, person, PersonRow::bare(person), screen)
     })
 }
 

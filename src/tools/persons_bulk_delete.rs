@@ -27,23 +27,22 @@ pub(super) struct PersonsBulkDelete;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Person UUIDs, at most 1000. Give this or distinct_ids
+    /// At most 1000 UUIDs; or distinct_ids
     ids: Option<Vec<PersonUuid>>,
-    /// At most 1000; one distinct id deletes the whole person
+    /// At most 1000; one deletes the whole person
     distinct_ids: Option<Vec<DistinctId>>,
-    /// Also delete their events (weekly batch)
+    /// Also their events
     #[serde(default)]
     delete_events: bool,
-    /// Also delete their recordings
+    /// Also their recordings
     #[serde(default)]
     delete_recordings: bool,
-    /// Delete events or recordings only
+    /// Only events or recordings
     #[serde(default)]
     keep_person: bool,
-    /// Only show who would be deleted
     #[serde(default)]
     dry_run: bool,
-    /// Only if an earlier call returned one: that token, after the user agreed
+    /// Token of an earlier call, after the user agreed
     #[serde(default, rename = "confirmation")]
     _confirmation: Option<String>,
 }
@@ -55,7 +54,6 @@ pub(super) struct Output {
     project: u64,
     persons: Vec<PersonToDelete>,
     person_count: usize,
-    /// Ids that belong to nobody
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_found: Vec<String>,
     not_found_count: usize,
@@ -80,7 +78,7 @@ struct PersonToDelete {
     count_is_minimum: bool,
 }
 
-/// As PostHog says it
+// As PostHog says it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 struct Summary {
     persons_found: u64,
@@ -122,9 +120,9 @@ impl Tool for PersonsBulkDelete {
     type Output = Output;
     const NAME: &'static str = "persons-bulk-delete";
     const TITLE: &'static str = "Delete persons";
-    const DESCRIPTION: &'static str = "Deletes persons for good, each with all distinct ids and properties; events and recordings only if \
-         asked for. The user is shown whom and asked first. dry_run only shows. Afterwards persons-retrieve (profile gone) and \
-         persons-deletion-status-list (events) tell the progress.";
+    const DESCRIPTION: &'static str = "Deletes persons for good, with all distinct ids and properties; events and \
+         recordings if asked for. The user is shown whom and asked first; dry_run only shows. Progress: \
+         persons-retrieve (profile), persons-deletion-status-list (events).";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
 

@@ -13,7 +13,7 @@ pub(super) struct PersonsCohortsRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or numeric id
+    /// UUID or number
     person_id: Id,
 }
 
@@ -28,7 +28,7 @@ struct CohortRow {
     id: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// Persons in the cohort
+    // Persons in the cohort.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<i64>,
 }
@@ -52,8 +52,9 @@ impl Tool for PersonsCohortsRetrieve {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-cohorts-retrieve";
-    const TITLE: &'static str = "List a person's cohorts";
-    const DESCRIPTION: &'static str = "Lists the cohorts that a person is in. Who is in a cohort: persons-list with a cohort filter.";
+    const TITLE: &'static str = "Person's cohorts";
+    const DESCRIPTION: &'static str = "Lists the cohorts a person is in. Who is in one: persons-list with a cohort \
+         filter.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 

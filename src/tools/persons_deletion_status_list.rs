@@ -14,7 +14,6 @@ pub(super) struct PersonsDeletionStatusList;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Only this person's
     person_uuid: Option<PersonUuid>,
     status: Option<Status>,
     #[serde(default)]
@@ -46,7 +45,7 @@ impl Status {
 pub(super) struct Output {
     results: Vec<DeletionRow>,
     count: u64,
-    /// Absent on the last page
+    // Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u32>,
     notes: Vec<String>,
@@ -56,7 +55,7 @@ pub(super) struct Output {
 struct DeletionRow {
     person_uuid: String,
     status: String,
-    /// When it was first asked for
+    // When it was first asked for.
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     delete_verified_at: Option<String>,
@@ -81,9 +80,9 @@ impl Tool for PersonsDeletionStatusList {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-deletion-status-list";
-    const TITLE: &'static str = "Show event deletions";
-    const DESCRIPTION: &'static str = "Shows whether events queued for deletion are deleted yet. Events only: whether a profile is gone, \
-         persons-retrieve tells.";
+    const TITLE: &'static str = "Event deletions";
+    const DESCRIPTION: &'static str = "Shows whether queued event deletions are done. Whether a profile is gone: \
+         persons-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::actors::{actor_page, arguments_of};
 use super::arguments::{
-    Action, BreakdownType, Date, Event, Interval, Limit, Offset, Periods, Select, Text, select,
+    Action, BreakdownType, Date, Event, Interval, Limit, Offset, Periods, Select, Shape, Text,
+    select,
 };
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::PersonsPage;
@@ -18,34 +19,40 @@ pub(super) struct PersonsFunnel;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Steps
+    /// Steps {id: event name, order, properties}; actions {id: number}
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
     events: Vec<Event>,
+    // By number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
     actions: Vec<Action>,
-    /// n: reached step n; -n: left before step n
+    /// n: reached step n; -n: left before
     funnel_step: Option<i32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     funnel_custom_steps: Vec<i32>,
     funnel_step_breakdown: Option<Text>,
     funnel_window_interval: Option<Periods>,
+    #[schemars(with = "Option<String>")]
     funnel_window_interval_unit: Option<WindowUnit>,
     funnel_viz_type: Option<VizType>,
     funnel_order_type: Option<OrderType>,
-    /// For trends: the entrance period
+    // For trends.
     entrance_period_start: Option<Date>,
-    /// For trends: those who left
+    /// In trends: who left
     drop_off: Option<bool>,
     date_from: Option<Date>,
     date_to: Option<Date>,
+    #[schemars(with = "Option<String>")]
     interval: Option<Interval>,
     breakdown: Option<Breakdown>,
+    #[schemars(with = "Option<String>")]
     breakdown_type: Option<BreakdownType>,
-    /// Filters
+    /// Filters as in persons-list
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
     properties: Vec<Filter>,
     filter_test_accounts: Option<bool>,
-    /// Part of an email, name or distinct id
     search: Option<Text>,
     #[serde(default)]
     limit: Limit,
@@ -55,9 +62,8 @@ pub(super) struct Input {
     select: Option<Select>,
 }
 
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[schemars(inline)]
 enum WindowUnit {
     Second,
     Minute,
@@ -85,7 +91,7 @@ enum OrderType {
     Unordered,
 }
 
-/// A property, or a list of them
+/// A property or a list
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -112,9 +118,9 @@ impl Tool for PersonsFunnel {
     type Input = Input;
     type Output = PersonsPage;
     const NAME: &'static str = "persons-funnel";
-    const TITLE: &'static str = "List persons of a funnel";
-    const DESCRIPTION: &'static str = "Lists who reached a funnel's step, or left before it. PostHog serves it to unscoped keys only; otherwise \
-         persons-list with a cohort filter.";
+    const TITLE: &'static str = "Funnel persons";
+    const DESCRIPTION: &'static str = "Lists who reached a funnel's step, or left before it. Unscoped keys only; \
+         else persons-list by cohort.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
 
@@ -127,6 +133,13 @@ impl Tool for PersonsFunnel {
         let arguments = arguments_of(&input)?;
         let page = context.posthog.funnel(&arguments).await;
         let range = (input.limit, input.offset);
-        actor_page(context, Self::NAME, page, range, &select(input.select))
+        actor_page(
+            context,
+            Self::NAME,
+            page,
+            range,
+            &select(input.select),
+            |row, _| row,
+        )
     }
 }

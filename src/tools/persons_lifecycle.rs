@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::actors::{actor_page, arguments_of};
-use super::arguments::{Action, Date, Event, Interval, Limit, Offset, Select, select};
+use super::arguments::{Action, Date, Event, Interval, Limit, Offset, Select, Shape, select};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::PersonsPage;
 use crate::policy::{Effect, Toolset};
@@ -14,16 +14,20 @@ pub(super) struct PersonsLifecycle;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// The period to look at
+    // In the period to look at.
     target_date: Date,
     lifecycle_type: LifecycleType,
-    /// Give this or actions
+    /// {id: event name, properties}; or actions {id: number}
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
     events: Vec<Event>,
+    // By number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
     actions: Vec<Action>,
     date_from: Option<Date>,
     date_to: Option<Date>,
+    #[schemars(with = "Option<String>")]
     interval: Option<Interval>,
     #[serde(default)]
     limit: Limit,
@@ -47,9 +51,9 @@ impl Tool for PersonsLifecycle {
     type Input = Input;
     type Output = PersonsPage;
     const NAME: &'static str = "persons-lifecycle";
-    const TITLE: &'static str = "List persons by lifecycle";
-    const DESCRIPTION: &'static str = "Lists who was new, returning, resurrecting or dormant in a period, judged by an event or action. PostHog \
-         serves it to unscoped keys only; otherwise persons-list with a cohort filter.";
+    const TITLE: &'static str = "Lifecycle persons";
+    const DESCRIPTION: &'static str = "Lists who was new, returning, resurrecting or dormant. Unscoped keys only; \
+         else persons-list by cohort.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
 
@@ -60,6 +64,13 @@ impl Tool for PersonsLifecycle {
         let arguments = arguments_of(&input)?;
         let page = context.posthog.lifecycle(&arguments).await;
         let range = (input.limit, input.offset);
-        actor_page(context, Self::NAME, page, range, &select(input.select))
+        actor_page(
+            context,
+            Self::NAME,
+            page,
+            range,
+            &select(input.select),
+            |row, _| row,
+        )
     }
 }

@@ -16,24 +16,25 @@ pub(super) struct PersonsList;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Part of an email, name, UUID or distinct id (% and _ are wildcards). Slow; prefer email or distinct_id
+    /// Part of an email, name or id; slow. % and _ are wildcards
     search: Option<Text>,
-    /// Exact email
+    /// Exact
     email: Option<Text>,
-    /// Exact distinct id
+    /// Exact
     distinct_id: Option<DistinctId>,
-    /// Filters; all must hold
+    /// All must hold
     #[serde(default)]
     properties: Vec<Filter>,
     #[serde(default)]
     limit: Limit,
     #[serde(default)]
     offset: Offset,
-    /// Also count all matches (slower)
+    /// Count all matches (slower)
     #[serde(default)]
     include_total: bool,
+    /// Properties; ["*"]: all, default: email, country
     select: Option<Select>,
-    /// csv: every property, as text, cut to the answer's budget; limit, offset and select do not apply
+    /// csv: all properties, no limit, offset, select
     #[serde(default)]
     format: Format,
 }
@@ -51,6 +52,9 @@ enum Format {
 pub(super) struct Output {
     #[serde(flatten)]
     page: PersonsPage,
+    // All matches, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     csv: Option<String>,
 }
@@ -60,8 +64,8 @@ impl Tool for PersonsList {
     type Output = Output;
     const NAME: &'static str = "persons-list";
     const TITLE: &'static str = "List persons";
-    const DESCRIPTION: &'static str = "Finds persons by email, distinct id, part of a name or id, or property filters; without any, lists \
-         all, newest first. One known person: persons-retrieve. Many known ids: persons-batch-retrieve.";
+    const DESCRIPTION: &'static str = "Finds persons by email, distinct id, part of a name, or filters; without any, \
+         all, newest first. Known ids: persons-retrieve, persons-batch-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 
@@ -92,10 +96,12 @@ impl Tool for PersonsList {
                 select: &select,
                 notes: Vec::new(),
             },
+            |row, _| row,
         );
         Ok(Answer {
             structured: Output {
                 page: answer.structured,
+                count: page.count,
                 csv: None,
             },
             text: answer.text,
@@ -135,6 +141,7 @@ async fn csv(context: &Context, query: &PersonsQuery) -> Result<Step<Output>, To
     Ok(Answer {
         structured: Output {
             page,
+            count: None,
             csv: Some(csv),
         },
         text,

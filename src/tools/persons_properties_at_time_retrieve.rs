@@ -14,13 +14,12 @@ pub(super) struct PersonsPropertiesAtTimeRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// One of the person's distinct ids. Give this or person_id
+    /// Or person_id
     distinct_id: Option<DistinctId>,
-    /// Person UUID
+    /// UUID
     person_id: Option<PersonUuid>,
     /// ISO 8601, at most 2 years back
     timestamp: Timestamp,
-    /// Also apply $set_once
     #[serde(default)]
     include_set_once: bool,
     select: Option<Select>,
@@ -30,9 +29,9 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
     type Input = Input;
     type Output = PersonCard;
     const NAME: &'static str = "persons-properties-at-time-retrieve";
-    const TITLE: &'static str = "Show a person as of a time";
-    const DESCRIPTION: &'static str = "Rebuilds a person's properties as they were at a moment, from events. Compare two moments to see what \
-         changed between them.";
+    const TITLE: &'static str = "Person as of a time";
+    const DESCRIPTION: &'static str = "Rebuilds a person's properties as of a moment, from events. Compare two \
+         moments to see what changed.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
 

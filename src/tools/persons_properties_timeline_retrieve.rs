@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::actors::arguments_of;
-use super::arguments::{Action, BreakdownType, Date, Event, Id, Interval, Text};
+use super::arguments::{Action, BreakdownType, Date, Event, Id, Interval, Shape, Text};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, fit, push_list, push_notes};
 use crate::policy::{Effect, Toolset};
@@ -18,28 +18,35 @@ pub(super) struct PersonsPropertiesTimelineRetrieve;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or numeric id
+    /// UUID or number
     #[serde(skip_serializing)]
     id: Id,
     date_from: Option<Date>,
     date_to: Option<Date>,
+    #[schemars(with = "Option<String>")]
     interval: Option<Interval>,
+    /// {id: event name, properties}
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
     events: Vec<Event>,
+    // By number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
     actions: Vec<Action>,
-    /// Filters; the properties in them are the ones followed
+    /// Filters as in persons-list; their properties are followed
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
     properties: Vec<Filter>,
-    /// A property to follow
+    // A property to follow.
     breakdown: Option<Text>,
+    #[schemars(with = "Option<String>")]
     breakdown_type: Option<BreakdownType>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Output {
     points: Vec<PointRow>,
-    /// The properties followed
+    // The properties followed.
     crucial_property_keys: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effective_date_from: Option<String>,
@@ -82,9 +89,9 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-properties-timeline-retrieve";
-    const TITLE: &'static str = "Follow properties over time";
-    const DESCRIPTION: &'static str = "Shows when the properties named in filters or a breakdown changed for one person, along matching events. \
-         PostHog serves it to unscoped keys only; otherwise use persons-properties-at-time-retrieve.";
+    const TITLE: &'static str = "Properties over time";
+    const DESCRIPTION: &'static str = "Shows when a person's properties named in filters or a breakdown changed. \
+         Unscoped keys only; else persons-properties-at-time-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
 

@@ -3,14 +3,14 @@
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::arguments::{DistinctId, Id, distinct, subject};
 use super::change::{self, Changed};
 use super::person::uuid_of;
 use super::{Context, Outcome, Step, Tool, ToolError, Write};
-use crate::answer::Answer;
+use crate::answer::{Answer, Limits, push_list};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::{Client, Error, ErrorKind, PersonId};
 
@@ -22,14 +22,13 @@ pub(super) struct PersonsPropertyDelete;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or numeric id. Give this or distinct_id
+    /// UUID or number; or distinct_id
     id: Option<Id>,
-    /// One of the person's distinct ids
     distinct_id: Option<DistinctId>,
     unset: Keys,
 }
 
-/// A property name, or a list of at most 100
+/// A property, or a list of at most 100
 #[derive(Debug, JsonSchema)]
 #[schemars(inline, transparent)]
 struct Keys(#[schemars(with = "serde_json::Value")] Vec<String>);
@@ -58,16 +57,47 @@ impl<'de> Deserialize<'de> for Keys {
     }
 }
 
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    #[serde(flatten)]
+    changed: Changed,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<FailedKey>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_sent: Vec<String>,
+}
+
+impl From<Changed> for Output {
+    fn from(changed: Changed) -> Self {
+        Self {
+            changed,
+            failed: Vec::new(),
+            not_sent: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct FailedKey {
+    key: String,
+    reason: String,
+    // It may have been done all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    outcome_unknown: bool,
+}
+
 impl Tool for PersonsPropertyDelete {
     type Input = Input;
-    type Output = Changed;
+    type Output = Output;
     const NAME: &'static str = "persons-property-delete";
-    const TITLE: &'static str = "Remove properties of a person";
-    const DESCRIPTION: &'static str = "Removes one or more properties of one person, one request each, and says for each key whether PostHog took it.";
+    const TITLE: &'static str = "Remove properties";
+    const DESCRIPTION: &'static str = "Removes properties of a person, one request each; says for each whether \
+         PostHog took it.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Changed>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
         let keys = input.unset.0;
         let uuid = uuid_of(context, &subject).await?;
@@ -85,7 +115,7 @@ async fn remove(
     context: &Context,
     uuid: Uuid,
     keys: Vec<String>,
-) -> Result<(Answer<Changed>, Outcome), ToolError> {
+) -> Result<(Answer<Output>, Outcome), ToolError> {
     let (posthog, limits) = (&context.posthog, &context.limits);
     let id = PersonId::from(uuid);
     let mut removed = Vec::new();
@@ -112,15 +142,86 @@ async fn remove(
         (true, Some((_, error))) if failed.is_empty() && not_sent.is_empty() => {
             Err(change::failed(error, uuid))
         }
-        (_, None) => Ok((
-            change::queued(limits, uuid, &removed, "remove"),
-            Outcome::Queued,
-        )),
+        (_, None) => {
+            let answer = change::queued(limits, uuid, &removed, "remove");
+            let structured = answer.structured.into();
+            let text = answer.text;
+            Ok((Answer { structured, text }, Outcome::Queued))
+        }
         (_, Some(last)) => {
             failed.push(last);
-            change::partly(limits, uuid, &removed, &failed, &not_sent)
+            partly(limits, uuid, &removed, &failed, &not_sent)
         }
     }
+}
+
+/// The answer where PostHog took some.
+fn partly(
+    limits: &Limits,
+    uuid: Uuid,
+    keys: &[String],
+    failures: &[(String, Error)],
+    not_sent: &[String],
+) -> Result<(Answer<Output>, Outcome), ToolError> {
+    let screen = limits.screen();
+    let shown = |keys: &[String]| keys.iter().map(|key| screen.name(key)).collect::<Vec<_>>();
+    let (queued, not_sent) = (shown(keys), shown(not_sent));
+    let failed: Vec<FailedKey> = failures
+        .iter()
+        .map(|(key, error)| FailedKey {
+            key: screen.name(key),
+            reason: screen.name(error.reason().unwrap_or_else(|| error.kind().name())),
+            outcome_unknown: error.kind().leaves_outcome_open(),
+        })
+        .collect();
+    let touched: Vec<String> = queued
+        .iter()
+        .chain(failed.iter().map(|failed| &failed.key))
+        .cloned()
+        .collect();
+    let check = change::check(uuid, &touched);
+    let mut text = if queued.is_empty() {
+        format!("No property of person {uuid} is known to be removed.")
+    } else {
+        let mut text = format!(
+            "Only some properties of person {uuid} could be removed.\nqueued, not done yet: "
+        );
+        push_list(&mut text, &queued);
+        text
+    };
+    for failed in &failed {
+        let unknown = if failed.outcome_unknown {
+            "outcome unknown"
+        } else {
+            "failed"
+        };
+        text.push_str(&format!("\n{unknown}: {}: {}", failed.key, failed.reason));
+    }
+    if !not_sent.is_empty() {
+        text.push_str("\nnot sent: ");
+        push_list(&mut text, &not_sent);
+    }
+    text.push_str(&format!("\n{check}\n"));
+    let unknown = failed.iter().any(|failed| failed.outcome_unknown);
+    let outcome = match (queued.is_empty(), unknown) {
+        (_, true) => Outcome::Unknown,
+        (true, false) => Outcome::NotDone,
+        (false, false) => Outcome::Partly,
+    };
+    if queued.is_empty() {
+        return Err(ToolError::told(text, outcome));
+    }
+    let structured = Output {
+        changed: Changed {
+            status: "partly",
+            person_uuid: uuid.to_string(),
+            queued,
+            check,
+        },
+        failed,
+        not_sent,
+    };
+    Ok((Answer { structured, text }, outcome))
 }
 
 /// PostHog answers 500 for a person who does not exist; a look tells that from a failure.

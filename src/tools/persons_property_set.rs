@@ -17,13 +17,11 @@ pub(super) struct PersonsPropertySet;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or numeric id. Give this or distinct_id
+    /// UUID or number; or distinct_id
     id: Option<Id>,
-    /// One of the person's distinct ids
     distinct_id: Option<DistinctId>,
-    /// Property name
     key: Text,
-    /// Any JSON value; null is stored as null
+    /// Any JSON value; null is stored
     value: Value,
 }
 
@@ -31,8 +29,9 @@ impl Tool for PersonsPropertySet {
     type Input = Input;
     type Output = Changed;
     const NAME: &'static str = "persons-property-set";
-    const TITLE: &'static str = "Set a property of a person";
-    const DESCRIPTION: &'static str = "Sets one property of one person, overwriting what it was. Several at once: persons-update.";
+    const TITLE: &'static str = "Set a property";
+    const DESCRIPTION: &'static str =
+        "Sets one property of a person, overwriting it. Several: persons-update.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
 

@@ -14,7 +14,6 @@ pub(super) struct PersonsResetDistinctId;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// The distinct id that was deleted and has sent events since
     distinct_id: DistinctId,
 }
 
@@ -29,9 +28,9 @@ impl Tool for PersonsResetDistinctId {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-reset-distinct-id";
-    const TITLE: &'static str = "Make a deleted distinct id usable";
-    const DESCRIPTION: &'static str = "After a deletion: makes the person of a distinct id that sends events again visible in lists and \
-         insights. Does nothing before the first new event.";
+    const TITLE: &'static str = "Reset a distinct id";
+    const DESCRIPTION: &'static str = "After a deletion: shows the person of a distinct id that sends events again \
+         in lists. Before its first new event it does nothing.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
 

@@ -14,10 +14,10 @@ pub(super) struct PersonsRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or numeric id. Give this or distinct_id
+    /// UUID or number; or distinct_id
     id: Option<Id>,
-    /// One of the person's distinct ids
     distinct_id: Option<DistinctId>,
+    /// Properties; ["*"]: all, default: email, country
     select: Option<Select>,
 }
 
@@ -26,8 +26,8 @@ impl Tool for PersonsRetrieve {
     type Output = PersonCard;
     const NAME: &'static str = "persons-retrieve";
     const TITLE: &'static str = "Get a person";
-    const DESCRIPTION: &'static str = "Shows one person: selected properties, the names of the others, distinct ids with their true count, and a link. \
-         By email or name: persons-list first.";
+    const DESCRIPTION: &'static str = "Shows one person: selected properties, names of the others, distinct ids with \
+         their count, a link. By email or name: persons-list.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 

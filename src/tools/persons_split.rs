@@ -28,22 +28,21 @@ pub(super) struct PersonsSplit;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or numeric id of the merged person
+    /// UUID or number
     id: Id,
-    /// Move these, each to a new person of its own; at most 200. Give this or main_distinct_id
+    /// At most 200; or main_distinct_id
     distinct_ids_to_split: Option<Vec<DistinctId>>,
-    /// Keep this one and move all others
+    /// Move all others
     main_distinct_id: Option<DistinctId>,
-    /// Also move the id that the person's UUID was made from; older PostHog versions blank the person then
+    /// Move the id that made the person's UUID too; older PostHog blanks the person
     #[serde(default)]
     allow_creator_id: bool,
-    /// Wait so long for the move and say whether it happened
+    /// Look for the result so long
     #[serde(default)]
     wait_seconds: WaitSeconds,
-    /// Only show what would move where
     #[serde(default)]
     dry_run: bool,
-    /// Only if an earlier call returned one: that token, after the user agreed
+    /// Token of an earlier call, after the user agreed
     #[serde(default, rename = "confirmation")]
     _confirmation: Option<String>,
 }
@@ -56,7 +55,6 @@ pub(super) struct Output {
     person_uuid: String,
     name: String,
     moves: Vec<Move>,
-    /// Distinct ids that the person keeps
     kept_distinct_id_count: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     confirmation: Option<String>,
@@ -68,7 +66,7 @@ pub(super) struct Output {
 struct Move {
     distinct_id: String,
     new_person_uuid: String,
-    /// Whether it is there; absent: not looked
+    /// Absent: not looked
     #[serde(skip_serializing_if = "Option::is_none")]
     moved: Option<bool>,
 }
@@ -77,10 +75,9 @@ impl Tool for PersonsSplit {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-split";
-    const TITLE: &'static str = "Split a merged person";
-    const DESCRIPTION: &'static str = "Moves distinct ids off a person that was merged by mistake; each becomes a new person without \
-         properties, whose UUID is told. The person keeps its properties; events follow their distinct ids. The user is asked first. \
-         dry_run only shows.";
+    const TITLE: &'static str = "Split a person";
+    const DESCRIPTION: &'static str = "Moves distinct ids off a person merged by mistake, each to a new person \
+         without properties; events follow. The user is asked first; dry_run only shows.";
     const EFFECT: Effect = Effect::Delete { idempotent: false };
     const TOOLSET: Toolset = Toolset::Delete;
 

@@ -2,11 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 
 use super::actors::{actor_page, arguments_of};
-use super::arguments::{Date, Limit, Offset, Select, Text, select};
+use super::arguments::{Date, Limit, Offset, Select, Shape, Text, select};
 use super::{Context, Step, Tool, ToolError};
-use crate::answer::PersonsPage;
+use crate::answer::{Cells, PersonRow, PersonsPage, Row, VALUE_AT_DATA_POINT};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::Filter;
 
@@ -19,15 +20,15 @@ pub(super) struct Input {
     entity_id: Text,
     #[serde(default)]
     entity_type: EntityType,
-    /// Such as total or dau
+    // Such as total or dau.
     entity_math: Option<Text>,
     date_from: Option<Date>,
     date_to: Option<Date>,
     breakdown_value: Option<Text>,
-    /// Filters
+    /// Filters as in persons-list
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
     properties: Vec<Filter>,
-    /// Part of an email, name or distinct id
     search: Option<Text>,
     #[serde(default)]
     limit: Limit,
@@ -46,20 +47,59 @@ enum EntityType {
     Actions,
 }
 
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct TrendRow {
+    #[serde(flatten)]
+    person: PersonRow,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_at_data_point: Option<Number>,
+}
+
+impl Row for TrendRow {
+    fn header(rows: &[Self]) -> Vec<String> {
+        let mut header = PersonRow::columns(rows.iter().map(|row| &row.person));
+        header.push(VALUE_AT_DATA_POINT.to_owned());
+        header
+    }
+
+    fn cells(&self, header: &[String], cells: &mut Cells<'_>) {
+        let (_, columns) = header.split_last().unwrap_or((&String::new(), header));
+        self.person.cells(columns, cells);
+        match &self.value_at_data_point {
+            Some(number) => cells.number(number),
+            None => cells.empty(),
+        }
+    }
+}
+
 impl Tool for PersonsTrends {
     type Input = Input;
-    type Output = PersonsPage;
+    type Output = PersonsPage<TrendRow>;
     const NAME: &'static str = "persons-trends";
-    const TITLE: &'static str = "List persons of a trend";
-    const DESCRIPTION: &'static str = "Lists who did an event or action in a time, most often first. PostHog serves it to unscoped keys only; \
-         otherwise persons-list with a cohort filter.";
+    const TITLE: &'static str = "Trend persons";
+    const DESCRIPTION: &'static str = "Lists who did an event or action, most often first. Unscoped keys only; else \
+         persons-list by cohort.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
 
-    async fn call(context: &Context, input: Input) -> Result<Step<PersonsPage>, ToolError> {
+    async fn call(
+        context: &Context,
+        input: Input,
+    ) -> Result<Step<PersonsPage<TrendRow>>, ToolError> {
         let arguments = arguments_of(&input)?;
         let page = context.posthog.trends(&arguments).await;
         let range = (input.limit, input.offset);
-        actor_page(context, Self::NAME, page, range, &select(input.select))
+        actor_page(
+            context,
+            Self::NAME,
+            page,
+            range,
+            &select(input.select),
+            |person, sent| TrendRow {
+                person,
+                value_at_data_point: sent.value_at_data_point.clone(),
+            },
+        )
     }
 }

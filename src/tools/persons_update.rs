@@ -17,11 +17,10 @@ pub(super) struct PersonsUpdate;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or numeric id. Give this or distinct_id
+    /// UUID or number; or distinct_id
     id: Option<Id>,
-    /// One of the person's distinct ids
     distinct_id: Option<DistinctId>,
-    /// Properties to set, by name; others stay
+    /// By name
     properties: Map<String, Value>,
 }
 
@@ -29,9 +28,9 @@ impl Tool for PersonsUpdate {
     type Input = Input;
     type Output = Changed;
     const NAME: &'static str = "persons-update";
-    const TITLE: &'static str = "Set properties of a person";
-    const DESCRIPTION: &'static str = "Sets several properties of one person at once; properties not named stay as they are. One property: \
-         persons-property-set. To remove some: persons-property-delete.";
+    const TITLE: &'static str = "Set properties";
+    const DESCRIPTION: &'static str = "Sets several properties of a person; the others stay. One: \
+         persons-property-set. Remove: persons-property-delete.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
 

@@ -14,9 +14,8 @@ pub(super) struct PersonsValuesRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Property name
     key: Text,
-    /// Only values that contain this
+    /// Part of the values
     value: Option<Text>,
 }
 
@@ -51,9 +50,9 @@ impl Tool for PersonsValuesRetrieve {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-values-retrieve";
-    const TITLE: &'static str = "List a property's values";
-    const DESCRIPTION: &'static str = "Lists the most frequent values of one person property, at most 20, from a sample. Use it to get a \
-         value right before filtering persons-list by it.";
+    const TITLE: &'static str = "Property values";
+    const DESCRIPTION: &'static str = "Lists a property's most frequent values, at most 20, from a sample: to get \
+         one right before filtering by it.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
 

@@ -42,14 +42,14 @@ fn schema<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
 fn tidy(schema: &mut Value) {
     if *schema == Value::Bool(true) {
         // `true` allows anything, and so does this, which more clients can read.
-        *schema = json!({ "description": "Any JSON value" });
+        *schema = json!({});
     }
     let Value::Object(fields) = schema else {
         return;
     };
     let says_nothing = |name: &str, value: &Value| match name {
-        "default" => matches!(value, Value::Null | Value::Bool(false)) || *value == json!([]),
-        "minimum" => *value == json!(0),
+        "default" => [json!(null), json!(false), json!([]), json!(0)].contains(value),
+        "minimum" => [json!(0), json!(1)].contains(value),
         "additionalProperties" => *value == Value::Bool(true),
         "format" => value
             .as_str()

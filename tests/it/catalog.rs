@@ -119,6 +119,24 @@ fn words_for_the_model_are_short_and_present() {
     }
 }
 
+/// Every conversation begins with the list, so its size is everybody's cost.
+#[test]
+fn the_list_of_tools_stays_small() {
+    let bytes = |structured| {
+        let tools: Vec<_> = catalog()
+            .iter()
+            .map(|tool| listed(tool, structured))
+            .collect();
+        json!({ "tools": tools }).to_string().len()
+    };
+    assert!(bytes(true) <= 24_000, "{} bytes", bytes(true));
+    assert!(
+        bytes(false) <= 14_000,
+        "{} bytes without output schemas",
+        bytes(false)
+    );
+}
+
 #[test]
 fn the_readme_lists_exactly_these_tools() {
     let readme = include_str!("../../README.md");
