@@ -9,6 +9,7 @@
 //! - [`audit`]: the record of what was changed.
 //! - [`tools`]: one file per tool, and the list of them.
 //! - [`prompts`], [`resources`]: ways through several tools, and a person as a document.
+//! - [`completion`]: what fits while an argument of a prompt is typed.
 //! - [`server`]: the tools as an MCP server.
 //! - [`transport`]: how messages get in and out.
 //! - [`sandbox`]: an imitation of PostHog's API, which knows nothing of the rest.
@@ -18,6 +19,7 @@
 pub mod answer;
 pub mod audit;
 pub mod commands;
+pub mod completion;
 pub mod config;
 pub mod confirm;
 pub mod http;

@@ -7,11 +7,33 @@ use rmcp::{ErrorData, model::JsonObject};
 
 use crate::answer::{Redaction, clean};
 
-/// The one argument that every prompt takes.
+/// The argument that every prompt takes.
 pub const PERSON: &str = "person";
+/// A property that somebody wonders about.
+pub const PROPERTY: &str = "property";
+/// A cohort that somebody wonders about.
+pub const COHORT: &str = "cohort";
 
-/// What is taken of it: an e-mail or a distinct id is not longer.
-const LONGEST_PERSON: usize = 400;
+/// What is taken of an argument: an e-mail or a distinct id is not longer.
+const LONGEST: usize = 400;
+
+/// An argument that may be left out, as people see it and as the text names it.
+struct Question {
+    name: &'static str,
+    description: &'static str,
+    words: &'static str,
+}
+
+static PROPERTY_IN_QUESTION: Question = Question {
+    name: PROPERTY,
+    description: "A property whose value seems wrong",
+    words: "The property in question",
+};
+static COHORT_IN_QUESTION: Question = Question {
+    name: COHORT,
+    description: "A cohort that the person should not be in, or should",
+    words: "The cohort in question",
+};
 
 struct Way {
     name: &'static str,
@@ -19,6 +41,8 @@ struct Way {
     description: &'static str,
     /// The tools on the way; without them the prompt is not offered.
     tools: &'static [&'static str],
+    /// What may be asked about besides the person.
+    questions: &'static [&'static Question],
     text: &'static str,
 }
 
@@ -32,6 +56,7 @@ static WAYS: [Way; 3] = [
             "persons-bulk-delete",
             "persons-deletion-status-list",
         ],
+        questions: &[],
         text: "Somebody asks to be erased. Follow these steps and do not skip any.\n\
                1. Find every person that belongs to them: persons-list by email, by distinct_id and by search. Look at each with \
                persons-retrieve: one person can hold the distinct ids of several people, and one human can be several persons.\n\
@@ -53,6 +78,7 @@ static WAYS: [Way; 3] = [
             "persons-retrieve",
             "persons-activity-retrieve",
         ],
+        questions: &[&PROPERTY_IN_QUESTION, &COHORT_IN_QUESTION],
         text: "Explain who this person is and what happened to them.\n\
                1. Find them: persons-list by email or distinct_id, else by search; then persons-retrieve with select [\"*\"].\n\
                2. persons-cohorts-retrieve for their cohorts, persons-activity-retrieve for what was changed and by whom.\n\
@@ -66,6 +92,7 @@ static WAYS: [Way; 3] = [
         title: "Untangle a merged person",
         description: "Find out whether a person is several people, and split them after a yes",
         tools: &["persons-list", "persons-retrieve", "persons-split"],
+        questions: &[],
         text: "This person may be several people merged by mistake.\n\
                1. Find them: persons-list by email or distinct_id; then persons-retrieve with select [\"*\"], and look at all distinct ids.\n\
                2. persons-properties-at-time-retrieve by each distinct id shows whose properties came from which id; persons-activity-retrieve \
@@ -91,14 +118,25 @@ pub fn list(offers: impl Fn(&str) -> bool) -> Vec<Prompt> {
             let person = PromptArgument::new(PERSON)
                 .with_description("E-mail, distinct id or UUID")
                 .with_required(true);
-            Prompt::new(way.name, Some(way.description), Some(vec![person])).with_title(way.title)
+            let questions = way.questions.iter().map(|question| {
+                PromptArgument::new(question.name).with_description(question.description)
+            });
+            let arguments = std::iter::once(person).chain(questions).collect();
+            Prompt::new(way.name, Some(way.description), Some(arguments)).with_title(way.title)
         })
         .collect()
 }
 
-/// Whether a prompt of this name is offered.
-pub fn is_offered(name: &str, offers: impl Fn(&str) -> bool) -> bool {
-    offered(offers).any(|way| way.name == name)
+/// Whether a prompt of this name is offered and takes this argument.
+pub fn takes(name: &str, argument: &str, offers: impl Fn(&str) -> bool) -> bool {
+    let mut ways = offered(offers).filter(|way| way.name == name);
+    ways.any(|way| {
+        argument == PERSON
+            || way
+                .questions
+                .iter()
+                .any(|question| question.name == argument)
+    })
 }
 
 /// One prompt, about one person.
@@ -114,25 +152,26 @@ pub fn get(
     let way = offered(offers)
         .find(|way| way.name == name)
         .ok_or_else(|| ErrorData::invalid_params(format!("unknown prompt: {name}"), None))?;
-    let person = arguments
-        .and_then(|arguments| arguments.get(PERSON)?.as_str())
-        .map(|person| {
-            clean(person)
-                .trim()
-                .chars()
-                .take(LONGEST_PERSON)
-                .collect::<String>()
-        })
-        .filter(|person| !person.is_empty())
-        .ok_or_else(|| {
-            ErrorData::invalid_params(format!("the argument `{PERSON}` is missing"), None)
-        })?;
+    let given = |name: &str| {
+        let text = arguments.and_then(|arguments| arguments.get(name)?.as_str())?;
+        let text: String = clean(text).trim().chars().take(LONGEST).collect();
+        (!text.is_empty()).then_some(text)
+    };
+    let person = given(PERSON).ok_or_else(|| {
+        ErrorData::invalid_params(format!("the argument `{PERSON}` is missing"), None)
+    })?;
     let shown = redaction.mask(&person);
     let mut text = format!(
         "{}\n\nThe person: {}",
         way.text,
         serde_json::Value::from(&*shown)
     );
+    for question in way.questions {
+        if let Some(text_of) = given(question.name) {
+            let shown = serde_json::Value::from(&*redaction.mask(&text_of));
+            text.push_str(&format!("\n{}: {shown}", question.words));
+        }
+    }
     if *shown != *person {
         text.push_str(
             "\nE-mail addresses are withheld on this server (--mask-emails). Ask me for the person's UUID or distinct id.",

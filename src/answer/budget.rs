@@ -8,6 +8,9 @@ use super::redact::Redaction;
 use super::screen::Screen;
 use super::table::{self, Row};
 
+/// What an answer may cost where nothing else is said, in bytes.
+pub const BYTES: u32 = 80_000;
+
 /// Left free for the lines before and after a table.
 const MARGIN: usize = 4096;
 
@@ -29,7 +32,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            bytes: 80_000,
+            bytes: BYTES as usize,
             structured: true,
             redaction: Redaction::default(),
         }

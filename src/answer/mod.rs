@@ -9,7 +9,7 @@ mod redact;
 mod screen;
 mod table;
 
-pub use budget::{Answer, Fitted, Limits, fit, fit_lines, fit_names, fits};
+pub use budget::{Answer, BYTES, Fitted, Limits, fit, fit_lines, fit_names, fits};
 pub use person::{
     Page, PersonCard, PersonRow, PersonsPage, REQUESTED, Select, VALUE_AT_DATA_POINT,
     page_of_persons, person_card, push_notes,

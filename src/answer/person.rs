@@ -290,6 +290,14 @@ pub struct PersonsPage<R = PersonRow> {
     notes: Vec<String>,
 }
 
+impl<R> PersonsPage<R> {
+    /// How many persons it shows.
+    #[must_use]
+    pub fn shown(&self) -> usize {
+        self.results.len()
+    }
+}
+
 impl PersonsPage {
     /// A page without rows.
     #[must_use]
@@ -332,10 +340,8 @@ pub fn page_of_persons<R: Row>(
 ) -> Answer<PersonsPage<R>> {
     let people = page.persons;
     let fitted = fit(limits, people, |person, screen| {
-        row(
-            PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, screen),
-            person,
-        )
+        let shown = PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, screen);
+        row(shown, person)
     });
     let shown = fitted.rows.len();
     let mut notes = page.notes;

@@ -16,6 +16,9 @@ use super::{Error, ErrorKind};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How much of an answer is read where nothing else is said, in bytes.
+pub const RESPONSE_BYTES: u32 = 32 * 1024 * 1024;
+
 /// Named honestly: PostHog's own server announces itself as `posthog/mcp-server`, and this is not it.
 const USER_AGENT: &str = concat!("posthog-persons-mcp/", env!("CARGO_PKG_VERSION"));
 
@@ -41,7 +44,7 @@ impl ConnectionOptions {
             host,
             allow_insecure_http: false,
             ca_certificates: None,
-            max_response_bytes: 32 * 1024 * 1024,
+            max_response_bytes: RESPONSE_BYTES as usize,
             retry_pause: Duration::from_millis(500),
         }
     }

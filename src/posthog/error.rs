@@ -64,6 +64,8 @@ pub enum ErrorKind {
         /// Until one more request would be taken.
         wait: Duration,
     },
+    /// The requests of this key that are under way take too long; nothing was sent.
+    Busy,
     /// No whole answer in time.
     Timeout,
     /// No connection; nothing was sent.
@@ -99,6 +101,7 @@ impl ErrorKind {
             | Self::RateLimited { .. }
             | Self::Redirected
             | Self::HeldBack { .. }
+            | Self::Busy
             | Self::Connect
             | Self::Failed
             | Self::Request
@@ -122,6 +125,7 @@ impl ErrorKind {
             Self::Unreadable => "unreadable",
             Self::TooLong { .. } => "too_long",
             Self::HeldBack { .. } => "held_back",
+            Self::Busy => "busy",
             Self::Timeout => "timeout",
             Self::Connect => "connect",
             Self::Dropped => "dropped",

@@ -24,10 +24,10 @@ use reqwest::header::ACCEPT;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OnceCell, SemaphorePermit};
 
-pub use connection::{Connection, ConnectionError, ConnectionOptions};
+pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
 pub use date::{is_date, is_timestamp};
 pub use error::{Error, ErrorKind};
 pub use filter::{EventFilter, Filter, FilterType, Operator};
@@ -60,6 +60,8 @@ pub struct Client {
 pub enum Wait {
     /// PostHog has had enough requests of this key, or would have.
     RateLimit(Duration),
+    /// Other requests of this key are under way, as many as are sent at once.
+    Turn,
     /// PostHog failed and is asked again.
     Retry(Duration),
     /// What was sent is being looked for.
@@ -243,10 +245,12 @@ impl Client {
 
     async fn send_once(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
         let connection = &self.inner.connection;
-        self.take_place(request.counted).await?;
         let address = connection
             .address(&request.path, true)
             .map_err(|error| Error::new(ErrorKind::Request).with_reason(error.to_string()))?;
+        // Until the whole answer is read: answers that are being read cost memory.
+        let _turn = self.turn().await?;
+        self.take_place(request.counted).await?;
         let mut builder = connection
             .http()
             .request(request.method.clone(), address)
@@ -274,6 +278,17 @@ impl Client {
             connection.throttles().limited();
         }
         Err(error)
+    }
+
+    /// Waits until fewer requests of this key are under way than may be.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let throttle = &self.inner.throttle;
+        if let Some(turn) = throttle.free_turn() {
+            return Ok(turn);
+        }
+        self.tell(Wait::Turn);
+        let turn = throttle.turn().await;
+        turn.ok_or_else(|| Error::new(ErrorKind::Busy))
     }
 
     /// Waits until PostHog would take one more request of this key.

@@ -1,8 +1,10 @@
-//! PostHog's own limits, kept on this side: so many requests of one key in a minute and in an hour.
+//! PostHog's own limits, kept on this side: so many requests of one key in a minute and in an hour; and one of our own:
+//! so many at once.
 //!
 //! PostHog counts the requests of a window that slides, so this does too; a bucket that refills would let more through.
 //! Whoever is over waits for a place if that is near, and is told how long otherwise. PostHog Cloud always counts; an
-//! instance of one's own only where it is set up to, which its first 429 tells.
+//! instance of one's own only where it is set up to, which its first 429 tells. Each key has its own share of what runs
+//! at once: a key whose requests hang holds up nobody else's.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,11 +12,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 /// A place that is nearer than this is waited for.
 const NEAR: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+/// Requests of one key that run at the same time.
+const MOST_AT_ONCE: usize = 8;
+/// How long a request waits for those before it.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Keys that are remembered; those unused for the longest time are forgotten beyond.
 const MOST_KEYS: usize = 1000;
 
@@ -72,6 +80,7 @@ impl Throttles {
 
 /// The counts of one key.
 pub(super) struct Throttle {
+    at_once: Semaphore,
     deletes: Option<Mutex<Window>>,
     others: Mutex<Window>,
 }
@@ -81,14 +90,27 @@ impl Throttle {
     fn of(key: &str) -> Self {
         if key.starts_with("pha_") {
             return Self {
+                at_once: Semaphore::new(MOST_AT_ONCE),
                 deletes: None,
                 others: Window::new(&[(180, MINUTE), (1200, HOUR)]),
             };
         }
         Self {
+            at_once: Semaphore::new(MOST_AT_ONCE),
             deletes: Some(Window::new(&[(480, MINUTE), (4800, HOUR)])),
             others: Window::new(&[(240, MINUTE)]),
         }
+    }
+
+    /// A turn among the requests of this key that run at once, if there is one now.
+    pub(super) fn free_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.at_once.try_acquire().ok()
+    }
+
+    /// A turn after those who came before, or none where they take too long.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = timeout(PATIENCE, self.at_once.acquire()).await;
+        turn.ok()?.ok()
     }
 
     fn window(&self, kind: Kind) -> &Mutex<Window> {
@@ -180,6 +202,20 @@ mod tests {
         );
         let free = start + MINUTE;
         assert_eq!(throttle.take(Kind::Other, true, free), Ok(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_of_a_key_run_at_once_and_the_next_waits_its_time() {
+        let throttles = Throttles::new(true);
+        let (one, other) = (throttles.of("phx_1"), throttles.of("phx_2"));
+        let mut running: Vec<_> = (0..MOST_AT_ONCE)
+            .map(|_| one.free_turn().unwrap())
+            .collect();
+        assert!(one.free_turn().is_none());
+        assert!(one.turn().await.is_none());
+        assert!(other.free_turn().is_some());
+        running.pop();
+        assert!(one.turn().await.is_some());
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(super) async fn progress(
                 "PostHog's rate limit is reached; waiting {:.1} seconds",
                 pause.as_secs_f64()
             ),
+            Wait::Turn => "waiting for the answers to earlier requests".to_owned(),
             Wait::Retry(pause) => format!(
                 "PostHog failed; asking again in {:.1} seconds",
                 pause.as_secs_f64()

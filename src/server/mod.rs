@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answer::Limits;
 use crate::audit::AuditLog;
+use crate::completion::{Typing, complete};
 use crate::confirm::Gate;
 use crate::policy::{Confirm, Effect, Policy};
 use crate::posthog::Client;
@@ -468,37 +469,30 @@ impl ServerHandler for Server {
         Ok(result.into())
     }
 
-    /// Completes the person that a prompt is about, by e-mails that begin so or contain it.
     async fn complete(
         &self,
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         let caller = self.caller(&context)?;
-        let typed = request.argument.value.trim();
         let offers = |tool: &str| self.tool(tool, &caller).is_some();
-        let asks = request.argument.name == prompts::PERSON
-            && matches!(&request.r#ref, Reference::Prompt(prompt) if prompts::is_offered(&prompt.name, offers));
-        let mut emails = Vec::new();
-        let redaction = &self.inner.limits.redaction;
-        let shown = !redaction.masks_emails() && !redaction.hides("email");
-        if asks
-            && shown
-            && !typed.is_empty()
-            && self.tool("persons-values-retrieve", &caller).is_some()
-        {
-            // A completion that fails is none: nobody waits for it.
-            if let Ok(values) = caller.posthog.property_values("email", Some(typed)).await {
-                let screen = self.inner.limits.screen();
-                emails = values
-                    .results
-                    .iter()
-                    .map(|value| screen.display(&value.name))
-                    .collect();
+        let context = request.context.unwrap_or_default();
+        let person = context
+            .get_argument(prompts::PERSON)
+            .map(|person| person.trim());
+        let typing = Typing {
+            argument: &request.argument.name,
+            typed: request.argument.value.trim(),
+            person: person.filter(|person| !person.is_empty()),
+        };
+        let values = match &request.r#ref {
+            Reference::Prompt(prompt) if prompts::takes(&prompt.name, typing.argument, offers) => {
+                complete(&caller.posthog, &self.inner.limits, &typing, offers).await
             }
-        }
+            _ => Vec::new(),
+        };
         let completion =
-            CompletionInfo::new(emails).map_err(|error| ErrorData::internal_error(error, None))?;
+            CompletionInfo::new(values).map_err(|error| ErrorData::internal_error(error, None))?;
         Ok(CompleteResult::new(completion))
     }
 

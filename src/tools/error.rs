@@ -165,6 +165,9 @@ impl ToolError {
                 "PostHog's rate limit for this key would be passed, so nothing was sent. Wait {}, then call again.",
                 seconds(*wait)
             ),
+            ErrorKind::Busy => "PostHog has not answered earlier requests of this key yet, so nothing was sent. Wait for their \
+                                answers, then call again."
+                .to_owned(),
             ErrorKind::Timeout => "PostHog did not answer in time. Try again later; a narrower question (an exact email or \
                                    distinct_id, a smaller limit) asks less of it."
                 .to_owned(),
@@ -202,7 +205,7 @@ fn open_outcome(error: &Error, read: &str) -> String {
         reason => format!(" ({reason})"),
     };
     format!(
-        "The outcome is unknown: the request was sent once, and {what}{reason}. It may have been done or not, and it is not sent again \
+        "The outcome is unknown: the request was sent, and {what}{reason}. It may have been done or not, and it is not sent again \
          by itself. {read}"
     )
 }

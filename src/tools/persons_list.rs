@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::arguments::{DistinctId, Limit, Offset, Select, Text, select};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{
-    Answer, Page, PersonsPage, clean_lines, fit_lines, page_of_persons, push_notes,
+    self, Answer, Page, PersonsPage, clean_lines, fit_lines, page_of_persons, push_notes,
 };
 use crate::policy::{Effect, Toolset};
-use crate::posthog::{Filter, PersonsQuery};
+use crate::posthog::{Filter, PersonPage, PersonsQuery};
 
 pub(super) struct PersonsList;
 
@@ -70,7 +70,7 @@ impl Tool for PersonsList {
     const TOOLSET: Toolset = Toolset::Persons;
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
-        let query = PersonsQuery {
+        let mut query = PersonsQuery {
             search: input.search.map(|text| text.0),
             email: input.email.map(|text| text.0),
             distinct_id: input.distinct_id.map(|id| id.0),
@@ -80,28 +80,22 @@ impl Tool for PersonsList {
             include_total: input.include_total,
         };
         if input.format == Format::Csv {
-            return csv(context, &query).await;
+            return csv(context, &query, input.select.is_some()).await;
         }
         let select = select(input.select);
-        let page = context.posthog.persons(&query).await?;
-        let answer = page_of_persons(
-            &context.limits,
-            Page {
-                persons: &page.results,
-                tool: Self::NAME,
-                offset: query.offset,
-                limit: query.limit,
-                has_next: page.has_next(),
-                count: page.count,
-                select: &select,
-                notes: Vec::new(),
-            },
-            |row, _| row,
-        );
+        let mut page = context.posthog.persons(&query).await?;
+        let count = page.count;
+        let mut answer = shown(context, &query, &page, count, &select);
+        while let Some(limit) = limit_that_ends(&page, query.limit, answer.structured.shown()) {
+            query.limit = limit;
+            query.include_total = false;
+            page = context.posthog.persons(&query).await?;
+            answer = shown(context, &query, &page, count, &select);
+        }
         Ok(Answer {
             structured: Output {
                 page: answer.structured,
-                count: page.count,
+                count,
                 csv: None,
             },
             text: answer.text,
@@ -110,7 +104,45 @@ impl Tool for PersonsList {
     }
 }
 
-async fn csv(context: &Context, query: &PersonsQuery) -> Result<Step<Output>, ToolError> {
+/// The limit to ask for again, where the answer shows the first rows of a page and nobody knows at which offset the next
+/// one stands: a page that ends there tells.
+///
+/// Known it is where the page has no gap and the last row shown is older or newer than the next. PostHog leaves persons
+/// that are gone out of a page and counts them all the same, and it sorts persons of one moment anew within each page.
+fn limit_that_ends(page: &PersonPage, limit: u32, rows: usize) -> Option<u32> {
+    let next = page.results.get(rows)?;
+    let last = page.results.get(rows.checked_sub(1)?)?;
+    let gap = page.results.len() < limit as usize;
+    (gap || last.created_at == next.created_at)
+        .then(|| u32::try_from(rows).ok())
+        .flatten()
+}
+
+fn shown(
+    context: &Context,
+    query: &PersonsQuery,
+    page: &PersonPage,
+    count: Option<u64>,
+    select: &answer::Select,
+) -> Answer<PersonsPage> {
+    let page = Page {
+        persons: &page.results,
+        tool: PersonsList::NAME,
+        offset: query.offset,
+        limit: query.limit,
+        has_next: page.has_next(),
+        count,
+        select,
+        notes: Vec::new(),
+    };
+    page_of_persons(&context.limits, page, |row, _| row)
+}
+
+async fn csv(
+    context: &Context,
+    query: &PersonsQuery,
+    selects: bool,
+) -> Result<Step<Output>, ToolError> {
     let most = context.limits.for_rows();
     let (csv, cut) = context.posthog.persons_csv(query, most).await?;
     let redacted = context.limits.redaction.csv(&csv, cut);
@@ -124,6 +156,9 @@ async fn csv(context: &Context, query: &PersonsQuery) -> Result<Step<Output>, To
             .unwrap_or_default();
     }
     let mut notes = Vec::new();
+    if selects {
+        notes.push("CSV holds every property; select does not apply to it.".to_owned());
+    }
     if csv.lines().count() <= 1 && !cut {
         notes.push("No person matches.".to_owned());
     }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// A module and what it may name of ours.
-const MAY_NAME: [(&str, &[&str]); 15] = [
+const MAY_NAME: [(&str, &[&str]); 16] = [
     ("posthog", &[]),
     ("sandbox", &[]),
     ("policy", &[]),
@@ -13,6 +13,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("confirm", &["policy", "shared"]),
     ("answer", &["posthog"]),
     ("prompts", &["answer"]),
+    ("completion", &["answer", "posthog", "prompts"]),
     ("resources", &[]),
     ("tools", &["answer", "policy", "posthog"]),
     (
@@ -20,6 +21,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
         &[
             "answer",
             "audit",
+            "completion",
             "confirm",
             "policy",
             "posthog",

@@ -18,6 +18,7 @@ mod policy;
 mod process;
 mod project;
 mod promises;
+mod prompts;
 mod protocol;
 mod random_arguments;
 #[cfg(feature = "redis")]

@@ -162,7 +162,7 @@ async fn a_cancelled_call_makes_room_for_one_that_waits() {
     let upstream = Upstream::start(Answers::Never).await;
     let client = client(&upstream.url(), with_handshake()).await;
     let mut pending = Vec::new();
-    for _ in 0..65 {
+    for _ in 0..9 {
         let request = CallToolRequest::new(call("persons-list", &json!({})));
         let request = ClientRequest::CallToolRequest(request);
         let options = PeerRequestOptions::no_options();
@@ -173,16 +173,16 @@ async fn a_cancelled_call_makes_room_for_one_that_waits() {
                 .unwrap(),
         );
     }
-    upstream.until(|counts| counts.waiting == 64).await;
+    upstream.until(|counts| counts.waiting == 8).await;
     // Which of them waits is not said; with one of the others gone, it is its turn.
     let first = pending.swap_remove(0);
     first.cancel(None).await.unwrap();
-    upstream.until(|counts| counts.asked == 65).await;
-    assert_eq!(upstream.counts().most_waiting, 64);
+    upstream.until(|counts| counts.asked == 9).await;
+    assert_eq!(upstream.counts().most_waiting, 8);
 }
 
 #[tokio::test]
-async fn calls_beyond_the_slots_wait_for_their_turn_and_all_are_answered() {
+async fn posthog_gets_eight_requests_at_once_and_all_calls_are_answered() {
     let upstream = Upstream::start(Answers::After(Duration::from_millis(50))).await;
     let client = client(&upstream.url(), without_handshake()).await;
     let calls = (0..200).map(|_| client.call_tool(call("persons-list", &json!({}))));
@@ -197,7 +197,7 @@ async fn calls_beyond_the_slots_wait_for_their_turn_and_all_are_answered() {
     }
     let counts = upstream.counts();
     assert_eq!((answers.len(), counts.asked), (200, 200));
-    assert_eq!(counts.most_waiting, 64);
+    assert_eq!(counts.most_waiting, 8);
     // Connections are used again; two may be opened where one would have become free a moment later.
     assert!(counts.connections <= 2 * 64, "{counts:?}");
 }
@@ -319,9 +319,10 @@ async fn walking_by_next_offset_misses_nobody() {
             None => break,
         }
     }
-    // Where a page was cut, the next may begin a little early: PostHog drops deleted persons from pages unseen.
+    let met_at_all = met.len();
     met.sort_unstable();
     met.dedup();
+    assert_eq!(met.len(), met_at_all, "somebody was met twice");
     let met = met.len() as u64;
     // The sandbox counts a person whom it no longer shows.
     assert!((total - 1..=total).contains(&met), "{met} of {total}");

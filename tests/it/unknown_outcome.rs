@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::writing::{LATER, QA, SOON, agreeing, owner, properties, sent, strike, writing_calls};
 use crate::{ADA, Setup, connect_with};
 
-const UNKNOWN: &str = "The outcome is unknown: the request was sent once, and ";
+const UNKNOWN: &str = "The outcome is unknown: the request was sent, and ";
 
 fn page(status: u16) -> FaultKind {
     FaultKind::Answer {
@@ -171,17 +171,17 @@ async fn in_these_words() {
         said.push(session.error(tool, arguments).await);
     }
     assert_snapshot!(said.join("\n\n"), @r#"
-    The outcome is unknown: the request was sent once, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["*"], in half a minute, shows whether it happened.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["*"], in half a minute, shows whether it happened.
 
-    The outcome is unknown: the request was sent once, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["*"], in half a minute, shows whether it happened.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["*"], in half a minute, shows whether it happened.
 
-    The outcome is unknown: the request was sent once, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["*"], in half a minute, shows whether it happened.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["*"], in half a minute, shows whether it happened.
 
-    The outcome is unknown: the request was sent once, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-list with search "luigi@example.com" finds the person once the reset worked.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-list with search "luigi@example.com" finds the person once the reset worked.
 
-    The outcome is unknown: the request was sent once, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again before you have looked.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again before you have looked.
 
-    The outcome is unknown: the request was sent once, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-batch-retrieve with the uuids shows which persons are gone, in a few minutes; persons-deletion-status-list shows queued events. Do not delete again before you have looked.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-batch-retrieve with the uuids shows which persons are gone, in a few minutes; persons-deletion-status-list shows queued events. Do not delete again before you have looked.
     "#);
 }
 

@@ -132,6 +132,54 @@ async fn following_next_offset_to_the_end_meets_everyone_once() {
     }
 }
 
+#[tokio::test]
+async fn a_page_with_a_gap_that_ends_early_is_followed_by_the_next_person() {
+    let session = connect_with(Setup::default().budget(4_000)).await;
+    // The newest row of the list is a person who is gone, so the offset is one more than the persons shown.
+    let page = session
+        .call(TOOL, json!({"limit": 50, "select": ["*"]}))
+        .await;
+    let shown = column(&page, "uuid").len();
+    assert_eq!(page["next_offset"], shown + 1);
+    let asked: Vec<String> = session.requests();
+    assert_eq!(
+        asked,
+        [
+            "GET B/?limit=50&offset=0".to_owned(),
+            format!("GET B/?limit={}&offset=0", shown + 1),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_thousand_persons_of_two_kilobytes_are_met_once_each() {
+    let session = connect().await;
+    let text = "0123456789".repeat(40);
+    for number in 0..1000 {
+        let set: Map<String, Value> = (0..5)
+            .map(|key| (format!("text_{key}"), text.clone().into()))
+            .collect();
+        let properties = Map::from_iter([("$set".to_owned(), set.into())]);
+        let sandbox = &session.sandbox;
+        sandbox.capture(&format!("big-{number}"), "sign up", properties);
+    }
+    let seen = walk(&session, json!({"limit": 1000, "select": ["*"]})).await;
+    let everyone: BTreeSet<&String> = seen.iter().collect();
+    assert_eq!(everyone.len(), seen.len(), "somebody was met twice");
+    assert!(seen.len() > 1000, "{} persons", seen.len());
+}
+
+#[tokio::test]
+async fn csv_says_that_select_does_not_apply() {
+    let session = connect().await;
+    let arguments = json!({"format": "csv", "email": "ada@example.com", "select": ["plan"]});
+    let answer = session.call(TOOL, arguments).await;
+    assert_eq!(
+        answer["notes"],
+        json!(["CSV holds every property; select does not apply to it."])
+    );
+}
+
 /// The UUIDs of all pages, in order.
 async fn walk(session: &Session, mut arguments: Value) -> Vec<String> {
     let mut seen = Vec::new();

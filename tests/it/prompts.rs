@@ -1,0 +1,133 @@
+//! Prompts, and what fits while their arguments are typed.
+
+use posthog_persons_mcp::answer::Redaction;
+use posthog_persons_mcp::policy::Policy;
+use rmcp::model::{
+    ArgumentInfo, CompleteRequestParams, CompletionContext, GetPromptRequestParams, Reference,
+};
+use serde_json::{Value, json};
+
+use crate::{ADA, Session, Setup, connect, connect_with};
+
+const EXPLAIN: &str = "investigate-person";
+
+/// What fits into an argument of the prompt that explains a person, with the person filled in or not.
+async fn fitting(
+    session: &Session,
+    argument: &str,
+    typed: &str,
+    person: Option<&str>,
+) -> Vec<String> {
+    let argument = ArgumentInfo::new(argument, typed);
+    let mut request = CompleteRequestParams::new(Reference::for_prompt(EXPLAIN), argument);
+    if let Some(person) = person {
+        let filled_in = [("person".to_owned(), person.to_owned())];
+        request = request.with_context(CompletionContext::with_arguments(filled_in.into()));
+    }
+    let answer = session.client.complete(request).await.unwrap();
+    answer.completion.values
+}
+
+async fn prompt(session: &Session, name: &str, arguments: Value) -> String {
+    let arguments = arguments.as_object().unwrap().clone();
+    let request = GetPromptRequestParams::new(name).with_arguments(arguments);
+    let prompt = session.client.get_prompt(request).await.unwrap();
+    let message = prompt.messages[0].content.as_text().unwrap();
+    message.text.clone()
+}
+
+#[tokio::test]
+async fn each_prompt_takes_a_person_and_the_investigation_what_is_in_question() {
+    let session = connect().await;
+    let prompts = session.client.list_all_prompts().await.unwrap();
+    let arguments: Vec<(String, Vec<String>)> = prompts
+        .into_iter()
+        .map(|prompt| {
+            let arguments = prompt.arguments.into_iter().flatten();
+            (prompt.name, arguments.map(|one| one.name).collect())
+        })
+        .collect();
+    assert_eq!(
+        json!(arguments),
+        json!([
+            ["erase-person", ["person"]],
+            [EXPLAIN, ["person", "property", "cohort"]],
+            ["untangle-merged-person", ["person"]],
+        ])
+    );
+    let text = prompt(&session, EXPLAIN, json!({"person": "ada@example.com"})).await;
+    assert!(text.ends_with("The person: \"ada@example.com\""), "{text}");
+    let asked = json!({"person": ADA, "property": "plan", "cohort": "a \"b\"\n\u{202e}c"});
+    let text = prompt(&session, EXPLAIN, asked).await;
+    let ending = format!(
+        "The person: \"{ADA}\"\nThe property in question: \"plan\"\nThe cohort in question: \"a \\\"b\\\" c\""
+    );
+    assert!(text.ends_with(&ending), "{text}");
+}
+
+#[tokio::test]
+async fn a_person_is_completed_by_email() {
+    let session = connect().await;
+    assert_eq!(
+        fitting(&session, "person", "ada@", None).await,
+        ["ada@example.com"]
+    );
+    assert!(fitting(&session, "person", "", None).await.is_empty());
+    assert!(fitting(&session, "person", "nobody", None).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_property_is_completed_from_the_person_or_the_newest_persons() {
+    let session = connect().await;
+    let of_ada = fitting(&session, "property", "pla", Some("ada@example.com")).await;
+    assert_eq!(of_ada, ["plan"]);
+    assert_eq!(
+        fitting(&session, "property", "PLA", Some(ADA)).await,
+        ["plan"]
+    );
+    let of_somebody = fitting(&session, "property", "plan", None).await;
+    assert!(of_somebody.contains(&"plan".to_owned()), "{of_somebody:?}");
+    let all = fitting(&session, "property", "", None).await;
+    assert!((10..=100).contains(&all.len()), "{all:?}");
+}
+
+#[tokio::test]
+async fn a_cohort_is_completed_from_the_persons_own() {
+    let session = connect().await;
+    let cohorts = fitting(&session, "cohort", "", Some("ada@example.com")).await;
+    let answer = session
+        .call("persons-cohorts-retrieve", json!({"person_id": ADA}))
+        .await;
+    assert_eq!(cohorts, crate::column(&answer, "name"));
+    assert!(fitting(&session, "cohort", "", None).await.is_empty());
+    assert!(
+        fitting(&session, "cohort", "", Some("nobody"))
+            .await
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn what_no_tool_may_read_or_nobody_may_see_is_not_completed() {
+    let policy = Policy {
+        exclude: vec![
+            "persons-values-retrieve".to_owned(),
+            "persons-cohorts-retrieve".to_owned(),
+        ],
+        ..Policy::default()
+    };
+    let session = connect_with(Setup {
+        policy,
+        ..Setup::default()
+    })
+    .await;
+    assert!(fitting(&session, "person", "ada@", None).await.is_empty());
+    assert!(fitting(&session, "cohort", "", Some(ADA)).await.is_empty());
+    let mut setup = Setup::default();
+    setup.limits.redaction = Redaction::new(&[], true);
+    let session = connect_with(setup).await;
+    assert!(fitting(&session, "person", "ada", None).await.is_empty());
+    assert!(session.requests().is_empty());
+    let other = fitting(&session, "no argument", "", Some(ADA)).await;
+    assert!(other.is_empty());
+}
