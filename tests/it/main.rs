@@ -14,6 +14,7 @@ mod errors;
 mod http;
 mod human;
 mod layers;
+mod packaging;
 mod policy;
 mod process;
 mod project;

@@ -1,0 +1,50 @@
+//! The manifest of the bundle for Claude Desktop says what the server is. That a host can use it is tried by what packs it.
+
+use clap::CommandFactory;
+use posthog_persons_mcp::config::Arguments;
+use posthog_persons_mcp::tools::catalog;
+use serde_json::{Value, json};
+
+fn manifest() -> Value {
+    serde_json::from_str(include_str!("../../../packaging/mcpb/manifest.json")).unwrap()
+}
+
+#[test]
+fn the_bundle_is_of_this_version_and_lists_these_tools() {
+    let manifest = manifest();
+    assert_eq!(manifest["name"], env!("CARGO_PKG_NAME"));
+    assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
+    let tools: Vec<Value> = catalog()
+        .iter()
+        .map(|tool| json!({"name": tool.name, "description": tool.title}))
+        .collect();
+    assert_eq!(manifest["tools"], Value::from(tools));
+}
+
+#[test]
+fn the_bundle_starts_the_server_as_its_settings_say() {
+    let manifest = manifest();
+    let config = &manifest["server"]["mcp_config"];
+    let arguments = config["args"].as_array().unwrap().iter();
+    let arguments = arguments.map(|argument| argument.as_str().unwrap());
+    Arguments::command()
+        .try_get_matches_from(["server"].into_iter().chain(arguments))
+        .unwrap();
+    let settings = manifest["user_config"].as_object().unwrap();
+    let variables = config["env"].as_object().unwrap();
+    assert_eq!(settings.len(), variables.len(), "a setting goes nowhere");
+    for (variable, value) in variables {
+        assert!(super::variables().contains(variable), "{variable}");
+        let setting = value
+            .as_str()
+            .and_then(|value| value.strip_prefix("${user_config.")?.strip_suffix('}'));
+        let setting = &settings[setting.unwrap()];
+        // What is neither given nor has a default would reach the server as it is written here.
+        assert!(
+            setting["required"] == true || !setting["default"].is_null(),
+            "{variable}"
+        );
+        let secret = variable == "POSTHOG_PERSONAL_API_KEY";
+        assert_eq!(setting["sensitive"] == true, secret, "{variable}");
+    }
+}

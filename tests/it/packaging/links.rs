@@ -1,0 +1,91 @@
+//! The links that install the server with a click are made from the example configuration.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use url::Url;
+
+const CURSOR: &str = "https://cursor.com/en/install-mcp?";
+const VS_CODE: &str = "https://insiders.vscode.dev/redirect/mcp/install?";
+
+/// The entries of the example that have a link: what runs on the user's machine.
+const SERVERS: [&str; 2] = ["posthog-persons", "posthog-persons-sandbox"];
+
+#[test]
+fn every_link_installs_what_the_example_says() {
+    let links: Vec<String> = SERVERS
+        .iter()
+        .flat_map(|name| [cursor(name), vs_code(name)])
+        .collect();
+    let all = links.join("\n");
+    let installing = include_str!("../../../docs/installing.md");
+    for link in &links {
+        assert!(
+            installing.contains(&format!("]({link})")),
+            "docs/installing.md needs these links:\n{all}"
+        );
+    }
+    for text in [installing, include_str!("../../../README.md")] {
+        let found = text.split("](").filter_map(|rest| rest.split(')').next());
+        for link in found.filter(|link| link.starts_with(CURSOR) || link.starts_with(VS_CODE)) {
+            assert!(
+                links.iter().any(|known| known == link),
+                "{link}\nis out of date; these are not:\n{all}"
+            );
+        }
+    }
+}
+
+fn example(name: &str) -> Value {
+    let example: Value =
+        serde_json::from_str(include_str!("../../../mcp-config.example.json")).unwrap();
+    example["mcpServers"][name].clone()
+}
+
+/// Cursor shows the entry before it keeps it, so that the key can be put in there.
+fn cursor(name: &str) -> String {
+    let config = BASE64_STANDARD.encode(example(name).to_string());
+    link(CURSOR, &[("name", name), ("config", &config)])
+}
+
+/// VS Code asks for what stands in `inputs`.
+fn vs_code(name: &str) -> String {
+    let mut config = example(name);
+    let mut inputs = Vec::new();
+    let variables = config.get_mut("env").and_then(Value::as_object_mut);
+    for (variable, value) in variables.into_iter().flatten() {
+        let (id, mut input) = match variable.as_str() {
+            "POSTHOG_PERSONAL_API_KEY" => (
+                "posthog-key",
+                json!({"description": "PostHog personal API key (phx_...)", "password": true}),
+            ),
+            "POSTHOG_HOST" => (
+                "posthog-host",
+                json!({"description": "PostHog's address", "default": value}),
+            ),
+            "POSTHOG_PROJECT_ID" => (
+                "posthog-project",
+                json!({"description": "Number of the PostHog project"}),
+            ),
+            other => panic!("how does VS Code ask for {other}?"),
+        };
+        input["type"] = json!("promptString");
+        input["id"] = json!(id);
+        inputs.push(input);
+        *value = json!(format!("${{input:{id}}}"));
+    }
+    let (config, inputs) = (config.to_string(), json!(inputs).to_string());
+    let mut parts = vec![("name", name)];
+    if inputs != "[]" {
+        parts.push(("inputs", &inputs));
+    }
+    parts.push(("config", &config));
+    link(VS_CODE, &parts)
+}
+
+fn link(place: &str, parts: &[(&str, &str)]) -> String {
+    let mut link = Url::parse(place).unwrap();
+    link.query_pairs_mut().extend_pairs(parts);
+    // A plus is a space to a form, and a plus to whoever reads the link otherwise.
+    link.as_str().replace('+', "%20")
+}

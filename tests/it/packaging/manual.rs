@@ -1,0 +1,97 @@
+//! The man pages and the completions are whole.
+
+#[path = "../../../examples/manual.rs"]
+#[allow(dead_code, reason = "the example's own way in")]
+mod manual;
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+use posthog_persons_mcp::config::Arguments;
+
+/// A folder with the manual, written for this test.
+struct Written(PathBuf);
+
+impl Written {
+    fn new(test: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
+        manual::write(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn read(&self, place: &str, file: &str) -> String {
+        fs::read_to_string(self.0.join(place).join(file)).unwrap()
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn every_shell_completes_every_command_and_flag() {
+    let written = Written::new("completions");
+    for file in [
+        "posthog-persons-mcp.bash",
+        "_posthog-persons-mcp",
+        "posthog-persons-mcp.fish",
+        "_posthog-persons-mcp.ps1",
+    ] {
+        let completions = written.read(manual::COMPLETIONS, file);
+        let command = Arguments::command();
+        for subcommand in command.get_subcommands() {
+            assert!(
+                completions.contains(subcommand.get_name()),
+                "{file} does not know {}",
+                subcommand.get_name()
+            );
+        }
+        for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+            // Fish writes the name alone, after -l.
+            let flag = flag.to_owned();
+            assert!(completions.contains(&flag), "{file} does not know {flag}");
+        }
+    }
+}
+
+#[test]
+fn the_man_pages_hold_every_command_flag_and_variable() {
+    let written = Written::new("man");
+    let command = Arguments::command();
+    let whole = written.read(manual::MAN, "posthog-persons-mcp.1");
+    page_holds(&whole, &command);
+    for subcommand in command.get_subcommands() {
+        let name = format!("posthog-persons-mcp-{}", subcommand.get_name());
+        assert!(
+            plain(&whole).contains(&name),
+            "the page does not lead to {name}"
+        );
+        page_holds(&written.read(manual::MAN, &format!("{name}.1")), subcommand);
+    }
+}
+
+fn page_holds(page: &str, command: &clap::Command) {
+    let page = plain(page);
+    for argument in command.get_arguments() {
+        if let Some(flag) = argument.get_long() {
+            let flag = format!("--{flag}");
+            assert!(page.contains(&flag), "{}: {flag}", command.get_name());
+        }
+        if let Some(variable) = argument.get_env() {
+            let variable = variable.to_str().unwrap();
+            assert!(
+                page.contains(variable),
+                "{}: {variable}",
+                command.get_name()
+            );
+        }
+    }
+}
+
+/// A page without the marks that keep its hyphens from breaking.
+fn plain(page: &str) -> String {
+    page.replace("\\-", "-")
+}

@@ -1,0 +1,23 @@
+//! What people install, and what tells them how: each says again what the code knows, and is held to it here.
+
+mod bundle;
+mod links;
+mod manual;
+mod picture;
+mod registry;
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use posthog_persons_mcp::config::Arguments;
+
+/// Every variable that sets something: those of the flags, and the key's.
+fn variables() -> BTreeSet<String> {
+    let command = Arguments::command();
+    let mut variables = BTreeSet::from(["POSTHOG_PERSONAL_API_KEY".to_owned()]);
+    for command in std::iter::once(&command).chain(command.get_subcommands()) {
+        let named = command.get_arguments().filter_map(clap::Arg::get_env);
+        variables.extend(named.map(|name| name.to_str().unwrap().to_owned()));
+    }
+    variables
+}

@@ -1,0 +1,35 @@
+//! The entry for the MCP registry says what the server is. That it keeps the registry's schema is checked where a release
+//! is made.
+
+use serde_json::Value;
+
+#[test]
+fn the_registry_is_told_this_version_and_settings_that_there_are() {
+    let text = include_str!("../../../packaging/server.json");
+    let entry: Value = serde_json::from_str(text).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(entry["version"], version);
+    assert_eq!(
+        entry["name"],
+        concat!("io.github.OWNER/", env!("CARGO_PKG_NAME"))
+    );
+    // The registry refuses longer ones.
+    assert!(entry["description"].as_str().unwrap().len() <= 100);
+    let packages = entry["packages"].as_array().unwrap();
+    assert_eq!(packages.len(), 2);
+    for package in packages {
+        let identifier = package["identifier"].as_str().unwrap();
+        assert!(identifier.contains(version), "{identifier}");
+        let variables = package["environmentVariables"].as_array().unwrap();
+        assert_eq!(
+            variables,
+            packages[0]["environmentVariables"].as_array().unwrap()
+        );
+        for variable in variables {
+            let name = variable["name"].as_str().unwrap();
+            assert!(super::variables().contains(name), "{name}");
+            let secret = name == "POSTHOG_PERSONAL_API_KEY";
+            assert_eq!(variable["isSecret"] == true, secret, "{name}");
+        }
+    }
+}
