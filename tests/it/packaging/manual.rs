@@ -1,8 +1,8 @@
 //! The man pages and the completions are whole.
 
 #[path = "../../../examples/manual.rs"]
-#[allow(dead_code, reason = "the example's own way in")]
-mod manual;
+#[expect(dead_code, reason = "the example's own way in")]
+mod example;
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ struct Written(PathBuf);
 impl Written {
     fn new(test: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
-        manual::write(&folder).unwrap();
+        example::write(&folder).unwrap();
         Self(folder)
     }
 
@@ -49,7 +49,7 @@ fn every_shell_completes_every_command_and_flag() {
         .filter_map(clap::Arg::get_long);
     let flags: Vec<&str> = flags.collect();
     for (file, offers_command, offers_flag) in SHELLS {
-        let completions = written.read(manual::COMPLETIONS, file);
+        let completions = written.read(example::COMPLETIONS, file);
         // Zsh marks a flag that may be given often.
         let completions = completions.replace("'*--", "'--");
         for name in command.get_subcommands().map(clap::Command::get_name) {
@@ -67,7 +67,7 @@ fn every_shell_completes_every_command_and_flag() {
 fn the_man_pages_hold_every_command_flag_and_variable() {
     let written = Written::new("man");
     let command = Arguments::command();
-    let whole = written.read(manual::MAN, "posthog-persons-mcp.1");
+    let whole = written.read(example::MAN, "posthog-persons-mcp.1");
     page_holds(&whole, &command);
     for subcommand in command.get_subcommands() {
         let name = format!("posthog-persons-mcp-{}", subcommand.get_name());
@@ -75,7 +75,10 @@ fn the_man_pages_hold_every_command_flag_and_variable() {
             plain(&whole).contains(&name),
             "the page does not lead to {name}"
         );
-        page_holds(&written.read(manual::MAN, &format!("{name}.1")), subcommand);
+        page_holds(
+            &written.read(example::MAN, &format!("{name}.1")),
+            subcommand,
+        );
     }
 }
 

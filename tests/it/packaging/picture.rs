@@ -1,7 +1,7 @@
 //! The picture of a session is what the server says today.
 
 #[path = "../../../examples/session_picture.rs"]
-#[allow(dead_code, reason = "the example's own way in")]
+#[expect(dead_code, reason = "the example's own way in")]
 mod session_picture;
 
 #[tokio::test]
