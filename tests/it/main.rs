@@ -11,6 +11,7 @@ mod audit_log;
 mod catalog;
 mod confirm;
 mod errors;
+mod evals;
 mod http;
 mod human;
 mod layers;
