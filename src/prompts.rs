@@ -151,7 +151,10 @@ pub fn get(
 ) -> Result<GetPromptResult, ErrorData> {
     let way = offered(offers)
         .find(|way| way.name == name)
-        .ok_or_else(|| ErrorData::invalid_params(format!("unknown prompt: {name}"), None))?;
+        .ok_or_else(|| {
+            let message = format!("unknown prompt: {}", redaction.mask(name));
+            ErrorData::invalid_params(message, None)
+        })?;
     let given = |name: &str| {
         let text = arguments.and_then(|arguments| arguments.get(name)?.as_str())?;
         let text: String = clean(text).trim().chars().take(LONGEST).collect();

@@ -344,7 +344,9 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let caller = self.caller(&context)?;
         let Some(tool) = self.tool(&request.name, &caller) else {
-            let message = format!("unknown tool: {}", request.name);
+            // An assistant may have taken somebody's address for a tool.
+            let name = self.inner.limits.redaction.mask(&request.name);
+            let message = format!("unknown tool: {name}");
             return Err(ErrorData::invalid_params(message, None));
         };
         let call = self.begin(tool, caller, request.arguments.clone().unwrap_or_default());
@@ -446,7 +448,8 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let unknown = || {
-            let data = serde_json::json!({ "uri": request.uri });
+            let uri = self.inner.limits.redaction.mask(&request.uri);
+            let data = serde_json::json!({ "uri": uri });
             ErrorData::resource_not_found("there is no such resource", Some(data))
         };
         let caller = self.caller(&context)?;

@@ -23,6 +23,7 @@ mod promises;
 mod prompts;
 mod protocol;
 mod random_arguments;
+mod redaction;
 #[cfg(feature = "redis")]
 mod redis;
 mod sandbox;
