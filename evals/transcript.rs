@@ -183,7 +183,17 @@ impl Reading {
         }
         let arguments = params["arguments"].as_object().cloned();
         let arguments = arguments.unwrap_or_default();
-        if let Some(token) = arguments.get("confirmation").and_then(Value::as_str) {
+        let token = arguments.get("confirmation").and_then(Value::as_str);
+        // A token is one yes, however often it comes back.
+        let came_before = |token: &str| {
+            let mut calls = self.transcript.calls.iter();
+            calls.any(|call| {
+                call.arguments
+                    .get("confirmation")
+                    .is_some_and(|used| used == token)
+            })
+        };
+        if let Some(token) = token.filter(|token| !came_before(token)) {
             let answers = self.transcript.calls.iter();
             let mut answers = answers.filter_map(|call| call.answer.as_ref());
             let shown = answers.rfind(|answer| answer.text.contains(token));

@@ -354,6 +354,15 @@ fn a_yes_serves_one_deletion_of_those_whom_it_named() {
     assert!(!request("batch_by_uuids/", json!({})).writes());
 }
 
+#[tokio::test]
+async fn a_token_that_comes_back_twice_is_one_yes() {
+    let suite = suite();
+    let task = suite.task("erase-in-a-client-that-cannot-ask").unwrap();
+    let yeses = play(task, with_handshake()).await.transcript.yeses;
+    assert_eq!(yeses.len(), 1, "{yeses:?}");
+    assert!(yeses[0].by_token && yeses[0].question.contains("Delete 1 person"));
+}
+
 // The page of examples.
 
 /// Lines of an answer that the page shows.
