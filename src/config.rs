@@ -7,7 +7,7 @@
 )]
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::builder::FalseyValueParser;
@@ -83,6 +83,14 @@ pub enum Command {
     /// List the tools
     Tools {
         /// Print what an assistant gets, schemas included
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find out why it does not work, or that it does: the settings, the way to PostHog, the key, the project, and
+    /// which tools will work. Ends with 1 if something keeps the server from working
+    Doctor {
+        /// Print one JSON object instead: ok, version, host, checks, project, scopes, tools (docs/troubleshooting.md
+        /// describes them)
         #[arg(long)]
         json: bool,
     },
@@ -362,6 +370,15 @@ impl Settings {
         self.api_key_file.is_some() || std::env::var_os(KEY).is_some_and(|key| !key.is_empty())
     }
 
+    /// The key that is set.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be one.
+    pub fn key(&self) -> Result<SecretString, ConfigError> {
+        self.read_key()
+            .map_err(|problem| ConfigError(vec![problem]))
+    }
+
     /// The way to PostHog, without a key.
     ///
     /// # Errors
@@ -393,7 +410,7 @@ impl Settings {
     /// # Errors
     /// With everything that is wrong or missing.
     pub fn client(&self) -> Result<Client, ConfigError> {
-        self.client_with(self.key())
+        self.client_with(self.read_key())
     }
 
     /// As [`Settings::client`], with a key that is not set but known.
@@ -422,8 +439,9 @@ impl Settings {
 
     fn connection(&self, problems: &mut Vec<String>) -> Option<Connection> {
         let host = self.host.as_deref().unwrap_or("https://us.posthog.com");
+        // It is not quoted: what was pasted there by mistake may be the key.
         let url = Url::parse(host).map_err(|_| {
-            format!("POSTHOG_HOST: {host} is not an address; it looks like https://eu.posthog.com")
+            "POSTHOG_HOST: this is not an address; it looks like https://eu.posthog.com".to_owned()
         });
         let url = noted(url, problems);
         let ca_certificates = self.ca_cert.as_ref().map(|path| {
@@ -449,13 +467,13 @@ impl Settings {
         noted(connection, problems)
     }
 
-    fn key(&self) -> Result<SecretString, String> {
+    fn read_key(&self) -> Result<SecretString, String> {
         let (key, source) = match &self.api_key_file {
             Some(path) => {
-                let key = std::fs::read_to_string(path).map_err(|error| {
-                    format!("the key file {} cannot be read: {error}", path.display())
-                })?;
-                (key, format!("the key file {}", path.display()))
+                let source = format!("the key file {}", shown(path));
+                let key = std::fs::read_to_string(path)
+                    .map_err(|error| format!("{source} cannot be read: {error}"))?;
+                (key, source)
             }
             None => (std::env::var(KEY).unwrap_or_default(), KEY.to_owned()),
         };
@@ -477,6 +495,18 @@ impl Settings {
         }
         Ok(SecretString::from(key))
     }
+}
+
+/// A path, unless somebody put the key itself where its file is wanted.
+fn shown(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_key = ["phx_", "pha_", "phc_", "phs_"]
+        .iter()
+        .any(|prefix| path.trim().starts_with(prefix));
+    if is_key {
+        return "(its name looks like a key)".to_owned();
+    }
+    path
 }
 
 fn noted<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {

@@ -140,11 +140,33 @@ impl Policy {
     /// Whether a tool is offered. What is denied stays denied, whatever allows it.
     #[must_use]
     pub fn offers(&self, name: &str, toolset: Toolset, effect: Effect) -> bool {
+        self.left_out_by(name, toolset, effect).is_none()
+    }
+
+    /// The setting that leaves a tool out, if one does.
+    #[must_use]
+    pub fn left_out_by(
+        &self,
+        name: &str,
+        toolset: Toolset,
+        effect: Effect,
+    ) -> Option<&'static str> {
         let has = |names: &[String], name: &str| names.iter().any(|named| named == name);
-        let chosen = self.toolsets.is_empty() && self.tools.is_empty()
-            || has(&self.toolsets, toolset.name())
-            || has(&self.tools, name);
-        chosen && !(self.read_only && effect != Effect::Read) && !has(&self.exclude, name)
+        if has(&self.exclude, name) {
+            return Some("--exclude-tools");
+        }
+        if self.read_only && effect != Effect::Read {
+            return Some("--read-only");
+        }
+        if has(&self.toolsets, toolset.name()) || has(&self.tools, name) {
+            return None;
+        }
+        match (self.toolsets.is_empty(), self.tools.is_empty()) {
+            (true, true) => None,
+            (true, false) => Some("--tools"),
+            (false, true) => Some("--toolsets"),
+            (false, false) => Some("--toolsets and --tools"),
+        }
     }
 
     /// The names in it that nothing has: a filter without effect is a hole that nobody sees.

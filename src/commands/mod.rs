@@ -2,6 +2,7 @@
 
 mod call;
 mod demo;
+pub mod doctor;
 mod http;
 mod log;
 mod tools;
@@ -41,6 +42,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
             json,
         } => call::run(settings, &tool, &arguments, json).await,
         Command::Tools { json } => tools::run(settings, json),
+        Command::Doctor { json } => doctor::run(settings, json).await,
         Command::Sandbox { port } => serve_sandbox(settings, port).await,
         Command::Demo => demo::run(settings).await,
     };

@@ -168,6 +168,11 @@ impl Connection {
             .map_err(Error::from_transport)
     }
 
+    /// Whether the host is this machine, which no proxy is asked for.
+    pub(super) fn is_local(&self) -> bool {
+        is_loopback(&self.base)
+    }
+
     /// The counts of requests by key.
     pub(super) fn throttles(&self) -> &Throttles {
         &self.throttles

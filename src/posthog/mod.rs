@@ -2,8 +2,10 @@
 //!
 //! Knows HTTP and PostHog; knows nothing of MCP, of the settings' names, or of how an answer is worded for a model.
 
+mod access;
 mod connection;
 mod date;
+mod discovery;
 mod endpoint;
 mod error;
 mod filter;
@@ -14,6 +16,7 @@ mod persons;
 mod project;
 mod retry;
 mod throttle;
+mod visit;
 mod writes;
 
 use std::sync::Arc;
@@ -27,8 +30,10 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OnceCell, SemaphorePermit};
 
+pub use access::{Access, Grants, Opens};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
 pub use date::{is_date, is_timestamp};
+pub use discovery::{Asker, KeyFacts, KeyKind, Region, Standing};
 pub use error::{Error, ErrorKind};
 pub use filter::{EventFilter, Filter, FilterType, Operator};
 pub use history::{
@@ -39,6 +44,7 @@ pub use insights::{ActorPage, Arguments};
 pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue, PropertyValues};
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
 pub use project::Project;
+pub use visit::{Answerer, Trouble, Visit};
 pub use writes::{
     BulkDeletion, BulkDeletionSummary, DeletionError, MOST_DELETED, is_creator, split_uuid,
 };
@@ -85,6 +91,8 @@ struct Request<'a> {
     method: Method,
     /// Path segments after the host; each is percent-encoded.
     path: Vec<&'a str>,
+    /// Whether the path ends with a slash, as all of the API's do.
+    slash: bool,
     query: Query,
     body: Option<Value>,
     accept: &'static str,
@@ -103,6 +111,7 @@ impl<'a> Request<'a> {
         Self {
             method: Method::GET,
             path,
+            slash: true,
             query: Query::new(),
             body: None,
             accept: "application/json",
@@ -246,7 +255,7 @@ impl Client {
     async fn send_once(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
         let connection = &self.inner.connection;
         let address = connection
-            .address(&request.path, true)
+            .address(&request.path, request.slash)
             .map_err(|error| Error::new(ErrorKind::Request).with_reason(error.to_string()))?;
         // Until the whole answer is read: answers that are being read cost memory.
         let _turn = self.turn().await?;

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::discovery::{self, KeyScope, Me, Team};
 use super::{Client, Error, ErrorKind, Request};
 
 /// The project a client works on.
@@ -32,34 +33,6 @@ impl std::str::FromStr for Project {
 }
 
 #[derive(Deserialize)]
-struct Me {
-    team: Option<Team>,
-    #[serde(default)]
-    organizations: Vec<Organization>,
-}
-
-#[derive(Deserialize)]
-struct Team {
-    id: u64,
-    #[serde(default)]
-    organization: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Organization {
-    id: String,
-}
-
-/// What a key is limited to; empty means no limit.
-#[derive(Deserialize, Default)]
-struct KeyScope {
-    #[serde(default)]
-    scoped_teams: Option<Vec<u64>>,
-    #[serde(default)]
-    scoped_organizations: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
 struct Projects {
     results: Vec<Team>,
 }
@@ -84,12 +57,8 @@ impl Client {
 
     /// The owner's selected project, if the key is not limited to others; else the first that the key may use.
     async fn current_project(&self) -> Result<u64, Error> {
-        let me = allowed(
-            self.json::<Me>(Request::get(vec!["api", "users", "@me"]))
-                .await,
-        )?;
-        let key = Request::get(vec!["api", "personal_api_keys", "@current"]);
-        let key = allowed(self.json::<KeyScope>(key).await)?.unwrap_or_default();
+        let me = allowed(self.json::<Me>(discovery::me()).await)?;
+        let key = allowed(self.json::<KeyScope>(discovery::own_key()).await)?.unwrap_or_default();
         let teams = key.scoped_teams.unwrap_or_default();
         let organizations = key.scoped_organizations.unwrap_or_default();
         let active = me.as_ref().and_then(|me| me.team.as_ref());

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::call::Call;
+use super::oauth;
 
 /// The project of the story.
 pub(super) const PROJECT: u64 = 1;
@@ -41,8 +42,11 @@ pub(super) fn user(call: &mut Call<'_>) -> Result<Answer, Answer> {
     ))
 }
 
-/// Contract 2.3, step 2. A key may always read itself.
+/// Contract 2.3, step 2. A key may always read itself; a token of OAuth is no such key.
 pub(super) fn key(call: &mut Call<'_>) -> Result<Answer, Answer> {
+    if oauth::is_token(call.key) {
+        return Err(Answer::not_authenticated());
+    }
     Ok(Answer::json(
         200,
         json!({

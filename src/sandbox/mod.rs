@@ -32,6 +32,7 @@ mod identity;
 mod incoming;
 mod insights;
 mod keys;
+mod oauth;
 mod pattern;
 mod persons;
 mod properties;

@@ -12,6 +12,7 @@ use super::discovery::{ORGANIZATION, OTHER_PROJECT, PROJECT};
 use super::faults::{Faults, Switches};
 use super::incoming::{Body, Incoming, RecordedRequest};
 use super::keys::{Access, Key, authenticate};
+use super::oauth;
 use super::routes::{self, Captured, Route};
 use super::seed;
 use super::world::World;
@@ -89,6 +90,9 @@ impl State {
     }
 
     fn judge(&mut self, incoming: &Incoming) -> Result<Answer, Answer> {
+        if incoming.path() == oauth::INTROSPECT {
+            return oauth::introspect(incoming, &self.keys);
+        }
         let (routes, captured) = self.locate(incoming)?;
         self.negotiate(incoming)?;
         self.refuse_project_tokens(incoming)?;

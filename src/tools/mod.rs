@@ -51,7 +51,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::Limits;
 use crate::policy::{Effect, Toolset};
-use crate::posthog::Client;
+use crate::posthog::{Access, Client};
 
 pub use error::ToolError;
 pub use write::{Outcome, Preview, Step, Write};
@@ -81,6 +81,8 @@ pub trait Tool {
     const EFFECT: Effect;
     /// The group it belongs to.
     const TOOLSET: Toolset;
+    /// What its endpoints ask of a key.
+    const ACCESS: Access;
 
     /// Does the work, or prepares it where it is a write. The arguments have their types; what only makes sense
     /// together is checked here, before any request.
@@ -105,6 +107,8 @@ pub struct Entry {
     pub effect: Effect,
     /// The group it belongs to.
     pub toolset: Toolset,
+    /// What its endpoints ask of a key.
+    pub access: Access,
     /// JSON Schema of the arguments.
     pub input_schema: Arc<Map<String, Value>>,
     /// JSON Schema of the answer's fields.
@@ -122,6 +126,7 @@ impl Entry {
             description: T::DESCRIPTION,
             effect: T::EFFECT,
             toolset: T::TOOLSET,
+            access: T::ACCESS,
             input_schema: Arc::new(schema::of_input::<T::Input>()),
             output_schema: Arc::new(schema::of_output::<T::Output>()),
             run: |context, arguments| run::<T>(context, arguments).boxed(),

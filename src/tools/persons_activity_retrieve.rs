@@ -8,7 +8,7 @@ use super::arguments::{Id, Limit, PageNumber};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, Screen, fit, push_notes};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::{Activity, Change};
+use crate::posthog::{Access, Activity, Change};
 
 pub(super) struct PersonsActivityRetrieve;
 
@@ -142,6 +142,7 @@ impl Tool for PersonsActivityRetrieve {
          anyone, the only trace of deleted ones. Values: persons-properties-at-time-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
+    const ACCESS: Access = Access::Scopes(&["activity_log:read"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let (limit, page) = (input.limit.0, input.page.0);

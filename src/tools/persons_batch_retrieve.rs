@@ -10,7 +10,7 @@ use crate::answer::{
     push_list, push_notes,
 };
 use crate::policy::{Effect, Toolset};
-use crate::posthog::{MINIMAL_DISTINCT_IDS, Person};
+use crate::posthog::{Access, MINIMAL_DISTINCT_IDS, Person};
 
 /// Ten requests.
 const MOST_IDS: usize = 2000;
@@ -75,6 +75,7 @@ impl Tool for PersonsBatchRetrieve {
          merged person stands once for each id.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let posthog = &context.posthog;

@@ -14,7 +14,7 @@ use super::{Context, Outcome, Preview, Step, Tool, ToolError, Write};
 use crate::answer::{Answer, Cells, Row, fit, fit_names, push_list, push_notes};
 use crate::policy::{Effect, Toolset};
 use crate::posthog::{
-    BulkDeletion, BulkDeletionSummary, MINIMAL_DISTINCT_IDS, MOST_DELETED, Person, PersonId,
+    Access, BulkDeletion, BulkDeletionSummary, MINIMAL_DISTINCT_IDS, MOST_DELETED, Person, PersonId,
 };
 
 /// Persons whose distinct ids are counted one by one, because a batch does not send them all.
@@ -125,6 +125,7 @@ impl Tool for PersonsBulkDelete {
          persons-retrieve (profile), persons-deletion-status-list (events).";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let ids = asked_for(&input)?;

@@ -7,6 +7,7 @@ use super::arguments::Id;
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, fit, push_notes};
 use crate::policy::{Effect, Toolset};
+use crate::posthog::Access;
 
 pub(super) struct PersonsCohortsRetrieve;
 
@@ -57,6 +58,7 @@ impl Tool for PersonsCohortsRetrieve {
          filter.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read", "cohort:read"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let cohorts = context.posthog.person_cohorts(&input.person_id.0).await?;

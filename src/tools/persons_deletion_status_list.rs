@@ -7,7 +7,7 @@ use super::arguments::{Limit, Offset, PersonUuid};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, fit, push_notes};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::DeletionStatusQuery;
+use crate::posthog::{Access, DeletionStatusQuery};
 
 pub(super) struct PersonsDeletionStatusList;
 
@@ -85,6 +85,7 @@ impl Tool for PersonsDeletionStatusList {
          persons-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let query = DeletionStatusQuery {

@@ -12,7 +12,7 @@ use super::arguments::{
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::PersonsPage;
 use crate::policy::{Effect, Toolset};
-use crate::posthog::Filter;
+use crate::posthog::{Access, Filter};
 
 pub(super) struct PersonsFunnel;
 
@@ -123,6 +123,7 @@ impl Tool for PersonsFunnel {
          else persons-list by cohort.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
+    const ACCESS: Access = Access::ClosedToScopedKeys;
 
     async fn call(context: &Context, input: Input) -> Result<Step<PersonsPage>, ToolError> {
         if input.funnel_step == Some(0) {

@@ -8,6 +8,7 @@ use super::arguments::{Action, Date, Event, Interval, Limit, Offset, Select, Sha
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::PersonsPage;
 use crate::policy::{Effect, Toolset};
+use crate::posthog::Access;
 
 pub(super) struct PersonsLifecycle;
 
@@ -56,6 +57,7 @@ impl Tool for PersonsLifecycle {
          else persons-list by cohort.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
+    const ACCESS: Access = Access::ClosedToScopedKeys;
 
     async fn call(context: &Context, input: Input) -> Result<Step<PersonsPage>, ToolError> {
         if !input.events.is_empty() && !input.actions.is_empty() {

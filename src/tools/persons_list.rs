@@ -9,7 +9,7 @@ use crate::answer::{
     self, Answer, Page, PersonsPage, clean_lines, fit_lines, page_of_persons, push_notes,
 };
 use crate::policy::{Effect, Toolset};
-use crate::posthog::{Filter, PersonPage, PersonsQuery};
+use crate::posthog::{Access, Filter, PersonPage, PersonsQuery};
 
 pub(super) struct PersonsList;
 
@@ -68,6 +68,7 @@ impl Tool for PersonsList {
          all, newest first. Known ids: persons-retrieve, persons-batch-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let mut query = PersonsQuery {

@@ -7,7 +7,7 @@ use super::arguments::{DistinctId, PersonUuid, Select, Timestamp, select};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{PersonCard, person_card};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::{PropertiesAtTimeQuery, PropertiesAtTimeSubject};
+use crate::posthog::{Access, PropertiesAtTimeQuery, PropertiesAtTimeSubject};
 
 pub(super) struct PersonsPropertiesAtTimeRetrieve;
 
@@ -34,6 +34,7 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
          moments to see what changed.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<PersonCard>, ToolError> {
         let subject = match (input.distinct_id, input.person_id) {

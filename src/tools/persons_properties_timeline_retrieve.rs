@@ -11,7 +11,7 @@ use super::arguments::{Action, BreakdownType, Date, Event, Id, Interval, Shape, 
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, fit, push_list, push_notes};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::Filter;
+use crate::posthog::{Access, Filter};
 
 pub(super) struct PersonsPropertiesTimelineRetrieve;
 
@@ -94,6 +94,7 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
          Unscoped keys only; else persons-properties-at-time-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
+    const ACCESS: Access = Access::ClosedToScopedKeys;
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let timeline = context

@@ -12,7 +12,7 @@ use super::person::uuid_of;
 use super::{Context, Outcome, Step, Tool, ToolError, Write};
 use crate::answer::{Answer, Limits, push_list};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::{Client, Error, ErrorKind, PersonId};
+use crate::posthog::{Access, Client, Error, ErrorKind, PersonId};
 
 /// PostHog takes one key a request, and 240 requests a minute.
 const MOST_KEYS: usize = 100;
@@ -96,6 +96,7 @@ impl Tool for PersonsPropertyDelete {
          PostHog took it.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;

@@ -10,7 +10,7 @@ use super::change::{self, Changed};
 use super::person::uuid_of;
 use super::{Context, Outcome, Step, Tool, ToolError, Write};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::PersonId;
+use crate::posthog::{Access, PersonId};
 
 pub(super) struct PersonsPropertySet;
 
@@ -34,6 +34,7 @@ impl Tool for PersonsPropertySet {
         "Sets one property of a person, overwriting it. Several: persons-update.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Changed>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;

@@ -8,6 +8,7 @@ use super::arguments::DistinctId;
 use super::{Context, Outcome, Step, Tool, ToolError, Write};
 use crate::answer::Answer;
 use crate::policy::{Effect, Toolset};
+use crate::posthog::Access;
 
 pub(super) struct PersonsResetDistinctId;
 
@@ -33,6 +34,7 @@ impl Tool for PersonsResetDistinctId {
          in lists. Before its first new event it does nothing.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let distinct_id = input.distinct_id.0;

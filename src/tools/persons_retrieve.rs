@@ -7,7 +7,7 @@ use super::arguments::{DistinctId, Id, Select, Subject, select, subject};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{PersonCard, person_card};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::{LISTED_DISTINCT_IDS, PersonId};
+use crate::posthog::{Access, LISTED_DISTINCT_IDS, PersonId};
 
 pub(super) struct PersonsRetrieve;
 
@@ -30,6 +30,7 @@ impl Tool for PersonsRetrieve {
          their count, a link. By email or name: persons-list.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<PersonCard>, ToolError> {
         let posthog = &context.posthog;

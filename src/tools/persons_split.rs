@@ -14,7 +14,7 @@ use super::deletion::{self, Target, quoted};
 use super::{Context, Outcome, Preview, Step, Tool, ToolError, Write};
 use crate::answer::{Answer, push_list, push_notes};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::{Person, PersonId, Wait, is_creator, split_uuid};
+use crate::posthog::{Access, Person, PersonId, Wait, is_creator, split_uuid};
 
 /// A human can look through so many, and PostHog moves them in one task.
 const MOST_MOVED: usize = 200;
@@ -80,6 +80,7 @@ impl Tool for PersonsSplit {
          without properties; events follow. The user is asked first; dry_run only shows.";
     const EFFECT: Effect = Effect::Delete { idempotent: false };
     const TOOLSET: Toolset = Toolset::Delete;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let wanted = Wanted::new(input.distinct_ids_to_split, input.main_distinct_id)?;

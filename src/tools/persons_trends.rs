@@ -9,7 +9,7 @@ use super::arguments::{Date, Limit, Offset, Select, Shape, Text, select};
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Cells, PersonRow, PersonsPage, Row, VALUE_AT_DATA_POINT};
 use crate::policy::{Effect, Toolset};
-use crate::posthog::Filter;
+use crate::posthog::{Access, Filter};
 
 pub(super) struct PersonsTrends;
 
@@ -82,6 +82,7 @@ impl Tool for PersonsTrends {
          persons-list by cohort.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
+    const ACCESS: Access = Access::ClosedToScopedKeys;
 
     async fn call(
         context: &Context,

@@ -8,6 +8,7 @@ use super::arguments::Text;
 use super::{Context, Step, Tool, ToolError};
 use crate::answer::{Answer, Cells, Row, fit, push_notes};
 use crate::policy::{Effect, Toolset};
+use crate::posthog::Access;
 
 pub(super) struct PersonsValuesRetrieve;
 
@@ -55,6 +56,7 @@ impl Tool for PersonsValuesRetrieve {
          one right before filtering by it.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
 
     async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
         let value = input.value.as_ref().map(|value| value.0.as_str());

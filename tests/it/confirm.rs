@@ -9,7 +9,7 @@ use insta::{allow_duplicates, assert_snapshot};
 use posthog_persons_mcp::answer::{Answer, Limits};
 use posthog_persons_mcp::confirm::Gate;
 use posthog_persons_mcp::policy::{Confirm, Effect, Toolset};
-use posthog_persons_mcp::posthog::{Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::posthog::{Access, Client, Connection, ConnectionOptions, Project};
 use posthog_persons_mcp::sandbox::{FaultKind, Sandbox};
 use posthog_persons_mcp::server::{Safety, Server};
 use posthog_persons_mcp::tools::{
@@ -1077,6 +1077,7 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
     const DESCRIPTION: &'static str = "Erases.";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
 
     async fn call(_: &Context, _: Whatever) -> Result<Step<Erased>, ToolError> {
         let erased = Answer {

@@ -10,6 +10,7 @@
 mod audit_log;
 mod catalog;
 mod confirm;
+mod doctor;
 mod errors;
 mod evals;
 mod http;

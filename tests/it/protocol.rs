@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use posthog_persons_mcp::answer::Limits;
 use posthog_persons_mcp::policy::{Effect, Toolset};
-use posthog_persons_mcp::posthog::{Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::posthog::{Access, Client, Connection, ConnectionOptions, Project};
 use posthog_persons_mcp::sandbox::{Options, Sandbox};
 use posthog_persons_mcp::server::{Safety, Server};
 use posthog_persons_mcp::tools::{Context, Entry, Step, Tool, ToolError, catalog};
@@ -359,6 +359,7 @@ impl Tool for Stumbling {
     const DESCRIPTION: &'static str = "Panics.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
 
     async fn call(_: &Context, _: Nothing) -> Result<Step<Never>, ToolError> {
         panic!("ada@example.com stumbled")

@@ -1,0 +1,85 @@
+//! A PostHog with a certificate of its own: whom the doctor trusts, and why not.
+
+use std::io::{BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::{check, doctor, printed};
+
+const VALID: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/doctor/valid.pem");
+const EXPIRED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/doctor/expired.pem");
+
+/// Refuses one request as PostHog does without a key, over TLS with the certificate and the key of this file.
+fn serve(pem: &str) -> String {
+    let certificates = CertificateDer::pem_file_iter(pem).unwrap();
+    let certificates = certificates.map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(pem).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        let mut stream = BufReader::new(rustls::StreamOwned::new(connection, stream));
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            // Whoever does not trust the certificate has hung up.
+            if !matches!(stream.read(&mut byte), Ok(1)) {
+                return;
+            }
+            head.extend(byte);
+        }
+        let body = r#"{"type": "authentication_error", "code": "not_authenticated", "detail": "No.", "attr": null}"#;
+        let length = body.len();
+        let answer = format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {length}\r\n\r\n{body}");
+        let _ = stream.get_mut().write_all(answer.as_bytes());
+    });
+    format!("https://{address}")
+}
+
+/// What is said about the host.
+async fn host(pem: &str, arguments: &[&str]) -> String {
+    let page = printed(doctor(&serve(pem), "phx_test", arguments), 1).await;
+    check(&page, "host")
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_told_with_the_way_to_trust_it() {
+    let said = host(VALID, &[]).await;
+    assert!(said.contains("its certificate is not accepted: "), "{said}");
+    assert!(
+        said.contains("name its authority's PEM file with --ca-cert"),
+        "{said}"
+    );
+    let said = host(VALID, &["--ca-cert", EXPIRED]).await;
+    assert!(
+        said.contains("The file of --ca-cert does not hold the authority that signed it."),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_trusted_file_is_accepted() {
+    let said = host(VALID, &["--ca-cert", VALID]).await;
+    assert!(said.starts_with("ok host https://127.0.0.1:"), "{said}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_out_of_date_is_told_as_such() {
+    let said = host(EXPIRED, &["--ca-cert", EXPIRED]).await;
+    assert!(
+        said.contains("its certificate is not valid at this time: "),
+        "{said}"
+    );
+    assert!(said.contains("Check this machine's clock"), "{said}");
+}
