@@ -208,6 +208,23 @@ mod tests {
     }
 
     #[test]
+    fn the_setting_that_leaves_a_tool_out_is_named() {
+        let by = |policy: &Policy| policy.left_out_by("persons-split", Toolset::Delete, DELETE);
+        let mut policy = Policy::default();
+        assert_eq!(by(&policy), None);
+        policy.tools = names(&["persons-list"]);
+        assert_eq!(by(&policy), Some("--tools"));
+        policy.toolsets = names(&["persons"]);
+        assert_eq!(by(&policy), Some("--toolsets and --tools"));
+        policy.toolsets = names(&["delete"]);
+        assert_eq!(by(&policy), None);
+        policy.read_only = true;
+        assert_eq!(by(&policy), Some("--read-only"));
+        policy.exclude = names(&["persons-split"]);
+        assert_eq!(by(&policy), Some("--exclude-tools"));
+    }
+
+    #[test]
     fn deny_wins() {
         let policy = Policy {
             read_only: false,

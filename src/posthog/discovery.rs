@@ -246,13 +246,12 @@ impl Asker {
         let named = self.ask::<Team>(Request::get(vec!["api", "projects", &number]));
         let used = self.ask::<Value>(deletions(&number));
         let (named, used) = tokio::join!(named, used);
-        let standing = match (&used, &named) {
-            (Ok(_), _) | (_, Ok(_)) => Standing::Member,
-            (Err(error), _) => match error.kind() {
-                ErrorKind::Forbidden => Standing::Refused,
-                ErrorKind::NotFound => Standing::Missing,
-                _ => Standing::Unknown,
-            },
+        let standing = match used.as_ref().map_err(Error::kind) {
+            Ok(_) => Standing::Member,
+            Err(ErrorKind::Forbidden) => Standing::Refused,
+            Err(_) if named.is_ok() => Standing::Member,
+            Err(ErrorKind::NotFound) => Standing::Missing,
+            Err(_) => Standing::Unknown,
         };
         (named.ok().and_then(|project| project.name), standing)
     }

@@ -58,7 +58,11 @@ impl Client {
     /// The owner's selected project, if the key is not limited to others; else the first that the key may use.
     async fn current_project(&self) -> Result<u64, Error> {
         let me = allowed(self.json::<Me>(discovery::me()).await)?;
-        let key = allowed(self.json::<KeyScope>(discovery::own_key()).await)?.unwrap_or_default();
+        let key = match self.json::<KeyScope>(discovery::own_key()).await {
+            // The key was good enough for the question before: it is a token of OAuth, which has no such page.
+            Err(error) if *error.kind() == ErrorKind::Authentication => KeyScope::default(),
+            answer => allowed(answer)?.unwrap_or_default(),
+        };
         let teams = key.scoped_teams.unwrap_or_default();
         let organizations = key.scoped_organizations.unwrap_or_default();
         let active = me.as_ref().and_then(|me| me.team.as_ref());

@@ -11,6 +11,9 @@ use url::Url;
 
 use super::Connection;
 
+/// Bytes of an answer in which PostHog's words about a missing key have room.
+const LONGEST_REFUSAL: usize = 16 * 1024;
+
 /// What a host that was reached is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visit {
@@ -91,10 +94,10 @@ impl Connection {
             .and_then(|location| response.url().join(location).ok())
             .map(|location| location.origin().ascii_serialization());
         let status = response.status();
-        let body = self.read(response, None).await.unwrap_or_default();
+        let body = self.read(response, Some(LONGEST_REFUSAL)).await;
         let host = match status.as_u16() {
             300..=399 => Answerer::Elsewhere(elsewhere),
-            _ if is_envelope(&body) => Answerer::PostHog,
+            _ if body.is_ok_and(|body| is_envelope(&body)) => Answerer::PostHog,
             status @ 500.. => Answerer::Failing(status),
             status => Answerer::Another(status),
         };

@@ -13,6 +13,7 @@ use posthog_persons_mcp::sandbox::{Clock, Fault, FaultKind, Key, Options, Sandbo
 use posthog_persons_mcp::tools::{Entry, catalog};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
@@ -425,6 +426,26 @@ async fn the_proxy_on_the_way_is_named_without_its_password() {
     assert!(!page.contains("hunter2"), "{page}");
 }
 
+#[tokio::test]
+async fn a_proxy_that_does_not_let_through_is_told_from_a_host_that_does_not_answer() {
+    let proxy = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = proxy.local_addr().unwrap();
+    let mut command = doctor("https://posthog.example", "phx_test", &[]);
+    command.env("HTTPS_PROXY", format!("http://{address}"));
+    command.env_remove("NO_PROXY").env_remove("no_proxy");
+    let refusing = async {
+        let (mut stream, _) = proxy.accept().await.unwrap();
+        let mut head = [0; 4096];
+        assert!(stream.read(&mut head).await.unwrap() > 0);
+        let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+    };
+    let ((), page) = tokio::join!(refusing, printed(command, 1));
+    let host = check(&page, "host");
+    let said = format!("through the proxy {address}: the proxy does not let through: ");
+    assert!(host.contains(&said), "{page}");
+}
+
 /// Lets a sandbox answer everything with this.
 fn answering(
     sandbox: &Sandbox,
@@ -619,6 +640,17 @@ async fn a_token_of_oauth_is_asked_for_its_scopes() {
          -> Add what is missing when you sign in to the application that got the token, or leave the tools out (--read-only, \
          --exclude-tools)."
     );
+}
+
+#[tokio::test]
+async fn a_token_of_oauth_works_on_the_selected_project() {
+    let token = Key::scoped("pha_test_own", &["person:read", "user:read"]);
+    let sandbox = sandbox_with(vec![token], false).await;
+    let mut command = doctor(&sandbox.url(), "pha_test_own", &["--read-only"]);
+    command.env_remove(PROJECT);
+    let page = printed(command, 0).await;
+    let project = "warning project 1, Difference Engine: what the key's owner has selected";
+    assert!(check(&page, "project").starts_with(project), "{page}");
 }
 
 /// Lets a sandbox tell nothing about its keys.
