@@ -166,8 +166,14 @@ impl Findings {
         let count = |works| tools.iter().filter(|tool| tool.status == works).count();
         let offered = tools.len() - count(Works::LeftOut);
         let works = count(Works::Works);
-        let found = format!("{works} of {offered} will work");
-        let check = if works + count(Works::Unknown) == 0 {
+        let found = match count(Works::Unknown) {
+            0 => format!("{works} of {offered} will work"),
+            unknown => {
+                format!("{works} of {offered} will work; of {unknown} it could not be found out")
+            }
+        };
+        // A PostHog that answers none of the questions will not answer an assistant's.
+        let check = if works == 0 {
             Check::problem(TOOLS, found)
         } else if tools
             .iter()

@@ -570,6 +570,23 @@ async fn who_never_answers_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_posthog_of_which_nothing_is_found_out_is_not_said_to_work() {
+    let sandbox = sandbox().await;
+    for path in ["/personal_api_keys/", "/projects/"] {
+        sandbox.inject(Fault {
+            path_contains: path.to_owned(),
+            times: usize::MAX,
+            what: FaultKind::ServerError { status: 503 },
+        });
+    }
+    let page = examined(&sandbox, Sandbox::KEY, &[], 1).await;
+    assert_eq!(
+        check(&page, "tools"),
+        "PROBLEM tools 0 of 18 will work; of 18 it could not be found out"
+    );
+}
+
+#[tokio::test]
 async fn a_project_that_the_key_may_not_use_is_a_problem() {
     let mut own = Key::scoped(OWN, &["*"]);
     own.scoped_teams = Some(vec![7, 8]);
