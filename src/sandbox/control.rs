@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::call::strict_answer;
 use super::dates::text;
+use super::faults::Fault;
 use super::incoming::{Body, Incoming, RecordedRequest};
 use super::state::State;
 use super::world::Capture;
@@ -26,6 +28,15 @@ pub(super) fn answer(state: &mut State, incoming: &Incoming) -> Option<Answer> {
             let requests: Vec<Value> = state.requests.iter().map(request).collect();
             Answer::json(200, json!({"requests": requests}))
         }
+        ("DELETE", "requests") => {
+            state.requests.clear();
+            Answer::empty(204)
+        }
+        ("POST", "faults") => inject(state, &body),
+        ("DELETE", "faults") => {
+            state.faults.clear();
+            Answer::empty(204)
+        }
         ("GET", "complaints") => Answer::json(200, json!({"complaints": state.complaints})),
         _ => strict_answer("this is no control of the sandbox"),
     };
@@ -43,6 +54,17 @@ fn advance(state: &mut State, body: &Value) -> Answer {
     state.clock.advance(by);
     let (_, now) = state.settled();
     Answer::json(200, json!({"now": text(now)}))
+}
+
+/// A [`Fault`] for the next requests that it fits.
+fn inject(state: &mut State, body: &Value) -> Answer {
+    match Fault::deserialize(body) {
+        Ok(fault) => {
+            state.faults.inject(fault);
+            Answer::json(200, json!({"status": "Ok"}))
+        }
+        Err(error) => strict_answer(&format!("this is no fault: {error}")),
+    }
 }
 
 /// `{"distinct_id", "event", "properties"}`: an event at this moment, `$set` and `$set_once` among

@@ -3,27 +3,42 @@
 
 use std::time::Duration;
 
-use super::answer::{Answer, JSON};
+use serde::{Deserialize, Deserializer};
+
+use super::answer::{Answer, HTML, JSON};
+use super::distortion::Distortion;
 use super::incoming::Incoming;
 
 /// A fault for the next requests whose path contains a text.
-#[derive(Clone, Debug)]
+///
+/// As JSON, for the controls: `{"path_contains": "split", "times": 2, "what": {"server_error":
+/// {"status": 502}}}`; without `times` it strikes once, and times in `what` are seconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Sought in the method and the path as they were sent: `split` fits, and so does
     /// `PATCH /api/projects/1/`. The empty text fits every request.
+    #[serde(default)]
     pub path_contains: String,
     /// How many requests it strikes; `usize::MAX` for all of them.
+    #[serde(default = "once")]
     pub times: usize,
     pub what: FaultKind,
 }
 
-#[derive(Clone, Debug)]
+fn once() -> usize {
+    1
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
     /// This answer instead of the real one; nothing takes effect.
     Answer {
         status: u16,
         content_type: String,
         body: String,
+        #[serde(default)]
         headers: Vec<(String, String)>,
     },
     /// The API's own 429 with a `Retry-After` in seconds.
@@ -33,7 +48,7 @@ pub enum FaultKind {
     /// The request is accepted and never answered; nothing takes effect.
     Stall,
     /// The request takes effect, and is answered after this long in real time.
-    Delay(Duration),
+    Delay(#[serde(deserialize_with = "seconds")] Duration),
     /// The connection closes without an answer, and nothing has happened.
     DropBeforeEffect,
     /// The connection closes without an answer, and the request has taken effect.
@@ -41,6 +56,14 @@ pub enum FaultKind {
     /// The request takes effect, and the connection closes after this many bytes of the answer,
     /// the head included.
     CutAnswer { after_bytes: usize },
+    /// The request takes effect, and its answer arrives changed.
+    Distort(Distortion),
+}
+
+/// A time as a number of seconds.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
 }
 
 impl Fault {
@@ -48,8 +71,16 @@ impl Fault {
     pub fn once(path_contains: &str, what: FaultKind) -> Self {
         Self {
             path_contains: path_contains.to_owned(),
-            times: 1,
+            times: once(),
             what,
+        }
+    }
+
+    /// A fault for every request whose path contains this text.
+    pub fn always(path_contains: &str, what: FaultKind) -> Self {
+        Self {
+            times: usize::MAX,
+            ..Self::once(path_contains, what)
         }
     }
 }
@@ -63,6 +94,34 @@ impl FaultKind {
             body: body.to_string(),
             headers: Vec::new(),
         }
+    }
+
+    /// The page of a load balancer in place of any answer.
+    pub fn page(status: u16) -> Self {
+        Self::Answer {
+            status,
+            content_type: HTML.to_owned(),
+            body: "<!doctype html>\n<html><body><h1>Sign in</h1></body></html>\n".to_owned(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// An answer that points to another address.
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self::Answer {
+            status,
+            content_type: HTML.to_owned(),
+            body: String::new(),
+            headers: vec![("location".to_owned(), location.to_owned())],
+        }
+    }
+
+    /// The true answer with each field of this name, at any depth, holding this JSON instead.
+    pub fn replaced(field: &str, json: impl Into<String>) -> Self {
+        Self::Distort(Distortion::Replaced {
+            field: field.to_owned(),
+            json: json.into(),
+        })
     }
 }
 

@@ -20,6 +20,7 @@ mod csv;
 mod dates;
 mod deletions;
 mod discovery;
+mod distortion;
 mod entities;
 mod faults;
 mod filters;
@@ -56,6 +57,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use clock::Clock;
+pub use distortion::Distortion;
 pub use faults::{Fault, FaultKind, Switches};
 pub use incoming::RecordedRequest;
 pub use keys::Key;

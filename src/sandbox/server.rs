@@ -83,8 +83,12 @@ async fn handle(
         _ => {}
     }
     let answer = lock(&shared.state).answer(&incoming);
-    if let Some(FaultKind::Delay(time)) = fault {
-        tokio::time::sleep(time).await;
+    match fault {
+        Some(FaultKind::Delay(time)) => {
+            tokio::time::sleep(time).await;
+            answer.into_response()
+        }
+        Some(FaultKind::Distort(how)) => how.response(answer),
+        _ => answer.into_response(),
     }
-    answer.into_response()
 }

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod deletions;
+mod distortions;
 mod history;
 mod insights;
 mod lists;
@@ -50,7 +51,7 @@ async fn start_in(options: Options, clock: Clock) -> Api {
 
 /// A client of plain HTTP, which wants to know its cryptography all the same. It is told here and not for the whole
 /// process, where it would help the server under test as well.
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     let provider = Arc::new(ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
