@@ -118,6 +118,8 @@ impl Redaction {
             Value::Array(items) => {
                 Value::Array(items.into_iter().map(|item| self.nested(item)).collect())
             }
+            // Nobody knows the keys within.
+            Value::String(text) if Properties::is_unread(&text) => REDACTED.into(),
             other => other,
         }
     }

@@ -10,6 +10,10 @@ use super::redact::Redaction;
 /// A name, a key or a distinct id is never shown longer than this, in characters.
 const LONGEST_NAME: usize = 400;
 
+/// A value within which values are nested more deeply than this is shown as text: readers of JSON have their limits,
+/// and an answer that is beyond them is lost as a whole.
+const MOST_LEVELS: usize = 32;
+
 /// Cleans, redacts and shortens what is shown, and counts what it shortened.
 #[derive(Debug)]
 pub struct Screen {
@@ -75,7 +79,7 @@ impl Screen {
         self.value(&self.redaction.value(key, value))
     }
 
-    /// A property's value. What is too long becomes its shortened text.
+    /// A property's value. What is too long becomes its shortened text, and what is nested too deeply its text.
     #[must_use]
     pub fn value(&self, value: &Value) -> Value {
         match value {
@@ -86,7 +90,8 @@ impl Screen {
             Value::Array(_) | Value::Object(_) => {
                 let cleaned = self.cleaned(value);
                 let text = cleaned.to_string();
-                if text.chars().nth(self.longest_value).is_none() {
+                let fits = text.chars().nth(self.longest_value).is_none();
+                if fits && !is_deeper(value, MOST_LEVELS) {
                     cleaned
                 } else {
                     Value::String(self.shorten(&text, self.longest_value))
@@ -127,6 +132,16 @@ impl Screen {
             }
         }
     }
+}
+
+/// Whether there are more levels of arrays and objects than so many.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let mut within: Box<dyn Iterator<Item = &Value>> = match value {
+        Value::Array(items) => Box::new(items.iter()),
+        Value::Object(fields) => Box::new(fields.values()),
+        _ => return false,
+    };
+    levels == 0 || within.any(|value| is_deeper(value, levels - 1))
 }
 
 /// Removes what a reader cannot see but a model reads: control, bidirectional, zero-width and tag characters.
@@ -211,6 +226,20 @@ mod tests {
         assert_eq!(screen.value(&json!("short")), json!("short"));
         assert_eq!(screen.value(&json!(123_456_789)), json!(123_456_789));
         assert_eq!(screen.shortened(), 2);
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_becomes_its_text() {
+        let screen = Screen::new(Redaction::default(), 1000, 400);
+        let nested = |levels| (0..levels).fold(json!("a\u{200b}b"), |value, _| json!([value]));
+        let most = nested(MOST_LEVELS);
+        assert!(screen.value(&most).is_array());
+        let more = nested(MOST_LEVELS + 1);
+        let (open, close) = ("[".repeat(MOST_LEVELS + 1), "]".repeat(MOST_LEVELS + 1));
+        assert_eq!(screen.value(&more), json!(format!("{open}\"ab\"{close}")));
+        assert_eq!(screen.shortened(), 0);
+        let wide = json!([json!({"a": 1}), more]);
+        assert!(screen.value(&wide).is_string());
     }
 
     #[test]

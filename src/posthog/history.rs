@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::insights::Arguments;
-use super::person::null_as_default;
+use super::person::{any_depth, null_as_default, object_of_any_depth};
 use super::persons::persons;
 use super::{Client, Error, Person, PersonId, Request};
 
@@ -81,10 +81,10 @@ pub struct Change {
     #[serde(default)]
     pub field: Option<String>,
     /// The value before, where it is logged.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "any_depth")]
     pub before: Value,
     /// The value after, where it is logged.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "any_depth")]
     pub after: Value,
 }
 
@@ -111,7 +111,7 @@ pub struct TimelinePoint {
     /// ISO 8601.
     pub timestamp: String,
     /// The values.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "object_of_any_depth")]
     pub properties: Map<String, Value>,
     /// Matching events while they held.
     #[serde(default)]

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OnceCell, SemaphorePermit};
@@ -332,6 +332,9 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
             }
             serde_json::error::Category::Eof => "it ends too early".to_owned(),
             _ if error::looks_like_html(body) => "it is a web page, not JSON".to_owned(),
+            _ if serde_json::from_slice::<IgnoredAny>(body).is_ok() => {
+                "it is nested too deeply, or holds text that is no text".to_owned()
+            }
             _ => "it is not JSON".to_owned(),
         };
         Error::new(ErrorKind::Unreadable).with_reason(reason)

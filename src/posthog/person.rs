@@ -61,7 +61,7 @@ pub struct Person {
     /// The person's UUID.
     pub uuid: String,
     /// The display name as stored: usually text, but a project may display a number.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "any_depth")]
     pub name: Value,
     /// Distinct ids, the anonymous ones last. Whether they are all depends on the endpoint.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -99,6 +99,14 @@ impl Properties {
     #[must_use]
     pub fn value(raw: &RawValue) -> Value {
         serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
+    }
+
+    /// Whether a text is what [`Properties::value`] makes of JSON that it cannot read.
+    #[must_use]
+    pub fn is_unread(text: &str) -> bool {
+        text.starts_with(['[', '{'])
+            && serde_json::from_str::<Value>(text).is_err()
+            && serde_json::from_str::<&RawValue>(text).is_ok()
     }
 }
 
@@ -194,11 +202,28 @@ pub struct PropertyValues {
 #[derive(Debug, Deserialize)]
 pub struct PropertyValue {
     /// The value, mostly as text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "any_depth")]
     pub name: Value,
     /// Persons in the sample that have it.
     #[serde(default)]
     pub count: Option<u64>,
+}
+
+/// A value as [`Properties::value`] reads it: one that is nested too deeply must not cost the whole answer.
+pub(super) fn any_depth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(Properties::value(&raw))
+}
+
+/// The same for each value of an object.
+pub(super) fn object_of_any_depth<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
+    let properties = Properties::deserialize(deserializer)?;
+    let entries = properties.entries().into_iter();
+    Ok(entries
+        .map(|(key, raw)| (key.into_owned(), Properties::value(raw)))
+        .collect())
 }
 
 /// Some builds send `null` where there is nothing.
