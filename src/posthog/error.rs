@@ -70,6 +70,8 @@ pub enum ErrorKind {
     Timeout,
     /// No connection; nothing was sent.
     Connect,
+    /// No connection that is secure: a certificate that nobody trusts, or no TLS at all. Nothing was sent.
+    Tls,
     /// The connection broke after the request began; it may have arrived.
     Dropped,
     /// PostHog says that it did not do what was asked.
@@ -103,6 +105,7 @@ impl ErrorKind {
             | Self::HeldBack { .. }
             | Self::Busy
             | Self::Connect
+            | Self::Tls
             | Self::Failed
             | Self::Request
             | Self::Project => false,
@@ -128,6 +131,7 @@ impl ErrorKind {
             Self::Busy => "busy",
             Self::Timeout => "timeout",
             Self::Connect => "connect",
+            Self::Tls => "tls",
             Self::Dropped => "dropped",
             Self::Failed => "failed",
             Self::Request => "request",
@@ -182,12 +186,12 @@ impl Error {
     /// A failure below HTTP. The innermost cause is kept: it names no address, which may hold an e-mail.
     pub(super) fn from_transport(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let kind = if error.is_timeout() && error.is_connect() {
+        let kind = if error.is_connect() && is_of_tls(&error) {
+            ErrorKind::Tls
+        } else if error.is_connect() {
             ErrorKind::Connect
         } else if error.is_timeout() {
             ErrorKind::Timeout
-        } else if error.is_connect() {
-            ErrorKind::Connect
         } else if error.is_builder() {
             ErrorKind::Request
         } else {
@@ -199,6 +203,17 @@ impl Error {
         }
         Self::new(kind).with_reason(cause.to_string())
     }
+}
+
+/// Whether the two sides could not agree on TLS, or on who the other is.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    // The error of an input or output hides what it is made of from those who ask for its source.
+    let inner = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || inner.is_some_and(|inner| is_of_tls(inner))
+        || error.source().is_some_and(is_of_tls)
 }
 
 /// What is kept of an answer besides its body.

@@ -6,7 +6,7 @@
 //! | no connection | after a growing pause | the same: nothing was sent |
 //! | 502, 503, 504 | after a growing pause | never |
 //! | connection dropped | after a growing pause | never |
-//! | time-out, any other status, an unreadable answer | never | never |
+//! | time-out, no agreement on TLS, any other status, an unreadable answer | never | never |
 //!
 //! A write is sent again only where it surely did not arrive. At most [`MOST_RETRIES`] repetitions, and none that would take the waiting past [`PATIENCE`]: a model is told how
 //! long to wait rather than kept waiting.
@@ -89,6 +89,7 @@ mod tests {
             assert_eq!(decide(true, 0, ErrorKind::Server { status }, 0), None);
         }
         assert_eq!(decide(true, 0, ErrorKind::Timeout, 0), None);
+        assert_eq!(decide(true, 0, ErrorKind::Tls, 0), None);
         for attempt in 0..3 {
             let pause = decide(true, attempt, ErrorKind::Server { status: 502 }, 0).unwrap();
             let full = BASE * 2_u32.pow(attempt);

@@ -176,6 +176,10 @@ impl ToolError {
                 "No connection to {host}{because} Nothing was sent. Check POSTHOG_HOST, the network, the proxy settings and, \
                  for a private certificate, --ca-cert."
             ),
+            ErrorKind::Tls => format!(
+                "No secure connection to {host}{because} Nothing was sent, and calling again will not help. For a private \
+                 certificate the user has to set --ca-cert; otherwise POSTHOG_HOST or the proxy settings are wrong."
+            ),
             ErrorKind::Redirected => format!(
                 "PostHog at {host} points to another address, which is not followed so that the key goes nowhere else. \
                  POSTHOG_HOST must be the address that answers itself."

@@ -29,6 +29,7 @@ mod redaction;
 mod redis;
 mod sandbox;
 mod stdio;
+mod tls;
 mod tools;
 mod unknown_outcome;
 mod upstream;

@@ -36,7 +36,7 @@ fn calls(version: &str, calls: &[(&str, Value)]) -> String {
 }
 
 /// The binary, set to a PostHog at this address.
-fn connected(arguments: &[&str], host: &str, key: &str) -> Command {
+pub(crate) fn connected(arguments: &[&str], host: &str, key: &str) -> Command {
     let mut command = binary(arguments);
     command
         .env("POSTHOG_HOST", host)
@@ -390,14 +390,14 @@ async fn tools_are_listed_as_an_assistant_gets_them() {
 }
 
 /// A sandbox in a process of its own.
-struct Imitation {
+pub(crate) struct Imitation {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     /// Held, since a process whose reader has gone fails to write the rest.
     _stdout: Lines<BufReader<ChildStdout>>,
 }
 
-async fn imitation(arguments: &[&str]) -> Imitation {
+pub(crate) async fn imitation(arguments: &[&str]) -> Imitation {
     let mut command = binary(&[&["sandbox", "--port", "0"][..], arguments].concat());
     command.env("RUST_LOG", "trace");
     let mut child = command.spawn().unwrap();
