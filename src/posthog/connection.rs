@@ -34,6 +34,8 @@ pub struct ConnectionOptions {
     pub max_response_bytes: usize,
     /// The pause before the first repetition of a request; it doubles each time.
     pub retry_pause: Duration,
+    /// How long a request may take in all, its answer's last byte included.
+    pub timeout: Duration,
 }
 
 impl ConnectionOptions {
@@ -46,6 +48,7 @@ impl ConnectionOptions {
             ca_certificates: None,
             max_response_bytes: RESPONSE_BYTES as usize,
             retry_pause: Duration::from_millis(500),
+            timeout: WHOLE_TIMEOUT,
         }
     }
 }
@@ -124,7 +127,7 @@ impl Connection {
             .tls_backend_preconfigured(tls(options.ca_certificates.as_deref())?)
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(WHOLE_TIMEOUT)
+            .timeout(options.timeout)
             // A redirect would carry the key to an address that nobody configured.
             .redirect(redirect::Policy::none())
             // `send` decides about repetition by what the request does; the HTTP client cannot know.

@@ -13,6 +13,7 @@ mod confirm;
 mod doctor;
 mod errors;
 mod evals;
+mod fault_matrix;
 mod http;
 mod human;
 mod layers;
@@ -70,6 +71,7 @@ struct Setup {
     project: Project,
     limits: Limits,
     max_response_bytes: usize,
+    timeout: Duration,
     sandbox: Options,
     /// Who sits at the client; nobody to ask, by default.
     human: Human,
@@ -89,6 +91,7 @@ impl Default for Setup {
             project: Project::Number(Sandbox::PROJECT),
             limits: Limits::default(),
             max_response_bytes: 32 * 1024 * 1024,
+            timeout: Duration::from_secs(60),
             sandbox: Options {
                 clock: Clock::Manual,
                 ..Options::default()
@@ -144,6 +147,7 @@ async fn connect_with(setup: Setup) -> Session {
     let mut options = ConnectionOptions::new(sandbox.url().parse().unwrap());
     options.retry_pause = Duration::from_millis(1);
     options.max_response_bytes = setup.max_response_bytes;
+    options.timeout = setup.timeout;
     let connection = Arc::new(Connection::new(&options).unwrap());
     let context = Context {
         posthog: Client::new(connection, SecretString::from(setup.key), setup.project),

@@ -8,19 +8,10 @@ use serde_json::{Value, json};
 use crate::writing::{LATER, QA, SOON, agreeing, owner, properties, sent, strike, writing_calls};
 use crate::{ADA, Setup, connect_with};
 
-const UNKNOWN: &str = "The outcome is unknown: the request was sent, and ";
-
-fn page(status: u16) -> FaultKind {
-    FaultKind::Answer {
-        status,
-        content_type: "text/html; charset=utf-8".to_owned(),
-        body: "<!doctype html><h1>Sign in</h1>".to_owned(),
-        headers: Vec::new(),
-    }
-}
+pub(crate) const UNKNOWN: &str = "The outcome is unknown: the request was sent, and ";
 
 /// The read that settles it.
-fn settling(tool: &str) -> &'static str {
+pub(crate) fn settling(tool: &str) -> &'static str {
     match tool {
         "persons-reset-distinct-id" => "persons-list with search \"luigi@example.com\"",
         "persons-split" => "persons-batch-retrieve with the distinct ids",
@@ -79,14 +70,14 @@ async fn after_an_answer_that_is_cut() {
 #[tokio::test]
 async fn after_a_web_page_in_place_of_an_answer() {
     for status in [400, 403, 404, 502] {
-        meet(page(status), all).await;
+        meet(FaultKind::page(status), all).await;
     }
-    meet(page(200), |tool| tool == "persons-bulk-delete").await;
+    meet(FaultKind::page(200), |tool| tool == "persons-bulk-delete").await;
 }
 
 #[tokio::test]
 async fn after_a_web_page_that_claims_success() {
-    meet(page(200), |tool| tool != "persons-bulk-delete").await;
+    meet(FaultKind::page(200), |tool| tool != "persons-bulk-delete").await;
 }
 
 #[tokio::test]

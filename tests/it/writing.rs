@@ -104,9 +104,14 @@ pub(crate) fn sent(session: &Session) -> Vec<String> {
 
 /// Lets the next request that looks like this, as [`Session::requests`] shows it, meet a fault.
 pub(crate) fn strike(session: &Session, request: &str, what: FaultKind) {
+    let fault = Fault::once(&address(request), what);
+    session.sandbox.inject(fault);
+}
+
+/// A request as it was sent, from how [`Session::requests`] shows it.
+pub(crate) fn address(request: &str) -> String {
     let root = format!("/api/projects/{}/persons/", Sandbox::PROJECT);
-    let path = request.replacen("B/", &root, 1);
-    session.sandbox.inject(Fault::once(&path, what));
+    request.replacen("B/", &root, 1)
 }
 
 /// The answer of a tool that deletes, after the token of a first call was given back.

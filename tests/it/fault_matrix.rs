@@ -1,0 +1,359 @@
+//! Every tool against every fault: an answer in time, an honest error or a valid answer, no write sent twice, and a next
+//! call that works.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use posthog_persons_mcp::sandbox::{Distortion, Fault, FaultKind, Sandbox};
+use posthog_persons_mcp::tools::catalog;
+use rmcp::model::CallToolResult;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::promises::calls;
+use crate::unknown_outcome::{UNKNOWN, settling};
+use crate::writing::{address, agreeing_in, sent, writing_calls};
+use crate::{Session, text};
+
+/// For all tools at once; many times what they take.
+const IN_TIME: Duration = Duration::from_secs(90);
+
+/// How long the client waits for PostHog, where a fault makes it wait for ever.
+const SHORT: Duration = Duration::from_secs(3);
+
+/// A fault, and what has to come of it.
+struct Case {
+    what: FaultKind,
+    /// What an error says: one of these.
+    says: &'static [&'static str],
+    fails: Fails,
+    /// Whether a write that meets it may have been done.
+    open: bool,
+    most_bytes: usize,
+    timeout: Duration,
+}
+
+/// Which tools fail.
+#[derive(PartialEq)]
+enum Fails {
+    All,
+    /// Those that need what the fault spoils, at least one.
+    Some,
+    None,
+}
+
+impl Case {
+    fn new(what: FaultKind, says: &'static [&'static str]) -> Self {
+        Self {
+            what,
+            says,
+            fails: Fails::All,
+            open: true,
+            most_bytes: 1024 * 1024,
+            timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// Some tools do not need what the fault spoils.
+    fn some(what: FaultKind, says: &'static [&'static str]) -> Self {
+        Self {
+            fails: Fails::Some,
+            ..Self::new(what, says)
+        }
+    }
+
+    fn harmless(what: FaultKind) -> Self {
+        Self {
+            fails: Fails::None,
+            ..Self::new(what, &[])
+        }
+    }
+
+    /// A write that meets it has surely not been done.
+    fn refused(mut self) -> Self {
+        self.open = false;
+        self
+    }
+
+    fn reading(mut self, most_bytes: usize) -> Self {
+        self.most_bytes = most_bytes;
+        self
+    }
+
+    fn impatient(mut self) -> Self {
+        self.timeout = SHORT;
+        self
+    }
+}
+
+/// A call of every tool of the catalog.
+fn every_call() -> Vec<(&'static str, Value)> {
+    let writes = writing_calls().map(|(tool, arguments, _)| (tool, arguments));
+    let all: Vec<_> = calls().into_iter().chain(writes).collect();
+    let mut named: Vec<&str> = all.iter().map(|(tool, _)| *tool).collect();
+    let mut offered: Vec<&str> = catalog().iter().map(|tool| tool.name).collect();
+    named.sort_unstable();
+    offered.sort_unstable();
+    assert_eq!(named, offered, "every tool has its line");
+    all
+}
+
+async fn at_once(session: &Session, calls: &[(&'static str, Value)]) -> Vec<CallToolResult> {
+    let calls = calls
+        .iter()
+        .map(|(tool, arguments)| session.result(tool, arguments.clone()));
+    timeout(IN_TIME, join_all(calls)).await.expect("in time")
+}
+
+/// The calls once the fault is over.
+async fn recover(session: &Session, case: &Case, calls: &[(&'static str, Value)]) {
+    session.sandbox.clear_faults();
+    for ((tool, _), result) in calls.iter().zip(at_once(session, calls).await) {
+        let text = text(&result);
+        assert_eq!(
+            result.is_error,
+            Some(false),
+            "{tool} after {:?}: {text}",
+            case.what
+        );
+    }
+    sent(session);
+}
+
+/// What one tool made of the fault: whether it failed, in honest words.
+fn judge(case: &Case, tool: &str, times: usize, result: &CallToolResult) -> bool {
+    let (text, lower) = (text(result), text(result).to_lowercase());
+    let what = format!("{tool}, sent {times} times: {text}");
+    if !matches!(case.what, FaultKind::Throttle { .. }) {
+        assert!(times <= 1, "{what}");
+    }
+    if result.is_error != Some(true) {
+        return false;
+    }
+    let says = case.says.iter().any(|words| text.contains(words));
+    assert!(says, "{what}");
+    if times > 0 && case.open {
+        assert!(text.starts_with(UNKNOWN), "{what}");
+        assert!(text.contains(settling(tool)), "{what}");
+    } else {
+        assert!(!lower.contains("unknown"), "{what}");
+    }
+    if times > 0 && !case.open {
+        assert!(lower.contains("nothing was"), "{what}");
+    }
+    true
+}
+
+fn judge_all(case: &Case, failed: &[bool]) {
+    let count = failed.iter().filter(|failed| **failed).count();
+    let expected = match case.fails {
+        Fails::All => count == failed.len(),
+        Fails::Some => count > 0,
+        Fails::None => count == 0,
+    };
+    assert!(expected, "{count} of {} failed", failed.len());
+}
+
+async fn meet(case: Case) {
+    let session = agreeing_in(|setup| {
+        // Open to every endpoint.
+        setup.key = Sandbox::LEGACY_KEY;
+        setup.max_response_bytes = case.most_bytes;
+        setup.timeout = case.timeout;
+    })
+    .await;
+    let writes = writing_calls();
+    let times = |requests: &[String], tool: &str| {
+        let write = writes.iter().find(|(name, ..)| *name == tool);
+        let same = |request: &&String| write.is_some_and(|(_, _, write)| write == *request);
+        requests.iter().filter(same).count()
+    };
+
+    // Everything fails: the looks before a deletion as well, which then is not sent at all.
+    let all = every_call();
+    session.sandbox.inject(Fault::always("", case.what.clone()));
+    let results = at_once(&session, &all).await;
+    let requests = sent(&session);
+    let failed = all
+        .iter()
+        .zip(&results)
+        .map(|((tool, _), result)| judge(&case, tool, times(&requests, tool), result));
+    judge_all(&case, &failed.collect::<Vec<_>>());
+    recover(&session, &case, &all).await;
+
+    // The write alone fails.
+    for (_, _, request) in &writes {
+        let fault = Fault::always(&address(request), case.what.clone());
+        session.sandbox.inject(fault);
+    }
+    let all = writes.clone().map(|(tool, arguments, _)| (tool, arguments));
+    let results = at_once(&session, &all).await;
+    let requests = sent(&session);
+    let failed = all.iter().zip(&results).map(|((tool, _), result)| {
+        let times = times(&requests, tool);
+        assert!(times > 0, "{tool}");
+        judge(&case, tool, times, result)
+    });
+    let failed: Vec<bool> = failed.collect();
+    if case.fails != Fails::Some {
+        judge_all(&case, &failed);
+    }
+    recover(&session, &case, &all).await;
+}
+
+async fn meet_each(cases: impl IntoIterator<Item = Case>) {
+    for case in cases {
+        let name = format!("{:.120}", format!("{:?}", case.what));
+        eprintln!("{name}");
+        meet(case).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_fails_or_refuses() {
+    let failed = |status| FaultKind::ServerError { status };
+    let envelope = json!({"type": "authentication_error", "code": "authentication_failed", "detail": "Invalid key.", "attr": null});
+    meet_each([
+        Case::new(failed(500), &["PostHog failed (status 500)"]),
+        Case::new(failed(502), &["PostHog failed (status 502)"]),
+        Case::new(failed(503), &["PostHog failed (status 503)"]),
+        Case::new(failed(504), &["PostHog failed (status 504)"]),
+        Case::new(failed(512), &["PostHog failed (status 512)"]),
+        Case::new(FaultKind::json(401, &envelope), &["refuses the key"]).refused(),
+        Case::new(FaultKind::Throttle { retry_after: 0 }, &["rate limit"]).refused(),
+        Case::new(
+            FaultKind::Throttle { retry_after: 57 },
+            &["Wait 57 seconds"],
+        )
+        .refused(),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks() {
+    const BROKE: &[&str] = &["broke"];
+    meet_each([
+        Case::new(FaultKind::DropBeforeEffect, BROKE),
+        Case::new(FaultKind::DropAfterEffect, BROKE),
+        Case::new(FaultKind::CutAnswer { after_bytes: 12 }, BROKE),
+        Case::some(FaultKind::CutAnswer { after_bytes: 180 }, BROKE),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn another_server_in_posthogs_place() {
+    const PAGE: &[&str] = &["web page"];
+    const ELSEWHERE: &[&str] = &["points to another address"];
+    meet_each([
+        Case::new(FaultKind::page(200), PAGE),
+        Case::new(FaultKind::page(403), PAGE),
+        Case::new(FaultKind::page(404), PAGE),
+        Case::new(FaultKind::page(502), &["PostHog failed (status 502)"]),
+        Case::new(
+            FaultKind::redirect(302, "https://login.example/"),
+            ELSEWHERE,
+        )
+        .refused(),
+        Case::new(FaultKind::redirect(307, "http://127.0.0.1:1/"), ELSEWHERE).refused(),
+    ])
+    .await;
+}
+
+/// A time-out is waited for: all that never comes is met side by side.
+#[tokio::test]
+async fn an_answer_that_never_comes_or_comes_slowly() {
+    const LATE: &[&str] = &["did not answer in time"];
+    let drip = |bytes, milliseconds| {
+        let every = Duration::from_millis(milliseconds);
+        FaultKind::Distort(Distortion::Drip { bytes, every })
+    };
+    join_all([
+        meet(Case::new(FaultKind::Stall, LATE).impatient()),
+        meet(Case::some(drip(1, 1000), LATE).impatient()),
+        meet(Case::harmless(FaultKind::Delay(Duration::from_millis(100)))),
+        meet(Case::harmless(drip(500, 1))),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_of_another_shape() {
+    const UNREADABLE: &[&str] = &["could not be read"];
+    let wrong = |field: &str, json: &str| Case::some(FaultKind::replaced(field, json), UNREADABLE);
+    let whole = |body: Value| Case::some(FaultKind::json(200, &body), UNREADABLE);
+    meet_each([
+        wrong("distinct_ids", "\"ada@example.com\""),
+        wrong("distinct_ids", "[1, 2]"),
+        wrong("properties", "[\"email\"]"),
+        wrong("properties", "7"),
+        wrong("results", "{\"uuid\": \"x\"}"),
+        wrong("uuid", "5"),
+        wrong("persons_found", "\"two\""),
+        wrong("results", "[{}]"),
+        // No JSON, though Python writes it.
+        wrong("properties", "{\"score\": NaN}"),
+        wrong("results", "[{\"uuid\": "),
+        whole(json!([])),
+        whole(json!("done")),
+        whole(json!({})),
+        whole(Value::Null),
+    ])
+    .await;
+}
+
+/// What an end user wrote must not keep anybody from reading the rest.
+#[tokio::test]
+async fn properties_that_end_users_made_up() {
+    let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    for levels in [100, 120, 123, 124, 125, 126, 127, 128, 5000] {
+        let (arrays, objects) = (deep(levels), objects(levels));
+        let properties = format!("{{\"email\": {arrays}, \"$geoip_country_code\": {objects}}}");
+        meet(Case::harmless(FaultKind::replaced(
+            "properties",
+            properties,
+        )))
+        .await;
+    }
+    meet_each([
+        Case::harmless(FaultKind::replaced("after", deep(5000))),
+        Case::some(
+            FaultKind::replaced("name", deep(5000)),
+            &["could not be read"],
+        ),
+        // Half of a pair: no text, though JSON can spell it.
+        Case::harmless(FaultKind::replaced(
+            "properties",
+            r#"{"\ud800": 1, "email": "\udc00"}"#,
+        )),
+        Case::harmless(FaultKind::replaced(
+            "properties",
+            r#"{"email": 1e999, "": -0.0, "__proto__": {}}"#,
+        )),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large() {
+    const LONG: &[&str] = &["longer than the 1048576 bytes", "too long to be read"];
+    const LONG_BY_DEFAULT: &[&str] = &["longer than the 33554432 bytes", "too long to be read"];
+    const DEFAULT: usize = 32 * 1024 * 1024;
+    let property = |bytes| {
+        let email = "x".repeat(bytes);
+        FaultKind::replaced("properties", format!("{{\"email\": \"{email}\"}}"))
+    };
+    let (padded, bomb) = (
+        Distortion::Padded { bytes: 100_000_000 },
+        Distortion::Bomb { mebibytes: 110 },
+    );
+    meet_each([
+        Case::some(FaultKind::Distort(padded), LONG),
+        Case::some(FaultKind::Distort(bomb), LONG),
+        Case::harmless(property(300_000)).reading(DEFAULT),
+        Case::some(property(5_000_000), LONG_BY_DEFAULT).reading(DEFAULT),
+    ])
+    .await;
+}
