@@ -29,6 +29,7 @@ mod redaction;
 #[cfg(feature = "redis")]
 mod redis;
 mod sandbox;
+mod soak;
 mod stdio;
 mod tls;
 mod tools;

@@ -99,7 +99,7 @@ async fn serve(mut stream: TcpStream, answers: Answers, counts: Arc<watch::Sende
 }
 
 /// Reads the head of a request without a body; false when the client has left.
-async fn head(stream: &mut TcpStream) -> bool {
+pub(crate) async fn head(stream: &mut TcpStream) -> bool {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
