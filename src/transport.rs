@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
+use rmcp::model::{ClientNotification, ClientRequest, GetMeta, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::{Transport, stdio_pipes};
@@ -75,6 +75,7 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
 /// does, when what is still running is lost; a call to PostHog may take longer than its patience.
 struct Draining<T> {
     inner: T,
+    begun: bool,
     ended: bool,
     /// Told when the input ends: no question to the client is answered any more.
     closed: CancellationToken,
@@ -151,6 +152,7 @@ impl<T> Draining<T> {
     fn new(inner: T, closed: CancellationToken) -> Self {
         Self {
             inner,
+            begun: false,
             ended: false,
             closed,
             open: Arc::default(),
@@ -194,13 +196,19 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Draining<T> {
             self.open.until(room).await;
             // Many messages come with one read: what they ask for has its turn before all of them are taken.
             consume_budget().await;
-            if let Some(message) = self.inner.receive().await {
+            while let Some(message) = self.inner.receive().await {
                 match &message {
                     JsonRpcMessage::Request(request) => {
+                        self.begun = self.begun || begins(&request.request);
                         let id = request.id.clone();
                         self.open.change(|counts| {
                             counts.unanswered.insert(id);
                         });
+                    }
+                    // To the protocol library this would be a wrong beginning, which ends the process.
+                    _ if !self.begun => {
+                        consume_budget().await;
+                        continue;
                     }
                     JsonRpcMessage::Notification(notification) => {
                         // A cancelled request is never answered.
@@ -229,6 +237,15 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Draining<T> {
         timeout(CLOSING_PATIENCE, self.inner.close())
             .await
             .unwrap_or(Ok(()))
+    }
+}
+
+/// Whether a request begins the conversation: a handshake, or any that says its version, but no mere look at who is there.
+fn begins(request: &ClientRequest) -> bool {
+    match request {
+        ClientRequest::InitializeRequest(_) => true,
+        ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
+        other => other.get_meta().protocol_version().is_some(),
     }
 }
 

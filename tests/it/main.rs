@@ -14,6 +14,7 @@ mod doctor;
 mod errors;
 mod evals;
 mod fault_matrix;
+mod hostile;
 mod http;
 mod human;
 mod layers;

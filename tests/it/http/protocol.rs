@@ -230,15 +230,28 @@ async fn what_is_no_message_is_refused_and_the_server_goes_on() {
     let mary = team.caller(MARY);
     let (_open, routes) = taking_messages(&mary).await;
     for route in &routes {
-        for body in ["", "{", "[]", "null", "no JSON at all", "\u{0}", "{}"] {
+        let deep = "[".repeat(100_000);
+        let bodies = [
+            "",
+            "{",
+            "[]",
+            "null",
+            "no JSON at all",
+            "\u{0}",
+            "{}",
+            &deep,
+        ];
+        let broken: &[u8] = b"\xff\xfe{}";
+        for body in bodies.map(str::as_bytes).iter().chain([&broken]) {
             let request = mary
                 .request(Method::POST, route)
                 .header("content-type", "application/json")
-                .body(body);
+                .body(body.to_vec());
             let reply = mary.read(request).await;
             assert!(
                 (400..500).contains(&reply.status),
-                "{route} {body:?}: {} {}",
+                "{route} {:.60}: {} {}",
+                String::from_utf8_lossy(body),
                 reply.status,
                 reply.text
             );

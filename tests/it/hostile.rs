@@ -1,0 +1,340 @@
+//! Clients that no library would be: whatever they send or fail to read, the server goes on, and its output holds
+//! nothing but messages.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::process::{binary, run};
+use crate::wire::{PATIENCE, WITH_HANDSHAKE, beginning, message, request, versions};
+
+/// For thousands of calls of a build without optimization.
+const LONG: Duration = Duration::from_secs(60);
+
+/// The binary on its sandbox, after the beginning of a conversation.
+struct Server {
+    version: &'static str,
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+    last_id: u64,
+}
+
+impl Server {
+    async fn start(version: &'static str) -> Self {
+        Self::of(version, binary(&["--sandbox", "--log", "error"])).await
+    }
+
+    async fn of(version: &'static str, mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut server = Self {
+            version,
+            input: child.stdin.take().unwrap(),
+            output: BufReader::new(child.stdout.take().unwrap()).lines(),
+            child,
+            last_id: 1_000_000,
+        };
+        for message in beginning(version) {
+            server.throw(format!("{message}\n").as_bytes()).await;
+        }
+        server.until(0).await;
+        server
+    }
+
+    async fn throw(&mut self, bytes: &[u8]) {
+        let written = timeout(LONG, self.input.write_all(bytes)).await;
+        written.expect("it takes what is sent").unwrap();
+    }
+
+    async fn receive(&mut self) -> Option<Value> {
+        let line = timeout(LONG, self.output.next_line()).await;
+        line.expect("an answer in time")
+            .unwrap()
+            .map(|line| message(&line))
+    }
+
+    /// The answer to a request, and the messages before it.
+    async fn until(&mut self, id: u64) -> (Value, Vec<Value>) {
+        let mut before = Vec::new();
+        loop {
+            let message = self.receive().await.expect("an answer");
+            if message["id"] == id && message.get("method").is_none() {
+                return (message, before);
+            }
+            before.push(message);
+        }
+    }
+
+    /// Whether a usual call is answered as usual; the messages before that.
+    async fn goes_on(&mut self, after: &str) -> Vec<Value> {
+        self.last_id += 1;
+        let id = self.last_id;
+        let params = json!({"name": "persons-list", "arguments": {"limit": 1}});
+        let call = request(self.version, id, "tools/call", params);
+        self.throw(format!("{call}\n").as_bytes()).await;
+        let (answer, before) = self.until(id).await;
+        assert_eq!(answer["result"]["isError"], false, "{after}: {answer}");
+        before
+    }
+
+    /// Closes the input: the last messages. The end has to be a peaceful one, without a panic.
+    async fn end(mut self) -> Vec<Value> {
+        drop(self.input);
+        let mut rest = Vec::new();
+        while let Some(line) = timeout(PATIENCE, self.output.next_line())
+            .await
+            .expect("an end in time")
+            .unwrap()
+        {
+            rest.push(message(&line));
+        }
+        let output = timeout(PATIENCE, self.child.wait_with_output()).await;
+        let output = output.expect("an end in time").unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{log}");
+        assert_eq!(log, "");
+        rest
+    }
+}
+
+fn nested(levels: usize) -> String {
+    format!("{}{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+fn call_with(arguments: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"persons-list","arguments":{arguments}}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn what_is_no_message_ends_no_conversation() {
+    const MEGABYTES: usize = 16_000_000;
+    let long = "x".repeat(MEGABYTES);
+    let lines: Vec<Vec<u8>> = vec![
+        b"\xff\xfe\x00\x80".to_vec(),
+        b"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/\xc3\x28\"}".to_vec(),
+        b"\0\0\0\0".to_vec(),
+        "\u{feff}{}".into(),
+        "{".into(),
+        "[]".into(),
+        "[[]]".into(),
+        "null".into(),
+        "7".into(),
+        "\"tools/list\"".into(),
+        "{}".into(),
+        "Content-Length: 2\r\n\r\n{}".into(),
+        nested(100_000).into(),
+        "[".repeat(100_000).into(),
+        "{\"a\":".repeat(100_000).into(),
+        call_with(&format!("{{\"search\":{}}}", nested(100_000))).into(),
+        call_with(&format!("{{\"search\":{}}}", nested(126))).into(),
+        call_with(&format!("{{\"search\":\"{long}\"}}")).into(),
+        long.into(),
+        r#"{"jsonrpc":"2.0","id":7}"#.into(),
+        r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#.into(),
+        r#"{"id":7,"method":"ping"}"#.into(),
+        r#"{"jsonrpc":"2.0","id":7.5,"method":"ping"}"#.into(),
+        r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#.into(),
+        r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#.into(),
+        r#"{"jsonrpc":"2.0","id":7,"method":7}"#.into(),
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":[]}"#.into(),
+        r#"{"jsonrpc":"2.0","method":"notifications/nobody-made"}"#.into(),
+        r#"{"jsonrpc":"2.0","id":18446744073709551616,"method":"ping"}"#.into(),
+        r#"{"jsonrpc":"2.0","id":-1,"method":"ping"}"#.into(),
+        r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#.into(),
+    ];
+    for version in versions() {
+        let mut server = Server::start(version).await;
+        for line in &lines {
+            server.throw(line).await;
+            server.throw(b"\n").await;
+            let what = format!("{version}, {:.60}", String::from_utf8_lossy(line));
+            for answer in server.goes_on(&what).await {
+                assert!(
+                    answer["id"] != 7 || answer.get("result").is_none() || line.len() > 60,
+                    "{what}: {answer}"
+                );
+            }
+        }
+        assert_eq!(server.end().await, Vec::<Value>::new(), "{version}");
+    }
+}
+
+#[tokio::test]
+async fn answers_to_questions_that_nobody_asked_and_cancels_of_nothing_change_nothing() {
+    for version in versions() {
+        let mut server = Server::start(version).await;
+        // Without a handshake, the first of these come before anything else was asked.
+        for odd in [
+            json!({"jsonrpc": "2.0", "id": 999, "result": {"action": "accept", "content": {"confirm": true}}}),
+            json!({"jsonrpc": "2.0", "id": 0, "result": {}}),
+            json!({"jsonrpc": "2.0", "id": 999, "error": {"code": -1, "message": "no"}}),
+            json!({"jsonrpc": "2.0", "id": null, "error": {"code": -1, "message": "no"}}),
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 999}}),
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "x", "reason": 7}}),
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {}}),
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled"}),
+            json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": 9, "progress": 1}}),
+            json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+            json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}),
+        ] {
+            server.throw(format!("{odd}\n{odd}\n").as_bytes()).await;
+            server.goes_on(&format!("{version}, {odd}")).await;
+        }
+        // The handshake once more.
+        for mut message in beginning(version) {
+            if message.get("id").is_some() {
+                message["id"] = json!(5);
+            }
+            server.throw(format!("{message}\n").as_bytes()).await;
+        }
+        server
+            .goes_on(&format!("{version}, a second beginning"))
+            .await;
+        server.end().await;
+    }
+}
+
+#[tokio::test]
+async fn two_requests_with_one_id_harm_only_themselves() {
+    for version in versions() {
+        let mut server = Server::start(version).await;
+        let params = json!({"name": "persons-list", "arguments": {"limit": 1}});
+        let call = request(version, 5, "tools/call", params);
+        server.throw(format!("{call}\n{call}\n").as_bytes()).await;
+        // Which of them is answered cannot be told; the id is free again afterwards.
+        server.until(5).await;
+        server.throw(format!("{call}\n").as_bytes()).await;
+        server.until(5).await;
+        server.goes_on(version).await;
+        server.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_input_that_ends_in_the_middle_of_a_message_is_an_end() {
+    let version = WITH_HANDSHAKE[3];
+    let call = request(
+        version,
+        1,
+        "tools/call",
+        json!({"name": "persons-list", "arguments": {}}),
+    );
+    let whole: String = beginning(version)
+        .iter()
+        .map(|message| format!("{message}\n"))
+        .collect();
+    let half = call.to_string();
+    let half = &half[..half.len() / 2];
+    for (input, answers) in [
+        (format!("{whole}{half}"), 1),
+        (format!("{whole}{call}\n{half}"), 2),
+        (half.to_owned(), 0),
+        (whole[..20].to_owned(), 0),
+        ("[".repeat(100_000), 0),
+    ] {
+        let ended = run(binary(&["--sandbox", "--log", "error"]), &input).await;
+        let messages: Vec<Value> = ended.stdout.lines().map(message).collect();
+        let results = messages
+            .iter()
+            .filter(|message| message.get("result").is_some());
+        assert_eq!(results.count(), answers, "{}", ended.stdout);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        if answers > 0 {
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        }
+    }
+}
+
+/// Some go to PostHog, most are refused before: all are answered, each once.
+#[tokio::test]
+async fn ten_thousand_calls_at_once_are_all_answered() {
+    const CALLS: u64 = 10_000;
+    let version = WITH_HANDSHAKE[3];
+    let mut server = Server::start(version).await;
+    let mut input = String::new();
+    for id in 1..=CALLS {
+        let params = match id % 20 {
+            0 => json!({"name": "persons-list", "arguments": {"limit": 1}}),
+            1 => json!({"name": "persons-nobody-made", "arguments": {}}),
+            2 => json!({"name": 7}),
+            _ => json!({"name": "persons-list", "arguments": {"limit": "none"}}),
+        };
+        input.push_str(&format!("{}\n", request(version, id, "tools/call", params)));
+    }
+    let mut writer = server.input;
+    let writing = tokio::spawn(async move {
+        writer.write_all(input.as_bytes()).await.unwrap();
+        writer
+    });
+    let mut seen: HashMap<u64, Value> = HashMap::new();
+    while seen.len() < CALLS as usize {
+        let line = timeout(LONG, server.output.next_line()).await;
+        let answer = message(&line.expect("an answer in time").unwrap().unwrap());
+        let id = answer["id"].as_u64().unwrap();
+        assert!(seen.insert(id, answer).is_none(), "{id} is answered twice");
+    }
+    for (id, answer) in &seen {
+        match id % 20 {
+            0 => assert_eq!(answer["result"]["isError"], false, "{answer}"),
+            1 | 2 => assert_eq!(answer["error"]["code"], -32602, "{answer}"),
+            _ => assert_eq!(answer["result"]["isError"], true, "{answer}"),
+        }
+    }
+    server.input = writing.await.unwrap();
+    server.goes_on("ten thousand calls").await;
+    assert_eq!(server.end().await, Vec::<Value>::new());
+}
+
+/// What it may keep for a client that asks and does not read.
+#[cfg(target_os = "linux")]
+const MOST_MEGABYTES: u64 = 200;
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_client_that_asks_and_never_reads_is_read_no_further_and_loses_nothing() {
+    let version = WITH_HANDSHAKE[3];
+    let mut server = Server::start(version).await;
+    let process = server.child.id().unwrap();
+    // Answers of two dozen kilobytes each.
+    let mut asked: u64 = 0;
+    loop {
+        let list = request(version, asked + 1, "tools/list", json!({}));
+        let line = format!("{list}\n");
+        // A full pipe takes nothing, or a part: then the rest is owed.
+        let writing = server.input.write_all(line.as_bytes());
+        if timeout(Duration::from_secs(2), writing).await.is_err() {
+            break;
+        }
+        asked += 1;
+        assert!(asked < 100_000, "it reads without end");
+    }
+    let most = crate::soak::megabytes(process, "VmHWM");
+    assert!(most < MOST_MEGABYTES, "{most} MB for {asked} requests");
+    // Whoever begins to read then gets every answer.
+    for _ in 0..asked {
+        let answer = server.receive().await.expect("an answer");
+        assert!(answer["result"]["tools"].is_array(), "{answer}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_client_that_goes_away_without_reading_leaves_no_process_behind() {
+    let version = WITH_HANDSHAKE[3];
+    let mut server = Server::start(version).await;
+    for id in 1..=50 {
+        let list = request(version, id, "tools/list", json!({}));
+        server.throw(format!("{list}\n").as_bytes()).await;
+    }
+    // As the system does when a process dies.
+    drop(server.output);
+    drop(server.input);
+    let status = timeout(PATIENCE, server.child.wait()).await;
+    status.expect("an end in time").unwrap();
+}
