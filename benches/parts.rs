@@ -1,0 +1,108 @@
+//! The parts of an answer, each alone, on a page of 100 persons: `cargo bench --bench parts`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a measurement that fails should stop where it fails"
+)]
+
+#[path = "whole/page.rs"]
+mod page;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use posthog_persons_mcp::answer::{Limits, Page, Redaction, Select, clean, page_of_persons};
+use posthog_persons_mcp::posthog::PersonPage;
+use posthog_persons_mcp::server::listed;
+use posthog_persons_mcp::tools::catalog;
+
+/// The properties of a person as text, as far as cleaning goes the same as what is shown.
+fn texts() -> Vec<String> {
+    let persons = (0..page::PAGE).map(page::person);
+    persons
+        .flat_map(|person| {
+            let properties = person["properties"].as_object().cloned();
+            properties.unwrap_or_default().into_values()
+        })
+        .filter_map(|value| value.as_str().map(str::to_owned))
+        .collect()
+}
+
+fn answer(limits: &Limits, persons: &PersonPage, select: &Select) -> usize {
+    let page = Page {
+        tool: "persons-list",
+        offset: 0,
+        limit: 100,
+        has_next: true,
+        count: None,
+        persons: &persons.results,
+        select,
+        notes: Vec::new(),
+    };
+    page_of_persons(limits, page).text.len()
+}
+
+fn parts(criterion: &mut Criterion) {
+    let body = page::page(page::PAGE);
+    let persons: PersonPage = serde_json::from_str(&body).expect("a page");
+    let mut group = criterion.benchmark_group("page of 100 persons");
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("decode", |bencher| {
+        bencher.iter(|| serde_json::from_str::<PersonPage>(black_box(&body)));
+    });
+    group.bench_function("decode, knowing the path of an error", |bencher| {
+        bencher.iter(|| {
+            let mut json = serde_json::Deserializer::from_str(black_box(&body));
+            serde_path_to_error::deserialize::<_, PersonPage>(&mut json)
+        });
+    });
+    let text = Limits {
+        structured: false,
+        ..Limits::default()
+    };
+    let both = Limits::default();
+    let redacted = Limits {
+        redaction: Redaction::new(&["email".to_owned(), "*phone*".to_owned()], true),
+        ..Limits::default()
+    };
+    for (name, limits, select) in [
+        ("table", &text, Select::Default),
+        ("rows and table", &both, Select::Default),
+        ("rows and table, every property", &both, Select::All),
+        ("rows and table, redacted", &redacted, Select::Default),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| answer(limits, black_box(&persons), &select));
+        });
+    }
+    let texts = texts();
+    group.bench_function("clean every text", |bencher| {
+        bencher.iter(|| {
+            texts
+                .iter()
+                .map(|text| clean(black_box(text)).len())
+                .sum::<usize>()
+        });
+    });
+    group.finish();
+
+    let tools = catalog();
+    criterion.bench_function("tools/list: schemas", |bencher| bencher.iter(catalog));
+    criterion.bench_function("tools/list: answer", |bencher| {
+        bencher.iter(|| {
+            let listed: Vec<_> = tools.iter().map(|tool| listed(tool, true)).collect();
+            serde_json::to_string(&listed)
+        });
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = parts
+}
+criterion_main!(benches);
