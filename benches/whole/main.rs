@@ -30,14 +30,16 @@ use page::PAGE;
 use subject::{Call, Direct, Http, Start, Stdio, Subject};
 use upstream::{BIG, GATHERED, Upstream};
 
+/// Without optimization nothing is worth measuring: such a run only shows that the measurements work.
+const TRIAL: bool = cfg!(debug_assertions);
 /// Rounds of calls.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = if TRIAL { 1 } else { 9 };
 /// Starts of each server.
-const STARTS: usize = 30;
+const STARTS: usize = if TRIAL { 2 } else { 30 };
 /// Calls of a round, one after the other.
-const ALONE: usize = 500;
+const ALONE: usize = if TRIAL { 10 } else { 500 };
 /// Calls of a round, many at once.
-const TOGETHER: usize = 6400;
+const TOGETHER: usize = if TRIAL { 256 } else { 6400 };
 const IN_FLIGHT: usize = 64;
 
 const MINIMAL: &str = "minimal";
@@ -85,10 +87,25 @@ struct Programs {
     upstream: Upstream,
 }
 
-/// Cargo builds a binary for its benchmarks, but no example.
+/// Cargo builds a binary for its benchmarks, but no example. It is built as this program and that binary are.
 fn build_minimal() -> PathBuf {
-    let arguments = ["build", "--release", "--locked", "--example", MINIMAL];
+    let profile = if TRIAL { "dev" } else { "release" };
+    let arguments = [
+        "build",
+        "--profile",
+        profile,
+        "--locked",
+        "--example",
+        MINIMAL,
+    ];
     let mut build = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        // Cargo told them to this program. Libraries that look at them would be built once more.
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            build.env_remove(&name);
+        }
+    }
     build
         .args(arguments)
         .args(["--message-format", "json-render-diagnostics"])

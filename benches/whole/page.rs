@@ -42,7 +42,6 @@ pub fn person(number: u64) -> Value {
         "$geoip_time_zone": "America/New_York",
         "$initial_browser": browser,
         "$initial_current_url": landing,
-        "$initial_os": system,
         "$initial_referring_domain": "www.google.com",
         "$os": system, "$os_version": "10.15.7",
         "$referring_domain": "$direct",

@@ -30,6 +30,7 @@ mod redaction;
 #[cfg(feature = "redis")]
 mod redis;
 mod sandbox;
+mod size;
 mod soak;
 mod stdio;
 mod tls;

@@ -1,0 +1,53 @@
+//! How much an assistant reads of what PostHog sends. The bounds are a little above what was measured when they were
+//! set: what makes an answer grow past one has to be worth it.
+
+use posthog_persons_mcp::sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use crate::sandbox::client;
+use crate::{Session, Setup, connect, connect_with};
+
+/// Generated persons alone, a hundred of them.
+const HUNDRED: &str = "?search=@example.net&limit=100&offset=0";
+
+/// The text of an answer in thousandths of what PostHog sends for it.
+async fn share(session: &Session, tool: &'static str, arguments: Value, path: &str) -> usize {
+    let text = session.text(tool, arguments).await;
+    let (url, project) = (session.sandbox.url(), Sandbox::PROJECT);
+    let request = client()
+        .get(format!("{url}/api/projects/{project}/persons/{path}"))
+        .bearer_auth(Sandbox::KEY);
+    let raw = request.send().await.unwrap().error_for_status().unwrap();
+    text.len() * 1000 / raw.text().await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_hundred_persons_are_less_than_a_fifth_of_posthogs_answer() {
+    let session = connect_with(Setup::persons(100)).await;
+    let arguments = json!({"search": "@example.net", "limit": 100});
+    let page = session.call("persons-list", arguments.clone()).await;
+    assert_eq!(page["results"].as_array().unwrap().len(), 100);
+    let share = share(&session, "persons-list", arguments, HUNDRED).await;
+    assert!(share <= 190, "{share} thousandths");
+}
+
+#[tokio::test]
+async fn a_hundred_persons_with_every_property_are_less_than_half_of_posthogs_answer() {
+    let session = connect_with(Setup::persons(100)).await;
+    let arguments = json!({"search": "@example.net", "limit": 100, "select": ["*"]});
+    let page = session.call("persons-list", arguments.clone()).await;
+    assert_eq!(page["results"].as_array().unwrap().len(), 100);
+    let share = share(&session, "persons-list", arguments, HUNDRED).await;
+    assert!(share <= 430, "{share} thousandths");
+}
+
+#[tokio::test]
+async fn a_person_with_thousands_of_distinct_ids_is_a_fortieth_of_posthogs_answer() {
+    let session = connect().await;
+    let arguments = json!({"distinct_id": "kiosk-badge-0001"});
+    let person = session.call("persons-retrieve", arguments.clone()).await;
+    assert_eq!(person["distinct_id_count"], 2500);
+    let path = format!("{}/", person["uuid"].as_str().unwrap());
+    let share = share(&session, "persons-retrieve", arguments, &path).await;
+    assert!(share <= 25, "{share} thousandths");
+}
