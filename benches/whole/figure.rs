@@ -156,9 +156,11 @@ pub fn document(machine: &str, figures: &[Figure]) -> Value {
 }
 
 /// Where the plot's bars begin, and how long one is that just reaches its goal.
-const LEFT: f64 = 340.0;
-const GOAL: f64 = 300.0;
-const WIDTH: f64 = 860.0;
+const LEFT: f64 = 380.0;
+const GOAL: f64 = 260.0;
+const WIDTH: f64 = 950.0;
+/// What stands behind the longest bar.
+const LABEL: f64 = 190.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 44.0;
 
@@ -181,7 +183,7 @@ pub fn plot(machine: &str, figures: &[Figure]) -> String {
     for ((figure, used), index) in bars.iter().zip(0_u8..) {
         let y = TOP + ROW * f64::from(index);
         // A figure far over its goal ends at the edge; its value says by how much.
-        let length = (used * GOAL).min(WIDTH - LEFT - 150.0);
+        let length = (used * GOAL).min(WIDTH - LEFT - LABEL);
         let colour = if *used <= 1.0 { "#2a7f62" } else { "#c8553d" };
         let value = match figure.goal {
             Some(Goal::AtMost(_)) => figure.unit.shown(figure.value),
@@ -211,6 +213,9 @@ pub fn plot(machine: &str, figures: &[Figure]) -> String {
     svg
 }
 
+/// Markdown as text of the plot.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
+    text.replace('`', "")
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
 }
