@@ -123,7 +123,7 @@ fn bomb(mebibytes: u32, body: &[u8]) -> Vec<u8> {
     let blanks = vec![b' '; MEBIBYTE];
     let mut stretch = Vec::with_capacity(PIECE);
     let mut end = Vec::with_capacity(body.len() + PIECE);
-    let mut deflate = Compress::new(Compression::fast(), false);
+    let mut deflate = Compress::new(Compression::default(), false);
     // Writing into memory does not fail, and the room is more than both need.
     let _ = deflate.compress_vec(&blanks, &mut stretch, FlushCompress::Full);
     let _ = deflate.compress_vec(body, &mut end, FlushCompress::Finish);
