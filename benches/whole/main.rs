@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use figure::{Figure, Goal, Unit};
 use page::PAGE;
 use subject::{Call, Direct, Http, Start, Stdio, Subject};
-use upstream::{BIG, GATHERED, Upstream};
+use upstream::{BIG, Upstream};
 
 /// Without optimization nothing is worth measuring: such a run only shows that the measurements work.
 const TRIAL: bool = cfg!(debug_assertions);
@@ -378,7 +378,7 @@ fn rounds(turns: &mut [Turn], count: usize, in_flight: usize) -> Vec<Vec<Cost>> 
 
 /// How much memory is taken at most while so many answers of 1 MB are under way.
 fn memory_of_big_answers(programs: &Programs) -> Vec<Figure> {
-    say(&format!("{GATHERED} answers of 1 MB at once"));
+    say(&format!("{IN_FLIGHT} answers of 1 MB at once"));
     let list = Call {
         tool: "persons-list",
         arguments: json!({"limit": BIG}),
@@ -390,7 +390,7 @@ fn memory_of_big_answers(programs: &Programs) -> Vec<Figure> {
         answer: " bytes",
     };
     let peak = |mut server: Box<dyn Subject>, call: &Call| {
-        server.run(call, GATHERED, GATHERED);
+        server.run(call, IN_FLIGHT, IN_FLIGHT);
         server.process().memory("VmHWM") / 1e6
     };
     let stdio = [
@@ -402,7 +402,7 @@ fn memory_of_big_answers(programs: &Programs) -> Vec<Figure> {
     let http = [peak(Box::new(ours), &list), peak(Box::new(minimal), &fetch)];
     [("stdio", stdio), ("HTTP", http)]
         .map(|(transport, [ours, minimal])| {
-            let name = format!("peak memory, {GATHERED} answers of 1 MB in flight, {transport}");
+            let name = format!("peak memory, {IN_FLIGHT} answers of 1 MB in flight, {transport}");
             Figure::new(name, Unit::Megabytes, ours)
                 .beside(MINIMAL, minimal)
                 .goal(Goal::AtMost(200.0))

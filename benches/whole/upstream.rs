@@ -26,8 +26,8 @@ use crate::process::Process;
 pub const ARGUMENT: &str = "upstream";
 /// Persons on a page of 1 MB.
 pub const BIG: u64 = 930;
-/// As many pages of 1 MB are asked for at once; none is whole before all are nearly so.
-pub const GATHERED: usize = 64;
+/// As many pages of 1 MB a key asks for at once; none is whole before all are nearly so.
+const GATHERED: usize = 8;
 
 /// What was sent gets so long to arrive, before the rest follows.
 const ARRIVAL: Duration = Duration::from_millis(200);

@@ -244,8 +244,11 @@ async fn ten_minutes_of_faults_lose_no_call_and_no_memory() {
     assert_eq!(complaints, json!({"complaints": []}));
 }
 
+/// Requests of one key that PostHog gets at once.
+const AT_ONCE: usize = 8;
+
 /// A PostHog whose every answer is a person with a property of a megabyte. It sends most of each, and the rest once it
-/// has sent most of as many as there are calls: so all of them are in the server at the same time.
+/// has sent most of as many as it is asked for at once: so all of those are in the server at the same time.
 async fn megabytes_from_posthog() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -258,26 +261,24 @@ async fn megabytes_from_posthog() -> String {
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     )
     .into();
-    let all = Arc::new(Barrier::new(IN_FLIGHT as usize));
+    let all = Arc::new(Barrier::new(AT_ONCE));
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let (answer, all) = (Arc::clone(&answer), Arc::clone(&all));
             tokio::spawn(async move {
-                if !head(&mut stream).await {
-                    return;
-                }
                 let (most, rest) = answer.split_at(950_000);
-                stream.write_all(most.as_bytes()).await.unwrap();
-                all.wait().await;
-                stream.write_all(rest.as_bytes()).await.unwrap();
-                head(&mut stream).await;
+                while head(&mut stream).await {
+                    stream.write_all(most.as_bytes()).await.unwrap();
+                    all.wait().await;
+                    stream.write_all(rest.as_bytes()).await.unwrap();
+                }
             });
         }
     });
     url
 }
 
-/// The most memory that the server had while it answered as many calls at once as it has places, each with a megabyte
+/// The most memory that the server had while as many calls waited for their answers as it has places, each with a megabyte
 /// from PostHog, and showed it if `shown`.
 async fn most_for_a_megabyte_each(arguments: &[&str], shown: bool) -> u64 {
     let url = megabytes_from_posthog().await;

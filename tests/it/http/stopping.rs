@@ -51,9 +51,9 @@ async fn stopping_under_load_loses_no_answer() {
             .map(|session| session.call("persons-list", &anything));
         let calls = async { tokio::join!(join_all(alone), join_all(in_sessions)) };
         let stopping = async {
-            upstream.until(|counts| counts.waiting == 24).await;
+            upstream.until(|counts| counts.waiting == 12).await;
             process.signal(signal).await;
-            // Whatever comes now is refused, or not even listened to.
+            // Eight of Mary's and four of John's; the rest wait for their turn. Whatever comes now is refused, or not even listened to.
             let late = caller(process.address, Some(JOHN));
             let late = late.calling("persons-list", &json!({})).send();
             late.await.map(|response: Response| response.status()).ok()
