@@ -10,7 +10,7 @@ use serde_json::Value;
 pub struct Filter {
     /// Property; "id" for a cohort
     key: String,
-    /// Text, number, boolean, list; a cohort's id; none for is_set
+    /// Text, number, boolean, list; a cohort's id; none for `is_set`
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schemars(default)]
     value: Value,
