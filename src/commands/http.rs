@@ -96,7 +96,7 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
         metrics: Metrics::start()?,
         shared,
     };
-    let stop = stop_signal()?;
+    let stop = super::stop_signal()?;
     tracing::info!(%address, "serving over HTTP");
     serve(listener, server, options, stop).await?;
     tracing::info!("stopped");
@@ -136,27 +136,5 @@ fn secret(name: &str) -> Result<Option<SecretString>, Failure> {
         )
         .into()),
         secret => Ok(Some(SecretString::from(secret))),
-    }
-}
-
-/// Ends when the process is asked to.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        Ok(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    {
-        Ok(async {
-            let _ = tokio::signal::ctrl_c().await;
-        })
     }
 }

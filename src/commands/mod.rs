@@ -9,8 +9,10 @@ mod tools;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{Arguments, Command, Settings};
@@ -22,6 +24,9 @@ use crate::transport;
 
 /// What a person reads when a command cannot go on.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long a write that was sent before the process was asked to end may take.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 
 /// Runs what was asked for.
 pub async fn run(arguments: Arguments) -> ExitCode {
@@ -131,12 +136,15 @@ async fn start_sandbox(settings: &Settings, port: u16) -> Result<Sandbox, Failur
 async fn stdio(settings: &Settings) -> Result<ExitCode, Failure> {
     // The process serves one user, who sees the host's own approval of a destructive tool as well.
     let (server, sandbox) = server(settings, true).await?;
-    let served = tokio::select! {
-        served = transport::stdio(server) => served.map_err(|error| format!("The conversation could not begin: {}", begun(&error))),
-        _ = tokio::signal::ctrl_c() => Ok(()),
-    };
+    let stop = stop_signal()?;
+    tokio::select! {
+        served = transport::stdio(server.clone()) => served.map_err(|error| format!("The conversation could not begin: {}", begun(&error)))?,
+        () = stop => {
+            // What was sent may have been done: its line in the audit log is to say so.
+            let _ = timeout(LAST_WRITES, server.written()).await;
+        }
+    }
     drop(sandbox);
-    served?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -152,9 +160,8 @@ fn begun(error: &rmcp::service::ServerInitializeError) -> &'static str {
 
 async fn serve_sandbox(settings: &Settings, port: u16) -> Result<ExitCode, Failure> {
     let sandbox = start_sandbox(settings, port).await?;
-    let stop = tokio::spawn(tokio::signal::ctrl_c());
-    // From here on Ctrl-C is heard, also by whoever waits for the address.
-    tokio::task::yield_now().await;
+    // From here on signals are heard, also by whoever waits for the address.
+    let stop = stop_signal()?;
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -169,7 +176,29 @@ async fn serve_sandbox(settings: &Settings, port: u16) -> Result<ExitCode, Failu
         legacy = Sandbox::LEGACY_KEY,
     )?;
     out.flush()?;
-    stop.await??;
+    stop.await;
     sandbox.stop();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends when the process is asked to.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        Ok(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        Ok(async {
+            let _ = tokio::signal::ctrl_c().await;
+        })
+    }
 }

@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use posthog_persons_mcp::audit::AuditLog;
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::sandbox::{Era, FaultKind, Sandbox};
+use posthog_persons_mcp::sandbox::{Era, Fault, FaultKind, Options, Sandbox};
 use rmcp::ClientLifecycleMode;
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, ProtocolVersion};
 use rmcp::service::PeerRequestOptions;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use crate::human::{Human, Reaction};
-use crate::process::{binary, conversation, run};
+use crate::process::{binary, conversation, exit, run, send};
+use crate::stdio::connected;
 use crate::wire::{PATIENCE, WITH_HANDSHAKE};
 use crate::writing::{GRACE, QA, confirmed, strike, writing_calls, written};
 use crate::{ADA, NOBODY, Session, Setup, connect_with};
@@ -517,6 +520,33 @@ async fn the_flag_keeps_a_log() {
     assert_eq!(tools, [DELETE, UPDATE]);
     assert_eq!(log.outcomes(), ["queued", "queued"]);
     assert!(!log.text().contains("secret"), "{}", log.text());
+}
+
+/// Clients ask a server that does not end by itself to terminate.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_write_that_is_under_way_is_written_down_before_a_signal_ends_the_process() {
+    for signal in ["-TERM", "-INT"] {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let sandbox = Sandbox::start(listener, Options::default()).await.unwrap();
+        let slow = FaultKind::Delay(Duration::from_secs(1));
+        sandbox.inject(Fault::always("update_property", slow));
+        let log = Log::new();
+        // There to look at before the process has begun.
+        AuditLog::open(&log.0).unwrap();
+        let arguments = ["--audit-log", log.0.to_str().unwrap()];
+        let mut command = connected(&arguments, &sandbox.url(), Sandbox::KEY);
+        let mut child = command.spawn().unwrap();
+        let call = json!({"id": ADA, "key": "plan", "value": "pro"});
+        let input = conversation(WITH_HANDSHAKE[3], &[("persons-property-set", call)]);
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).await.unwrap();
+        log.until(|lines| lines.len() == 1).await;
+        assert_eq!(log.outcomes(), ["started"]);
+        send(&child, signal).await;
+        assert_eq!(exit(child).await, Some(0), "{signal}");
+        assert_eq!(log.outcomes(), ["queued"], "{signal}");
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod layers;
 mod packaging;
 mod policy;
 mod process;
+mod progress;
 mod project;
 mod promises;
 mod prompts;

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use serde_json::{Value, json};
@@ -71,6 +71,20 @@ pub(crate) async fn run(mut command: Command, input: &str) -> Ended {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Sends a signal, such as `-TERM`.
+#[cfg(unix)]
+pub(crate) async fn send(child: &Child, signal: &str) {
+    let id = child.id().unwrap().to_string();
+    let sent = Command::new("kill").args([signal, &id]).status().await;
+    assert!(sent.unwrap().success());
+}
+
+/// Waits for the end; the exit code.
+pub(crate) async fn exit(mut child: Child) -> Option<i32> {
+    let status = timeout(PATIENCE, child.wait()).await;
+    status.expect("an end in time").unwrap().code()
 }
 
 /// A conversation that asks for the list of tools, as request 1, and then for these calls.

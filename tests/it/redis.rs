@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::ADA;
-use crate::process::{binary, run};
+use crate::process::{binary, run, send};
 use crate::wire::{PATIENCE, WITHOUT_HANDSHAKE};
 use crate::writing::QA;
 
@@ -90,9 +90,7 @@ impl RedisServer {
 
     /// Lets it run and answer nothing, or answer again.
     async fn signal(&self, signal: &str) {
-        let id = self.process.id().unwrap().to_string();
-        let sent = Command::new("kill").args([signal, &id]).status().await;
-        assert!(sent.unwrap().success());
+        send(&self.process, signal).await;
     }
 
     /// Starts it again at the same port: it remembers nothing.

@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::ADA;
-use crate::process::{binary, run};
+use crate::process::{binary, exit, run, send};
 use crate::upstream::{Answers, Upstream};
 use crate::wire::{
     PATIENCE, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, Wire, beginning, message, request, versions,
@@ -109,11 +109,6 @@ async fn every_version_of_the_protocol_lists_calls_and_refuses() {
         assert_eq!(wire.end().await, Vec::<Value>::new(), "{version}");
         assert_eq!(exit(child).await, Some(0), "{version}");
     }
-}
-
-async fn exit(mut child: Child) -> Option<i32> {
-    let status = timeout(PATIENCE, child.wait()).await;
-    status.expect("an end in time").unwrap().code()
 }
 
 #[tokio::test]
@@ -435,23 +430,16 @@ async fn the_sandbox_and_the_server_end_in_peace_when_interrupted() {
     // It listens for signals by the time it answers.
     let call = connected(&["call", "persons-list"], &sandbox.url, Sandbox::KEY);
     assert_eq!(run(call, "").await.code, Some(0));
-    interrupt(&sandbox.child).await;
+    send(&sandbox.child, "-INT").await;
     assert_eq!(exit(sandbox.child).await, Some(0));
 
     let mut child = binary(&["--sandbox"]).spawn().unwrap();
     let reader = child.stdout.take().unwrap();
     let writer = child.stdin.take().unwrap();
     let (wire, _) = Wire::begin(WITHOUT_HANDSHAKE, reader, writer).await;
-    interrupt(&child).await;
+    send(&child, "-INT").await;
     assert_eq!(exit(child).await, Some(0));
     drop(wire);
-}
-
-#[cfg(unix)]
-async fn interrupt(child: &Child) {
-    let id = child.id().unwrap().to_string();
-    let sent = Command::new("kill").args(["-INT", &id]).status().await;
-    assert!(sent.unwrap().success());
 }
 
 /// Whatever is asked for in logs, they hold what was called and how it went, and nobody's data.

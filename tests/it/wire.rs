@@ -22,11 +22,10 @@ pub fn versions() -> impl Iterator<Item = &'static str> {
 /// A request of this version.
 pub fn request(version: &str, id: u64, method: &str, mut params: Value) -> Value {
     if version == WITHOUT_HANDSHAKE {
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": version,
-            "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "0"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        });
+        let meta = &mut params["_meta"];
+        meta["io.modelcontextprotocol/protocolVersion"] = json!(version);
+        meta["io.modelcontextprotocol/clientInfo"] = json!({"name": "by hand", "version": "0"});
+        meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
     }
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }

@@ -32,9 +32,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::process;
 use crate::wire::{PATIENCE, WITHOUT_HANDSHAKE, beginning, message, request};
 
 /// Two people of a team. Their keys open the same in the sandbox.
@@ -680,11 +681,15 @@ impl Process {
         caller(self.address, Some(key))
     }
 
-    /// Sends a signal.
+    /// Sends a signal that ends it, and waits until it is heard.
     async fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args([name, &id]).status().await;
-        assert!(sent.unwrap().success());
+        process::send(&self.child, name).await;
+        let heard = async {
+            while !self.log.lock().unwrap().contains("stopping") {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, heard).await.expect("it is heard");
     }
 
     /// Waits for the end; the exit code, and all that was logged.

@@ -1,5 +1,6 @@
 //! Every version of the protocol, on every route that has it.
 
+use posthog_persons_mcp::sandbox::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use super::{
@@ -7,7 +8,7 @@ use super::{
     team_with,
 };
 use crate::process::offered;
-use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE, request, versions};
+use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE, message, request, versions};
 use crate::{ADA, NOBODY};
 
 const MIB: usize = 1024 * 1024;
@@ -101,6 +102,30 @@ async fn without_a_handshake_each_request_stands_alone() {
         let request = mary.request(method.clone(), "/mcp");
         let request = request.header("mcp-protocol-version", WITHOUT_HANDSHAKE);
         assert_eq!(mary.read(request).await.status, 405, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_a_token_is_told_why_it_waits_before_its_answer() {
+    for version in versions() {
+        let team = team().await;
+        let mary = team.caller(MARY);
+        let conversation = Conversation::begin(&mary, version).await;
+        let limited = FaultKind::Throttle { retry_after: 1 };
+        team.sandbox.inject(Fault::once("persons", limited));
+        let params =
+            json!({"name": "persons-list", "arguments": ada(), "_meta": {"progressToken": "x"}});
+        let response = if version == WITHOUT_HANDSHAKE {
+            mary.send(mary.stateless("tools/call", params)).await
+        } else {
+            let message = request(version, 7, "tools/call", params);
+            conversation.post(&message).await
+        };
+        let mut events = Events::of(response);
+        let news = message(&events.next().await.unwrap().1);
+        assert_eq!(news["method"], "notifications/progress", "{version}");
+        assert_eq!(news["params"]["progressToken"], "x", "{version}");
+        found_ada(&events.message().await["result"]);
     }
 }
 

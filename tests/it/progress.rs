@@ -1,0 +1,85 @@
+//! Whoever sends a progress token hears why a call waits; nobody else does.
+
+use std::time::Duration;
+
+use posthog_persons_mcp::sandbox::{Fault, FaultKind, Options, Sandbox};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::stdio::connected;
+use crate::wire::{Wire, request, versions};
+
+/// Calls with a token, if there is one: what was told meanwhile, and the answer.
+async fn told(version: &'static str, fault: Fault, token: Option<&Value>) -> (Vec<Value>, Value) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let sandbox = Sandbox::start(listener, Options::default()).await.unwrap();
+    let mut child = connected(&[], &sandbox.url(), Sandbox::KEY)
+        .spawn()
+        .unwrap();
+    let reader = child.stdout.take().unwrap();
+    let writer = child.stdin.take().unwrap();
+    let (mut wire, _) = Wire::begin(version, reader, writer).await;
+    sandbox.inject(fault);
+    let params = json!({"name": "persons-list", "arguments": {"limit": 1}});
+    let mut call = request(version, 7, "tools/call", params);
+    if let Some(token) = token {
+        call["params"]["_meta"]["progressToken"] = token.clone();
+    }
+    wire.send(&call).await;
+    let mut told = Vec::new();
+    loop {
+        let message = wire.receive().await.unwrap();
+        if message["id"] == 7 {
+            assert_eq!(wire.end().await, Vec::<Value>::new(), "nothing follows");
+            return (told, message);
+        }
+        assert_eq!(message["method"], "notifications/progress", "{message}");
+        told.push(message["params"].clone());
+    }
+}
+
+#[tokio::test]
+async fn a_client_with_a_token_hears_why_its_call_waits() {
+    let limited = || Fault::once("persons", FaultKind::Throttle { retry_after: 1 });
+    let failed = || Fault {
+        times: 2,
+        ..Fault::once("persons", FaultKind::ServerError { status: 503 })
+    };
+    for version in versions() {
+        for token in [json!(7), json!("the list")] {
+            let (news, answer) = told(version, limited(), Some(&token)).await;
+            assert_eq!(answer["result"]["isError"], false, "{answer}");
+            assert_eq!(news.len(), 1, "{version}: {news:?}");
+            assert_eq!(news[0]["progressToken"], token);
+            assert_eq!(
+                news[0]["message"],
+                "PostHog's rate limit is reached; waiting 1.0 seconds"
+            );
+        }
+        let (news, answer) = told(version, failed(), Some(&json!(0))).await;
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+        let progress: Vec<&Value> = news.iter().map(|news| &news["progress"]).collect();
+        assert_eq!(progress, [&json!(1.0), &json!(2.0)], "it grows: {news:?}");
+        for news in &news {
+            let message = news["message"].as_str().unwrap();
+            assert!(
+                message.starts_with("PostHog failed; asking again in "),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_hears_anything() {
+    for version in versions() {
+        let limited = Fault::once("persons", FaultKind::Throttle { retry_after: 1 });
+        let (news, answer) = told(version, limited, None).await;
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+        assert_eq!(news, Vec::<Value>::new(), "{version}");
+        // There is nothing to tell where nothing waits.
+        let slow = Fault::once("persons", FaultKind::Delay(Duration::from_millis(50)));
+        let (news, _) = told(version, slow, Some(&json!(1))).await;
+        assert_eq!(news, Vec::<Value>::new(), "{version}");
+    }
+}
