@@ -78,7 +78,7 @@ async fn properties(
     let entries = persons
         .iter()
         .flat_map(|person| person.properties.entries());
-    let mut names: Vec<String> = entries.map(|(key, _)| screen.name(&key)).collect();
+    let mut names: Vec<String> = entries.map(|(key, _)| screen.name(key)).collect();
     names.sort_unstable();
     names.dedup();
     Ok(names)

@@ -109,13 +109,10 @@ impl Select {
         if screen.is_shut() {
             return BTreeMap::new();
         }
-        let entries = person.properties.entries().into_iter();
+        let entries = person.properties.entries();
         entries
             .filter(|(key, _)| self.shows(key))
-            .map(|(key, raw)| {
-                let value = screen.value(&Properties::value(raw));
-                (screen.name(&key), value)
-            })
+            .map(|(key, json)| (screen.name(key), screen.value(&Properties::value(json))))
             .collect()
     }
 }
@@ -468,8 +465,7 @@ fn card(
     let properties = select.properties(person, &screen);
     let entries = person.properties.entries();
     let others: Vec<&str> = entries
-        .iter()
-        .map(|(key, _)| &**key)
+        .map(|(key, _)| key)
         .filter(|key| screen.is_shut() || !select.shows(key))
         .collect();
     let mut notes = notes.to_vec();

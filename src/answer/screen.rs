@@ -123,7 +123,9 @@ impl Screen {
     }
 
     fn shorten(&self, text: &str, most: usize) -> String {
-        match text.char_indices().nth(most) {
+        // There are no more characters than bytes.
+        let longer = (text.len() > most).then(|| text.char_indices().nth(most));
+        match longer.flatten() {
             None => text.to_owned(),
             Some((end, _)) => {
                 self.shortened.set(self.shortened.get() + 1);

@@ -196,7 +196,10 @@ impl Connection {
         mut response: reqwest::Response,
         cut_at: Option<usize>,
     ) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
+        /// No more than this is taken on trust before it arrives.
+        const MOST_TRUSTED: u64 = 1024 * 1024;
+        let announced = response.content_length().unwrap_or_default();
+        let mut body = Vec::with_capacity(announced.min(MOST_TRUSTED) as usize);
         while let Some(chunk) = response.chunk().await.map_err(Error::from_transport)? {
             if let Some(most) = cut_at.filter(|most| body.len() + chunk.len() >= *most) {
                 body.extend_from_slice(chunk.get(..most - body.len()).unwrap_or(&chunk));

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -80,25 +80,31 @@ pub struct Person {
     pub value_at_data_point: Option<serde_json::Number>,
 }
 
-/// A person's properties as PostHog sent them. They are read when they are asked for: most are never shown.
+/// A person's properties as PostHog sent them. Values are read when they are asked for: most are never shown.
 #[derive(Debug, Clone, Default)]
-pub struct Properties(Option<Box<RawValue>>);
+pub struct Properties {
+    /// Each key, and its value as JSON, one after the other.
+    text: String,
+    /// Where each key ends, and each value.
+    ends: Vec<(usize, usize)>,
+}
 
 impl Properties {
-    /// Keys and values, in the order in which they were sent.
-    #[must_use]
-    pub fn entries(&self) -> Vec<(Cow<'_, str>, &RawValue)> {
-        let entries = self.0.as_ref().map(|raw| serde_json::from_str(raw.get()));
-        match entries {
-            Some(Ok(Entries(entries))) => entries,
-            _ => Vec::new(),
-        }
+    /// Keys, and values as JSON, in the order in which they were sent.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut start = 0;
+        self.ends.iter().filter_map(move |(key_end, end)| {
+            let key = self.text.get(start..*key_end)?;
+            let value = self.text.get(*key_end..*end)?;
+            start = *end;
+            Some((key, value))
+        })
     }
 
-    /// A value as JSON. What is nested too deeply to be read becomes its text.
+    /// A value that is JSON. What is nested too deeply to be read becomes its text.
     #[must_use]
-    pub fn value(raw: &RawValue) -> Value {
-        serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
+    pub fn value(json: &str) -> Value {
+        serde_json::from_str(json).unwrap_or_else(|_| json.into())
     }
 
     /// Whether a text is what [`Properties::value`] makes of JSON that it cannot read.
@@ -108,50 +114,63 @@ impl Properties {
             && serde_json::from_str::<Value>(text).is_err()
             && serde_json::from_str::<&RawValue>(text).is_ok()
     }
+
+    fn push(&mut self, key: &str, json: &str) {
+        self.text.push_str(key);
+        let key_end = self.text.len();
+        self.text.push_str(json);
+        self.ends.push((key_end, self.text.len()));
+    }
 }
 
 impl From<Map<String, Value>> for Properties {
     fn from(properties: Map<String, Value>) -> Self {
-        Self(serde_json::value::to_raw_value(&properties).ok())
+        let mut all = Self::default();
+        for (key, value) in properties {
+            all.push(&key, &value.to_string());
+        }
+        all
     }
 }
 
 impl<'de> Deserialize<'de> for Properties {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Option::<Box<RawValue>>::deserialize(deserializer)?;
-        match &raw {
-            Some(raw) if !raw.get().starts_with('{') => {
-                Err(D::Error::custom("properties are an object"))
-            }
-            _ => Ok(Self(raw)),
-        }
-    }
-}
-
-struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
         struct Reader;
         impl<'de> Visitor<'de> for Reader {
-            type Value = Entries<'de>;
+            type Value = Properties;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((Key(key), value)) = map.next_entry()? {
-                    entries.push((key, value));
+            fn visit_unit<E>(self) -> Result<Properties, E> {
+                Ok(Properties::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
+                // Room for what most persons have.
+                let mut properties = Properties {
+                    text: String::with_capacity(1024),
+                    ends: Vec::with_capacity(32),
+                };
+                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    properties.push(&key_of(key.get()), value.get());
                 }
-                Ok(Entries(entries))
+                Ok(properties)
             }
         }
-        deserializer.deserialize_map(Reader)
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// What a key says; one that is no text, though JSON can spell it, stays as it is spelt.
+fn key_of(json: &str) -> Cow<'_, str> {
+    let spelt = json.strip_prefix('"').unwrap_or(json);
+    let spelt = spelt.strip_suffix('"').unwrap_or(spelt);
+    if spelt.as_bytes().contains(&b'\\') {
+        serde_json::from_str(json).map_or(Cow::Borrowed(spelt), Cow::Owned)
+    } else {
+        Cow::Borrowed(spelt)
     }
 }
 
@@ -211,8 +230,8 @@ pub struct PropertyValue {
 
 /// A value as [`Properties::value`] reads it: one that is nested too deeply must not cost the whole answer.
 pub(super) fn any_depth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
-    let raw = Box::<RawValue>::deserialize(deserializer)?;
-    Ok(Properties::value(&raw))
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(Properties::value(raw.get()))
 }
 
 /// The same for each value of an object.
@@ -220,9 +239,9 @@ pub(super) fn object_of_any_depth<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Map<String, Value>, D::Error> {
     let properties = Properties::deserialize(deserializer)?;
-    let entries = properties.entries().into_iter();
+    let entries = properties.entries();
     Ok(entries
-        .map(|(key, raw)| (key.into_owned(), Properties::value(raw)))
+        .map(|(key, json)| (key.to_owned(), Properties::value(json)))
         .collect())
 }
 
@@ -271,7 +290,30 @@ mod tests {
             );
             let person: Person = serde_json::from_str(&json).unwrap();
             assert_eq!(person.name, Value::from(5));
-            assert!(person.properties.entries().is_empty() && person.distinct_ids.is_empty());
+            assert!(person.properties.entries().next().is_none() && person.distinct_ids.is_empty());
+        }
+    }
+
+    #[test]
+    fn properties_are_kept_as_they_were_sent() {
+        let json =
+            r#"{"a\"\u00e4" : "\u00e4", "": [1, {"x": null}], "\udc00": -0.0 , "a": "\udc00"}"#;
+        let properties: Properties = serde_json::from_str(json).unwrap();
+        let entries: Vec<_> = properties.entries().collect();
+        let expected = [
+            ("a\"ä", r#""\u00e4""#),
+            ("", r#"[1, {"x": null}]"#),
+            (r"\udc00", "-0.0"),
+            ("a", r#""\udc00""#),
+        ];
+        assert_eq!(entries, expected);
+        assert_eq!(Properties::value(r#""\u00e4""#), "ä");
+        assert_eq!(Properties::value(r#""\udc00""#), r#""\udc00""#);
+        for other in ["[]", "7", "\"email\""] {
+            assert!(
+                serde_json::from_str::<Properties>(other).is_err(),
+                "{other}"
+            );
         }
     }
 }
