@@ -3,20 +3,13 @@
 //! The client, the server and the imitated PostHog are the real ones and talk as they would over a network; only the
 //! assistant's words are written here.
 
-use std::io::{StdoutLock, Write};
+use std::io::Write;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use rmcp::model::{
-    CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
-    ElicitationAction,
-};
-use rmcp::service::{RequestContext, RunningService};
-use rmcp::{ClientHandler, ErrorData, RoleClient};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Failure;
-use super::call::{client_name, connect, question, text, yes};
+use super::client::{Client, text};
 use crate::config::Settings;
 
 /// Lines of an answer that are printed; a table says what it is in a few.
@@ -98,37 +91,15 @@ const SESSION: [(&str, &[(&str, &str)]); 9] = [
 ];
 
 /// The user at the assistant's side: sees every question, agrees unless Ada is to go.
-#[derive(Clone, Default)]
-struct User {
-    asked: Arc<Mutex<Vec<(String, bool)>>>,
+async fn asked(question: String) -> bool {
+    let agrees = !question.contains("ada@example.com");
+    let mut out = std::io::stdout().lock();
+    // Where nobody reads any more, the next line of the session says so.
+    let _ = writeln!(out, "\nasks you")
+        .and_then(|()| print(&mut out, &question))
+        .and_then(|()| writeln!(out, "you        {}\n", if agrees { "Yes" } else { "No" }));
+    agrees
 }
-
-impl ClientHandler for User {
-    fn get_info(&self) -> ClientConfig {
-        let capabilities = ClientCapabilities::builder().enable_elicitation().build();
-        ClientConfig::new(capabilities, client_name("demo"))
-    }
-
-    async fn create_elicitation(
-        &self,
-        request: ElicitRequestParams,
-        _: RequestContext<RoleClient>,
-    ) -> Result<ElicitResult, ErrorData> {
-        let question = question(&request).to_owned();
-        let agrees = !question.contains("ada@example.com");
-        self.asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((question, agrees));
-        Ok(if agrees {
-            yes()
-        } else {
-            ElicitResult::new(ElicitationAction::Decline)
-        })
-    }
-}
-
-type Client = RunningService<RoleClient, User>;
 
 pub(super) async fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let settings = Settings {
@@ -136,18 +107,22 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode, Failure> {
         ..settings.clone()
     };
     let (server, _sandbox) = super::server(&settings, false).await?;
-    let client = connect(server, User::default()).await?;
-    let mut out = std::io::stdout().lock();
+    let mut client = Client::connect(server, Some(asked)).await?;
+    let mut out = std::io::stdout();
     writeln!(
         out,
         "An assistant works with the persons of a PostHog project. PostHog is imitated in this process; everything between \
          the assistant and PostHog is real.\n"
     )?;
-    tools(&client, &mut out).await?;
+    let list = client.request("tools/list", json!({})).await?;
+    print_tools(&mut out, list.get("tools").unwrap_or_default())?;
     for (question, calls) in SESSION {
         writeln!(out, "you        {question}\n")?;
         for (tool, arguments) in calls {
-            call(&client, &mut out, tool, serde_json::from_str(arguments)?).await?;
+            let arguments = serde_json::from_str(arguments)?;
+            writeln!(out, "assistant  {tool} {arguments}")?;
+            let answer = client.call(tool, &arguments).await?;
+            print(&mut out, &answer.text())?;
         }
     }
     writeln!(
@@ -158,46 +133,19 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn tools(client: &Client, out: &mut StdoutLock<'_>) -> Result<(), Failure> {
-    let tools = client.list_all_tools().await?;
-    let bytes = serde_json::to_vec(&tools)?.len();
+fn print_tools(out: &mut impl Write, tools: &Value) -> std::io::Result<()> {
+    let bytes = tools.to_string().len();
+    let tools: Vec<&Value> = tools.as_array().into_iter().flatten().collect();
     writeln!(out, "assistant  tools/list")?;
     for tool in &tools {
-        let title = tool.title.as_deref().unwrap_or_default();
-        writeln!(out, "           {:36} {title}", tool.name)?;
+        let [name, title] = ["/name", "/title"].map(|word| text(tool, word).unwrap_or_default());
+        writeln!(out, "           {name:36} {title}")?;
     }
-    writeln!(out, "           ({} tools, {bytes} bytes)\n", tools.len())?;
-    Ok(())
-}
-
-async fn call(
-    client: &Client,
-    out: &mut StdoutLock<'_>,
-    tool: &'static str,
-    arguments: Value,
-) -> Result<(), Failure> {
-    writeln!(out, "assistant  {tool} {arguments}")?;
-    let request = CallToolRequestParams::new(tool)
-        .with_arguments(arguments.as_object().cloned().unwrap_or_default());
-    let result = client.call_tool(request).await?;
-    let asked = std::mem::take(
-        &mut *client
-            .service()
-            .asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner),
-    );
-    for (question, agrees) in asked {
-        writeln!(out, "\nasks you")?;
-        print(out, &question)?;
-        writeln!(out, "you        {}\n", if agrees { "Yes" } else { "No" })?;
-    }
-    print(out, &text(&result))?;
-    Ok(())
+    writeln!(out, "           ({} tools, {bytes} bytes)\n", tools.len())
 }
 
 /// Prints an answer, indented, and no more of it than a screen holds.
-fn print(out: &mut StdoutLock<'_>, answer: &str) -> std::io::Result<()> {
+fn print(out: &mut impl Write, answer: &str) -> std::io::Result<()> {
     let lines = answer.lines().count();
     for line in answer.lines().take(MOST_LINES) {
         let line = line.replace('\t', "  ");

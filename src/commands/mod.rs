@@ -1,6 +1,7 @@
 //! What the binary does, command by command.
 
 mod call;
+mod client;
 mod demo;
 pub mod doctor;
 mod http;
