@@ -189,15 +189,24 @@ impl PersonRow {
     /// Leaves out the name where a property that is shown says the same.
     #[must_use]
     pub fn without_double_name(mut self) -> Self {
-        let name = self.name.as_deref();
-        if self
-            .properties
-            .values()
-            .any(|value| value.as_str().is_some_and(|value| name == Some(value)))
-        {
+        if self.name_is_double() {
             self.name = None;
         }
         self
+    }
+
+    /// Whether a property that is shown says the same as the name.
+    fn name_is_double(&self) -> bool {
+        let mut texts = self.properties.values().filter_map(Value::as_str);
+        texts.any(|text| self.name.as_deref() == Some(text))
+    }
+
+    /// How many distinct ids there are, where those that are shown are not all.
+    fn distinct_ids_in_all(&self) -> Option<String> {
+        match self.distinct_id_count? {
+            count if self.count_is_minimum => Some(format!("at least {count}")),
+            count => (count > self.distinct_ids.len()).then(|| format!("{count} in all")),
+        }
     }
 
     /// The columns that these rows need.
@@ -208,13 +217,16 @@ impl PersonRow {
                 header.push(name.to_owned());
             }
         };
-        column("name", &|row| row.name.is_some());
+        if rows.clone().any(Self::name_is_double) {
+            column(NAME_UNLESS_SHOWN, &|row| row.name.is_some());
+        } else {
+            column(NAME, &|row| row.name.is_some());
+        }
         let keys: BTreeSet<&String> = rows.clone().flat_map(|row| row.properties.keys()).collect();
         for key in keys {
             column(&property_column(key), &|_| true);
         }
         column(DISTINCT_IDS, &|row| row.distinct_id_count.is_some());
-        column(DISTINCT_ID_COUNT, &|row| row.distinct_id_count.is_some());
         column(CREATED_AT, &|row| row.created_at.is_some());
         column(LAST_SEEN_AT, &|row| row.last_seen_at.is_some());
         header
@@ -225,8 +237,10 @@ fn names(ids: &[String], most: usize, screen: &Screen) -> Vec<String> {
     ids.iter().take(most).map(|id| screen.name(id)).collect()
 }
 
+const NAME: &str = "name";
+/// Where a property that is shown says the same in some row, which then has none: mostly the e-mail.
+const NAME_UNLESS_SHOWN: &str = "name (unless shown)";
 const DISTINCT_IDS: &str = "distinct_ids";
-const DISTINCT_ID_COUNT: &str = "distinct_id_count";
 const CREATED_AT: &str = "created_at";
 const LAST_SEEN_AT: &str = "last_seen_at";
 /// Columns that some tools add.
@@ -236,7 +250,7 @@ pub const VALUE_AT_DATA_POINT: &str = "value_at_data_point";
 /// Property columns stand behind a prefix where a name of ours could be meant.
 fn property_column(key: &str) -> String {
     match key {
-        "uuid" | "name" | REQUESTED | DISTINCT_IDS | DISTINCT_ID_COUNT | CREATED_AT
+        "uuid" | NAME | NAME_UNLESS_SHOWN | REQUESTED | DISTINCT_IDS | CREATED_AT
         | LAST_SEEN_AT | VALUE_AT_DATA_POINT => format!("properties.{key}"),
         other => other.to_owned(),
     }
@@ -251,13 +265,11 @@ impl Row for PersonRow {
         for column in header {
             match column.as_str() {
                 "uuid" => cells.text(&self.uuid),
-                "name" => cells.optional(self.name.as_deref()),
-                DISTINCT_IDS => cells.list(&self.distinct_ids),
-                DISTINCT_ID_COUNT => match self.distinct_id_count {
-                    Some(count) if self.count_is_minimum => cells.text(&format!("{count}+")),
-                    Some(count) => cells.number(count),
-                    None => cells.empty(),
-                },
+                NAME_UNLESS_SHOWN if self.name_is_double() => cells.empty(),
+                NAME | NAME_UNLESS_SHOWN => cells.optional(self.name.as_deref()),
+                DISTINCT_IDS => {
+                    cells.list(&self.distinct_ids, self.distinct_ids_in_all().as_deref());
+                }
                 CREATED_AT => cells.optional(self.created_at.as_deref()),
                 LAST_SEEN_AT => cells.optional(self.last_seen_at.as_deref()),
                 property => {

@@ -62,10 +62,13 @@ impl Cells<'_> {
         push_value(self.text, value);
     }
 
-    /// A list of names, separated by commas.
-    pub fn list<'b>(&mut self, items: impl IntoIterator<Item = &'b String>) {
+    /// A list of names, separated by commas, and how many there are where these are not all.
+    pub fn list<'b>(&mut self, items: impl IntoIterator<Item = &'b String>, of: Option<&str>) {
         self.next();
         push_list(self.text, items);
+        if let Some(of) = of {
+            let _ = write!(self.text, ", … ({of})");
+        }
     }
 }
 
@@ -119,7 +122,7 @@ pub fn push_list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a Strin
         if index > 0 {
             out.push_str(", ");
         }
-        if item.is_empty() || item.contains([',', '"']) || item.trim() != item {
+        if item.is_empty() || item.contains([',', '"', '…']) || item.trim() != item {
             push_quoted(out, item);
         } else {
             out.push_str(item);
@@ -169,8 +172,8 @@ mod tests {
         let mut list = String::new();
         push_list(
             &mut list,
-            &["a".to_owned(), "b,c".to_owned(), String::new()],
+            &["a", "b,c", "", "… (9 in all)"].map(str::to_owned),
         );
-        assert_eq!(list, "a, \"b,c\", \"\"");
+        assert_eq!(list, "a, \"b,c\", \"\", \"… (9 in all)\"");
     }
 }

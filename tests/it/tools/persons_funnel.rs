@@ -26,9 +26,9 @@ async fn lists_who_reached_a_step() {
     assert_eq!(session.requests(), ["POST B/funnel/"]);
     assert_snapshot!(text, @r"
     2 persons
-    uuid	name	plan	distinct_ids	distinct_id_count	created_at	last_seen_at
-    2703d90f-e94c-5e97-ab64-5c56184dc852	hedy@example.com	pro	hedy@example.com	1	2026-10-27T09:00:00Z	2026-10-29T15:00:00Z
-    2fed0c67-44a2-548d-90b5-f9d99dc2392c	margaret@example.com	pro	margaret@example.com	1	2026-10-27T11:00:00Z	2026-10-31T17:00:00Z
+    uuid	name	plan	distinct_ids	created_at	last_seen_at
+    2703d90f-e94c-5e97-ab64-5c56184dc852	hedy@example.com	pro	hedy@example.com	2026-10-27T09:00:00Z	2026-10-29T15:00:00Z
+    2fed0c67-44a2-548d-90b5-f9d99dc2392c	margaret@example.com	pro	margaret@example.com	2026-10-27T11:00:00Z	2026-10-31T17:00:00Z
     ");
 }
 

@@ -18,8 +18,8 @@ async fn lists_who_was_new_in_a_period() {
     assert_snapshot!(session.requests().join("\n"), @r#"GET B/lifecycle/?date_from=2026-10-26&date_to=2026-11-02&events=[{"id":"$pageview"}]&interval=day&lifecycle_type=new&limit=20&offset=0&target_date=2026-10-28"#);
     assert_snapshot!(text, @r"
     1 person
-    uuid	name	plan	distinct_ids	distinct_id_count	created_at	last_seen_at
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a	alan@example.com	free	alan@example.com	1	2026-10-28T10:00:00Z	2026-10-29T11:00:00Z
+    uuid	name	plan	distinct_ids	created_at	last_seen_at
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	alan@example.com	free	alan@example.com	2026-10-28T10:00:00Z	2026-10-29T11:00:00Z
     ");
 }
 

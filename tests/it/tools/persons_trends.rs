@@ -18,10 +18,10 @@ async fn lists_who_did_it_most_often_first() {
     assert_snapshot!(session.requests().join("\n"), @r#"GET B/trends/?date_from=2026-10-26&date_to=2026-11-02&entity_id=$pageview&entity_math=total&entity_type=events&limit=3&offset=0&properties=[{"key":"email","operator":"icontains","type":"person","value":"@example.com"}]"#);
     assert_snapshot!(text, @r"
     3 persons
-    uuid	name	distinct_ids	distinct_id_count	created_at	last_seen_at	value_at_data_point
-    ada0ada0-1815-4852-8000-000000000101	ada@example.com	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2	2026-03-02T10:00:00Z	2026-11-02T08:00:00Z	4
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a	alan@example.com	alan@example.com	1	2026-10-28T10:00:00Z	2026-10-29T11:00:00Z	3
-    707be5a0-b120-5ae0-b57a-f77976f29c41	grace@example.com	grace@example.com, katherine@example.com, katherine-laptop, 0190f1aa-2222-4aaa-8bbb-0000000009ac	4	2026-04-10T08:30:00Z	2026-10-31T07:30:00Z	2
+    uuid	name	distinct_ids	created_at	last_seen_at	value_at_data_point
+    ada0ada0-1815-4852-8000-000000000101	ada@example.com	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2026-03-02T10:00:00Z	2026-11-02T08:00:00Z	4
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	alan@example.com	alan@example.com	2026-10-28T10:00:00Z	2026-10-29T11:00:00Z	3
+    707be5a0-b120-5ae0-b57a-f77976f29c41	grace@example.com	grace@example.com, katherine@example.com, katherine-laptop, 0190f1aa-2222-4aaa-8bbb-0000000009ac	2026-04-10T08:30:00Z	2026-10-31T07:30:00Z	2
     There may be more: call persons-trends with the same arguments and offset 3.
     ");
 }
