@@ -5,10 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -55,8 +57,7 @@ impl Connections {
     fn connect(&self, stream: TcpStream, peer: SocketAddr) {
         // Answers are small and waited for.
         let _ = stream.set_nodelay(true);
-        let app = self.app.clone().layer(Extension(ConnectInfo(peer)));
-        let service = tower_service(app);
+        let service = service(self.app.clone(), peer);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS)
@@ -80,8 +81,10 @@ impl Connections {
     }
 }
 
-fn tower_service(
+/// The routes as one connection calls them: they are told who is at its other end.
+fn service(
     app: Router,
+    peer: SocketAddr,
 ) -> impl hyper::service::Service<
     hyper::Request<Incoming>,
     Response = axum::response::Response,
@@ -89,7 +92,9 @@ fn tower_service(
     Future: Send,
 > {
     let service = TowerToHyperService::new(app.into_service());
-    hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        hyper::service::Service::call(&service, request.map(axum::body::Body::new) as Request)
+    service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        service.call(request)
     })
 }

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -173,44 +172,43 @@ impl Credentials {
 }
 
 /// Why a request goes no further.
-enum Refusal {
+pub(super) enum Refusal {
     Unauthorized(&'static str),
     Forbidden(String),
     Bad(String),
 }
 
-/// Lets in who may call, and tells the tools who it is.
-pub(super) async fn authenticate(
-    State(credentials): State<Arc<Credentials>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let peer = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|info| info.0);
-    match credentials.caller(request.headers(), peer) {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            // The key has served: nothing behind this line can log it.
-            request.headers_mut().remove(header::AUTHORIZATION);
-            next.run(request).await
+impl Credentials {
+    /// Finds out who calls, and tells the tools.
+    pub(super) fn identify(&self, request: &mut Request) -> Result<(), Refusal> {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map(|info| info.0);
+        let caller = self.caller(request.headers(), peer)?;
+        request.extensions_mut().insert(caller);
+        // The key has served: nothing behind this line can log it.
+        request.headers_mut().remove(header::AUTHORIZATION);
+        Ok(())
+    }
+
+    /// What whoever may not call is told.
+    pub(super) fn refuse(&self, refusal: Refusal) -> Response {
+        match refusal {
+            Refusal::Unauthorized(why) => {
+                let challenge = format!(
+                    "Bearer resource_metadata=\"{}{METADATA}/mcp\", scope=\"{}\"",
+                    self.public_url,
+                    SCOPES.join(" ")
+                );
+                (
+                    StatusCode::UNAUTHORIZED,
+                    [(header::WWW_AUTHENTICATE, challenge)],
+                    format!("{why}\n"),
+                )
+                    .into_response()
+            }
+            Refusal::Forbidden(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
+            Refusal::Bad(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
         }
-        Err(Refusal::Unauthorized(why)) => {
-            let challenge = format!(
-                "Bearer resource_metadata=\"{}{METADATA}/mcp\", scope=\"{}\"",
-                credentials.public_url,
-                SCOPES.join(" ")
-            );
-            (
-                StatusCode::UNAUTHORIZED,
-                [(header::WWW_AUTHENTICATE, challenge)],
-                format!("{why}\n"),
-            )
-                .into_response()
-        }
-        Err(Refusal::Forbidden(why)) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
-        Err(Refusal::Bad(why)) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
     }
 }
 

@@ -8,7 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use url::Url;
@@ -114,67 +114,71 @@ impl Kind {
     }
 }
 
-/// Refuses what is meant for another host or comes from a foreign page.
-pub(super) async fn check(
+/// Why a request goes no further.
+type Refused = (StatusCode, &'static str);
+
+/// Lets in what is meant for this server, comes from no foreign page and has a small body.
+pub(super) async fn pass(
     State(guard): State<Arc<Guard>>,
     request: Request,
     next: Next,
-) -> Response {
-    // The request line can name a host as well, and there may be only one `Host`.
-    let line = request.uri().authority().map(|host| Some(host.as_str()));
-    let named = request
-        .headers()
-        .get_all(header::HOST)
-        .iter()
-        .map(|host| host.to_str().ok());
-    let hosts: Vec<Option<&str>> = named.chain(line).collect();
-    let one = request.headers().get_all(header::HOST).iter().count() <= 1;
-    let known = !hosts.is_empty()
-        && hosts
-            .iter()
-            .all(|host| host.is_some_and(|host| guard.allows_host(host)));
-    if !one || !known {
-        return (
-            StatusCode::FORBIDDEN,
-            "This server does not answer to that host name (--allowed-hosts).\n",
-        )
-            .into_response();
-    }
-    for origin in request.headers().get_all(header::ORIGIN) {
-        if !origin
-            .to_str()
-            .is_ok_and(|origin| guard.allows_origin(origin))
-        {
-            return (
+) -> Result<Response, Refused> {
+    guard.check(&request)?;
+    let request = with_small_body(request).await?;
+    Ok(next.run(request).await)
+}
+
+impl Guard {
+    /// Refuses what is meant for another host or comes from a foreign page.
+    fn check(&self, request: &Request) -> Result<(), Refused> {
+        // The request line can name a host as well, and there may be only one `Host`.
+        let line = request.uri().authority().map(|host| Some(host.as_str()));
+        let named = request.headers().get_all(header::HOST);
+        let one = named.iter().count() <= 1;
+        let named = named.iter();
+        let mut hosts = named.map(|host| host.to_str().ok()).chain(line).peekable();
+        let known = hosts.peek().is_some()
+            && hosts.all(|host| host.is_some_and(|host| self.allows_host(host)));
+        if !one || !known {
+            return Err((
+                StatusCode::FORBIDDEN,
+                "This server does not answer to that host name (--allowed-hosts).\n",
+            ));
+        }
+        let mut origins = request.headers().get_all(header::ORIGIN).iter();
+        let welcome = origins.all(|origin| {
+            origin
+                .to_str()
+                .is_ok_and(|origin| self.allows_origin(origin))
+        });
+        if !welcome {
+            return Err((
                 StatusCode::FORBIDDEN,
                 "Pages of that origin may not call this server (--allowed-origins).\n",
-            )
-                .into_response();
+            ));
         }
+        Ok(())
     }
-    next.run(request).await
 }
 
 /// Reads the whole body before anybody works on it, so that a slow or endless one costs a buffer and nothing else.
-pub(super) async fn small_body(request: Request, next: Next) -> Response {
+async fn with_small_body(request: Request) -> Result<Request, Refused> {
     let (parts, body) = request.into_parts();
     match tokio::time::timeout(BODY, to_bytes(body, LARGEST_BODY)).await {
         Ok(Ok(body)) => {
             let kind = Kind::of(&body);
             let mut request = Request::from_parts(parts, Body::from(body));
             request.extensions_mut().insert(kind);
-            next.run(request).await
+            Ok(request)
         }
-        Ok(Err(_)) => (
+        Ok(Err(_)) => Err((
             StatusCode::PAYLOAD_TOO_LARGE,
             "The request is too large or broke off.\n",
-        )
-            .into_response(),
-        Err(_) => (
+        )),
+        Err(_) => Err((
             StatusCode::REQUEST_TIMEOUT,
             "The request did not arrive in time.\n",
-        )
-            .into_response(),
+        )),
     }
 }
 

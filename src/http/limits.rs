@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -135,11 +135,7 @@ impl Drop for Place {
 ///
 /// Streams that a client holds open (`GET`) take no place: they are limited with the sessions. Answers to the server and
 /// notifications take none either: somebody who has one waits for them.
-pub(super) async fn admit(
-    State(in_flight): State<Arc<InFlight>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next: Next) -> Response {
     let news = request.extensions().get::<Kind>() == Some(&Kind::News);
     if request.method() == Method::GET || news {
         return next.run(request).await;

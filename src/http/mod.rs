@@ -15,10 +15,10 @@ mod sse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::IntoResponse;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
@@ -148,12 +148,10 @@ fn app(
         protected = protected.merge(sse::router(server, ends, options.limits.sessions));
     }
     let credentials = Arc::new(options.credentials);
-    let protected = protected
-        .layer(from_fn_with_state(Arc::clone(in_flight), limits::admit))
-        .layer(from_fn_with_state(
-            Arc::clone(&credentials),
-            credentials::authenticate,
-        ));
+    let protected = protected.layer(from_fn_with_state(
+        (Arc::clone(&credentials), Arc::clone(in_flight)),
+        enter,
+    ));
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -168,8 +166,19 @@ fn app(
         .layer(Extension(Arc::clone(&sessions)));
     protected
         .merge(open)
-        .layer(from_fn(guard::small_body))
-        .layer(from_fn_with_state(Arc::new(options.guard), guard::check))
+        .layer(from_fn_with_state(Arc::new(options.guard), guard::pass))
+}
+
+/// Lets in who may call, where there is room. One step, since each costs every request a share.
+async fn enter(
+    State((credentials, in_flight)): State<(Arc<Credentials>, Arc<limits::InFlight>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match credentials.identify(&mut request) {
+        Ok(()) => limits::admit(&in_flight, request, next).await,
+        Err(refusal) => credentials.refuse(refusal),
+    }
 }
 
 /// Whether PostHog can be reached: any answer of it will do.

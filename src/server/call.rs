@@ -59,11 +59,13 @@ impl Call {
             self.caller.posthog = self.caller.posthog.clone().telling(waits);
             progress(&context.peer, token, told)
         });
+        // Apart: the library moves what handles a request several times before it runs.
+        let running = self.run(request, context).boxed();
         let ran = match waits {
-            None => self.run(request, context).await,
+            None => running.await,
             // Progress ends with the call: none may follow its answer.
             Some(telling) => tokio::select! {
-                ran = self.run(request, context) => ran,
+                ran = running => ran,
                 never = telling => match never {},
             },
         };

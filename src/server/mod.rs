@@ -14,6 +14,7 @@ mod conversation;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::FutureExt;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
     CompletionInfo, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams,
@@ -490,7 +491,8 @@ impl ServerHandler for Server {
         };
         let values = match &request.r#ref {
             Reference::Prompt(prompt) if prompts::takes(&prompt.name, typing.argument, offers) => {
-                complete(&caller.posthog, &self.inner.limits, &typing, offers).await
+                let values = complete(&caller.posthog, &self.inner.limits, &typing, offers);
+                values.boxed().await
             }
             _ => Vec::new(),
         };
