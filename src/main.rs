@@ -2,8 +2,13 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use posthog_persons_mcp::commands;
 use posthog_persons_mcp::config::Arguments;
+
+/// An answer is many small pieces; the system's allocator takes an eighth of a call's time longer, and musl's far more.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
