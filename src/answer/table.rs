@@ -122,7 +122,11 @@ pub fn push_list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a Strin
         if index > 0 {
             out.push_str(", ");
         }
-        if item.is_empty() || item.contains([',', '"', '…']) || item.trim() != item {
+        if item.is_empty()
+            || item.bytes().any(|byte| matches!(byte, b',' | b'"'))
+            || item.starts_with('…')
+            || item.trim() != item
+        {
             push_quoted(out, item);
         } else {
             out.push_str(item);
@@ -139,7 +143,10 @@ fn needs_quotes(text: &str) -> bool {
     match text.as_bytes() {
         [] | [b'"' | b'[' | b'{' | b' ', ..] | [.., b' '] => true,
         [b'-' | b'0'..=b'9', ..] => serde_json::from_str::<serde_json::Number>(text).is_ok(),
-        _ => matches!(text, "null" | "true" | "false") || text.contains(['\t', '\n']),
+        bytes => {
+            matches!(text, "null" | "true" | "false")
+                || bytes.iter().any(|byte| matches!(byte, b'\t' | b'\n'))
+        }
     }
 }
 

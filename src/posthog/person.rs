@@ -165,8 +165,8 @@ impl<'de> Deserialize<'de> for Properties {
 
 /// What a key says; one that is no text, though JSON can spell it, stays as it is spelt.
 fn key_of(json: &str) -> Cow<'_, str> {
-    let spelt = json.strip_prefix('"').unwrap_or(json);
-    let spelt = spelt.strip_suffix('"').unwrap_or(spelt);
+    // Between its quotes.
+    let spelt = json.get(1..json.len().saturating_sub(1)).unwrap_or(json);
     if spelt.as_bytes().contains(&b'\\') {
         serde_json::from_str(json).map_or(Cow::Borrowed(spelt), Cow::Owned)
     } else {
