@@ -20,8 +20,6 @@ USER 65532:65532
 # Inside a container, this machine is the container: whoever calls comes from outside.
 ENV POSTHOG_MCP_BIND=0.0.0.0:8808
 EXPOSE 8808
-# Both ways of serving hear it; to SIGTERM the first process of a container is deaf unless it listens.
-STOPSIGNAL SIGINT
 # There is no HEALTHCHECK: it would need a program in the image that asks. Have the platform ask for /healthz.
 ENTRYPOINT ["/posthog-persons-mcp"]
 CMD ["stdio"]

@@ -12,7 +12,7 @@ use crate::http::{Credentials, Guard, Kind, Limits, Metrics, Options, Projects, 
 use crate::sandbox::Sandbox;
 use crate::server::{Safety, Server};
 use crate::shared::Shared;
-use crate::tools::catalog;
+use crate::tools;
 
 const AUTH_TOKEN: &str = "POSTHOG_MCP_AUTH_TOKEN";
 const STATE_KEY: &str = "POSTHOG_MCP_STATE_KEY";
@@ -59,7 +59,9 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
         gate,
         audit: settings.audit()?,
     };
-    let server = Server::shared(super::offered(&settings)?, settings.limits(), safety);
+    let offered = super::offered(&settings)?;
+    let scopes = tools::scopes(&offered).into_iter().collect();
+    let server = Server::shared(offered, settings.limits(), safety);
     let listener = TcpListener::bind(http.bind)
         .await
         .map_err(|error| format!("{} cannot be listened on: {error}", http.bind))?;
@@ -79,7 +81,8 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
             public_url,
             connection,
             project: settings.project()?,
-            tools: catalog().iter().map(|tool| tool.name).collect(),
+            tools: tools::catalog().iter().map(|tool| tool.name).collect(),
+            scopes,
             kind,
             projects: Projects::default(),
         },

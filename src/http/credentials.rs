@@ -23,14 +23,6 @@ use crate::server::Caller;
 /// Where the protected-resource document (RFC 9728) is.
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-const SCOPES: [&str; 5] = [
-    "person:read",
-    "person:write",
-    "cohort:read",
-    "activity_log:read",
-    "user:read",
-];
-
 /// Who may call.
 pub struct Credentials {
     /// Where callers reach this server, without a path.
@@ -41,6 +33,8 @@ pub struct Credentials {
     pub project: Project,
     /// The names of all tools, to check a header that names some.
     pub tools: Vec<&'static str>,
+    /// The scopes that a key needs for what is offered.
+    pub scopes: Vec<&'static str>,
     /// How a request shows that it may.
     pub kind: Kind,
     /// What is remembered of keys: which project each works on.
@@ -197,7 +191,7 @@ impl Credentials {
                 let challenge = format!(
                     "Bearer resource_metadata=\"{}{METADATA}/mcp\", scope=\"{}\"",
                     self.public_url,
-                    SCOPES.join(" ")
+                    self.scopes.join(" ")
                 );
                 (
                     StatusCode::UNAUTHORIZED,
@@ -217,7 +211,7 @@ pub(super) async fn metadata(State(credentials): State<Arc<Credentials>>) -> imp
     Json(json!({
         "resource": format!("{}/mcp", credentials.public_url),
         "authorization_servers": [credentials.connection.host()],
-        "scopes_supported": SCOPES,
+        "scopes_supported": credentials.scopes,
         "bearer_methods_supported": ["header"],
         "resource_name": "PostHog Persons",
     }))

@@ -40,6 +40,7 @@ mod persons_trends;
 mod persons_update;
 mod persons_values_retrieve;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -180,4 +181,14 @@ pub fn catalog() -> Vec<Entry> {
         Entry::of::<persons_split::PersonsSplit>(),
         Entry::of::<persons_bulk_delete::PersonsBulkDelete>(),
     ]
+}
+
+/// The scopes that some of these tools ask of a key, and the one for finding out the project.
+#[must_use]
+pub fn scopes(tools: &[Entry]) -> BTreeSet<&'static str> {
+    let scopes = tools.iter().flat_map(|tool| match tool.access {
+        Access::Scopes(scopes) => scopes,
+        Access::ClosedToScopedKeys => &[],
+    });
+    scopes.copied().chain(["user:read"]).collect()
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::report::{Check, Project, Report, Scopes, Status, TOOLS, Tool, Works};
 use crate::config::Settings;
-use crate::posthog::{Access, BATCH_SIZE, Grants, Opens};
-use crate::tools::{Entry, catalog};
+use crate::posthog::{BATCH_SIZE, Grants, Opens};
+use crate::tools::{self, Entry, catalog};
 
 /// What was found so far.
 #[derive(Default)]
@@ -122,7 +122,7 @@ impl Findings {
                 "* (all)".to_owned()
             }
             Grants::Listed(scopes) => {
-                let wanted = wanted(catalog);
+                let wanted = tools::scopes(catalog);
                 let (ours, others): (Vec<&str>, Vec<&str>) = scopes
                     .iter()
                     .map(String::as_str)
@@ -190,13 +190,4 @@ impl Findings {
         }
         check
     }
-}
-
-/// The scopes that some tool asks for, and the one for finding out the project.
-fn wanted(catalog: &[Entry]) -> BTreeSet<&'static str> {
-    let scopes = catalog.iter().flat_map(|tool| match tool.access {
-        Access::Scopes(scopes) => scopes,
-        Access::ClosedToScopedKeys => &[],
-    });
-    scopes.copied().chain(["user:read"]).collect()
 }

@@ -223,15 +223,33 @@ async fn the_document_names_posthog_and_the_scopes() {
             json!([team.sandbox.url()])
         );
         assert_eq!(document["bearer_methods_supported"], json!(["header"]));
-        let scopes = document["scopes_supported"].as_array().unwrap();
-        for scope in ["person:read", "person:write"] {
-            assert!(scopes.contains(&json!(scope)), "{document}");
-        }
-        for scope in scopes {
-            let scope = scope.as_str().unwrap();
-            assert!(challenge.contains(scope), "{scope}: {challenge}");
-        }
+        let scopes = [
+            "activity_log:read",
+            "cohort:read",
+            "person:read",
+            "person:write",
+            "user:read",
+        ];
+        assert_eq!(document["scopes_supported"], json!(scopes));
+        let named = format!("scope=\"{}\"", scopes.join(" "));
+        assert!(challenge.contains(&named), "{challenge}");
     }
+}
+
+#[tokio::test]
+async fn no_scope_is_asked_for_that_no_offered_tool_needs() {
+    let team = team_with(Setup {
+        policy: Policy {
+            read_only: true,
+            ..Policy::default()
+        },
+        ..Setup::default()
+    })
+    .await;
+    let path = "/.well-known/oauth-protected-resource";
+    let document = caller(team.address, None).get(path).await.json();
+    let scopes = document["scopes_supported"].as_array().unwrap();
+    assert!(!scopes.contains(&json!("person:write")), "{document}");
 }
 
 #[tokio::test]

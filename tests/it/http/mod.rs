@@ -22,7 +22,7 @@ use posthog_persons_mcp::posthog::{Client, Connection, ConnectionOptions, Projec
 use posthog_persons_mcp::sandbox::{self, Clock, Key, Sandbox};
 use posthog_persons_mcp::server::{Safety, Server};
 use posthog_persons_mcp::shared::Shared;
-use posthog_persons_mcp::tools::catalog;
+use posthog_persons_mcp::tools::{catalog, scopes};
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response};
 use rustls::crypto::ring;
@@ -155,8 +155,10 @@ async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
     let tools = catalog()
         .into_iter()
         .filter(|tool| policy.offers(tool.name, tool.toolset, tool.effect));
+    let offered: Vec<_> = tools.collect();
+    let scopes = scopes(&offered).into_iter().collect();
     let budget = Budget::default();
-    let server = Server::shared(tools.collect(), budget, Safety { gate, audit: None });
+    let server = Server::shared(offered, budget, Safety { gate, audit: None });
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let options = Options {
@@ -165,6 +167,7 @@ async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
             connection,
             project: setup.project,
             tools: catalog().iter().map(|tool| tool.name).collect(),
+            scopes,
             kind,
             projects: Projects::default(),
         },
