@@ -6,7 +6,7 @@ use mimalloc::MiMalloc;
 use posthog_persons_mcp::commands;
 use posthog_persons_mcp::config::Arguments;
 
-/// An answer is many small pieces; the system's allocator takes an eighth of a call's time longer, and musl's far more.
+/// An answer is many small pieces of memory, and the system's allocator takes an eighth longer for a call.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
