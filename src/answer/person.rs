@@ -217,11 +217,9 @@ impl PersonRow {
                 header.push(name.to_owned());
             }
         };
-        if rows.clone().any(Self::name_is_double) {
-            column(NAME_UNLESS_SHOWN, &|row| row.name.is_some());
-        } else {
-            column(NAME, &|row| row.name.is_some());
-        }
+        let double = rows.clone().any(Self::name_is_double);
+        let name = if double { NAME_UNLESS_SHOWN } else { NAME };
+        column(name, &|row| row.name.is_some());
         let keys: BTreeSet<&String> = rows.clone().flat_map(|row| row.properties.keys()).collect();
         for key in keys {
             column(&property_column(key), &|_| true);

@@ -123,9 +123,11 @@ impl Screen {
     }
 
     fn shorten(&self, text: &str, most: usize) -> String {
-        // There are no more characters than bytes.
-        let longer = (text.len() > most).then(|| text.char_indices().nth(most));
-        match longer.flatten() {
+        if text.len() <= most {
+            // There are no more characters than bytes.
+            return text.to_owned();
+        }
+        match text.char_indices().nth(most) {
             None => text.to_owned(),
             Some((end, _)) => {
                 self.shortened.set(self.shortened.get() + 1);

@@ -133,10 +133,10 @@ impl Guard {
     fn check(&self, request: &Request) -> Result<(), Refused> {
         // The request line can name a host as well, and there may be only one `Host`.
         let line = request.uri().authority().map(|host| Some(host.as_str()));
-        let named = request.headers().get_all(header::HOST);
-        let one = named.iter().count() <= 1;
-        let named = named.iter();
-        let mut hosts = named.map(|host| host.to_str().ok()).chain(line).peekable();
+        let headers = request.headers().get_all(header::HOST);
+        let one = headers.iter().count() <= 1;
+        let named = headers.iter().map(|host| host.to_str().ok());
+        let mut hosts = named.chain(line).peekable();
         let known = hosts.peek().is_some()
             && hosts.all(|host| host.is_some_and(|host| self.allows_host(host)));
         if !one || !known {

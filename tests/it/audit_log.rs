@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use posthog_persons_mcp::audit::AuditLog;
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::sandbox::{Era, Fault, FaultKind, Options, Sandbox};
+use posthog_persons_mcp::sandbox::{Era, Fault, FaultKind, Sandbox};
 use rmcp::ClientLifecycleMode;
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, ProtocolVersion};
 use rmcp::service::PeerRequestOptions;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use crate::human::{Human, Reaction};
 use crate::process::{binary, conversation, exit, run, send};
-use crate::stdio::connected;
+use crate::stdio::{connected, sandbox};
 use crate::wire::{PATIENCE, WITH_HANDSHAKE};
 use crate::writing::{GRACE, QA, confirmed, strike, writing_calls, written};
 use crate::{ADA, NOBODY, Session, Setup, connect_with};
@@ -527,8 +526,7 @@ async fn the_flag_keeps_a_log() {
 #[tokio::test]
 async fn a_write_that_is_under_way_is_written_down_before_a_signal_ends_the_process() {
     for signal in ["-TERM", "-INT"] {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let sandbox = Sandbox::start(listener, Options::default()).await.unwrap();
+        let sandbox = sandbox().await;
         let slow = FaultKind::Delay(Duration::from_secs(1));
         sandbox.inject(Fault::always("update_property", slow));
         let log = Log::new();

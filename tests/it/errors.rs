@@ -4,9 +4,9 @@ use insta::assert_snapshot;
 use posthog_persons_mcp::posthog::Project;
 use posthog_persons_mcp::sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::promises::calls;
+use crate::stdio::sandbox;
 use crate::{ADA, NOBODY, Session, Setup, connect, connect_as, connect_with};
 
 const LIST: &str = "persons-list";
@@ -437,8 +437,7 @@ async fn an_answer_of_another_shape_is_told_without_quoting_names_in_it() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_so_that_the_key_stays_here() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let elsewhere = Sandbox::start(listener, Default::default()).await.unwrap();
+    let elsewhere = sandbox().await;
     for status in [301, 302, 307, 308] {
         let to = format!("{}/api/projects/1/persons/", elsewhere.url());
         let redirect = FaultKind::Answer {

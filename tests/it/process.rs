@@ -74,7 +74,6 @@ pub(crate) async fn run(mut command: Command, input: &str) -> Ended {
 }
 
 /// Sends a signal, such as `-TERM`.
-#[cfg(unix)]
 pub(crate) async fn send(child: &Child, signal: &str) {
     let id = child.id().unwrap().to_string();
     let sent = Command::new("kill").args([signal, &id]).status().await;

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use posthog_persons_mcp::sandbox::{Fault, FaultKind, Options, Sandbox};
+use posthog_persons_mcp::sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-use crate::stdio::connected;
+use crate::stdio::{connected, sandbox};
 use crate::wire::{Wire, request, versions};
 
 /// Calls with a token, if there is one: what was told meanwhile, and the answer.
 async fn told(version: &'static str, fault: Fault, token: Option<&Value>) -> (Vec<Value>, Value) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let sandbox = Sandbox::start(listener, Options::default()).await.unwrap();
+    let sandbox = sandbox().await;
     let mut child = connected(&[], &sandbox.url(), Sandbox::KEY)
         .spawn()
         .unwrap();

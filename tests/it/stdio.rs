@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_persons_mcp::sandbox::{Options, Sandbox};
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -390,6 +391,13 @@ pub(crate) struct Imitation {
     pub(crate) url: String,
     /// Held, since a process whose reader has gone fails to write the rest.
     _stdout: Lines<BufReader<ChildStdout>>,
+}
+
+/// A sandbox in this process, for a binary beside it.
+pub(crate) async fn sandbox() -> Sandbox {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let started = Sandbox::start(listener, Options::default()).await;
+    started.unwrap()
 }
 
 pub(crate) async fn imitation(arguments: &[&str]) -> Imitation {
