@@ -13,8 +13,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use posthog_persons_mcp::answer::{Limits, Page, Redaction, Select, clean, page_of_persons};
-use posthog_persons_mcp::posthog::PersonPage;
+use posthog_client::PersonPage;
+use posthog_persons_mcp::output::{Limits, Page, Redaction, Select, clean, page_of_persons};
 use posthog_persons_mcp::server::listed;
 use posthog_persons_mcp::tools::catalog;
 

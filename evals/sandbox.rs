@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthog_persons_mcp::sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
+use posthog_sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
 use tokio::net::TcpListener;
 
 use super::suite::{Fixture, Key, What};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_sandbox::Sandbox;
 use rustls::crypto::ring;
 use serde_json::{Value, json};
 

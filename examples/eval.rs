@@ -23,8 +23,8 @@ use kit::suite::{Human, PERSONS, Suite, Task};
 use kit::transcript::{Line, Transcript, record};
 use posthog_persons_mcp::commands;
 use posthog_persons_mcp::config::Arguments;
-use posthog_persons_mcp::sandbox::Clock;
 use posthog_persons_mcp::tools::catalog;
+use posthog_sandbox::Clock;
 use serde_json::{Value, json};
 use tokio::process;
 

@@ -13,14 +13,14 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anstyle::{RgbColor, Style};
-use posthog_persons_mcp::answer::Limits;
-use posthog_persons_mcp::confirm::Gate;
+use posthog_client::{Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::output::Limits;
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::posthog::{Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::sandbox::{Clock, Options, Sandbox};
+use posthog_persons_mcp::server::confirmation::Gate;
 use posthog_persons_mcp::server::{Safety, Server};
+use posthog_persons_mcp::stdio;
 use posthog_persons_mcp::tools::{Context, catalog};
-use posthog_persons_mcp::transport;
+use posthog_sandbox::{Clock, Options, Sandbox};
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
     ElicitationAction, Implementation,
@@ -129,7 +129,7 @@ async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, Human>,
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
-    tokio::spawn(transport::serve(
+    tokio::spawn(stdio::serve(
         Server::new(catalog(), context, safety),
         reader,
         writer,

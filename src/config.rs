@@ -16,10 +16,10 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use crate::answer::{self, Limits, Redaction};
-use crate::audit::AuditLog;
+use crate::output::{self, Limits, Redaction};
 use crate::policy::{Confirm, Policy};
-use crate::posthog::{self, Client, Connection, ConnectionError, ConnectionOptions, Project};
+use crate::server::audit::AuditLog;
+use posthog_client::{Client, Connection, ConnectionError, ConnectionOptions, Project};
 
 const KEY: &str = "POSTHOG_PERSONAL_API_KEY";
 
@@ -240,7 +240,7 @@ pub struct Settings {
     )]
     pub audit_log: Option<PathBuf>,
     /// Bytes that a tool's answer may have, as text and as structured content
-    #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESULT_BYTES", value_name = "BYTES", default_value_t = answer::BYTES,
+    #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESULT_BYTES", value_name = "BYTES", default_value_t = output::BYTES,
         value_parser = clap::value_parser!(u32).range(4000..=8_000_000))]
     pub max_result_bytes: u32,
     /// Withhold the values of these person properties, also where they stand in names and distinct ids; * is a wildcard
@@ -256,7 +256,7 @@ pub struct Settings {
     #[arg(long, global = true, env = "POSTHOG_MCP_MASK_EMAILS", value_parser = FalseyValueParser::new())]
     pub mask_emails: bool,
     /// Bytes of an answer of PostHog that are read; a longer one is refused
-    #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESPONSE_BYTES", value_name = "BYTES", default_value_t = posthog::RESPONSE_BYTES,
+    #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESPONSE_BYTES", value_name = "BYTES", default_value_t = posthog_client::RESPONSE_BYTES,
         value_parser = clap::value_parser!(u32).range(65_536..))]
     pub max_response_bytes: u32,
     /// Whether answers carry structured content besides text

@@ -10,7 +10,7 @@ use tokio::io::{
 
 use super::Failure;
 use crate::server::Server;
-use crate::transport;
+use crate::stdio;
 
 /// A conversation, and the human at its side.
 pub(super) struct Client<H> {
@@ -25,7 +25,7 @@ impl<H: AsyncFnMut(String) -> bool> Client<H> {
     pub(super) async fn connect(server: Server, human: Option<H>) -> Result<Self, Failure> {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(theirs);
-        tokio::spawn(transport::serve(server, reader, writer));
+        tokio::spawn(stdio::serve(server, reader, writer));
         let (reader, writer) = tokio::io::split(ours);
         let asks = human.is_some();
         let mut client = Self {

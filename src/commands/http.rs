@@ -7,12 +7,12 @@ use tokio::net::TcpListener;
 
 use super::Failure;
 use crate::config::{HttpSettings, Settings};
-use crate::confirm::Gate;
+use crate::coordination::Shared;
 use crate::http::{Credentials, Guard, Kind, Limits, Metrics, Options, Projects, serve};
-use crate::sandbox::Sandbox;
+use crate::server::confirmation::Gate;
 use crate::server::{Safety, Server};
-use crate::shared::Shared;
 use crate::tools;
+use posthog_sandbox::Sandbox;
 
 const AUTH_TOKEN: &str = "POSTHOG_MCP_AUTH_TOKEN";
 const STATE_KEY: &str = "POSTHOG_MCP_STATE_KEY";
@@ -114,7 +114,7 @@ async fn shared(http: &HttpSettings) -> Result<Shared, Failure> {
     };
     #[cfg(feature = "redis")]
     {
-        let redis = crate::shared::Redis::connect(url).await;
+        let redis = crate::coordination::Redis::connect(url).await;
         // The address may hold a password, and the library's words may hold the address.
         let redis =
             redis.map_err(|error| format!("--redis: no connection ({:?})", error.kind()))?;

@@ -14,7 +14,8 @@ pub(super) fn start(level: LevelFilter) {
     let filter = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("rmcp", LevelFilter::OFF)
-        .with_target(env!("CARGO_CRATE_NAME"), level);
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target("posthog_client", level);
     let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)

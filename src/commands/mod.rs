@@ -17,11 +17,11 @@ use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{Arguments, Command, Settings};
-use crate::confirm::Gate;
-use crate::sandbox::{self, Sandbox};
+use crate::server::confirmation::Gate;
 use crate::server::{Safety, Server};
+use crate::stdio;
 use crate::tools::{Context, Entry, catalog};
-use crate::transport;
+use posthog_sandbox::Sandbox;
 
 /// What a person reads when a command cannot go on.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -127,9 +127,9 @@ async fn start_sandbox(settings: &Settings, port: u16) -> Result<Sandbox, Failur
         .map_err(|error| {
             format!("The sandbox cannot listen on port {port} of 127.0.0.1: {error}")
         })?;
-    let options = sandbox::Options {
+    let options = posthog_sandbox::Options {
         persons: settings.sandbox_persons,
-        ..sandbox::Options::default()
+        ..posthog_sandbox::Options::default()
     };
     Ok(Sandbox::start(listener, options).await?)
 }
@@ -139,7 +139,7 @@ async fn stdio(settings: &Settings) -> Result<ExitCode, Failure> {
     let (server, sandbox) = server(settings, true).await?;
     let stop = stop_signal()?;
     tokio::select! {
-        served = transport::stdio(server.clone()) => served.map_err(|error| format!("The conversation could not begin: {}", begun(&error)))?,
+        served = stdio::stdio(server.clone()) => served.map_err(|error| format!("The conversation could not begin: {}", begun(&error)))?,
         () = stop => {
             // What was sent may have been done: its line in the audit log is to say so.
             let _ = timeout(LAST_WRITES, server.written()).await;

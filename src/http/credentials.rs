@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::policy::Policy;
-use crate::posthog::{Client, Connection, Project, ResolvedProject};
 use crate::server::Caller;
+use posthog_client::{Client, Connection, Project, ResolvedProject};
 
 /// Where the protected-resource document (RFC 9728) is.
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";

@@ -12,9 +12,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
-use super::guard::Kind;
+use super::host_policy::Kind;
+use crate::coordination::Shared;
 use crate::server::Caller;
-use crate::shared::Shared;
 
 /// How much at once.
 #[derive(Debug, Clone, Copy)]

@@ -17,11 +17,11 @@ use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use tokio_util::sync::CancellationToken;
 
-use super::guard::Kind;
-use crate::server::Caller;
+use super::host_policy::Kind;
 #[cfg(feature = "redis")]
-use crate::shared::Message;
-use crate::shared::Shared;
+use crate::coordination::Message;
+use crate::coordination::Shared;
+use crate::server::Caller;
 
 const SESSION: &str = "mcp-session-id";
 /// How often others are told that a session is in use.

@@ -10,11 +10,12 @@ use rmcp::{ErrorData, Peer, RoleServer};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::conversation::{Conversation, progress};
-use super::{Caller, Inner};
-use crate::answer::Answer;
-use crate::audit::{Intent, Line};
-use crate::confirm::{self, Grant, Permit, Proposal};
+use super::caller::Caller;
+use super::handler::Inner;
+use super::notifications::{Conversation, progress};
+use crate::output::Answer;
+use crate::server::audit::{Intent, Line};
+use crate::server::confirmation::{self, Grant, Permit, Proposal};
 use crate::tools::{Context, Entry, Outcome, Step, ToolError, Write};
 
 /// A call under way.
@@ -159,7 +160,7 @@ impl Call {
             {
                 Ok((write, grant))
             }
-            _ => Err(error_result(confirm::CHANGED).into()),
+            _ => Err(error_result(confirmation::CHANGED).into()),
         }
     }
 

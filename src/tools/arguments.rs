@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::answer;
-use crate::posthog::{EventFilter, PersonId, is_date, is_timestamp};
+use crate::output;
+use posthog_client::{EventFilter, PersonId, is_date, is_timestamp};
 
 use super::ToolError;
 
@@ -304,8 +304,8 @@ pub(super) fn distinct<T: Clone + Eq + Hash>(items: impl IntoIterator<Item = T>)
 }
 
 /// Reads the `select` argument.
-pub(super) fn select(keys: Option<Select>) -> answer::Select {
-    answer::Select::from_keys(keys.map(|keys| keys.0.into_iter().map(|key| key.0).collect()))
+pub(super) fn select(keys: Option<Select>) -> output::Select {
+    output::Select::from_keys(keys.map(|keys| keys.0.into_iter().map(|key| key.0).collect()))
 }
 
 /// Stands in a schema for an object whose fields the argument's description names: written out, the parts of insights

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Outcome;
-use crate::answer::{clean, clean_lines};
-use crate::posthog::{Error, ErrorKind};
+use crate::output::{clean, clean_lines};
+use posthog_client::{Error, ErrorKind};
 
 /// A tool's failure.
 #[derive(Debug)]

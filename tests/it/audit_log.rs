@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use posthog_persons_mcp::audit::AuditLog;
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::sandbox::{Era, Fault, FaultKind, Sandbox};
+use posthog_persons_mcp::server::audit::AuditLog;
+use posthog_sandbox::{Era, Fault, FaultKind, Sandbox};
 use rmcp::ClientLifecycleMode;
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, ProtocolVersion};
 use rmcp::service::PeerRequestOptions;

@@ -22,7 +22,7 @@ fn a_tool_is_a_file_and_a_test_file_of_its_name() {
         .map(|tool| tool.name.replace('-', "_"))
         .collect();
     assert_eq!(names.len(), catalog().len(), "two tools share a name");
-    assert_eq!(files("src/tools"), names);
+    assert_eq!(files("src/tools/catalog"), names);
     assert_eq!(files("tests/it/tools"), names);
 }
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join;
 use insta::{allow_duplicates, assert_snapshot};
-use posthog_persons_mcp::answer::{Answer, Limits};
-use posthog_persons_mcp::confirm::Gate;
+use posthog_client::{Access, Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::output::{Answer, Limits};
 use posthog_persons_mcp::policy::{Confirm, Effect, Toolset};
-use posthog_persons_mcp::posthog::{Access, Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::sandbox::{FaultKind, Sandbox};
+use posthog_persons_mcp::server::confirmation::Gate;
 use posthog_persons_mcp::server::{Safety, Server};
+use posthog_persons_mcp::stdio;
 use posthog_persons_mcp::tools::{
     Context, Entry, Outcome, Preview, Step, Tool, ToolError, Write, catalog,
 };
-use posthog_persons_mcp::transport;
+use posthog_sandbox::{FaultKind, Sandbox};
 use rmcp::ClientLifecycleMode;
 use rmcp::model::ProtocolVersion;
 use secrecy::SecretString;
@@ -540,7 +540,7 @@ impl ByHand {
         let (reader, writer) = tokio::io::split(theirs);
         let server = server.clone();
         let served = tokio::spawn(async move {
-            transport::serve(server, reader, writer).await.unwrap();
+            stdio::serve(server, reader, writer).await.unwrap();
         });
         let (reader, writer) = tokio::io::split(ours);
         let mut client = Self {

@@ -1,8 +1,8 @@
 //! What a model reads when a call fails. That the key is never told is checked on every call.
 
 use insta::assert_snapshot;
-use posthog_persons_mcp::posthog::Project;
-use posthog_persons_mcp::sandbox::{Fault, FaultKind, Sandbox};
+use posthog_client::Project;
+use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::json;
 
 use crate::promises::calls;

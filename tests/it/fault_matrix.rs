@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use posthog_persons_mcp::sandbox::{Distortion, Fault, FaultKind, Sandbox};
 use posthog_persons_mcp::tools::catalog;
+use posthog_sandbox::{Distortion, Fault, FaultKind, Sandbox};
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 use tokio::time::timeout;

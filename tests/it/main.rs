@@ -16,6 +16,7 @@ mod evals;
 mod fault_matrix;
 mod hostile;
 mod http;
+mod http_client;
 mod human;
 mod layers;
 mod packaging;
@@ -30,7 +31,6 @@ mod random_arguments;
 mod redaction;
 #[cfg(feature = "redis")]
 mod redis;
-mod sandbox;
 mod size;
 mod soak;
 mod stdio;
@@ -47,15 +47,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use human::Human;
-use posthog_persons_mcp::answer::Limits;
-use posthog_persons_mcp::audit::AuditLog;
-use posthog_persons_mcp::confirm::Gate;
+use posthog_client::{Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::output::Limits;
 use posthog_persons_mcp::policy::{Confirm, Policy};
-use posthog_persons_mcp::posthog::{Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::sandbox::{Clock, Options, RecordedRequest, Sandbox};
+use posthog_persons_mcp::server::audit::AuditLog;
+use posthog_persons_mcp::server::confirmation::Gate;
 use posthog_persons_mcp::server::{Safety, Server};
 use posthog_persons_mcp::tools::{Context, catalog as all_tools};
-use posthog_persons_mcp::transport;
+use posthog_sandbox::{Clock, Options, RecordedRequest, Sandbox};
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::service::RunningService;
 use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
@@ -167,7 +166,7 @@ async fn connect_with(setup: Setup) -> Session {
         .into_iter()
         .filter(|tool| setup.policy.offers(tool.name, tool.toolset, tool.effect));
     let server = Server::new(tools.collect(), context, safety);
-    tokio::spawn(transport::serve(server, reader, writer));
+    tokio::spawn(posthog_persons_mcp::stdio::serve(server, reader, writer));
     let client = setup.human.serve_with_lifecycle(ours, setup.lifecycle);
     Session {
         client: client.await.unwrap(),

@@ -1,8 +1,8 @@
 //! Which project a server works on where none is set.
 
 use insta::assert_snapshot;
-use posthog_persons_mcp::posthog::Project;
-use posthog_persons_mcp::sandbox::{Fault, FaultKind, Key, Sandbox};
+use posthog_client::Project;
+use posthog_sandbox::{Fault, FaultKind, Key, Sandbox};
 use serde_json::json;
 
 use crate::{ADA, Session, Setup, connect_with};

@@ -1,8 +1,8 @@
 //! What every answer of every tool promises. Checked on each call that any test makes.
 
-use posthog_persons_mcp::answer::Limits;
-use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_persons_mcp::output::Limits;
 use posthog_persons_mcp::tools::catalog;
+use posthog_sandbox::Sandbox;
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Prompts, and what fits while their arguments are typed.
 
-use posthog_persons_mcp::answer::Redaction;
+use posthog_persons_mcp::output::Redaction;
 use posthog_persons_mcp::policy::Policy;
 use rmcp::model::{
     ArgumentInfo, CompleteRequestParams, CompletionContext, GetPromptRequestParams, Reference,

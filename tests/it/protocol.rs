@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use posthog_persons_mcp::answer::Limits;
+use posthog_client::{Access, Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::output::Limits;
 use posthog_persons_mcp::policy::{Effect, Toolset};
-use posthog_persons_mcp::posthog::{Access, Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::sandbox::{Options, Sandbox};
 use posthog_persons_mcp::server::{Safety, Server};
+use posthog_persons_mcp::stdio;
 use posthog_persons_mcp::tools::{Context, Entry, Step, Tool, ToolError, catalog};
-use posthog_persons_mcp::transport;
+use posthog_sandbox::{Options, Sandbox};
 use rmcp::model::{
     CacheScope, CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest,
     ListToolsRequest, ListToolsResult, ProtocolVersion, ServerResult,
@@ -53,7 +53,7 @@ fn server(host: &str) -> Server {
 fn serve(server: Server) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
-    tokio::spawn(transport::serve(server, reader, writer));
+    tokio::spawn(stdio::serve(server, reader, writer));
     ours
 }
 

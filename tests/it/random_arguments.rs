@@ -1,7 +1,7 @@
 //! Whatever a model sends: no tool panics, and PostHog gets nothing that a client should not send.
 
-use posthog_persons_mcp::sandbox::Sandbox;
 use posthog_persons_mcp::tools::catalog;
+use posthog_sandbox::Sandbox;
 use proptest::collection::{hash_map, vec};
 use proptest::option;
 use proptest::prelude::*;

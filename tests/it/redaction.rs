@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use posthog_persons_mcp::policy::Effect;
-use posthog_persons_mcp::sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
 use posthog_persons_mcp::tools::{Entry, catalog};
+use posthog_sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
 use regex_lite::Regex;
 use rmcp::model::{
     ArgumentInfo, CallToolRequestParams, CompleteRequestParams, GetPromptRequestParams,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
-use posthog_persons_mcp::sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
+use posthog_sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
 use redis::AsyncCommands;
 use reqwest::Response;
 use serde_json::{Value, json};

@@ -1,10 +1,10 @@
 //! How much an assistant reads of what PostHog sends. The bounds are a little above what was measured when they were
 //! set: what makes an answer grow past one has to be worth it.
 
-use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::sandbox::client;
+use crate::http_client::client;
 use crate::{Session, Setup, connect, connect_with};
 
 /// Generated persons alone, a hundred of them.

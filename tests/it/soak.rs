@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_sandbox::Sandbox;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -19,8 +19,8 @@ use tokio::sync::Barrier;
 use tokio::time::{interval, timeout};
 
 use crate::ADA;
+use crate::http_client::client;
 use crate::promises::calls;
-use crate::sandbox::client;
 use crate::stdio::{connected, imitation};
 use crate::upstream::head;
 use crate::wire::{WITH_HANDSHAKE, beginning, message, request};

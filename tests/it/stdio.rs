@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use posthog_persons_mcp::sandbox::{Options, Sandbox};
 use posthog_persons_mcp::tools::catalog;
+use posthog_sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;

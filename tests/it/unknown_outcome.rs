@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::sandbox::{FaultKind, Sandbox};
+use posthog_sandbox::{FaultKind, Sandbox};
 use serde_json::{Value, json};
 
 use crate::writing::{LATER, QA, SOON, agreeing, owner, properties, sent, strike, writing_calls};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthog_persons_mcp::sandbox::{Fault, FaultKind, Sandbox};
+use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::findings::Findings;
 use super::report::{Check, Project, Status};
-use crate::answer::{Redaction, clean};
 use crate::commands;
 use crate::config::Settings;
-use crate::posthog::{
+use crate::output::{Redaction, clean};
+use posthog_client::{
     self, Answerer, Asker, Connection, Error, KeyFacts, KeyKind, Standing, Trouble,
 };
 
@@ -143,7 +143,7 @@ pub(super) fn clock(theirs: DateTime<Utc>) -> Check {
 pub(super) async fn project(
     asker: &Asker,
     facts: &KeyFacts,
-    project: posthog::Project,
+    project: posthog_client::Project,
     findings: &mut Findings,
 ) -> Option<u64> {
     const SET: &str =
@@ -159,7 +159,7 @@ pub(super) async fn project(
             return None;
         }
     };
-    let set = project != posthog::Project::Current;
+    let set = project != posthog_client::Project::Current;
     let (name, mut standing) = asker.standing(number).await;
     if !facts.teams.is_empty() {
         match (standing, facts.teams.contains(&number)) {

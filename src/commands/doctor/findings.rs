@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::report::{Check, Project, Report, Scopes, Status, TOOLS, Tool, Works};
 use crate::config::Settings;
-use crate::posthog::{BATCH_SIZE, Grants, Opens};
 use crate::tools::{self, Entry, catalog};
+use posthog_client::{BATCH_SIZE, Grants, Opens};
 
 /// What was found so far.
 #[derive(Default)]

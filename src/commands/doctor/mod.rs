@@ -20,10 +20,10 @@ pub use report::{Check, Project, Report, Scopes, Status, Tool, Works};
 
 use super::Failure;
 use crate::config::{ConfigError, Settings};
-use crate::posthog::{
+use posthog_client::{
     self, Access, Answerer, Asker, Client, Error, ErrorKind, KeyKind, Opens, Region,
 };
-use crate::sandbox::Sandbox;
+use posthog_sandbox::Sandbox;
 
 /// What most tools cannot do without.
 const READING: Access = Access::Scopes(&["person:read"]);
@@ -127,7 +127,7 @@ impl Doctor {
             return;
         };
         let set = settings.project().ok();
-        let project = set.unwrap_or(posthog::Project::Current);
+        let project = set.unwrap_or(posthog_client::Project::Current);
         let client = Client::new(connection, key.clone(), project);
         let asker = Asker::new(client.clone(), self.patience, until);
         let facts = match asker.key().await {

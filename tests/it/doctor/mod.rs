@@ -5,12 +5,12 @@ mod tls;
 use std::time::Duration;
 
 use clap::Parser;
+use posthog_client::{Access, Region};
 use posthog_persons_mcp::commands::doctor::{Doctor, Report, Status, Works};
 use posthog_persons_mcp::config::{Arguments, Settings};
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::posthog::{Access, Region};
-use posthog_persons_mcp::sandbox::{Clock, Fault, FaultKind, Key, Options, Sandbox};
 use posthog_persons_mcp::tools::{Entry, catalog};
+use posthog_sandbox::{Clock, Fault, FaultKind, Key, Options, Sandbox};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -894,10 +894,9 @@ fn the_readme_names_every_scope_that_a_tool_asks_for() {
 /// Every heading of the page that quotes a message does so in the words of the source; `…` stands for what varies.
 #[test]
 fn the_troubleshooting_page_quotes_what_the_server_says() {
-    let source = source(std::path::Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/src"
-    )));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = ["src", "crates/posthog-client/src"].map(|folder| source(&root.join(folder)));
+    let source = source.concat();
     let page = include_str!("../../../docs/troubleshooting.md");
     let quoted: Vec<&str> = page
         .lines()

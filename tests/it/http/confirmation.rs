@@ -1,7 +1,7 @@
 //! The yes that a deletion needs, over HTTP: whom it is asked of, which process it is good at, and how often.
 
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use super::{

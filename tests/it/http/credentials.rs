@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use posthog_client::Project;
 use posthog_persons_mcp::policy::{Confirm, Effect, Policy};
-use posthog_persons_mcp::posthog::Project;
-use posthog_persons_mcp::sandbox::{Key, Options, RecordedRequest, Sandbox};
 use posthog_persons_mcp::tools::catalog;
+use posthog_sandbox::{Key, Options, RecordedRequest, Sandbox};
 use serde_json::{Value, json};
 
 use super::{

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use posthog_persons_mcp::http::Limits;
-use posthog_persons_mcp::sandbox::{Fault, FaultKind, Sandbox};
+use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use reqwest::RequestBuilder;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

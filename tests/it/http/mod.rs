@@ -12,17 +12,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use posthog_persons_mcp::answer::Limits as Budget;
-use posthog_persons_mcp::confirm::Gate;
+use posthog_client::{Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::coordination::Shared;
 use posthog_persons_mcp::http::{
     Credentials, Guard, Kind, Limits, Metrics, Options, Projects, serve,
 };
+use posthog_persons_mcp::output::Limits as Budget;
 use posthog_persons_mcp::policy::{Confirm, Policy};
-use posthog_persons_mcp::posthog::{Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::sandbox::{self, Clock, Key, Sandbox};
+use posthog_persons_mcp::server::confirmation::Gate;
 use posthog_persons_mcp::server::{Safety, Server};
-use posthog_persons_mcp::shared::Shared;
 use posthog_persons_mcp::tools::{catalog, scopes};
+use posthog_sandbox::{Clock, Key, Sandbox};
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, Response};
 use rustls::crypto::ring;
@@ -76,7 +76,7 @@ fn metrics() -> Metrics {
 
 /// How a server for a team is set up.
 struct Setup {
-    sandbox: sandbox::Options,
+    sandbox: posthog_sandbox::Options,
     /// What stands in for the sandbox, where it is another PostHog.
     upstream: Option<String>,
     /// The token of the server, which then has a key; without one every request brings its own.
@@ -93,10 +93,10 @@ struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            sandbox: sandbox::Options {
+            sandbox: posthog_sandbox::Options {
                 clock: Clock::Manual,
                 keys: vec![Key::scoped(MARY, &["*"]), Key::scoped(JOHN, &["*"])],
-                ..sandbox::Options::default()
+                ..posthog_sandbox::Options::default()
             },
             upstream: None,
             shared: None,

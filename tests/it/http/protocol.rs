@@ -1,6 +1,6 @@
 //! Every version of the protocol, on every route that has it.
 
-use posthog_persons_mcp::sandbox::{Fault, FaultKind};
+use posthog_sandbox::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use super::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_sandbox::Sandbox;
 use reqwest::Response;
 use serde_json::{Value, json};
 

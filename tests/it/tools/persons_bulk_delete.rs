@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::sandbox::{Era, FaultKind, Sandbox};
+use posthog_sandbox::{Era, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
 use crate::writing::{GRACE, LATER, QA, agreeing, agreeing_in, asked, owner, strike, written};

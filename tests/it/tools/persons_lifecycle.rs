@@ -1,5 +1,5 @@
 use insta::assert_snapshot;
-use posthog_persons_mcp::sandbox::Sandbox;
+use posthog_sandbox::Sandbox;
 use serde_json::json;
 
 use crate::{column, connect, connect_as};

@@ -1,5 +1,5 @@
 use insta::assert_snapshot;
-use posthog_persons_mcp::sandbox::FaultKind;
+use posthog_sandbox::FaultKind;
 use serde_json::{Map, json};
 
 use crate::writing::{LATER, agreeing, strike};

@@ -1,5 +1,5 @@
 use insta::assert_snapshot;
-use posthog_persons_mcp::sandbox::{Fault, FaultKind, Sandbox};
+use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
 use crate::{ADA, NOBODY, Setup, connect, connect_with};

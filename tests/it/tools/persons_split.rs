@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
-use posthog_persons_mcp::sandbox::{Clock, Era, FaultKind, Sandbox};
+use posthog_sandbox::{Clock, Era, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
 use crate::writing::{

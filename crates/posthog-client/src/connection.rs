@@ -1,0 +1,310 @@
+//! The way to one PostHog host: address, TLS, timeouts, limits. Shared by every client of the process.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use url::{Host, Url};
+
+use crate::error::{Error, ErrorKind};
+use crate::rate_limit::Throttles;
+use crate::url::{SegmentError, endpoint_url};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const WHOLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How much of an answer is read where nothing else is said, in bytes.
+pub const RESPONSE_BYTES: u32 = 32 * 1024 * 1024;
+
+/// Named honestly: PostHog's own server announces itself as `posthog/mcp-server`, and this is not it.
+const USER_AGENT: &str = concat!("posthog-persons-mcp/", env!("CARGO_PKG_VERSION"));
+
+/// What a [`Connection`] is made of.
+pub struct ConnectionOptions {
+    /// Scheme, host, port and, for an instance below a path, that path.
+    pub host: Url,
+    /// Allow a key to travel over plain HTTP to a host that is not this machine.
+    pub allow_insecure_http: bool,
+    /// Certificates to trust besides the usual ones, in PEM.
+    pub ca_certificates: Option<Vec<u8>>,
+    /// An answer longer than this, in bytes after decompression, is refused.
+    pub max_response_bytes: usize,
+    /// The pause before the first repetition of a request; it doubles each time.
+    pub retry_pause: Duration,
+    /// How long a request may take in all, its answer's last byte included.
+    pub timeout: Duration,
+}
+
+impl ConnectionOptions {
+    /// The usual options for a host.
+    #[must_use]
+    pub fn new(host: Url) -> Self {
+        Self {
+            host,
+            allow_insecure_http: false,
+            ca_certificates: None,
+            max_response_bytes: RESPONSE_BYTES as usize,
+            retry_pause: Duration::from_millis(500),
+            timeout: WHOLE_TIMEOUT,
+        }
+    }
+}
+
+/// Why a host cannot be connected to, found before any request.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The address is not one of an HTTP server. It is not quoted: it may hold a password.
+    #[error(
+        "this is not the plain address of a web server (its scheme is {0}); it looks like https://eu.posthog.com, without user, query or fragment"
+    )]
+    Address(String),
+    /// The capture hosts take events only.
+    #[error("{0} only takes events; the API is at {1}")]
+    CaptureHost(String, &'static str),
+    /// The key would travel in the clear.
+    #[error(
+        "{0} is plain http, and the key would travel readable by anyone on the way; use https, or --allow-insecure-http if the network is yours"
+    )]
+    Insecure(String),
+    /// The extra certificates cannot be used.
+    #[error("the file holds no usable PEM certificate: {0}")]
+    Certificate(String),
+    /// The HTTP client cannot be built.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(String),
+}
+
+/// An HTTP client bound to one PostHog host.
+pub struct Connection {
+    http: reqwest::Client,
+    base: Url,
+    host: String,
+    max_response_bytes: usize,
+    retry_pause: Duration,
+    throttles: Throttles,
+}
+
+impl Connection {
+    /// Prepares the way to a host. No request is made.
+    ///
+    /// # Errors
+    /// When the address, the certificates or the TLS set-up cannot be used.
+    pub fn new(options: &ConnectionOptions) -> Result<Self, ConnectionError> {
+        let base = &options.host;
+        let shown = base.origin().ascii_serialization();
+        let usable = matches!(base.scheme(), "http" | "https")
+            && base.has_host()
+            && base.username().is_empty()
+            && base.password().is_none()
+            && base.query().is_none()
+            && base.fragment().is_none();
+        if !usable {
+            return Err(ConnectionError::Address(base.scheme().to_owned()));
+        }
+        match base.host_str() {
+            Some("us.i.posthog.com") => {
+                return Err(ConnectionError::CaptureHost(
+                    shown,
+                    "https://us.posthog.com",
+                ));
+            }
+            Some("eu.i.posthog.com") => {
+                return Err(ConnectionError::CaptureHost(
+                    shown,
+                    "https://eu.posthog.com",
+                ));
+            }
+            _ => {}
+        }
+        let loopback = is_loopback(base);
+        if base.scheme() == "http" && !loopback && !options.allow_insecure_http {
+            return Err(ConnectionError::Insecure(shown));
+        }
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(options.ca_certificates.as_deref())?)
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(options.timeout)
+            // A redirect would carry the key to an address that nobody configured.
+            .redirect(redirect::Policy::none())
+            // `send` decides about repetition by what the request does; the HTTP client cannot know.
+            .retry(reqwest::retry::never());
+        if loopback {
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|error| ConnectionError::Client(error.to_string()))?;
+        Ok(Self {
+            http,
+            base: base.clone(),
+            host: shown,
+            max_response_bytes: options.max_response_bytes,
+            retry_pause: options.retry_pause,
+            throttles: Throttles::new(is_cloud(base)),
+        })
+    }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// The host that is asked, without path or credentials.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether PostHog answers at all. Sends no key, and takes any answer.
+    ///
+    /// # Errors
+    /// As the network gives them.
+    pub async fn reachable(&self) -> Result<(), Error> {
+        let request = self.http.get(self.base.clone()).timeout(CONNECT_TIMEOUT);
+        request
+            .send()
+            .await
+            .map(drop)
+            .map_err(Error::from_transport)
+    }
+
+    /// Whether the host is this machine, which no proxy is asked for.
+    pub(crate) fn is_local(&self) -> bool {
+        is_loopback(&self.base)
+    }
+
+    /// The counts of requests by key.
+    pub(crate) fn throttles(&self) -> &Throttles {
+        &self.throttles
+    }
+
+    pub(crate) fn retry_pause(&self) -> Duration {
+        self.retry_pause
+    }
+
+    /// The address of a path below this host, each segment encoded.
+    pub(crate) fn address(&self, path: &[&str], slash: bool) -> Result<Url, SegmentError> {
+        endpoint_url(&self.base, path, slash)
+    }
+
+    /// Reads a body, up to the limit and not a byte further. With `cut_at`, the rest after so many bytes is left.
+    pub(crate) async fn read(
+        &self,
+        mut response: reqwest::Response,
+        cut_at: Option<usize>,
+    ) -> Result<Vec<u8>, Error> {
+        /// No more than this is taken on trust before it arrives.
+        const MOST_TRUSTED: u64 = 1024 * 1024;
+        let announced = response.content_length().unwrap_or_default();
+        let mut body = Vec::with_capacity(announced.min(MOST_TRUSTED) as usize);
+        while let Some(chunk) = response.chunk().await.map_err(Error::from_transport)? {
+            if let Some(most) = cut_at.filter(|most| body.len() + chunk.len() >= *most) {
+                body.extend_from_slice(chunk.get(..most - body.len()).unwrap_or(&chunk));
+                return Ok(body);
+            }
+            if body.len() + chunk.len() > self.max_response_bytes {
+                let most = self.max_response_bytes;
+                return Err(Error::new(ErrorKind::TooLong { most }));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+/// Whether it is PostHog's own service, which limits every key.
+fn is_cloud(url: &Url) -> bool {
+    url.host_str()
+        .is_some_and(|host| host == "posthog.com" || host.ends_with(".posthog.com"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// TLS with the bundled roots: the system's store takes longer to read than everything else at start.
+fn tls(extra: Option<&[u8]>) -> Result<rustls::ClientConfig, ConnectionError> {
+    let mut roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    if let Some(pem) = extra {
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate
+                .map_err(|_| ConnectionError::Certificate("a block is not PEM".to_owned()))?;
+            roots
+                .add(certificate)
+                .map_err(|error| ConnectionError::Certificate(error.to_string()))?;
+        }
+        if roots.len() == before {
+            return Err(ConnectionError::Certificate("it is empty".to_owned()));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ConnectionError::Client(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connect(host: &str, allow_insecure_http: bool) -> Result<Connection, ConnectionError> {
+        let mut options = ConnectionOptions::new(Url::parse(host).unwrap());
+        options.allow_insecure_http = allow_insecure_http;
+        Connection::new(&options)
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        for host in [
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+            "http://localhost:1",
+            "https://x.example",
+        ] {
+            assert!(connect(host, false).is_ok(), "{host}");
+        }
+        for host in [
+            "http://posthog.example",
+            "http://127.0.0.1.example",
+            "http://10.0.0.1",
+        ] {
+            assert!(
+                matches!(connect(host, false), Err(ConnectionError::Insecure(_))),
+                "{host}"
+            );
+            assert!(connect(host, true).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_credentials_or_the_capture_host_is_refused() {
+        for host in [
+            "https://user:secret@x.example",
+            "https://x.example/?a=1",
+            "ftp://x.example",
+        ] {
+            let Err(error) = connect(host, false) else {
+                panic!("{host} was accepted")
+            };
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        assert!(matches!(
+            connect("https://eu.i.posthog.com", false),
+            Err(ConnectionError::CaptureHost(..))
+        ));
+    }
+}

@@ -1,0 +1,264 @@
+//! Property filters, in the part of PostHog's language that this server speaks.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+// One condition on a person. Always whole: an incomplete filter would match everyone.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Filter {
+    /// Property; "id" for a cohort
+    key: String,
+    /// Text, number, boolean, list; a cohort's id; none for `is_set`
+    #[serde(skip_serializing_if = "Value::is_null")]
+    #[schemars(default)]
+    value: Value,
+    #[schemars(default)]
+    operator: Operator,
+    #[serde(rename = "type")]
+    #[schemars(default)]
+    kind: FilterType,
+}
+
+// How a property is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Operator {
+    #[default]
+    Exact,
+    IsNot,
+    Icontains,
+    NotIcontains,
+    Regex,
+    NotRegex,
+    Gt,
+    Lt,
+    Gte,
+    Lte,
+    IsSet,
+    IsNotSet,
+    IsDateExact,
+    IsDateAfter,
+    IsDateBefore,
+    In,
+    NotIn,
+}
+
+// What a filter looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum FilterType {
+    #[default]
+    Person,
+    Cohort,
+    // Only for the events of an insight.
+    #[schemars(skip)]
+    Event,
+}
+
+/// A filter before it is checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    key: Option<String>,
+    #[serde(default)]
+    value: Value,
+    operator: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Filter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let filter = Self::check(Unchecked::deserialize(deserializer)?, FilterType::Person);
+        match filter.map_err(serde::de::Error::custom)? {
+            Self {
+                kind: FilterType::Event,
+                ..
+            } => Err(serde::de::Error::custom(
+                "a filter's `type` is person or cohort here",
+            )),
+            filter => Ok(filter),
+        }
+    }
+}
+
+/// One condition on an event of an insight. As [`Filter`], and looks at the event unless told otherwise.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct EventFilter(Filter);
+
+impl<'de> Deserialize<'de> for EventFilter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Filter::check(Unchecked::deserialize(deserializer)?, FilterType::Event)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Reads one of a list of names; the error gives the list.
+fn named<T: serde::de::DeserializeOwned>(field: &str, name: String) -> Result<T, String> {
+    serde_json::from_value(Value::String(name))
+        .map_err(|error| format!("a filter's `{field}`: {error}"))
+}
+
+impl Filter {
+    fn check(filter: Unchecked, usual: FilterType) -> Result<Self, String> {
+        let key = filter.key.filter(|key| !key.is_empty()).ok_or(
+            "a filter needs a `key`, the property's name; an incomplete filter would match everyone",
+        )?;
+        let kind = match filter.kind.as_deref() {
+            None => usual,
+            Some("hogql") => {
+                return Err(
+                    "filters of type hogql are code and are refused; use type person or cohort"
+                        .to_owned(),
+                );
+            }
+            Some(_) => named("type", filter.kind.unwrap_or_default())?,
+        };
+        let operator = match filter.operator {
+            Some(name) => named("operator", name)?,
+            None if kind == FilterType::Cohort => Operator::In,
+            None => Operator::Exact,
+        };
+        let value = Self::check_value(kind, operator, &key, filter.value)?;
+        Ok(Self {
+            key,
+            value,
+            operator,
+            kind,
+        })
+    }
+
+    fn check_value(
+        kind: FilterType,
+        operator: Operator,
+        key: &str,
+        value: Value,
+    ) -> Result<Value, String> {
+        if kind == FilterType::Cohort {
+            return Self::check_cohort(operator, key, value);
+        }
+        match operator {
+            Operator::IsSet => return Ok("is_set".into()),
+            Operator::IsNotSet => return Ok("is_not_set".into()),
+            _ => {}
+        }
+        let scalar = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
+        let complete = match &value {
+            Value::Array(items) => !items.is_empty() && items.iter().all(scalar),
+            other => scalar(other),
+        };
+        if !complete {
+            return Err(
+                "a filter needs a `value`: text, a number, true or false, or a list of them that is not empty; \
+                 an incomplete filter would match everyone"
+                    .to_owned(),
+            );
+        }
+        match operator {
+            Operator::In | Operator::NotIn if !value.is_array() => {
+                Err("a filter with `in` or `not_in` needs a list as its `value`".to_owned())
+            }
+            Operator::Icontains | Operator::NotIcontains | Operator::Regex | Operator::NotRegex
+                if has_empty_text(&value) =>
+            {
+                Err("an empty text is part of every value: the filter would match everyone or nobody".to_owned())
+            }
+            Operator::IsDateExact | Operator::IsDateAfter | Operator::IsDateBefore
+                if !value.as_str().is_some_and(crate::date::is_date) =>
+            {
+                Err("a date filter needs a date: 2026-01-31, 2026-01-31T12:00:00Z or a relative one such as -7d".to_owned())
+            }
+            Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte if value.is_boolean() => {
+                Err("a comparison needs a number or text as its `value`".to_owned())
+            }
+            _ => Ok(value),
+        }
+    }
+
+    fn check_cohort(operator: Operator, key: &str, value: Value) -> Result<Value, String> {
+        let number = match &value {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(number)
+                if key == "id" && matches!(operator, Operator::In | Operator::NotIn | Operator::Exact) =>
+            {
+                Ok(number.into())
+            }
+            _ => Err(
+                "a cohort filter is {\"type\": \"cohort\", \"key\": \"id\", \"operator\": \"in\" or \"not_in\", \
+                 \"value\": the cohort's number}"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+fn has_empty_text(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().any(has_empty_text),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(filter: Value) -> Result<Value, String> {
+        serde_json::from_value::<Filter>(filter)
+            .map(|filter| serde_json::to_value(filter).unwrap())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_filter_is_sent_whole() {
+        assert_eq!(
+            read(json!({"key": "plan", "value": "pro"})),
+            Ok(json!({"key": "plan", "value": "pro", "operator": "exact", "type": "person"}))
+        );
+        assert_eq!(
+            read(json!({"key": "email", "operator": "is_set"})),
+            Ok(json!({"key": "email", "value": "is_set", "operator": "is_set", "type": "person"}))
+        );
+        assert_eq!(
+            read(json!({"key": "id", "type": "cohort", "value": "3"})),
+            Ok(json!({"key": "id", "value": 3, "operator": "in", "type": "cohort"}))
+        );
+    }
+
+    #[test]
+    fn what_would_match_everyone_is_refused() {
+        for filter in [
+            json!({}),
+            json!({"key": ""}),
+            json!({"key": "plan"}),
+            json!({"key": "plan", "value": null}),
+            json!({"key": "plan", "value": []}),
+            json!({"key": "plan", "value": {"a": 1}}),
+            json!({"key": "plan", "value": [null]}),
+            json!({"value": "pro"}),
+            json!({"key": "plan", "operator": "icontains", "value": ""}),
+            json!({"key": "plan", "operator": "in", "value": "pro"}),
+            json!({"key": "plan", "operator": "equals", "value": "pro"}),
+            json!({"key": "true", "type": "hogql"}),
+            json!({"key": "x", "value": 1, "type": "event"}),
+            json!({"key": "plan", "value": "pro", "negate": true}),
+            json!({"type": "OR", "values": []}),
+            json!({"key": "signed_up", "operator": "is_date_after", "value": "soon"}),
+            json!({"key": "plan", "type": "cohort", "value": 3}),
+        ] {
+            assert!(read(filter.clone()).is_err(), "{filter}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The persons behind a funnel, a trend or a lifecycle. All closed to scoped keys.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::person::Person;
+use crate::persons::persons;
+use crate::request::Request;
+use crate::url::Query;
+
+/// The parameters of an insight under the API's own names, checked by whoever builds them.
+///
+/// They are passed through: this module knows only how they travel.
+#[derive(Debug)]
+pub struct Arguments(Map<String, Value>);
+
+impl Arguments {
+    /// Takes the fields of a structure; those without a value are left out.
+    ///
+    /// # Errors
+    /// When the structure is not an object of JSON values.
+    pub fn of(fields: &impl Serialize) -> Result<Self, serde_json::Error> {
+        let fields: Map<String, Value> = serde_json::from_value(serde_json::to_value(fields)?)?;
+        Ok(Self(
+            fields
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .collect(),
+        ))
+    }
+
+    /// As query pairs: lists and objects as JSON text.
+    pub(crate) fn query(&self) -> Query {
+        self.0
+            .iter()
+            .map(|(name, value)| pair(name, value))
+            .collect()
+    }
+
+    fn is_scalar(&self) -> bool {
+        !self
+            .0
+            .values()
+            .any(|value| value.is_array() || value.is_object())
+    }
+}
+
+fn pair(name: &str, value: &Value) -> (std::borrow::Cow<'static, str>, String) {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    (name.to_owned().into(), text)
+}
+
+/// One page of the persons behind an insight.
+#[derive(Debug)]
+pub struct ActorPage {
+    /// The persons, in the insight's order.
+    pub people: Vec<Person>,
+    /// Whether PostHog says that there is more.
+    pub has_next: bool,
+    /// Persons that the insight counted and that are gone.
+    pub missing_persons: u64,
+}
+
+#[derive(Deserialize)]
+struct RawActorPage {
+    results: Vec<Bucket>,
+    next: Option<String>,
+    #[serde(default)]
+    missing_persons: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    people: Vec<Person>,
+}
+
+impl From<RawActorPage> for ActorPage {
+    fn from(page: RawActorPage) -> Self {
+        Self {
+            people: page
+                .results
+                .into_iter()
+                .flat_map(|bucket| bucket.people)
+                .collect(),
+            has_next: page.next.is_some(),
+            missing_persons: page.missing_persons.unwrap_or(0),
+        }
+    }
+}
+
+impl Client {
+    /// `GET persons/funnel/` where every argument is a scalar, else `POST persons/funnel/`.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn funnel(&self, arguments: &Arguments) -> Result<ActorPage, Error> {
+        /// Read from the query even when the rest is in the body.
+        const ALWAYS_QUERY: [&str; 2] = ["entrance_period_start", "drop_off"];
+        let project = self.project().await?.to_string();
+        let path = persons(&project, &["funnel"]);
+        let request = if arguments.is_scalar() {
+            Request::get(path).query(arguments.query())
+        } else {
+            let (query, body): (Map<_, _>, Map<_, _>) = arguments
+                .0
+                .clone()
+                .into_iter()
+                .partition(|(name, _)| ALWAYS_QUERY.contains(&name.as_str()));
+            Request::read_by_post(path, Value::Object(body)).query(Arguments(query).query())
+        };
+        self.json::<RawActorPage>(request)
+            .await
+            .map(ActorPage::from)
+    }
+
+    /// `GET persons/trends/`, sorted by the value at the data point, descending.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn trends(&self, arguments: &Arguments) -> Result<ActorPage, Error> {
+        self.actors("trends", arguments).await
+    }
+
+    /// `GET persons/lifecycle/`.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn lifecycle(&self, arguments: &Arguments) -> Result<ActorPage, Error> {
+        self.actors("lifecycle", arguments).await
+    }
+
+    async fn actors(
+        &self,
+        insight: &'static str,
+        arguments: &Arguments,
+    ) -> Result<ActorPage, Error> {
+        let project = self.project().await?.to_string();
+        let request = Request::get(persons(&project, &[insight])).query(arguments.query());
+        self.json::<RawActorPage>(request)
+            .await
+            .map(ActorPage::from)
+    }
+}

@@ -1,0 +1,43 @@
+//! A client for PostHog's Persons API: HTTP and PostHog, one method per endpoint.
+//!
+//! Invariant: knows nothing of MCP, of command lines, or of how a result is worded for a model.
+
+mod client;
+mod connection;
+mod date;
+mod decode;
+mod error;
+mod filter;
+mod history;
+mod insights;
+mod key_info;
+mod person;
+mod persons;
+mod probe;
+mod project;
+mod rate_limit;
+mod request;
+mod retry;
+mod scopes;
+mod url;
+mod writes;
+
+pub use client::{Client, ResolvedProject, Wait};
+pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
+pub use date::{is_date, is_timestamp};
+pub use error::{Error, ErrorKind};
+pub use filter::{EventFilter, Filter, FilterType, Operator};
+pub use history::{
+    Activity, ActivityPage, Actor, Change, DeletionStatus, DeletionStatusPage, DeletionStatusQuery,
+    Detail, PropertiesAtTimeQuery, PropertiesAtTimeSubject, PropertiesTimeline, TimelinePoint,
+};
+pub use insights::{ActorPage, Arguments};
+pub use key_info::{Asker, KeyFacts, KeyKind, Region, Standing};
+pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue, PropertyValues};
+pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
+pub use probe::{Answerer, Trouble, Visit};
+pub use project::Project;
+pub use scopes::{Access, Grants, Opens};
+pub use writes::{
+    BulkDeletion, BulkDeletionSummary, DeletionError, MOST_DELETED, is_creator, split_uuid,
+};

@@ -1,0 +1,319 @@
+//! Persons and what hangs on them, as the API sends them.
+//!
+//! The API's `id` is a UUID in lists, an integer elsewhere and a string of that integer in activity; only `uuid` means
+//! the same everywhere, so `id` is not read at all.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// What names a person in an address: a UUID or the numeric id.
+///
+/// A distinct id can look like either, so nothing is guessed: what is neither cannot become a `PersonId`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonId(String);
+
+impl PersonId {
+    /// Reads a hyphenated UUID, in either case, or a positive integer.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() == 36 {
+            return Uuid::try_parse(text).ok().map(Self::from);
+        }
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number: i64 = if digits { text.parse().ok()? } else { 0 };
+        (number > 0).then(|| Self(number.to_string()))
+    }
+
+    /// The UUID, where it is one.
+    #[must_use]
+    pub fn uuid(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.0).ok().filter(|_| self.0.len() == 36)
+    }
+
+    /// The id as it stands in an address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Uuid> for PersonId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid.hyphenated().to_string())
+    }
+}
+
+impl fmt::Display for PersonId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// One person.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Person {
+    /// The person's UUID.
+    pub uuid: String,
+    /// The display name as stored: usually text, but a project may display a number.
+    #[serde(default, deserialize_with = "any_depth")]
+    pub name: Value,
+    /// Distinct ids, the anonymous ones last. Whether they are all depends on the endpoint.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub distinct_ids: Vec<String>,
+    /// Properties; those the credential may not see are missing without a trace.
+    #[serde(default)]
+    pub properties: Properties,
+    /// ISO 8601.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// ISO 8601.
+    #[serde(default)]
+    pub last_seen_at: Option<String>,
+    /// In trends: the value that put the person into the data point.
+    #[serde(default)]
+    pub value_at_data_point: Option<serde_json::Number>,
+}
+
+/// A person's properties as PostHog sent them. Values are read when they are asked for: most are never shown.
+#[derive(Debug, Clone, Default)]
+pub struct Properties {
+    /// Each key, and its value as JSON, one after the other.
+    text: String,
+    /// Where each key ends, and each value.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Properties {
+    /// Keys, and values as JSON, in the order in which they were sent.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut start = 0;
+        self.ends.iter().filter_map(move |(key_end, end)| {
+            let key = self.text.get(start..*key_end)?;
+            let value = self.text.get(*key_end..*end)?;
+            start = *end;
+            Some((key, value))
+        })
+    }
+
+    /// A value that is JSON. What is nested too deeply to be read becomes its text.
+    #[must_use]
+    pub fn value(json: &str) -> Value {
+        serde_json::from_str(json).unwrap_or_else(|_| json.into())
+    }
+
+    /// Whether a text is what [`Properties::value`] makes of JSON that it cannot read.
+    #[must_use]
+    pub fn is_unread(text: &str) -> bool {
+        text.starts_with(['[', '{'])
+            && serde_json::from_str::<Value>(text).is_err()
+            && serde_json::from_str::<&RawValue>(text).is_ok()
+    }
+
+    fn push(&mut self, key: &str, json: &str) {
+        self.text.push_str(key);
+        let key_end = self.text.len();
+        self.text.push_str(json);
+        self.ends.push((key_end, self.text.len()));
+    }
+}
+
+impl From<Map<String, Value>> for Properties {
+    fn from(properties: Map<String, Value>) -> Self {
+        let mut all = Self::default();
+        for (key, value) in properties {
+            all.push(&key, &value.to_string());
+        }
+        all
+    }
+}
+
+impl<'de> Deserialize<'de> for Properties {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Properties;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_unit<E>(self) -> Result<Properties, E> {
+                Ok(Properties::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
+                // Room for what most persons have.
+                let mut properties = Properties {
+                    text: String::with_capacity(1024),
+                    ends: Vec::with_capacity(32),
+                };
+                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    properties.push(&key_of(key.get()), value.get());
+                }
+                Ok(properties)
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// What a key says; one that is no text, though JSON can spell it, stays as it is spelt.
+fn key_of(json: &str) -> Cow<'_, str> {
+    // Between its quotes.
+    let spelt = json.get(1..json.len().saturating_sub(1)).unwrap_or(json);
+    if spelt.as_bytes().contains(&b'\\') {
+        serde_json::from_str(json).map_or(Cow::Borrowed(spelt), Cow::Owned)
+    } else {
+        Cow::Borrowed(spelt)
+    }
+}
+
+/// One page of the list.
+#[derive(Debug, Deserialize)]
+pub struct PersonPage {
+    /// May be fewer than the limit though there is a next page: persons already gone are dropped.
+    pub results: Vec<Person>,
+    next: Option<String>,
+    /// All matches, where they were counted.
+    #[serde(default)]
+    pub count: Option<u64>,
+}
+
+impl PersonPage {
+    /// Whether PostHog says that there is more. The address that it gives is never followed: it is absolute, and the
+    /// key would go with it.
+    #[must_use]
+    pub fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+}
+
+/// A cohort that a person is in.
+#[derive(Debug, Deserialize)]
+pub struct Cohort {
+    /// The cohort's number.
+    pub id: i64,
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// How many persons it held when it was last calculated.
+    #[serde(default)]
+    pub count: Option<i64>,
+}
+
+/// Values of one property, the most frequent first.
+#[derive(Debug, Deserialize)]
+pub struct PropertyValues {
+    /// At most twenty.
+    pub results: Vec<PropertyValue>,
+    /// Whether a newer answer is being computed.
+    #[serde(default)]
+    pub refreshing: bool,
+}
+
+/// A value with its frequency in a sample.
+#[derive(Debug, Deserialize)]
+pub struct PropertyValue {
+    /// The value, mostly as text.
+    #[serde(default, deserialize_with = "any_depth")]
+    pub name: Value,
+    /// Persons in the sample that have it.
+    #[serde(default)]
+    pub count: Option<u64>,
+}
+
+/// A value as [`Properties::value`] reads it: one that is nested too deeply must not cost the whole answer.
+pub(crate) fn any_depth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(Properties::value(raw.get()))
+}
+
+/// The same for each value of an object.
+pub(crate) fn object_of_any_depth<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
+    let properties = Properties::deserialize(deserializer)?;
+    let entries = properties.entries();
+    Ok(entries
+        .map(|(key, json)| (key.to_owned(), Properties::value(json)))
+        .collect())
+}
+
+/// Some builds send `null` where there is nothing.
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_id_is_a_uuid_or_a_positive_number() {
+        let uuid = "018F0000-0000-7000-8000-00000000000A";
+        assert_eq!(PersonId::parse(uuid).unwrap().as_str(), uuid.to_lowercase());
+        assert_eq!(PersonId::parse("0042").unwrap().as_str(), "42");
+        for other in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "..",
+            ".",
+            "a/b",
+            "user-3",
+            "1.5",
+            "99999999999999999999",
+            "018f000000007000800000000000000a",
+            "{018f0000-0000-7000-8000-000000000a}",
+            "٣",
+        ] {
+            assert_eq!(PersonId::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_read_from_every_endpoint() {
+        for id in ["7", "\"018f0000-0000-7000-8000-00000000000a\""] {
+            let json = format!(
+                r#"{{"id":{id},"uuid":"u","name":5,"distinct_ids":null,"properties":null,"created_at":null,"new_field":[1]}}"#
+            );
+            let person: Person = serde_json::from_str(&json).unwrap();
+            assert_eq!(person.name, Value::from(5));
+            assert!(person.properties.entries().next().is_none() && person.distinct_ids.is_empty());
+        }
+    }
+
+    #[test]
+    fn properties_are_kept_as_they_were_sent() {
+        let json =
+            r#"{"a\"\u00e4" : "\u00e4", "": [1, {"x": null}], "\udc00": -0.0 , "a": "\udc00"}"#;
+        let properties: Properties = serde_json::from_str(json).unwrap();
+        let entries: Vec<_> = properties.entries().collect();
+        let expected = [
+            ("a\"ä", r#""\u00e4""#),
+            ("", r#"[1, {"x": null}]"#),
+            (r"\udc00", "-0.0"),
+            ("a", r#""\udc00""#),
+        ];
+        assert_eq!(entries, expected);
+        assert_eq!(Properties::value(r#""\u00e4""#), "ä");
+        assert_eq!(Properties::value(r#""\udc00""#), r#""\udc00""#);
+        for other in ["[]", "7", "\"email\""] {
+            assert!(
+                serde_json::from_str::<Properties>(other).is_err(),
+                "{other}"
+            );
+        }
+    }
+}

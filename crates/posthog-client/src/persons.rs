@@ -1,0 +1,288 @@
+//! Lists, single persons, batches, property values and cohorts.
+
+use std::collections::HashMap;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::error::looks_like_html;
+use crate::error::{Error, ErrorKind};
+use crate::filter::Filter;
+use crate::person::null_as_default;
+use crate::person::{Cohort, Person, PersonId, PersonPage, PropertyValues};
+use crate::request::Request;
+use crate::url::Query;
+
+/// The API drops what is over this many ids of one batch, silently.
+pub const BATCH_SIZE: usize = 200;
+/// The list shows no more distinct ids of one person.
+pub const LISTED_DISTINCT_IDS: usize = 1000;
+/// A batch shows no more distinct ids of one person.
+pub const MINIMAL_DISTINCT_IDS: usize = 10;
+
+/// Requests of one call that run at the same time.
+const SIDE_BY_SIDE: usize = 8;
+/// Where batches are closed to the key, at most this many persons are looked up one by one.
+const MOST_SINGLE_LOOKUPS: usize = BATCH_SIZE;
+
+/// Which persons to list. All conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct PersonsQuery {
+    /// Part of an e-mail, a name, a UUID or a distinct id; `%` and `_` are wildcards.
+    pub search: Option<String>,
+    /// An exact e-mail.
+    pub email: Option<String>,
+    /// An exact distinct id.
+    pub distinct_id: Option<String>,
+    /// Conditions on properties and cohorts.
+    pub properties: Vec<Filter>,
+    /// Persons a page.
+    pub limit: u32,
+    /// Persons to skip.
+    pub offset: u32,
+    /// Also count all matches, which costs PostHog a second query.
+    pub include_total: bool,
+}
+
+impl PersonsQuery {
+    fn conditions(&self) -> Query {
+        let mut query = Query::new();
+        let texts = [
+            ("search", &self.search),
+            ("email", &self.email),
+            ("distinct_id", &self.distinct_id),
+        ];
+        for (name, text) in texts {
+            query.extend(text.iter().map(|text| (name.into(), text.clone())));
+        }
+        if !self.properties.is_empty() {
+            query.push(("properties".into(), json!(self.properties).to_string()));
+        }
+        query
+    }
+}
+
+impl Client {
+    /// `GET persons/`, newest first.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn persons(&self, query: &PersonsQuery) -> Result<PersonPage, Error> {
+        let project = self.project().await?.to_string();
+        let mut pairs = query.conditions();
+        pairs.push(("limit".into(), query.limit.to_string()));
+        pairs.push(("offset".into(), query.offset.to_string()));
+        if query.include_total {
+            // Judged by presence: to send `false` would count as well.
+            pairs.push(("include_total".into(), "true".to_owned()));
+        }
+        self.json(Request::get(persons(&project, &[])).query(pairs))
+            .await
+    }
+
+    /// `GET persons/?format=csv`, at most `most_bytes` of it, and whether that is less than all.
+    ///
+    /// The API ignores limit and offset here.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn persons_csv(
+        &self,
+        query: &PersonsQuery,
+        most_bytes: usize,
+    ) -> Result<(String, bool), Error> {
+        let project = self.project().await?.to_string();
+        let mut pairs = query.conditions();
+        pairs.push(("format".into(), "csv".to_owned()));
+        let mut request = Request::get(persons(&project, &[])).query(pairs);
+        request.accept = "text/csv";
+        // One byte more than wanted tells a whole answer from a cut one.
+        request.cut_at = Some(most_bytes + 1);
+        let mut body = self.send(&request).await?;
+        let cut = body.len() > most_bytes;
+        body.truncate(most_bytes);
+        if looks_like_html(&body) {
+            let error = Error::new(ErrorKind::Unreadable);
+            return Err(error.with_reason("it is a web page, not CSV"));
+        }
+        match String::from_utf8(body) {
+            Ok(text) => Ok((text, cut)),
+            Err(error) if cut && error.utf8_error().error_len().is_none() => {
+                let whole = error.utf8_error().valid_up_to();
+                let mut body = error.into_bytes();
+                body.truncate(whole);
+                Ok((String::from_utf8(body).unwrap_or_default(), true))
+            }
+            Err(_) => Err(Error::new(ErrorKind::Unreadable).with_reason("it is not UTF-8 text")),
+        }
+    }
+
+    /// `GET persons/{id}/`, with all distinct ids, which can be more than a hundred thousand.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], and as PostHog and the network give them.
+    pub async fn person(&self, id: &PersonId) -> Result<Person, Error> {
+        let project = self.project().await?.to_string();
+        let request = Request::get(persons(&project, &[id.as_str()])).about(id.to_string());
+        self.json(request).await
+    }
+
+    /// `GET persons/?distinct_id=`, the person who has this distinct id, with at most [`LISTED_DISTINCT_IDS`] of them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], and as PostHog and the network give them.
+    pub async fn person_by_distinct_id(&self, distinct_id: &str) -> Result<Person, Error> {
+        let project = self.project().await?.to_string();
+        let query = vec![("distinct_id".into(), distinct_id.to_owned())];
+        let request = Request::get(persons(&project, &[])).query(query);
+        let page: PersonPage = self.json(request).await?;
+        page.results
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::new(ErrorKind::NotFound).about(Some(distinct_id)))
+    }
+
+    /// `POST persons/batch_by_distinct_ids/`, in as many requests as it takes, by the id asked for.
+    ///
+    /// What was not found is missing from the answer.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them; one failed request fails the whole.
+    pub async fn persons_by_distinct_ids(
+        &self,
+        distinct_ids: &[String],
+    ) -> Result<HashMap<String, Person>, Error> {
+        match self
+            .batch("batch_by_distinct_ids", "distinct_ids", distinct_ids)
+            .await
+        {
+            Err(error) if *error.kind() == ErrorKind::ClosedToKeys => {
+                self.one_by_one(distinct_ids, error, |id| self.person_by_distinct_id(id))
+                    .await
+            }
+            answer => answer,
+        }
+    }
+
+    /// `POST persons/batch_by_uuids/`, as [`Client::persons_by_distinct_ids`].
+    ///
+    /// # Errors
+    /// As PostHog and the network give them; one failed request fails the whole.
+    pub async fn persons_by_uuids(&self, uuids: &[Uuid]) -> Result<HashMap<String, Person>, Error> {
+        let uuids: Vec<String> = uuids.iter().map(Uuid::to_string).collect();
+        match self.batch("batch_by_uuids", "uuids", &uuids).await {
+            Err(error) if *error.kind() == ErrorKind::ClosedToKeys => {
+                let person = |uuid: String| async move {
+                    match PersonId::parse(&uuid) {
+                        Some(id) => self.person(&id).await,
+                        None => Err(Error::new(ErrorKind::NotFound)),
+                    }
+                };
+                self.one_by_one(&uuids, error, |uuid| person(uuid.to_owned()))
+                    .await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn batch(
+        &self,
+        action: &str,
+        field: &str,
+        ids: &[String],
+    ) -> Result<HashMap<String, Person>, Error> {
+        #[derive(Deserialize)]
+        struct Batch {
+            #[serde(deserialize_with = "null_as_default")]
+            results: HashMap<String, Person>,
+        }
+        let project = self.project().await?.to_string();
+        let mut requests = Vec::new();
+        for chunk in ids.chunks(BATCH_SIZE) {
+            let body = Value::Object([(field.to_owned(), json!(chunk))].into_iter().collect());
+            let request = Request::read_by_post(persons(&project, &[action]), body);
+            requests.push(self.json::<Batch>(request));
+        }
+        stream::iter(requests)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .try_fold(HashMap::new(), |mut all, batch| async move {
+                all.extend(batch.results);
+                Ok(all)
+            })
+            .await
+    }
+
+    /// The way round batches that are closed to the key, as they were until 2026.
+    async fn one_by_one<'a, F>(
+        &self,
+        ids: &'a [String],
+        closed: Error,
+        person: impl Fn(&'a str) -> F,
+    ) -> Result<HashMap<String, Person>, Error>
+    where
+        F: Future<Output = Result<Person, Error>>,
+    {
+        if ids.len() > MOST_SINGLE_LOOKUPS {
+            return Err(closed.with_reason(format!(
+                "batches are closed to this key, and one by one at most {MOST_SINGLE_LOOKUPS} persons are looked up"
+            )));
+        }
+        let mut lookups = Vec::new();
+        for id in ids {
+            let lookup = person(id);
+            lookups.push(async move {
+                match lookup.await {
+                    Ok(person) => Ok(Some((id.clone(), person))),
+                    Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(error),
+                }
+            });
+        }
+        stream::iter(lookups)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .try_filter_map(|found| async move { Ok(found) })
+            .try_collect()
+            .await
+    }
+
+    /// `GET persons/values/`: the most frequent values of a property, those that contain `value` if it is given.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them. An unknown key is no error: it has no values.
+    pub async fn property_values(
+        &self,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<PropertyValues, Error> {
+        let project = self.project().await?.to_string();
+        let mut query = vec![("key".into(), key.to_owned())];
+        query.extend(value.map(|value| ("value".into(), value.to_owned())));
+        self.json(Request::get(persons(&project, &["values"])).query(query))
+            .await
+    }
+
+    /// `GET persons/cohorts/`: the cohorts a person was in when they were last calculated.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], and as PostHog and the network give them.
+    pub async fn person_cohorts(&self, id: &PersonId) -> Result<Vec<Cohort>, Error> {
+        #[derive(Deserialize)]
+        struct Cohorts {
+            results: Vec<Cohort>,
+        }
+        let project = self.project().await?.to_string();
+        let request = Request::get(persons(&project, &["cohorts"]))
+            .query(vec![("person_id".into(), id.to_string())])
+            .about(id.to_string());
+        let cohorts: Cohorts = self.json(request).await?;
+        Ok(cohorts.results)
+    }
+}
+
+/// The path of an endpoint below a project's persons.
+pub(crate) fn persons<'a>(project: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    [&["api", "projects", project, "persons"], rest].concat()
+}

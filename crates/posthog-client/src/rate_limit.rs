@@ -1,0 +1,261 @@
+//! PostHog's own limits, kept on this side: so many requests of one key in a minute and in an hour; and one of our own:
+//! so many at once.
+//!
+//! PostHog counts the requests of a window that slides, so this does too; a bucket that refills would let more through.
+//! Whoever is over waits for a place if that is near, and is told how long otherwise. PostHog Cloud always counts; an
+//! instance of one's own only where it is set up to, which its first 429 tells. Each key has its own share of what runs
+//! at once: a key whose requests hang holds up nobody else's.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+/// A place that is nearer than this is waited for.
+const NEAR: Duration = Duration::from_secs(5);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+/// Requests of one key that run at the same time.
+const MOST_AT_ONCE: usize = 8;
+/// How long a request waits for those before it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Keys that are remembered; those unused for the longest time are forgotten beyond.
+const MOST_KEYS: usize = 1000;
+
+/// What PostHog counts separately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Deletions with a personal key.
+    Delete,
+    /// Everything else.
+    Other,
+}
+
+/// The counts of all keys at one host.
+pub(crate) struct Throttles {
+    /// Whether the host counts.
+    counts: AtomicBool,
+    keys: Mutex<HashMap<[u8; 32], Arc<Throttle>>>,
+}
+
+impl Throttles {
+    pub(crate) fn new(counts: bool) -> Self {
+        Self {
+            counts: AtomicBool::new(counts),
+            keys: Mutex::default(),
+        }
+    }
+
+    /// The counts of one key. Only its digest is kept.
+    pub(crate) fn of(&self, key: &str) -> Arc<Throttle> {
+        let digest = Sha256::digest(key.as_bytes()).into();
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= MOST_KEYS && !keys.contains_key(&digest) {
+            let oldest = keys.iter().min_by_key(|(_, throttle)| throttle.used());
+            if let Some(oldest) = oldest.map(|(key, _)| *key) {
+                keys.remove(&oldest);
+            }
+        }
+        let throttle = keys
+            .entry(digest)
+            .or_insert_with(|| Arc::new(Throttle::of(key)));
+        Arc::clone(throttle)
+    }
+
+    /// Takes a place: how long to wait for it, or how long it would take to get one.
+    pub(crate) fn take(&self, throttle: &Throttle, kind: Kind) -> Result<Duration, Duration> {
+        let counts = self.counts.load(Ordering::Relaxed);
+        throttle.take(kind, counts, Instant::now())
+    }
+
+    /// Hears that the host counts.
+    pub(crate) fn limited(&self) {
+        self.counts.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The counts of one key.
+pub(crate) struct Throttle {
+    at_once: Semaphore,
+    deletes: Option<Mutex<Window>>,
+    others: Mutex<Window>,
+}
+
+impl Throttle {
+    /// A personal key has two counts; a token of OAuth has one for everything.
+    fn of(key: &str) -> Self {
+        if key.starts_with("pha_") {
+            return Self {
+                at_once: Semaphore::new(MOST_AT_ONCE),
+                deletes: None,
+                others: Window::new(&[(180, MINUTE), (1200, HOUR)]),
+            };
+        }
+        Self {
+            at_once: Semaphore::new(MOST_AT_ONCE),
+            deletes: Some(Window::new(&[(480, MINUTE), (4800, HOUR)])),
+            others: Window::new(&[(240, MINUTE)]),
+        }
+    }
+
+    /// A turn among the requests of this key that run at once, if there is one now.
+    pub(crate) fn free_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.at_once.try_acquire().ok()
+    }
+
+    /// A turn after those who came before, or none where they take too long.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = timeout(PATIENCE, self.at_once.acquire()).await;
+        turn.ok()?.ok()
+    }
+
+    fn window(&self, kind: Kind) -> &Mutex<Window> {
+        match (kind, &self.deletes) {
+            (Kind::Delete, Some(deletes)) => deletes,
+            _ => &self.others,
+        }
+    }
+
+    fn take(&self, kind: Kind, counts: bool, now: Instant) -> Result<Duration, Duration> {
+        let window = self.window(kind).lock();
+        window
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(counts, now)
+    }
+
+    fn used(&self) -> Option<Instant> {
+        let others = self.others.lock();
+        others
+            .unwrap_or_else(PoisonError::into_inner)
+            .taken
+            .back()
+            .copied()
+    }
+}
+
+/// When requests were sent, or will be: a place can lie ahead.
+struct Window {
+    limits: Vec<(usize, Duration)>,
+    taken: VecDeque<Instant>,
+}
+
+impl Window {
+    fn new(limits: &[(usize, Duration)]) -> Mutex<Self> {
+        Mutex::new(Self {
+            limits: limits.to_vec(),
+            taken: VecDeque::new(),
+        })
+    }
+
+    fn take(&mut self, counts: bool, now: Instant) -> Result<Duration, Duration> {
+        let longest = self.limits.iter().map(|(_, window)| *window).max();
+        while let (Some(first), Some(longest)) = (self.taken.front(), longest)
+            && *first + longest <= now
+        {
+            self.taken.pop_front();
+        }
+        let mut place = now;
+        if counts {
+            for (most, window) in &self.limits {
+                let before = self.taken.len().checked_sub(*most);
+                if let Some(taken) = before.and_then(|index| self.taken.get(index)) {
+                    place = place.max(*taken + *window);
+                }
+            }
+        }
+        let wait = place - now;
+        if wait > NEAR {
+            return Err(wait);
+        }
+        let most = self.limits.iter().map(|(most, _)| *most).max();
+        if most.is_some_and(|most| self.taken.len() >= most) {
+            self.taken.pop_front();
+        }
+        self.taken.push_back(place);
+        Ok(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_holds_so_many_and_the_next_place_is_told() {
+        let throttle = Throttle::of("phx_1");
+        let start = Instant::now();
+        for _ in 0..240 {
+            assert_eq!(throttle.take(Kind::Other, true, start), Ok(Duration::ZERO));
+        }
+        assert_eq!(throttle.take(Kind::Other, true, start), Err(MINUTE));
+        // Deletions count by themselves.
+        assert_eq!(throttle.take(Kind::Delete, true, start), Ok(Duration::ZERO));
+        // Near places are reserved, one after the other.
+        let later = start + Duration::from_secs(57);
+        assert_eq!(
+            throttle.take(Kind::Other, true, later),
+            Ok(Duration::from_secs(3))
+        );
+        let free = start + MINUTE;
+        assert_eq!(throttle.take(Kind::Other, true, free), Ok(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_of_a_key_run_at_once_and_the_next_waits_its_time() {
+        let throttles = Throttles::new(true);
+        let (one, other) = (throttles.of("phx_1"), throttles.of("phx_2"));
+        let mut running: Vec<_> = (0..MOST_AT_ONCE)
+            .map(|_| one.free_turn().unwrap())
+            .collect();
+        assert!(one.free_turn().is_none());
+        assert!(one.turn().await.is_none());
+        assert!(other.free_turn().is_some());
+        running.pop();
+        assert!(one.turn().await.is_some());
+    }
+
+    #[test]
+    fn no_window_of_a_minute_ever_holds_more() {
+        let throttle = Throttle::of("pha_1");
+        let start = Instant::now();
+        let mut sent = Vec::new();
+        for step in 0..2000_u64 {
+            let now = start + Duration::from_millis(step * 97);
+            if let Ok(wait) = throttle.take(Kind::Delete, true, now) {
+                sent.push(now + wait);
+            }
+        }
+        assert!(sent.len() > 500);
+        for (index, first) in sent.iter().enumerate() {
+            let within = sent.iter().skip(index).filter(|at| **at < *first + MINUTE);
+            assert!(within.count() <= 180);
+        }
+    }
+
+    #[test]
+    fn who_does_not_count_is_not_limited_until_he_says_so() {
+        let throttles = Throttles::new(false);
+        let throttle = throttles.of("phx_1");
+        for _ in 0..1000 {
+            assert_eq!(throttles.take(&throttle, Kind::Other), Ok(Duration::ZERO));
+        }
+        throttles.limited();
+        assert!(throttles.take(&throttle, Kind::Other).is_err());
+        let another = throttles.of("phx_2");
+        assert_eq!(throttles.take(&another, Kind::Other), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn no_more_keys_are_remembered_than_wanted() {
+        let throttles = Throttles::new(true);
+        for number in 0..MOST_KEYS + 10 {
+            let throttle = throttles.of(&number.to_string());
+            assert!(throttles.take(&throttle, Kind::Other).is_ok());
+        }
+        assert_eq!(throttles.keys.lock().unwrap().len(), MOST_KEYS);
+    }
+}

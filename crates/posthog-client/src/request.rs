@@ -1,0 +1,63 @@
+//! A request to the API, as far as it does not depend on the client that sends it.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::rate_limit;
+use crate::url::Query;
+
+/// One request, as far as it does not depend on the client that sends it.
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    /// Path segments after the host; each is percent-encoded.
+    pub(crate) path: Vec<&'a str>,
+    /// Whether the path ends with a slash, as all of the API's do.
+    pub(crate) slash: bool,
+    pub(crate) query: Query,
+    pub(crate) body: Option<Value>,
+    pub(crate) accept: &'static str,
+    /// Whether sending it twice does no harm. `POST` reads are repeatable, writes never.
+    pub(crate) repeatable: bool,
+    /// What PostHog counts it as.
+    pub(crate) counted: rate_limit::Kind,
+    /// What the request is about, for "not found": never more than the identifier the caller gave.
+    pub(crate) subject: Option<String>,
+    /// Read no more bytes of the answer than this, and leave the rest.
+    pub(crate) cut_at: Option<usize>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn get(path: Vec<&'a str>) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            slash: true,
+            query: Query::new(),
+            body: None,
+            accept: "application/json",
+            repeatable: true,
+            counted: rate_limit::Kind::Other,
+            subject: None,
+            cut_at: None,
+        }
+    }
+
+    /// A `POST` that only reads: its arguments do not fit into an address.
+    pub(crate) fn read_by_post(path: Vec<&'a str>, body: Value) -> Self {
+        Self {
+            method: Method::POST,
+            body: Some(body),
+            ..Self::get(path)
+        }
+    }
+
+    pub(crate) fn query(mut self, query: Query) -> Self {
+        self.query = query;
+        self
+    }
+
+    pub(crate) fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+}

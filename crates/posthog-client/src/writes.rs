@@ -1,0 +1,307 @@
+//! What changes or deletes. Nothing here is sent again once it may have arrived.
+//!
+//! Most of it is answered before it is done: a 202 says that it was heard. How to see whether it happened is said at
+//! each method.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::{Uuid, uuid};
+
+use crate::client::Client;
+use crate::decode::decode;
+use crate::error::{Error, ErrorKind};
+use crate::person::PersonId;
+use crate::person::null_as_default;
+use crate::persons::persons;
+use crate::rate_limit::Kind;
+use crate::request::Request;
+
+/// The API refuses more persons in one deletion.
+pub const MOST_DELETED: usize = 1000;
+
+/// Whom to delete, and what with them.
+#[derive(Debug, Clone)]
+pub struct BulkDeletion {
+    /// At most [`MOST_DELETED`].
+    pub uuids: Vec<Uuid>,
+    /// Also their events, in the weekly batch.
+    pub delete_events: bool,
+    /// Also their recordings.
+    pub delete_recordings: bool,
+    /// Keep the persons themselves.
+    pub keep_person: bool,
+}
+
+/// What PostHog says it did, or will do.
+#[derive(Debug, Deserialize)]
+pub struct BulkDeletionSummary {
+    /// Persons that matched.
+    pub persons_found: u64,
+    /// Persons deleted at once. Zero is success where deletions are queued.
+    pub persons_deleted: u64,
+    /// Persons that will be deleted soon; newer versions only.
+    #[serde(default)]
+    pub persons_queued_for_deletion: Option<u64>,
+    /// Whether events will be deleted.
+    #[serde(default)]
+    pub events_queued_for_deletion: bool,
+    /// Whether recordings will be deleted.
+    #[serde(default)]
+    pub recordings_queued_for_deletion: bool,
+    /// Persons that were not deleted.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub deletion_errors: Vec<DeletionError>,
+}
+
+/// A person that was not deleted.
+#[derive(Debug, Deserialize)]
+pub struct DeletionError {
+    /// The person.
+    #[serde(default)]
+    pub person_uuid: Option<String>,
+    /// Where it failed; newer versions only.
+    #[serde(default)]
+    pub step: Option<String>,
+}
+
+/// The UUID that ingestion and splits give to the person of a distinct id.
+///
+/// A live distinct id can belong to another person: whoever was merged keeps the winner's UUID.
+fn derived_uuid(project: u64, distinct_id: &str) -> Uuid {
+    derive(&format!("{project}:{distinct_id}"))
+}
+
+/// The UUID of the person that a distinct id moves to when it is split off `source`.
+///
+/// The id that `source` itself is named after gets a derivation of its own.
+#[must_use]
+pub fn split_uuid(project: u64, distinct_id: &str, source: &str) -> Uuid {
+    let usual = derived_uuid(project, distinct_id);
+    if is_uuid(source, usual) {
+        derive(&format!("{project}:{distinct_id}:split"))
+    } else {
+        usual
+    }
+}
+
+/// Whether a person's UUID was derived from this distinct id.
+#[must_use]
+pub fn is_creator(project: u64, distinct_id: &str, person: &str) -> bool {
+    is_uuid(person, derived_uuid(project, distinct_id))
+}
+
+fn is_uuid(text: &str, uuid: Uuid) -> bool {
+    Uuid::try_parse(text).is_ok_and(|parsed| parsed == uuid)
+}
+
+fn derive(name: &str) -> Uuid {
+    const NAMESPACE: Uuid = uuid!("932979b4-65c3-4424-8467-0b66ec27bc22");
+    Uuid::new_v5(&NAMESPACE, name.as_bytes())
+}
+
+impl Request<'_> {
+    fn write(mut self, method: Method, body: Value) -> Self {
+        self.method = method;
+        self.body = Some(body);
+        self.repeatable = false;
+        self
+    }
+}
+
+impl Client {
+    /// `PATCH persons/{id}/`: sets these properties and leaves the others.
+    ///
+    /// Done within seconds, or never: PostHog does not tell. Reading the person does.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn update_properties(
+        &self,
+        id: &PersonId,
+        properties: &Map<String, Value>,
+    ) -> Result<(), Error> {
+        let body = json!({ "properties": properties });
+        self.write_to_person(Method::PATCH, id, None, body).await
+    }
+
+    /// `POST persons/{id}/update_property/`: sets one property.
+    ///
+    /// Done within seconds, or never: PostHog does not tell. Reading the person does.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn set_property(&self, id: &PersonId, key: &str, value: &Value) -> Result<(), Error> {
+        let body = json!({ "key": key, "value": value });
+        self.write_to_person(Method::POST, id, Some("update_property"), body)
+            .await
+    }
+
+    /// `POST persons/{id}/delete_property/`: removes one property.
+    ///
+    /// Done within seconds. PostHog answers 500 for a person who does not exist.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn delete_property(&self, id: &PersonId, key: &str) -> Result<(), Error> {
+        let body = json!({ "$unset": key });
+        self.write_to_person(Method::POST, id, Some("delete_property"), body)
+            .await
+    }
+
+    /// `POST persons/{id}/split/`: moves each of these distinct ids to a new person of its own.
+    ///
+    /// Done within seconds. [`split_uuid`] says where each goes.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn split(&self, id: &PersonId, distinct_ids: &[String]) -> Result<(), Error> {
+        let body = json!({ "distinct_ids_to_split": distinct_ids });
+        self.write_to_person(Method::POST, id, Some("split"), body)
+            .await
+    }
+
+    /// `POST persons/bulk_delete/`.
+    ///
+    /// Profiles are gone within minutes, events after the weekly batch.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn bulk_delete(&self, deletion: &BulkDeletion) -> Result<BulkDeletionSummary, Error> {
+        let project = self.project().await?.to_string();
+        // Real booleans: PostHog takes the text "false" for true.
+        let body = json!({
+            "ids": deletion.uuids.iter().map(Uuid::to_string).collect::<Vec<_>>(),
+            "delete_events": deletion.delete_events,
+            "delete_recordings": deletion.delete_recordings,
+            "keep_person": deletion.keep_person,
+        });
+        let mut request =
+            Request::get(persons(&project, &["bulk_delete"])).write(Method::POST, body);
+        request.counted = Kind::Delete;
+        self.json(request).await
+    }
+
+    /// `POST persons/reset_person_distinct_id/`: makes a distinct id that was deleted and used again visible.
+    ///
+    /// Answered the same way whether it did anything.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn reset_distinct_id(&self, distinct_id: &str) -> Result<(), Error> {
+        let project = self.project().await?.to_string();
+        let body = json!({ "distinct_id": distinct_id });
+        let request = Request::get(persons(&project, &["reset_person_distinct_id"]))
+            .write(Method::POST, body)
+            .about(distinct_id);
+        self.written(&request).await
+    }
+
+    async fn write_to_person(
+        &self,
+        method: Method,
+        id: &PersonId,
+        action: Option<&str>,
+        body: Value,
+    ) -> Result<(), Error> {
+        let project = self.project().await?.to_string();
+        let mut path = persons(&project, &[id.as_str()]);
+        path.extend(action);
+        let request = Request::get(path).write(method, body).about(id.to_string());
+        self.written(&request).await
+    }
+
+    /// Sends a write whose success has no body, or one that says so. Anything else did not come from the API.
+    async fn written(&self, request: &Request<'_>) -> Result<(), Error> {
+        let answer = self.send(request).await?;
+        if answer.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        match decode::<Map<String, Value>>(&answer)?.get("success") {
+            Some(Value::Bool(false)) => Err(Error::new(ErrorKind::Failed)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_are_derived_as_posthog_does() {
+        for (project, distinct_id, uuid, split) in [
+            (
+                280_817,
+                "6e9a624b-9339-4d07-8c46-8cd05dfa04e1",
+                "51410cf7-1a40-508b-ba2b-68727dca2a9b",
+                None,
+            ),
+            (
+                280_817,
+                "fe015367-2197-4e02-b176-3b59b4be3e7a",
+                "b9079019-d999-5662-9dc8-ac23a2f009ed",
+                None,
+            ),
+            (
+                280_817,
+                "789cb67e-646b-4d98-ba5d-7cf3369aa79d",
+                "52d93905-50b7-5765-b90a-f56f7a8faa15",
+                None,
+            ),
+            (
+                281_083,
+                "837ca992-d8a3-45da-8265-4be9d59ac223",
+                "c3eea7d9-7e7f-5c41-8e54-1928997d8a8f",
+                None,
+            ),
+            (
+                281_083,
+                "5def6e20-dd13-46cb-af16-792e5f0d950a",
+                "b19a5ec2-d056-5379-8131-dbb8cfc032d1",
+                None,
+            ),
+            (
+                1,
+                "1",
+                "e3a558b1-99c1-5119-b407-62f7e747d46b",
+                Some("c7bb1a3d-d39e-53d5-95b6-7f7244329504"),
+            ),
+            (
+                1,
+                "distinct_id",
+                "90f26d77-1832-5e44-8796-eec309e68010",
+                Some("343be193-5fd8-52bb-819d-3968f1f26a8e"),
+            ),
+            (
+                2,
+                "user@example.com",
+                "689656f4-631a-57af-9696-0bf9b099affd",
+                Some("7666c304-ce56-5701-8ee2-a39cbeb79e25"),
+            ),
+            (
+                1,
+                "a/b c?d",
+                "c540f39d-0fab-5639-b93e-9e7ee797d9af",
+                Some("d87d68d7-1af8-5bfd-a230-8ea8a4b26722"),
+            ),
+            (
+                1,
+                "größe-ünïcode-😀",
+                "273390c7-8f91-5e0c-94bd-a09ef8d3cf30",
+                Some("fa736e7e-7d57-5fda-aaef-ac62c6bb21a4"),
+            ),
+        ] {
+            assert_eq!(derived_uuid(project, distinct_id).to_string(), uuid);
+            assert!(is_creator(project, distinct_id, &uuid.to_uppercase()));
+            let elsewhere = "ada0ada0-1815-4852-8000-000000000101";
+            assert_eq!(
+                split_uuid(project, distinct_id, elsewhere).to_string(),
+                uuid
+            );
+            if let Some(split) = split {
+                assert_eq!(split_uuid(project, distinct_id, uuid).to_string(), split);
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Deletions, and what is left.
+
+use posthog_sandbox::{Era, Options, Sandbox};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{GHOST, api, is_error, is_invalid, is_not_found, names, people, read, results, start};
+use crate::ADA;
+
+#[tokio::test]
+async fn example_26_a_bulk_delete_is_queued_in_era_b() {
+    let api = api().await;
+    let (one, two) = (api.uuid_of("qa-1").await, api.uuid_of("qa-2").await);
+    let body = json!({"ids": [one, two, GHOST], "delete_events": true});
+    let deleted = api.post("bulk_delete/", body).await;
+    assert_eq!(deleted.status, 202);
+    let expected = json!({
+        "persons_found": 2, "persons_deleted": 0, "persons_queued_for_deletion": 2,
+        "events_queued_for_deletion": true, "recordings_queued_for_deletion": false,
+        "deletion_errors": [],
+    });
+    assert_eq!(deleted.body, expected);
+    api.advance(29);
+    assert_eq!(api.get("121/").await.status, 200);
+    api.advance(1);
+    assert_eq!(api.get("121/").await.status, 404);
+    assert!(results(&api.get("?search=qa-1@").await).is_empty());
+    let log = api.get("activity/?limit=1").await;
+    assert_eq!(results(&log)[0]["activity"], "deleted");
+    assert_eq!(results(&log)[0]["created_at"], "2026-11-02T09:00:30Z");
+
+    let row = async || {
+        let rows = api
+            .get(&format!("deletion_status/?person_uuid={one}"))
+            .await;
+        results(&rows)[0].clone()
+    };
+    assert_eq!(row().await["status"], "pending");
+    api.advance(6 * 24 * 3600);
+    let completed = row().await;
+    assert_eq!(completed["status"], "completed");
+    assert_eq!(completed["created_at"], "2026-11-02T09:00:00Z");
+    assert_eq!(completed["delete_verified_at"], "2026-11-08T05:00:00Z");
+    api.was_not_strict();
+}
+
+#[tokio::test]
+async fn example_26_and_27_a_bulk_delete_is_immediate_in_era_a() {
+    let api = start(Options {
+        era: Era::A,
+        ..Options::default()
+    })
+    .await;
+    let body = json!({"distinct_ids": ["0190f1aa-5555-4eee-8fff-00000000000a", "qa-2", "nobody"]});
+    let deleted = api.post("bulk_delete/", body).await;
+    let expected = json!({
+        "persons_found": 2, "persons_deleted": 2, "events_queued_for_deletion": false,
+        "recordings_queued_for_deletion": false, "deletion_errors": [],
+    });
+    assert_eq!((deleted.status, &deleted.body), (202, &expected));
+    assert_eq!(api.get("122/").await.status, 404);
+    assert_eq!(api.get("105/").await.status, 404);
+}
+
+#[tokio::test]
+async fn one_distinct_id_deletes_the_whole_person_once() {
+    let api = api().await;
+    let body = json!({"distinct_ids": ["katherine-laptop", "grace@example.com"]});
+    let deleted = api.post("bulk_delete/", body).await;
+    assert_eq!(deleted.body["persons_found"], 1);
+    api.advance(30);
+    for id in ["grace@example.com", "katherine@example.com"] {
+        assert!(results(&api.get_with("", &[("distinct_id", id)]).await).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn example_28_keep_person_keeps_the_person() {
+    for era in [Era::A, Era::B] {
+        let api = start(Options {
+            era,
+            ..Options::default()
+        })
+        .await;
+        let body = json!({"distinct_ids": ["qa-1"], "keep_person": true, "delete_events": true});
+        let kept = api.post("bulk_delete/", body).await;
+        assert_eq!(kept.body["persons_found"], 1);
+        assert_eq!(kept.body["persons_deleted"], 0);
+        assert_eq!(kept.body["events_queued_for_deletion"], true);
+        api.advance(60);
+        assert_eq!(api.get("121/").await.status, 200);
+        let rows = api.get("deletion_status/?status=pending").await;
+        assert_eq!(rows.body["count"], 2);
+        api.was_not_strict();
+    }
+}
+
+#[tokio::test]
+async fn examples_29_30_31_32_bulk_deletes_that_do_nothing() {
+    let api = api().await;
+    let many: Vec<String> = (0..1001).map(|number| format!("id-{number}")).collect();
+    let too_many = api
+        .post("bulk_delete/", json!({"distinct_ids": many}))
+        .await;
+    is_invalid(&too_many);
+    assert!(too_many.text.contains("1000"));
+    for body in [
+        json!({"delete_events": true}),
+        json!({"ids": [], "distinct_ids": []}),
+        json!({"ids": [ADA], "distinct_ids": ["ada@example.com"]}),
+    ] {
+        let refused = api.post("bulk_delete/", body).await;
+        is_invalid(&refused);
+    }
+    let nobody = json!({"ids": [GHOST], "delete_events": true});
+    let nobody = api.post("bulk_delete/", nobody).await;
+    assert_eq!(nobody.status, 202);
+    assert_eq!(nobody.body["persons_found"], 0);
+    assert_eq!(nobody.body["events_queued_for_deletion"], false);
+    assert_eq!(api.get("deletion_status/").await.body["count"], 2);
+    api.was_not_strict();
+}
+
+#[tokio::test]
+async fn example_33_a_failed_deletion_is_told_and_a_late_one_is_not() {
+    let body = json!({"distinct_ids": ["qa-1", "qa-2"]});
+    for (era, error) in [
+        (Era::A, json!({})),
+        (Era::B, json!({"step": "tombstone_clickhouse"})),
+    ] {
+        let api = start(Options {
+            era,
+            ..Options::default()
+        })
+        .await;
+        let mut error = error;
+        error["person_uuid"] = json!(api.uuid_of("qa-1").await);
+        api.sandbox.switch(|switches| {
+            switches.deletion_fails_at = Some("tombstone_clickhouse".to_owned());
+        });
+        let deleted = api.post("bulk_delete/", body.clone()).await;
+        assert_eq!(deleted.status, 202);
+        assert_eq!(deleted.body["persons_found"], 2);
+        assert_eq!(deleted.body["deletion_errors"], json!([error]));
+        let done = if era == Era::A {
+            "persons_deleted"
+        } else {
+            "persons_queued_for_deletion"
+        };
+        assert_eq!(deleted.body[done], 1);
+        api.advance(60);
+        assert_eq!(api.get("121/").await.status, 200);
+        assert_eq!(api.get("122/").await.status, 404);
+    }
+    let api = api().await;
+    api.sandbox
+        .switch(|switches| switches.queued_delete_fails = true);
+    let deleted = api.post("bulk_delete/", body).await;
+    assert_eq!(deleted.body["persons_queued_for_deletion"], 2);
+    assert_eq!(deleted.body["deletion_errors"], json!([]));
+    api.advance(3600);
+    assert_eq!(api.get("121/").await.status, 200);
+}
+
+#[tokio::test]
+async fn examples_23_24_25_the_single_delete_counts_flags_by_presence() {
+    let api = api().await;
+    let delete = async |path: &str| {
+        let path = format!("/api/projects/1/persons/{path}");
+        read(api.request(Method::DELETE, &path).send().await.unwrap()).await
+    };
+    let uuid = api.uuid_of("qa-1").await;
+    let deleted = delete(&format!("{uuid}/")).await;
+    assert_eq!((deleted.status, deleted.text.as_str()), (202, ""));
+    let again = delete(&format!("{uuid}/")).await;
+    is_not_found(&again);
+    let log = api.get("activity/?limit=1").await;
+    let entry = &results(&log)[0];
+    assert_eq!(
+        (&entry["activity"], &entry["item_id"]),
+        (&json!("deleted"), &json!("121"))
+    );
+    assert_eq!(entry["detail"]["name"], json!(uuid));
+    assert_eq!(entry["detail"]["changes"], Value::Null);
+    let rows = async || api.get("deletion_status/?status=pending").await.body["count"].clone();
+    assert_eq!(rows().await, 1);
+    // False deletes the events, and false keeps the person.
+    assert_eq!(delete("122/?delete_events=false").await.status, 202);
+    assert_eq!(rows().await, 2);
+    assert_eq!(
+        delete("123/?keep_person=false&delete_events=true")
+            .await
+            .status,
+        202
+    );
+    assert_eq!(api.get("123/").await.status, 200);
+    assert_eq!(rows().await, 3);
+    is_invalid(&delete("x/").await);
+    api.sandbox
+        .switch(|switches| switches.deletion_fails_at = Some("delete_postgres".to_owned()));
+    let failed = delete("124/").await;
+    is_error(
+        &failed,
+        503,
+        "server_error",
+        "person_deletion_failed",
+        Value::Null,
+    );
+    api.was_not_strict();
+}
+
+#[tokio::test]
+async fn example_50_delete_events_and_recordings_want_a_person() {
+    let api = api().await;
+    for action in ["delete_events", "delete_recordings"] {
+        let unknown = api.post(&format!("{GHOST}/{action}/"), json!({})).await;
+        is_not_found(&unknown);
+        assert_eq!(unknown.body["detail"], "Not found.");
+        let queued = api.post(&format!("101/{action}/"), json!({})).await;
+        assert_eq!((queued.status, queued.text.as_str()), (202, ""));
+    }
+    let rows = api
+        .get(&format!("deletion_status/?person_uuid={ADA}"))
+        .await;
+    assert_eq!(rows.body["count"], 1);
+    // A repeated request keeps the old row and its time, even when it is done.
+    api.advance(7 * 24 * 3600);
+    api.post("101/delete_events/", json!({})).await;
+    let rows = api
+        .get(&format!("deletion_status/?person_uuid={ADA}"))
+        .await;
+    assert_eq!(rows.body["count"], 1);
+    assert_eq!(results(&rows)[0]["created_at"], "2026-11-02T09:00:00Z");
+    assert_eq!(results(&rows)[0]["status"], "completed");
+    api.was_not_strict();
+}
+
+#[tokio::test]
+async fn events_outlive_their_person_until_the_weekly_batch() {
+    let api = api().await;
+    let legacy = api.with(Sandbox::LEGACY_KEY);
+    let missing = async || {
+        let reply = legacy.get("trends/?entity_id=sign+up&date_from=-30d").await;
+        (people(&reply).len(), reply.body["missing_persons"].clone())
+    };
+    assert_eq!(missing().await, (5, json!(0)));
+    let body = json!({"distinct_ids": ["alan@example.com"], "delete_events": true});
+    api.post("bulk_delete/", body).await;
+    api.advance(30);
+    assert_eq!(missing().await, (4, json!(1)));
+    api.advance(7 * 24 * 3600);
+    assert_eq!(missing().await, (4, json!(0)));
+}
+
+#[tokio::test]
+async fn examples_51_52_a_reused_id_is_hidden_until_its_reset() {
+    let api = api().await;
+    let reset = async |id: &str| {
+        let reply = api
+            .post("reset_person_distinct_id/", json!({"distinct_id": id}))
+            .await;
+        assert_eq!((reply.status, reply.text.as_str()), (202, ""));
+    };
+    let found = async |words: &str| results(&api.get_with("", &[("search", words)]).await).len();
+    // Luigi came back before the story begins.
+    assert_eq!(api.get("131/").await.status, 200);
+    let exact = api
+        .get_with("", &[("distinct_id", "luigi@example.com")])
+        .await;
+    assert_eq!(names(&exact), ["luigi@example.com"]);
+    assert_eq!(found("luigi").await, 0);
+    reset("luigi@example.com").await;
+    assert_eq!(found("luigi").await, 1);
+
+    // Charles has not: the reset finds nobody, and says 202.
+    reset("charles@example.com").await;
+    reset("never seen").await;
+    assert_eq!(found("Babbage").await, 0);
+    api.capture(
+        "charles@example.com",
+        "$pageview",
+        json!({"$set": {"name": "Charles Babbage"}}),
+    );
+    let uuid = api.uuid_of("charles@example.com").await;
+    assert_eq!(found("Babbage").await, 0);
+    reset("charles@example.com").await;
+    assert_eq!(found("Babbage").await, 1);
+    let batch = api.post("batch_by_uuids/", json!({"uuids": [uuid]})).await;
+    assert_eq!(batch.body["results"].as_object().unwrap().len(), 1);
+    // From here on writes arrive as usual.
+    let id = batch.body["results"][&uuid]["id"].to_string();
+    let body = json!({"key": "name", "value": "C. Babbage"});
+    api.post(&format!("{id}/update_property/"), body).await;
+    api.advance(2);
+    assert_eq!(found("C. Babbage").await, 1);
+
+    for body in [
+        json!({}),
+        json!({"distinct_id": ""}),
+        json!({"distinct_id": 7}),
+    ] {
+        let refused = api.post("reset_person_distinct_id/", body).await;
+        is_invalid(&refused);
+    }
+    api.was_not_strict();
+}

@@ -1,0 +1,257 @@
+//! The persons behind an insight.
+
+use posthog_sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use super::{api, is_error, is_invalid, is_strict, people, results};
+use crate::ADA;
+
+const SIGN_UP_TO_PURCHASE: &str = r#"[{"id":"sign up","order":0},{"id":"purchase","order":1}]"#;
+
+#[tokio::test]
+async fn a_funnel_gives_those_who_came_through_and_those_who_dropped() {
+    let api = api().await.with(Sandbox::LEGACY_KEY);
+    let funnel = async |extra: &[(&str, &str)]| {
+        let mut query = vec![("events", SIGN_UP_TO_PURCHASE)];
+        query.extend_from_slice(extra);
+        api.get_with("funnel/", &query).await
+    };
+    let through = funnel(&[("funnel_step", "2")]).await;
+    assert_eq!(
+        people(&through),
+        ["hedy@example.com", "margaret@example.com"]
+    );
+    assert_eq!(through.body["next"], Value::Null);
+    assert_eq!(through.body["missing_persons"], 0);
+    let dropped = funnel(&[("funnel_step", "-2"), ("filter_test_accounts", "true")]).await;
+    assert_eq!(people(&dropped), ["alan@example.com", "radia@example.com"]);
+    let in_time = [("funnel_step", "2"), ("funnel_window_interval", "3")];
+    assert_eq!(people(&funnel(&in_time).await), ["hedy@example.com"]);
+    let strict = [("funnel_step", "2"), ("funnel_order_type", "strict")];
+    assert_eq!(people(&funnel(&strict).await), ["margaret@example.com"]);
+    let by_browser = [
+        ("funnel_step", "1"),
+        ("breakdown", "$browser"),
+        ("funnel_step_breakdown", "Firefox"),
+    ];
+    let by_browser = people(&funnel(&by_browser).await);
+    assert_eq!(by_browser, ["alan@example.com", "hedy@example.com"]);
+
+    let events: Value = serde_json::from_str(SIGN_UP_TO_PURCHASE).unwrap();
+    let posted = json!({"events": events, "funnel_step": 2, "date_from": "-14d"});
+    assert_eq!(people(&api.post("funnel/", posted).await).len(), 2);
+    // Luigi's old purchase still points at a person that is gone.
+    let first = r#"[{"id":"purchase"}]"#;
+    let gone = api
+        .get_with("funnel/", &[("events", first), ("funnel_step", "1")])
+        .await;
+    assert_eq!(gone.body["missing_persons"], 1);
+    api.was_not_strict();
+}
+
+#[tokio::test]
+async fn the_next_page_of_a_funnel_is_relative_once_there_is_an_offset() {
+    let api = api().await.with(Sandbox::LEGACY_KEY);
+    let first = api
+        .get("funnel/?events=[{\"id\":\"sign+up\"}]&funnel_step=1&limit=2")
+        .await;
+    let next = first.body["next"].as_str().unwrap();
+    assert!(
+        next.starts_with("http://") && next.ends_with("&limit=2&offset=2"),
+        "{next}"
+    );
+    let second = api
+        .get("funnel/?events=[{\"id\":\"sign+up\"}]&funnel_step=1&limit=2&offset=2")
+        .await;
+    let next = second.body["next"].as_str().unwrap();
+    assert!(
+        next.starts_with("api/projects/1/persons/funnel/?"),
+        "{next}"
+    );
+    assert!(next.ends_with("&limit=2&offset=4"), "{next}");
+}
+
+#[tokio::test]
+async fn example_63_a_trends_funnel_asks_for_one_entrance_period() {
+    let api = api().await.with(Sandbox::LEGACY_KEY);
+    let period = async |start: &str, drop_off: &str| {
+        let query = [
+            ("events", SIGN_UP_TO_PURCHASE),
+            ("funnel_viz_type", "trends"),
+            ("entrance_period_start", start),
+            ("drop_off", drop_off),
+        ];
+        people(&api.get_with("funnel/", &query).await)
+    };
+    assert_eq!(period("2026-10-28", "true").await, ["alan@example.com"]);
+    assert_eq!(period("2026-10-28", "false").await, Vec::<String>::new());
+    let through = period("2026-10-27", "false").await;
+    assert_eq!(through, ["hedy@example.com", "margaret@example.com"]);
+    api.was_not_strict();
+    // Only ever read from the query.
+    let body = json!({"events": [], "entrance_period_start": "2026-10-28", "drop_off": true});
+    let refused = api.post("funnel/", body).await;
+    is_strict(&refused);
+}
+
+#[tokio::test]
+async fn trends_are_sorted_by_the_value_at_the_point() {
+    let api = api().await.with(Sandbox::LEGACY_KEY);
+    let trends = api
+        .get("trends/?entity_id=$pageview&entity_type=events&limit=3")
+        .await;
+    let people = results(&trends)[0]["people"].as_array().unwrap();
+    let values: Vec<&Value> = people.iter().map(|p| &p["value_at_data_point"]).collect();
+    assert_eq!(people[0]["name"], "ada@example.com");
+    assert_eq!(values, [4, 3, 2]);
+    let action = api
+        .get("trends/?entity_id=2&entity_type=actions&entity_math=dau")
+        .await;
+    let people = results(&action)[0]["people"].as_array().unwrap();
+    assert!(
+        people
+            .iter()
+            .all(|person| person["value_at_data_point"] == 1)
+    );
+    api.was_not_strict();
+}
+
+#[tokio::test]
+async fn lifecycle_sorts_persons_into_four_kinds() {
+    let api = api().await.with(Sandbox::LEGACY_KEY);
+    let lifecycle = async |day: &str, kind: &str| {
+        let query = [("target_date", day), ("lifecycle_type", kind)];
+        people(&api.get_with("lifecycle/", &query).await)
+    };
+    assert_eq!(lifecycle("2026-10-30", "new").await, ["radia@example.com"]);
+    assert_eq!(
+        lifecycle("2026-11-02", "returning").await,
+        ["ada@example.com"]
+    );
+    let back = lifecycle("2026-11-01", "resurrecting").await;
+    assert_eq!(back, ["ada@example.com", "radia@example.com"]);
+    assert_eq!(
+        lifecycle("2026-11-01", "dormant").await,
+        ["grace@example.com"]
+    );
+    for query in ["", "?target_date=2026-11-02", "?lifecycle_type=new"] {
+        let missing = api.get(&format!("lifecycle/{query}")).await;
+        assert_eq!(missing.status, 400);
+        assert!(missing.body["message"].is_string() && missing.body["detail"].is_string());
+    }
+    api.was_not_strict();
+}
+
+#[tokio::test]
+async fn a_cohort_narrows_an_insight_as_it_narrows_the_list() {
+    let api = api().await.with(Sandbox::LEGACY_KEY);
+    for (operator, expected) in [
+        ("in", ["hedy@example.com", "margaret@example.com"]),
+        ("not_in", ["alan@example.com", "radia@example.com"]),
+    ] {
+        let filter = json!([{"type": "cohort", "key": "id", "value": 11, "operator": operator}]);
+        let filter = filter.to_string();
+        let own = ("filter_test_accounts", "true");
+        let query = [("entity_id", "sign up"), ("properties", &filter), own];
+        assert_eq!(people(&api.get_with("trends/", &query).await), expected);
+        let query = [
+            ("events", SIGN_UP_TO_PURCHASE),
+            ("funnel_step", "1"),
+            ("properties", &filter),
+            own,
+        ];
+        assert_eq!(people(&api.get_with("funnel/", &query).await), expected);
+    }
+    api.was_not_strict();
+    let unknown = json!([{"type": "cohort", "key": "id", "value": 99}]).to_string();
+    let query = [("entity_id", "sign up"), ("properties", unknown.as_str())];
+    is_invalid(&api.get_with("trends/", &query).await);
+}
+
+#[tokio::test]
+async fn insights_count_by_the_minute_too() {
+    let api = api().await.with(Sandbox::LEGACY_KEY);
+    let lifecycle = async |minute: &str, kind: &str| {
+        let query = [
+            ("target_date", minute),
+            ("lifecycle_type", kind),
+            ("interval", "minute"),
+            ("events", r#"[{"id":"tick"}]"#),
+        ];
+        people(&api.get_with("lifecycle/", &query).await)
+    };
+    api.capture("ada@example.com", "tick", json!({}));
+    api.advance(60);
+    api.capture("ada@example.com", "tick", json!({}));
+    let ada = ["ada@example.com"];
+    assert_eq!(lifecycle("2026-11-02T09:00:30Z", "resurrecting").await, ada);
+    assert_eq!(lifecycle("2026-11-02T09:01:59Z", "returning").await, ada);
+    assert_eq!(lifecycle("2026-11-02T09:02:00Z", "dormant").await, ada);
+    assert!(
+        lifecycle("2026-11-02T09:03:00Z", "dormant")
+            .await
+            .is_empty()
+    );
+    api.was_not_strict();
+}
+
+#[tokio::test]
+async fn times_beyond_all_counting_are_refused() {
+    let api = api().await.with(Sandbox::LEGACY_KEY);
+    let sign_up = ("entity_id", "sign up");
+    let beyond = "+262142-12-31";
+    let step = [("events", SIGN_UP_TO_PURCHASE), ("funnel_step", "1")];
+    let window = ("funnel_window_interval", "4000000000");
+    let most = ("funnel_window_interval", "9223372036854775807");
+    for (path, query) in [
+        ("trends/", vec![sign_up, ("date_to", beyond)]),
+        ("trends/", vec![sign_up, ("date_from", beyond)]),
+        (
+            "lifecycle/",
+            vec![("target_date", beyond), ("lifecycle_type", "new")],
+        ),
+        (
+            "funnel/",
+            vec![
+                step[0],
+                step[1],
+                window,
+                ("funnel_window_interval_unit", "month"),
+            ],
+        ),
+        ("funnel/", vec![step[0], step[1], window]),
+        (
+            "funnel/",
+            vec![
+                step[0],
+                step[1],
+                most,
+                ("funnel_window_interval_unit", "second"),
+            ],
+        ),
+    ] {
+        is_strict(&api.get_with(path, &query).await);
+        assert_eq!(api.sandbox.complaints().len(), 1, "{query:?}");
+        api.sandbox.clear_complaints();
+    }
+    let window = ("funnel_window_interval_unit", "second");
+    let query = [
+        step[0],
+        step[1],
+        ("funnel_window_interval", "4000000000"),
+        window,
+    ];
+    assert_eq!(api.get_with("funnel/", &query).await.status, 200);
+    // So far back there is no date to be strict about.
+    let ages = [sign_up, ("date_from", "-4294967295d")];
+    is_error(
+        &api.get_with("trends/", &ages).await,
+        400,
+        "validation_error",
+        "invalid_input",
+        json!("date_from"),
+    );
+    let at = [("person_id", ADA), ("timestamp", "-262143-01-01")];
+    assert_eq!(api.get_with("properties_at_time/", &at).await.status, 400);
+    api.was_not_strict();
+}

@@ -1,0 +1,204 @@
+//! The budget: how many bytes an answer may have, and how rows are cut to it.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::redact::Redaction;
+use super::sanitize::Screen;
+use super::table::{self, Row};
+
+/// What an answer may cost where nothing else is said, in bytes.
+pub const BYTES: u32 = 80_000;
+
+/// Left free for the lines before and after a table.
+const MARGIN: usize = 4096;
+
+/// How long values and names may be at first, and when even a single row is too big with them. The last step fits into
+/// the smallest budget that can be set: paging must never stand still.
+const LENGTHS: [(usize, usize); 5] = [(500, 400), (100, 400), (30, 100), (0, 100), (0, 30)];
+
+/// What an answer may cost, and what it may not hold.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of text, and bytes of structured content.
+    pub bytes: usize,
+    /// Whether structured content is sent.
+    pub structured: bool,
+    /// What is withheld.
+    pub redaction: Redaction,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: BYTES as usize,
+            structured: true,
+            redaction: Redaction::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// What is left for rows.
+    #[must_use]
+    pub fn for_rows(&self) -> usize {
+        self.bytes.saturating_sub(MARGIN).max(self.bytes / 2)
+    }
+
+    /// The same with so many bytes less, but never less than half.
+    #[must_use]
+    pub fn without(&self, bytes: usize) -> Self {
+        Self {
+            bytes: self.bytes - bytes.min(self.bytes / 2),
+            ..self.clone()
+        }
+    }
+
+    /// The way out for names.
+    #[must_use]
+    pub fn screen(&self) -> Screen {
+        Screen::names_only(self.redaction.clone())
+    }
+}
+
+/// The first lines of a file that is the answer, as many as the budget holds, which in structured content they reach
+/// sooner: quotes and line breaks are escaped there.
+#[must_use]
+pub fn fit_lines<'a>(limits: &Limits, text: &'a str) -> &'a str {
+    let budget = limits.for_rows();
+    let mut kept = text;
+    loop {
+        let size = if limits.structured {
+            json_len(&kept)
+        } else {
+            kept.len()
+        };
+        if size <= budget {
+            return kept;
+        }
+        let mut most = (kept.len() * budget / size).min(kept.len() - 1);
+        while !kept.is_char_boundary(most) {
+            most -= 1;
+        }
+        let head = kept.get(..most).unwrap_or_default();
+        kept = head
+            .rfind('\n')
+            .and_then(|end| head.get(..=end))
+            .unwrap_or_default();
+    }
+}
+
+/// The first names of a list, as many as a share of the budget holds.
+#[must_use]
+pub fn fit_names(most_bytes: usize, names: Vec<String>) -> Vec<String> {
+    let mut used = 0;
+    names
+        .into_iter()
+        .take_while(|name| {
+            used += json_len(name) + 2;
+            used <= most_bytes
+        })
+        .collect()
+}
+
+/// A tool's answer: the same facts twice, for programs and as short text.
+#[derive(Debug)]
+pub struct Answer<T> {
+    /// The facts as fields.
+    pub structured: T,
+    /// The facts as text.
+    pub text: String,
+}
+
+/// Rows that fit, and their table.
+#[derive(Debug)]
+pub struct Fitted<R> {
+    /// The first rows, as many as fit, each whole.
+    pub rows: Vec<R>,
+    /// The same as text.
+    pub table: String,
+    /// Values that were shortened in them.
+    pub shortened: usize,
+    /// Whether even one row had no room for property values.
+    pub bare: bool,
+}
+
+/// Makes rows of items, as many as the budget holds.
+pub fn fit<P, R: Row>(limits: &Limits, items: &[P], make: impl Fn(&P, &Screen) -> R) -> Fitted<R> {
+    let budget = limits.for_rows();
+    let mut fitted = None;
+    for (value, name) in LENGTHS {
+        let screen = Screen::new(limits.redaction.clone(), value, name);
+        let rows = rows_within(limits.structured.then_some(budget), items, |item| {
+            make(item, &screen)
+        });
+        let (rows, table) = table_within(budget, rows);
+        let done = !rows.is_empty() || items.is_empty();
+        fitted = Some(Fitted {
+            rows,
+            table,
+            shortened: screen.shortened(),
+            bare: screen.is_shut(),
+        });
+        if done {
+            break;
+        }
+    }
+    fitted.unwrap_or_else(|| Fitted {
+        rows: Vec::new(),
+        table: String::new(),
+        shortened: 0,
+        bare: true,
+    })
+}
+
+fn rows_within<P, R: Row>(budget: Option<usize>, items: &[P], make: impl Fn(&P) -> R) -> Vec<R> {
+    let mut used = 0;
+    let mut rows = Vec::with_capacity(items.len());
+    for item in items {
+        let row = make(item);
+        used += json_len(&row) + 1;
+        if budget.is_some_and(|budget| used > budget) {
+            break;
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// Drops rows from the end until their table fits. Fewer rows can need fewer columns, so the table is made anew.
+fn table_within<R: Row>(budget: usize, mut rows: Vec<R>) -> (Vec<R>, String) {
+    loop {
+        let table = table::table(&rows);
+        if table.len() <= budget || rows.is_empty() {
+            return (rows, table);
+        }
+        let share = rows.len().saturating_mul(budget) / table.len();
+        rows.truncate(share.min(rows.len() - 1));
+    }
+}
+
+/// Whether an answer keeps the budget as it is.
+pub fn fits<T: Serialize>(limits: &Limits, answer: &Answer<T>) -> bool {
+    answer.text.len() <= limits.bytes
+        && (!limits.structured || json_len(&answer.structured) <= limits.bytes)
+}
+
+fn json_len(value: &impl Serialize) -> usize {
+    struct Counter(usize);
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    match serde_json::to_writer(&mut counter, value) {
+        Ok(()) => counter.0,
+        Err(_) => usize::MAX / 2,
+    }
+}

@@ -1,0 +1,44 @@
+//! Who calls.
+
+use std::sync::Arc;
+
+use posthog_client::Client;
+
+use crate::policy::Policy;
+use crate::tools::Entry;
+
+/// Who calls: what PostHog shows them, and which tools they may see.
+#[derive(Clone)]
+pub struct Caller {
+    /// Tells callers apart, without saying who they are.
+    pub principal: Arc<str>,
+    /// PostHog, as the caller's credential sees it.
+    pub posthog: Client,
+    /// Narrows the tools that the server offers; never widens.
+    pub policy: Policy,
+}
+
+impl Caller {
+    /// The user of a server that serves one.
+    #[must_use]
+    pub fn local(posthog: Client) -> Self {
+        Self {
+            principal: "local".into(),
+            posthog,
+            policy: Policy::default(),
+        }
+    }
+
+    pub(super) fn sees(&self, tool: &Entry) -> bool {
+        self.policy.offers(tool.name, tool.toolset, tool.effect)
+    }
+}
+
+/// Where a call's caller is known from.
+#[derive(Clone)]
+pub(super) enum Callers {
+    /// There is one.
+    One(Caller),
+    /// Each request over HTTP carries its own.
+    OfEachRequest,
+}

@@ -1,0 +1,224 @@
+//! `persons-activity-retrieve`: who changed a person, or any person.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::output::{Answer, Cells, Row, Screen, fit, push_notes};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{Id, Limit, PageNumber};
+use crate::tools::{Context, Step, Tool, ToolError};
+use posthog_client::{Access, Activity, Change};
+
+pub(super) struct PersonsActivityRetrieve;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or number; absent: all
+    id: Option<Id>,
+    #[serde(default)]
+    limit: Limit,
+    #[serde(default)]
+    page: PageNumber,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    results: Vec<ActivityRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    // Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<NextPage>,
+    notes: Vec<String>,
+}
+
+/// The arguments of the next page
+#[derive(Debug, Serialize, JsonSchema)]
+struct NextPage {
+    limit: u32,
+    page: u32,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ActivityRow {
+    created_at: String,
+    activity: String,
+    user: String,
+    // The numeric one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person_id: Option<u64>,
+    /// The UUID for a deletion
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<ChangeRow>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ChangeRow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    before: Value,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    after: Value,
+}
+
+impl Row for ActivityRow {
+    fn header(_: &[Self]) -> Vec<String> {
+        [
+            "created_at",
+            "activity",
+            "user",
+            "person_id",
+            "name",
+            "changes",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    fn cells(&self, _: &[String], cells: &mut Cells<'_>) {
+        cells.text(&self.created_at);
+        cells.text(&self.activity);
+        cells.text(&self.user);
+        match self.person_id {
+            Some(id) => cells.number(id),
+            None => cells.empty(),
+        }
+        cells.optional(self.name.as_deref());
+        if self.changes.is_empty() {
+            cells.empty();
+        } else {
+            cells.value(&json!(self.changes));
+        }
+    }
+}
+
+fn row(entry: &Activity, screen: &Screen) -> ActivityRow {
+    let user = entry.user.as_ref().map(|user| {
+        let name = user.first_name.as_deref().unwrap_or_default();
+        match &user.email {
+            _ if user.is_system => "System".to_owned(),
+            Some(email) if name.is_empty() => screen.name(email),
+            Some(email) => screen.name(&format!("{name} <{email}>")),
+            None => screen.name(name),
+        }
+    });
+    let detail = entry.detail.as_ref();
+    let change = |change: &Change| {
+        let field = change.field.as_deref().unwrap_or_default();
+        ChangeRow {
+            field: change.field.as_deref().map(|text| screen.name(text)),
+            action: change.action.as_deref().map(|text| screen.name(text)),
+            before: screen.property(field, change.before.clone()),
+            after: screen.property(field, change.after.clone()),
+        }
+    };
+    ActivityRow {
+        created_at: entry.created_at.clone(),
+        activity: screen.name(&entry.activity),
+        user: user.unwrap_or_default(),
+        person_id: entry.item_id.as_deref().and_then(|id| id.parse().ok()),
+        name: detail
+            .and_then(|detail| detail.name.as_deref())
+            .map(|name| screen.name(&screen.redaction().name_alone(name))),
+        changes: detail
+            .map(|detail| detail.changes.iter().map(change).collect())
+            .unwrap_or_default(),
+    }
+}
+
+impl Tool for PersonsActivityRetrieve {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-activity-retrieve";
+    const TITLE: &'static str = "Person changes";
+    const DESCRIPTION: &'static str = "Lists who updated, split or deleted a person, newest first; without id \
+         anyone, the only trace of deleted ones. Values: persons-properties-at-time-retrieve.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::History;
+    const ACCESS: Access = Access::Scopes(&["activity_log:read"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let (limit, page) = (input.limit.0, input.page.0);
+        let id = input.id.as_ref().map(|id| &id.0);
+        let activity = context.posthog.activity(id, limit, page).await?;
+        let fitted = fit(&context.limits, &activity.results, row);
+        let shown = fitted.rows.len();
+        let cut = shown < activity.results.len();
+        let next = if cut {
+            let before = (page - 1).saturating_mul(limit);
+            page_from(
+                before.saturating_add(u32::try_from(shown).unwrap_or(limit)),
+                shown,
+            )
+        } else {
+            activity.has_next().then(|| NextPage {
+                limit,
+                page: page.saturating_add(1),
+            })
+        };
+        let mut notes = Vec::new();
+        if cut {
+            notes.push(format!(
+                "Only {shown} of {} entries fit into the answer.",
+                activity.results.len()
+            ));
+        }
+        if let Some(next) = &next {
+            notes.push(format!(
+                "There is more: call {} with limit {} and page {}.",
+                Self::NAME,
+                next.limit,
+                next.page
+            ));
+        }
+        let mut text = match activity.total_count {
+            Some(total) => format!("{shown} of {total} entries\n"),
+            None => format!("{shown} entries\n"),
+        };
+        text.push_str(&fitted.table);
+        push_notes(&mut text, &notes);
+        Ok(Answer {
+            structured: Output {
+                results: fitted.rows,
+                total: activity.total_count,
+                next,
+                notes,
+            },
+            text,
+        }
+        .into())
+    }
+}
+
+/// The page that begins exactly after the first `start` entries, as large as possible and not larger than `most`.
+fn page_from(start: u32, most: usize) -> Option<NextPage> {
+    let most = u32::try_from(most).ok()?.max(1);
+    let limit = (1..=most)
+        .rev()
+        .find(|limit| start.is_multiple_of(*limit))?;
+    Some(NextPage {
+        limit,
+        page: start / limit + 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page_from;
+
+    #[test]
+    fn a_cut_page_is_continued_exactly() {
+        for (start, most) in [(7, 7), (27, 7), (41, 20), (40, 20), (1, 1)] {
+            let next = page_from(start, most).unwrap();
+            assert_eq!((next.page - 1) * next.limit, start, "{start} {most}");
+            assert!(next.limit as usize <= most);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `persons-batch-retrieve`: many persons by known ids.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::output::{
+    self, Answer, Cells, Fitted, Limits, PersonRow, REQUESTED, Row, Screen, fit, fit_names,
+    push_list, push_notes,
+};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{DistinctId, PersonUuid, Select, distinct, select};
+use crate::tools::{Context, Step, Tool, ToolError};
+use posthog_client::{Access, MINIMAL_DISTINCT_IDS, Person};
+
+/// Ten requests.
+const MOST_IDS: usize = 2000;
+
+pub(super) struct PersonsBatchRetrieve;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// At most 2000; or uuids
+    distinct_ids: Option<Vec<DistinctId>>,
+    uuids: Option<Vec<PersonUuid>>,
+    /// Properties; ["*"]: all, default: email, country
+    select: Option<Select>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    results: Vec<RequestedRow>,
+    not_found: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+/// The person of an id that was asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct RequestedRow {
+    requested: String,
+    #[serde(flatten)]
+    person: PersonRow,
+}
+
+impl RequestedRow {
+    fn new(id: &str, sent: &Person, person: PersonRow, screen: &Screen) -> Self {
+        Self {
+            requested: requested(id, sent, screen),
+            person,
+        }
+    }
+}
+
+impl Row for RequestedRow {
+    fn header(rows: &[Self]) -> Vec<String> {
+        let columns = PersonRow::columns(rows.iter().map(|row| &row.person));
+        [vec![REQUESTED.to_owned()], columns].concat()
+    }
+
+    fn cells(&self, header: &[String], cells: &mut Cells<'_>) {
+        cells.text(&self.requested);
+        let (_, columns) = header.split_first().unwrap_or((&String::new(), header));
+        self.person.cells(columns, cells);
+    }
+}
+
+impl Tool for PersonsBatchRetrieve {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-batch-retrieve";
+    const TITLE: &'static str = "Get many persons";
+    const DESCRIPTION: &'static str = "Looks up many persons by distinct ids or UUIDs; names the ids of nobody. A \
+         merged person stands once for each id.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let posthog = &context.posthog;
+        let (ids, mut found) = match (input.distinct_ids, input.uuids) {
+            (Some(ids), None) => {
+                let ids = wanted(ids.into_iter().map(|id| id.0))?;
+                let found = posthog.persons_by_distinct_ids(&ids).await?;
+                (ids, found)
+            }
+            (None, Some(uuids)) => {
+                let ids = wanted(uuids.iter().map(|uuid| uuid.0))?;
+                let found = posthog.persons_by_uuids(&ids).await?;
+                (ids.iter().map(ToString::to_string).collect(), found)
+            }
+            _ => {
+                return Err(ToolError::refused(
+                    "Give exactly one of `distinct_ids` and `uuids`.",
+                ));
+            }
+        };
+        let (mut persons, mut not_found): (Vec<(String, Person)>, Vec<String>) = Default::default();
+        for id in ids {
+            match found.remove(&id) {
+                Some(person) => persons.push((id, person)),
+                None => not_found.push(id),
+            }
+        }
+        Ok(answer(context, &persons, &not_found, &select(input.select)).into())
+    }
+}
+
+/// Drops repeated ids and checks how many are left.
+fn wanted<T: Clone + Eq + std::hash::Hash>(
+    ids: impl Iterator<Item = T>,
+) -> Result<Vec<T>, ToolError> {
+    let ids = distinct(ids);
+    match ids.len() {
+        1..=MOST_IDS => Ok(ids),
+        0 => Err(ToolError::refused("The list of ids is empty.")),
+        count => Err(ToolError::refused(format!(
+            "{count} ids are too many; at most {MOST_IDS} in one call."
+        ))),
+    }
+}
+
+fn answer(
+    context: &Context,
+    persons: &[(String, Person)],
+    not_found: &[String],
+    select: &output::Select,
+) -> Answer<Output> {
+    let screen = context.limits.screen();
+    let missing = not_found.len();
+    // The names of the missing are part of the answer, so the rows get what is left.
+    let not_found = fit_names(
+        context.limits.bytes / 2,
+        not_found.iter().map(|id| screen.name(id)).collect(),
+    );
+    let taken: usize = not_found.iter().map(|id| id.len() + 4).sum();
+    let limits = context.limits.without(taken);
+
+    let mut notes = Vec::new();
+    let fitted = rows(&limits, persons, select, &mut notes);
+    if let Some((first, person)) = persons.get(fitted.rows.len()) {
+        notes.push(format!(
+            "{} persons did not fit, in the order asked for those from the id {} on; call again with the rest, or select fewer \
+             properties.",
+            persons.len() - fitted.rows.len(),
+            requested(first, person, &screen)
+        ));
+    }
+    if fitted.shortened > 0 {
+        notes.push("Long values are shortened, marked with …; persons-retrieve with select shows one at length.".to_owned());
+    }
+    if not_found.len() < missing {
+        notes.push(format!(
+            "Only {} of the {missing} ids that belong to nobody are named; ask for fewer.",
+            not_found.len()
+        ));
+    }
+    let mut text = format!(
+        "{} found, {missing} not found\n{}",
+        persons.len(),
+        fitted.table
+    );
+    if !not_found.is_empty() {
+        text.push_str("not found: ");
+        push_list(&mut text, &not_found);
+        text.push('\n');
+    }
+    push_notes(&mut text, &notes);
+    Answer {
+        structured: Output {
+            results: fitted.rows,
+            not_found,
+            notes,
+        },
+        text,
+    }
+}
+
+/// Rows with everything, or with less of each person where that shows more of them: there is no next page to ask for.
+fn rows(
+    limits: &Limits,
+    persons: &[(String, Person)],
+    select: &output::Select,
+    notes: &mut Vec<String>,
+) -> Fitted<RequestedRow> {
+    let fitted = fit(limits, persons, |(id, person), screen| {
+        let row = PersonRow::new(person, select, MINIMAL_DISTINCT_IDS, screen);
+        RequestedRow::new(id, person, row, screen)
+    });
+    if fitted.rows.len() == persons.len() {
+        return fitted;
+    }
+    let lean = fit(limits, persons, |(id, person), screen| {
+        let row = PersonRow::lean(person, select, screen).without_double_name();
+        RequestedRow::new(id, person, row, screen)
+    });
+    if lean.rows.len() == persons.len() {
+        notes.push(
+            "To show all persons, distinct ids and dates are left out; ask for fewer to see them."
+                .to_owned(),
+        );
+        return lean;
+    }
+    notes.push("To show as many persons as possible, only their UUIDs are shown; ask for fewer to see more of them.".to_owned());
+    fit(limits, persons, |(id, person), screen| {
+        RequestedRow::new(id, person, PersonRow::bare(person), screen)
+    })
+}
+
+/// The id that was asked for, which can be what is redacted of its person.
+fn requested(id: &str, person: &Person, screen: &Screen) -> String {
+    screen.name(&screen.redaction().secrets(person).hide(id))
+}

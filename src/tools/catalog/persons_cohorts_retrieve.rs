@@ -1,0 +1,89 @@
+//! `persons-cohorts-retrieve`: which cohorts a person is in.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::output::{Answer, Cells, Row, fit, push_notes};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::Id;
+use crate::tools::{Context, Step, Tool, ToolError};
+use posthog_client::Access;
+
+pub(super) struct PersonsCohortsRetrieve;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or number
+    person_id: Id,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    results: Vec<CohortRow>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct CohortRow {
+    id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    // Persons in the cohort.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<i64>,
+}
+
+impl Row for CohortRow {
+    fn header(_: &[Self]) -> Vec<String> {
+        ["id", "name", "count"].map(str::to_owned).to_vec()
+    }
+
+    fn cells(&self, _: &[String], cells: &mut Cells<'_>) {
+        cells.number(self.id);
+        cells.optional(self.name.as_deref());
+        match self.count {
+            Some(count) => cells.number(count),
+            None => cells.empty(),
+        }
+    }
+}
+
+impl Tool for PersonsCohortsRetrieve {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-cohorts-retrieve";
+    const TITLE: &'static str = "Person's cohorts";
+    const DESCRIPTION: &'static str = "Lists the cohorts a person is in. Who is in one: persons-list with a cohort \
+         filter.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read", "cohort:read"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let cohorts = context.posthog.person_cohorts(&input.person_id.0).await?;
+        let fitted = fit(&context.limits, &cohorts, |cohort, screen| CohortRow {
+            id: cohort.id,
+            name: cohort.name.as_deref().map(|name| screen.name(name)),
+            count: cohort.count,
+        });
+        let mut notes = vec!["As of each cohort's last calculation.".to_owned()];
+        if cohorts.is_empty() {
+            let project = context.posthog.project().await?;
+            notes.push(format!(
+                "No cohorts. PostHog looks in the project that the key's owner has selected: if that is not project \
+                 {project}, the list is empty though the person is in cohorts."
+            ));
+        }
+        let mut text = fitted.table;
+        push_notes(&mut text, &notes);
+        Ok(Answer {
+            structured: Output {
+                results: fitted.rows,
+                notes,
+            },
+            text,
+        }
+        .into())
+    }
+}

@@ -1,0 +1,141 @@
+//! `persons-deletion-status-list`: what became of event deletions.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::output::{Answer, Cells, Row, fit, push_notes};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{Limit, Offset, PersonUuid};
+use crate::tools::{Context, Step, Tool, ToolError};
+use posthog_client::{Access, DeletionStatusQuery};
+
+pub(super) struct PersonsDeletionStatusList;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    person_uuid: Option<PersonUuid>,
+    status: Option<Status>,
+    #[serde(default)]
+    limit: Limit,
+    #[serde(default)]
+    offset: Offset,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum Status {
+    Pending,
+    Completed,
+    All,
+}
+
+impl Status {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+            Self::All => "all",
+        }
+    }
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    results: Vec<DeletionRow>,
+    count: u64,
+    // Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<u32>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct DeletionRow {
+    person_uuid: String,
+    status: String,
+    // When it was first asked for.
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delete_verified_at: Option<String>,
+}
+
+impl Row for DeletionRow {
+    fn header(_: &[Self]) -> Vec<String> {
+        ["person_uuid", "status", "created_at", "delete_verified_at"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    fn cells(&self, _: &[String], cells: &mut Cells<'_>) {
+        cells.text(&self.person_uuid);
+        cells.text(&self.status);
+        cells.text(&self.created_at);
+        cells.optional(self.delete_verified_at.as_deref());
+    }
+}
+
+impl Tool for PersonsDeletionStatusList {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-deletion-status-list";
+    const TITLE: &'static str = "Event deletions";
+    const DESCRIPTION: &'static str = "Shows whether queued event deletions are done. Whether a profile is gone: \
+         persons-retrieve.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::History;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let query = DeletionStatusQuery {
+            person_uuid: input.person_uuid.map(|uuid| uuid.0),
+            status: input.status.map(Status::name),
+            limit: input.limit.0,
+            offset: input.offset.0,
+        };
+        let page = context.posthog.deletion_status(&query).await?;
+        let fitted = fit(&context.limits, &page.results, |row, screen| DeletionRow {
+            person_uuid: screen.name(&row.person_uuid),
+            status: screen.name(&row.status),
+            created_at: row.created_at.clone(),
+            delete_verified_at: row.delete_verified_at.clone(),
+        });
+        let shown = fitted.rows.len();
+        let next_offset = if shown < page.results.len() {
+            Some(
+                query
+                    .offset
+                    .saturating_add(u32::try_from(shown).unwrap_or(query.limit)),
+            )
+        } else {
+            page.has_next()
+                .then(|| query.offset.saturating_add(query.limit))
+        };
+        let mut notes = vec![if page.count == 0 {
+            "No event deletions match. That proves nothing: profiles and recordings have no row here, and events are \
+             queued only with delete_events."
+        } else {
+            "Events are deleted in a weekly batch. A repeated request keeps the old row and its created_at."
+        }
+        .to_owned()];
+        if let Some(next) = next_offset {
+            notes.push(format!(
+                "There is more: call {} with the same arguments and offset {next}.",
+                Self::NAME
+            ));
+        }
+        let mut text = format!("{shown} of {} rows\n{}", page.count, fitted.table);
+        push_notes(&mut text, &notes);
+        Ok(Answer {
+            structured: Output {
+                results: fitted.rows,
+                count: page.count,
+                next_offset,
+                notes,
+            },
+            text,
+        }
+        .into())
+    }
+}

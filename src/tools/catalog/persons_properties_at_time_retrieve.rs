@@ -1,0 +1,69 @@
+//! `persons-properties-at-time-retrieve`: a person's properties as they were.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::output::{PersonCard, person_card};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{DistinctId, PersonUuid, Select, Timestamp, select};
+use crate::tools::{Context, Step, Tool, ToolError};
+use posthog_client::{Access, PropertiesAtTimeQuery, PropertiesAtTimeSubject};
+
+pub(super) struct PersonsPropertiesAtTimeRetrieve;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// Or person_id
+    distinct_id: Option<DistinctId>,
+    /// UUID
+    person_id: Option<PersonUuid>,
+    /// ISO 8601, at most 2 years back
+    timestamp: Timestamp,
+    #[serde(default)]
+    include_set_once: bool,
+    select: Option<Select>,
+}
+
+impl Tool for PersonsPropertiesAtTimeRetrieve {
+    type Input = Input;
+    type Output = PersonCard;
+    const NAME: &'static str = "persons-properties-at-time-retrieve";
+    const TITLE: &'static str = "Person as of a time";
+    const DESCRIPTION: &'static str = "Rebuilds a person's properties as of a moment, from events. Compare two \
+         moments to see what changed.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::History;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<PersonCard>, ToolError> {
+        let subject = match (input.distinct_id, input.person_id) {
+            (Some(id), None) => PropertiesAtTimeSubject::DistinctId(id.0),
+            (None, Some(uuid)) => PropertiesAtTimeSubject::Person(uuid.0),
+            _ => {
+                return Err(ToolError::refused(
+                    "Give exactly one of `distinct_id` and `person_id` (the person's UUID).",
+                ));
+            }
+        };
+        let query = PropertiesAtTimeQuery {
+            subject,
+            timestamp: input.timestamp.0,
+            include_set_once: input.include_set_once,
+        };
+        let person = context.posthog.properties_at_time(&query).await?;
+        let url = context.posthog.person_url(&person.uuid).await?;
+        let notes = [format!(
+            "Properties as of {}, rebuilt from events; name, distinct ids and dates are today's.",
+            query.timestamp
+        )];
+        Ok(person_card(
+            &context.limits,
+            &person,
+            &url,
+            &select(input.select),
+            &notes,
+        )
+        .into())
+    }
+}

@@ -1,0 +1,161 @@
+//! `persons-properties-timeline-retrieve`: how the properties that an insight depends on changed.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::output::{Answer, Cells, Row, fit, push_list, push_notes};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{Action, BreakdownType, Date, Event, Id, Interval, Shape, Text};
+use crate::tools::support::insight_page::arguments_of;
+use crate::tools::{Context, Step, Tool, ToolError};
+use posthog_client::{Access, Filter};
+
+pub(super) struct PersonsPropertiesTimelineRetrieve;
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or number
+    #[serde(skip_serializing)]
+    id: Id,
+    date_from: Option<Date>,
+    date_to: Option<Date>,
+    #[schemars(with = "Option<String>")]
+    interval: Option<Interval>,
+    /// {id: event name, properties}
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
+    events: Vec<Event>,
+    // By number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
+    actions: Vec<Action>,
+    /// Filters as in persons-list; their properties are followed
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Shape>")]
+    properties: Vec<Filter>,
+    // A property to follow.
+    breakdown: Option<Text>,
+    #[schemars(with = "Option<String>")]
+    breakdown_type: Option<BreakdownType>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    points: Vec<PointRow>,
+    // The properties followed.
+    crucial_property_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_date_from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_date_to: Option<String>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PointRow {
+    timestamp: String,
+    relevant_event_count: u64,
+    properties: BTreeMap<String, Value>,
+}
+
+impl Row for PointRow {
+    fn header(rows: &[Self]) -> Vec<String> {
+        let keys: std::collections::BTreeSet<_> = rows
+            .iter()
+            .flat_map(|row| row.properties.keys().cloned())
+            .collect();
+        let mut header = vec!["timestamp".to_owned(), "relevant_event_count".to_owned()];
+        header.extend(keys);
+        header
+    }
+
+    fn cells(&self, header: &[String], cells: &mut Cells<'_>) {
+        cells.text(&self.timestamp);
+        cells.number(self.relevant_event_count);
+        for key in header.iter().skip(2) {
+            match self.properties.get(key) {
+                Some(value) => cells.value(value),
+                None => cells.empty(),
+            }
+        }
+    }
+}
+
+impl Tool for PersonsPropertiesTimelineRetrieve {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-properties-timeline-retrieve";
+    const TITLE: &'static str = "Properties over time";
+    const DESCRIPTION: &'static str = "Shows when a person's properties named in filters or a breakdown changed. \
+         Unscoped keys only; else persons-properties-at-time-retrieve.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::History;
+    const ACCESS: Access = Access::ClosedToScopedKeys;
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let timeline = context
+            .posthog
+            .properties_timeline(&input.id.0, &arguments_of(&input)?)
+            .await
+            .map_err(|error| {
+                ToolError::from(error).instead(
+                    "Use persons-properties-at-time-retrieve for two or more moments and compare, and \
+                     persons-activity-retrieve for who changed what.",
+                )
+            })?;
+        let fitted = fit(&context.limits, &timeline.points, |point, screen| {
+            PointRow {
+                timestamp: point.timestamp.clone(),
+                relevant_event_count: point.relevant_event_count,
+                properties: point
+                    .properties
+                    .iter()
+                    .map(|(key, value)| (screen.name(key), screen.property(key, value.clone())))
+                    .collect(),
+            }
+        });
+        let screen = context.limits.screen();
+        let keys: Vec<String> = timeline
+            .crucial_property_keys
+            .iter()
+            .map(|key| screen.name(key))
+            .collect();
+        let mut notes = Vec::new();
+        if keys.is_empty() {
+            notes
+                .push("No property was followed: name some in properties or breakdown.".to_owned());
+        }
+        if fitted.rows.len() < timeline.points.len() {
+            notes.push(format!(
+                "Only {} of {} points fit into the answer; ask for a shorter time: from the last point's timestamp on.",
+                fitted.rows.len(),
+                timeline.points.len()
+            ));
+        }
+        let mut text = format!(
+            "{} points from {} to {}\nproperties followed: ",
+            fitted.rows.len(),
+            timeline.effective_date_from.as_deref().unwrap_or("?"),
+            timeline.effective_date_to.as_deref().unwrap_or("?"),
+        );
+        push_list(&mut text, &keys);
+        text.push('\n');
+        text.push_str(&fitted.table);
+        push_notes(&mut text, &notes);
+        Ok(Answer {
+            structured: Output {
+                points: fitted.rows,
+                crucial_property_keys: keys,
+                effective_date_from: timeline.effective_date_from,
+                effective_date_to: timeline.effective_date_to,
+                notes,
+            },
+            text,
+        }
+        .into())
+    }
+}

@@ -1,0 +1,237 @@
+//! `persons-property-delete`: remove properties of a person.
+
+use futures::FutureExt;
+use schemars::JsonSchema;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+use crate::output::{Answer, Limits, push_list};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{DistinctId, Id, distinct, subject};
+use crate::tools::support::property_change::{self, Changed};
+use crate::tools::support::resolve_person::uuid_of;
+use crate::tools::{Context, Outcome, Step, Tool, ToolError, Write};
+use posthog_client::{Access, Client, Error, ErrorKind, PersonId};
+
+/// PostHog takes one key a request, and 240 requests a minute.
+const MOST_KEYS: usize = 100;
+
+pub(super) struct PersonsPropertyDelete;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or number; or distinct_id
+    id: Option<Id>,
+    distinct_id: Option<DistinctId>,
+    unset: Keys,
+}
+
+/// A property, or a list of at most 100
+#[derive(Debug, JsonSchema)]
+#[schemars(inline, transparent)]
+struct Keys(#[schemars(with = "serde_json::Value")] Vec<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum OneOrMany {
+            One(String),
+            Many(Vec<String>),
+        }
+        let wanted = || D::Error::custom("a property's name or a list of names is wanted");
+        let keys = match OneOrMany::deserialize(deserializer).map_err(|_| wanted())? {
+            OneOrMany::One(key) => vec![key],
+            OneOrMany::Many(keys) => keys,
+        };
+        let keys = distinct(keys);
+        match keys.len() {
+            1..=MOST_KEYS if keys.iter().all(|key| !key.trim().is_empty()) => Ok(Self(keys)),
+            1..=MOST_KEYS | 0 => Err(wanted()),
+            _ => Err(D::Error::custom(format!(
+                "at most {MOST_KEYS} properties in one call"
+            ))),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    #[serde(flatten)]
+    changed: Changed,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<FailedKey>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_sent: Vec<String>,
+}
+
+impl From<Changed> for Output {
+    fn from(changed: Changed) -> Self {
+        Self {
+            changed,
+            failed: Vec::new(),
+            not_sent: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct FailedKey {
+    key: String,
+    reason: String,
+    // It may have been done all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    outcome_unknown: bool,
+}
+
+impl Tool for PersonsPropertyDelete {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-property-delete";
+    const TITLE: &'static str = "Remove properties";
+    const DESCRIPTION: &'static str = "Removes properties of a person, one request each; says for each whether \
+         PostHog took it.";
+    const EFFECT: Effect = Effect::Change;
+    const TOOLSET: Toolset = Toolset::Write;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let subject = subject(input.id, input.distinct_id)?;
+        let keys = input.unset.0;
+        let uuid = uuid_of(context, &subject).await?;
+        let context = context.clone();
+        Ok(Step::Write(Write {
+            persons: vec![uuid.to_string()],
+            property_keys: keys.clone(),
+            preview: None,
+            send: async move { remove(&context, uuid, keys).await }.boxed(),
+        }))
+    }
+}
+
+async fn remove(
+    context: &Context,
+    uuid: Uuid,
+    keys: Vec<String>,
+) -> Result<(Answer<Output>, Outcome), ToolError> {
+    let (posthog, limits) = (&context.posthog, &context.limits);
+    let id = PersonId::from(uuid);
+    let mut removed = Vec::new();
+    let mut failed: Vec<(String, Error)> = Vec::new();
+    let mut keys = keys.into_iter();
+    for key in keys.by_ref() {
+        match posthog.delete_property(&id, &key).await {
+            Ok(()) => removed.push(key),
+            Err(error) => {
+                let error = explained(posthog, &id, error).await;
+                let hopeless =
+                    !matches!(error.kind(), ErrorKind::Failed | ErrorKind::Invalid { .. });
+                failed.push((key, error));
+                // What failed for the key's sake, or may have arrived, fails for the next as well.
+                if hopeless {
+                    break;
+                }
+            }
+        }
+    }
+    let not_sent: Vec<String> = keys.collect();
+    match (removed.is_empty(), failed.pop()) {
+        // One failure and nothing else is simply a failure.
+        (true, Some((_, error))) if failed.is_empty() && not_sent.is_empty() => {
+            Err(property_change::failed(error, uuid))
+        }
+        (_, None) => {
+            let answer = property_change::queued(limits, uuid, &removed, "remove");
+            let structured = answer.structured.into();
+            let text = answer.text;
+            Ok((Answer { structured, text }, Outcome::Queued))
+        }
+        (_, Some(last)) => {
+            failed.push(last);
+            partly(limits, uuid, &removed, &failed, &not_sent)
+        }
+    }
+}
+
+/// The answer where PostHog took some.
+fn partly(
+    limits: &Limits,
+    uuid: Uuid,
+    keys: &[String],
+    failures: &[(String, Error)],
+    not_sent: &[String],
+) -> Result<(Answer<Output>, Outcome), ToolError> {
+    let screen = limits.screen();
+    let shown = |keys: &[String]| keys.iter().map(|key| screen.name(key)).collect::<Vec<_>>();
+    let (queued, not_sent) = (shown(keys), shown(not_sent));
+    let failed: Vec<FailedKey> = failures
+        .iter()
+        .map(|(key, error)| FailedKey {
+            key: screen.name(key),
+            reason: screen.name(error.reason().unwrap_or_else(|| error.kind().name())),
+            outcome_unknown: error.kind().leaves_outcome_open(),
+        })
+        .collect();
+    let touched: Vec<String> = queued
+        .iter()
+        .chain(failed.iter().map(|failed| &failed.key))
+        .cloned()
+        .collect();
+    let check = property_change::check(uuid, &touched);
+    let mut text = if queued.is_empty() {
+        format!("No property of person {uuid} is known to be removed.")
+    } else {
+        let mut text = format!(
+            "Only some properties of person {uuid} could be removed.\nqueued, not done yet: "
+        );
+        push_list(&mut text, &queued);
+        text
+    };
+    for failed in &failed {
+        let unknown = if failed.outcome_unknown {
+            "outcome unknown"
+        } else {
+            "failed"
+        };
+        text.push_str(&format!("\n{unknown}: {}: {}", failed.key, failed.reason));
+    }
+    if !not_sent.is_empty() {
+        text.push_str("\nnot sent: ");
+        push_list(&mut text, &not_sent);
+    }
+    text.push_str(&format!("\n{check}\n"));
+    let unknown = failed.iter().any(|failed| failed.outcome_unknown);
+    let outcome = match (queued.is_empty(), unknown) {
+        (_, true) => Outcome::Unknown,
+        (true, false) => Outcome::NotDone,
+        (false, false) => Outcome::Partly,
+    };
+    if queued.is_empty() {
+        return Err(ToolError::told(text, outcome));
+    }
+    let structured = Output {
+        changed: Changed {
+            status: "partly",
+            person_uuid: uuid.to_string(),
+            queued,
+            check,
+        },
+        failed,
+        not_sent,
+    };
+    Ok((Answer { structured, text }, outcome))
+}
+
+/// PostHog answers 500 for a person who does not exist; a look tells that from a failure.
+async fn explained(posthog: &Client, id: &PersonId, error: Error) -> Error {
+    if !matches!(error.kind(), ErrorKind::Server { status: 500 }) {
+        return error;
+    }
+    match posthog.person(id).await {
+        Err(missing) if *missing.kind() == ErrorKind::NotFound => missing,
+        _ => error,
+    }
+}

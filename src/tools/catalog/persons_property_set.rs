@@ -1,0 +1,63 @@
+//! `persons-property-set`: set one property of a person.
+
+use futures::FutureExt;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{DistinctId, Id, Text, subject};
+use crate::tools::support::property_change::{self, Changed};
+use crate::tools::support::resolve_person::uuid_of;
+use crate::tools::{Context, Outcome, Step, Tool, ToolError, Write};
+use posthog_client::{Access, PersonId};
+
+pub(super) struct PersonsPropertySet;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or number; or distinct_id
+    id: Option<Id>,
+    distinct_id: Option<DistinctId>,
+    key: Text,
+    /// Any JSON value; null is stored
+    value: Value,
+}
+
+impl Tool for PersonsPropertySet {
+    type Input = Input;
+    type Output = Changed;
+    const NAME: &'static str = "persons-property-set";
+    const TITLE: &'static str = "Set a property";
+    const DESCRIPTION: &'static str =
+        "Sets one property of a person, overwriting it. Several: persons-update.";
+    const EFFECT: Effect = Effect::Change;
+    const TOOLSET: Toolset = Toolset::Write;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Changed>, ToolError> {
+        let subject = subject(input.id, input.distinct_id)?;
+        let (key, value) = (input.key.0, input.value);
+        property_change::check_keys([&key])?;
+        let uuid = uuid_of(context, &subject).await?;
+        let context = context.clone();
+        Ok(Step::Write(Write {
+            persons: vec![uuid.to_string()],
+            property_keys: vec![key.clone()],
+            preview: None,
+            send: async move {
+                let sent = context
+                    .posthog
+                    .set_property(&PersonId::from(uuid), &key, &value)
+                    .await;
+                sent.map_err(|error| property_change::failed(error, uuid))?;
+                Ok((
+                    property_change::queued(&context.limits, uuid, &[key], "set"),
+                    Outcome::Queued,
+                ))
+            }
+            .boxed(),
+        }))
+    }
+}

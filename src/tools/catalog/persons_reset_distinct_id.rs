@@ -1,0 +1,67 @@
+//! `persons-reset-distinct-id`: make a distinct id visible again that was deleted and then used anew.
+
+use futures::FutureExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::output::Answer;
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::DistinctId;
+use crate::tools::{Context, Outcome, Step, Tool, ToolError, Write};
+use posthog_client::Access;
+
+pub(super) struct PersonsResetDistinctId;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    distinct_id: DistinctId,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    status: &'static str,
+    distinct_id: String,
+    check: String,
+}
+
+impl Tool for PersonsResetDistinctId {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-reset-distinct-id";
+    const TITLE: &'static str = "Reset a distinct id";
+    const DESCRIPTION: &'static str = "After a deletion: shows the person of a distinct id that sends events again \
+         in lists. Before its first new event it does nothing.";
+    const EFFECT: Effect = Effect::Change;
+    const TOOLSET: Toolset = Toolset::Write;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let distinct_id = input.distinct_id.0;
+        let context = context.clone();
+        Ok(Step::Write(Write {
+            // Whose it is, if anybody's, PostHog does not say.
+            persons: Vec::new(),
+            property_keys: Vec::new(),
+            preview: None,
+            send: async move {
+                let shown = context.limits.screen().name(&distinct_id);
+                let look = format!("persons-list with search {shown:?} finds the person once the reset worked");
+                let sent = context.posthog.reset_distinct_id(&distinct_id).await;
+                sent.map_err(|error| ToolError::from(error).settled_by(format!("{look}.")))?;
+                let check = format!(
+                    "PostHog answers the same whether it did anything: it works only if the distinct id has sent an event since the \
+                     deletion. {look}; if not, wait for the next event and call this again."
+                );
+                let text = format!("Asked for: reset of distinct id {shown}.\n{check}\n");
+                let structured = Output {
+                    status: "requested",
+                    distinct_id: shown,
+                    check,
+                };
+                Ok((Answer { structured, text }, Outcome::Queued))
+            }
+            .boxed(),
+        }))
+    }
+}

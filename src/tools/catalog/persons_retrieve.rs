@@ -1,0 +1,53 @@
+//! `persons-retrieve`: one person.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::output::{PersonCard, person_card};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{DistinctId, Id, Select, Subject, select, subject};
+use crate::tools::{Context, Step, Tool, ToolError};
+use posthog_client::{Access, LISTED_DISTINCT_IDS, PersonId};
+
+pub(super) struct PersonsRetrieve;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or number; or distinct_id
+    id: Option<Id>,
+    distinct_id: Option<DistinctId>,
+    /// Properties; ["*"]: all, default: email, country
+    select: Option<Select>,
+}
+
+impl Tool for PersonsRetrieve {
+    type Input = Input;
+    type Output = PersonCard;
+    const NAME: &'static str = "persons-retrieve";
+    const TITLE: &'static str = "Get a person";
+    const DESCRIPTION: &'static str = "Shows one person: selected properties, names of the others, distinct ids with \
+         their count, a link. By email or name: persons-list.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<PersonCard>, ToolError> {
+        let posthog = &context.posthog;
+        let person = match subject(input.id, input.distinct_id)? {
+            Subject::Id(id) => posthog.person(&id).await?,
+            Subject::DistinctId(distinct_id) => {
+                let person = posthog.person_by_distinct_id(&distinct_id).await?;
+                match PersonId::parse(&person.uuid) {
+                    // The lookup by distinct id ends at this many, and the count must be true.
+                    Some(id) if person.distinct_ids.len() >= LISTED_DISTINCT_IDS => {
+                        posthog.person(&id).await?
+                    }
+                    _ => person,
+                }
+            }
+        };
+        let url = posthog.person_url(&person.uuid).await?;
+        Ok(person_card(&context.limits, &person, &url, &select(input.select), &[]).into())
+    }
+}

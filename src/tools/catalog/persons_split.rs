@@ -1,0 +1,397 @@
+//! `persons-split`: move distinct ids off a person that was merged by mistake.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use futures::FutureExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::output::{Answer, push_list, push_notes};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{DistinctId, Id, WaitSeconds, distinct};
+use crate::tools::support::confirmation_text::{self, Target, quoted};
+use crate::tools::{Context, Outcome, Preview, Step, Tool, ToolError, Write};
+use posthog_client::{Access, Person, PersonId, Wait, is_creator, split_uuid};
+
+/// A human can look through so many, and PostHog moves them in one task.
+const MOST_MOVED: usize = 200;
+/// How often it is looked whether a split has happened.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long one look may take.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+pub(super) struct PersonsSplit;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or number
+    id: Id,
+    /// At most 200; or main_distinct_id
+    distinct_ids_to_split: Option<Vec<DistinctId>>,
+    /// Move all others
+    main_distinct_id: Option<DistinctId>,
+    /// Move the id that made the person's UUID too; older PostHog blanks the person
+    #[serde(default)]
+    allow_creator_id: bool,
+    /// Look for the result so long
+    #[serde(default)]
+    wait_seconds: WaitSeconds,
+    #[serde(default)]
+    dry_run: bool,
+    /// Token of an earlier call, after the user agreed
+    #[serde(default, rename = "confirmation")]
+    _confirmation: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// dry_run, confirmation_required, queued, done, partly
+    status: &'static str,
+    project: u64,
+    person_uuid: String,
+    name: String,
+    moves: Vec<Move>,
+    kept_distinct_id_count: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmation: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct Move {
+    distinct_id: String,
+    new_person_uuid: String,
+    /// Absent: not looked
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<bool>,
+}
+
+impl Tool for PersonsSplit {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-split";
+    const TITLE: &'static str = "Split a person";
+    const DESCRIPTION: &'static str = "Moves distinct ids off a person merged by mistake, each to a new person \
+         without properties; events follow. The user is asked first; dry_run only shows.";
+    const EFFECT: Effect = Effect::Delete { idempotent: false };
+    const TOOLSET: Toolset = Toolset::Delete;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let wanted = Wanted::new(input.distinct_ids_to_split, input.main_distinct_id)?;
+        let person = context.posthog.person(&input.id.0).await?;
+        let project = context.posthog.project().await?;
+        let plan = Plan::new(context, project, &person, wanted, input.allow_creator_id)?;
+        if input.dry_run {
+            return Ok(Step::Done(plan.answer("dry_run", None)));
+        }
+        let preview = Preview {
+            question: plan.question(),
+            facts: plan.answer("confirmation_required", None).structured,
+        };
+        let (context, wait) = (
+            context.clone(),
+            Duration::from_secs(input.wait_seconds.0.into()),
+        );
+        Ok(Step::Write(Write {
+            persons: vec![plan.target.uuid.clone()],
+            property_keys: Vec::new(),
+            preview: Some(preview),
+            send: async move { plan.send(&context, wait).await }.boxed(),
+        }))
+    }
+}
+
+/// Which distinct ids are to move.
+enum Wanted {
+    These(Vec<String>),
+    AllBut(String),
+}
+
+impl Wanted {
+    fn new(these: Option<Vec<DistinctId>>, main: Option<DistinctId>) -> Result<Self, ToolError> {
+        match (these, main) {
+            (Some(ids), None) if ids.is_empty() => Err(ToolError::refused(
+                "`distinct_ids_to_split` is empty. Nothing was sent.",
+            )),
+            (Some(ids), None) => Ok(Self::These(distinct(ids.into_iter().map(|id| id.0)))),
+            (None, Some(main)) => Ok(Self::AllBut(main.0)),
+            _ => Err(ToolError::refused(
+                "Give exactly one of `distinct_ids_to_split` and `main_distinct_id`: without either, PostHog would keep an arbitrary \
+                 distinct id and move all others. Nothing was sent.",
+            )),
+        }
+    }
+}
+
+/// A distinct id and the person it goes to.
+struct Planned {
+    id: String,
+    /// The id as it may be shown.
+    shown: String,
+    uuid: String,
+}
+
+/// A split that is ready to be shown and to be sent.
+struct Plan {
+    id: PersonId,
+    target: Target,
+    moves: Vec<Planned>,
+    moves_creator: bool,
+    project: u64,
+    host: String,
+}
+
+impl Plan {
+    /// Catches, before anything is sent, what PostHog would do without a word: strip a person of every identity because
+    /// of a misspelt main id, or blank a person by moving the id it is named after.
+    fn new(
+        context: &Context,
+        project: u64,
+        person: &Person,
+        wanted: Wanted,
+        allow_creator_id: bool,
+    ) -> Result<Self, ToolError> {
+        let screen = context.limits.screen();
+        let secrets = screen.redaction().secrets(person);
+        let shown = |id: &str| screen.name(&secrets.hide(id));
+        let has: HashSet<&String> = person.distinct_ids.iter().collect();
+        let ids: Vec<String> = match wanted {
+            Wanted::These(ids) => {
+                let strangers: Vec<String> = ids
+                    .iter()
+                    .filter(|id| !has.contains(id))
+                    .map(|id| shown(id))
+                    .collect();
+                if !strangers.is_empty() {
+                    return Err(ToolError::refused(format!(
+                        "These distinct ids are not on the person: {}. Nothing was sent. persons-retrieve shows the person's distinct ids.",
+                        listed(&strangers)
+                    )));
+                }
+                ids
+            }
+            Wanted::AllBut(main) => {
+                if !has.contains(&main) {
+                    return Err(ToolError::refused(format!(
+                        "`main_distinct_id` {} is not on the person: PostHog would move every distinct id away and leave a person without \
+                         any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
+                        quoted(&shown(&main), 100)
+                    )));
+                }
+                person
+                    .distinct_ids
+                    .iter()
+                    .filter(|id| **id != main)
+                    .cloned()
+                    .collect()
+            }
+        };
+        let count = ids.len();
+        if count == 0 {
+            return Err(ToolError::refused(
+                "The person has no other distinct id: there is nothing to split. Nothing was sent.",
+            ));
+        }
+        if count >= has.len() {
+            return Err(ToolError::refused(
+                "At least one distinct id has to stay on the person: without any it cannot be changed any more. Nothing was sent.",
+            ));
+        }
+        if count > MOST_MOVED {
+            return Err(ToolError::refused(format!(
+                "{count} distinct ids would move: at most {MOST_MOVED} in one call, so that a human can see which. Nothing was sent. Name \
+                 them in distinct_ids_to_split, some at a time."
+            )));
+        }
+        let creator = ids.iter().find(|id| is_creator(project, id, &person.uuid));
+        if let Some(creator) = creator
+            && !allow_creator_id
+        {
+            return Err(ToolError::refused(format!(
+                "The person's own UUID was made from the distinct id {}. PostHog versions before autumn 2026 answer such a split with success, \
+                 move nothing and blank the person in lists and insights. Nothing was sent. Better: keep this distinct id and split off the \
+                 others. If PostHog is newer and this one has to go, call again with allow_creator_id true.",
+                quoted(&shown(creator), 100)
+            )));
+        }
+        let moves_creator = creator.is_some();
+        let id = PersonId::parse(&person.uuid).ok_or_else(|| {
+            ToolError::refused("PostHog gave a person without a usable UUID; nothing was sent.")
+        })?;
+        Ok(Self {
+            id,
+            target: Target::new(&context.limits, person),
+            moves: ids
+                .into_iter()
+                .map(|id| {
+                    let uuid = split_uuid(project, &id, &person.uuid).to_string();
+                    let shown = shown(&id);
+                    Planned { id, shown, uuid }
+                })
+                .collect(),
+            moves_creator,
+            project,
+            host: context.posthog.host().to_owned(),
+        })
+    }
+
+    fn question(&self) -> String {
+        let count = self.moves.len();
+        let ids = confirmation_text::distinct_ids(count, "");
+        let mut text = format!(
+            "Split {ids} off this person in PostHog project {} at {}? There is no undo.\n",
+            self.project, self.host
+        );
+        confirmation_text::push_targets(&mut text, std::slice::from_ref(&self.target));
+        let _ = writeln!(
+            text,
+            "The person keeps its properties and {}. Moved, each to a new person without properties:",
+            confirmation_text::distinct_ids(self.kept(), "")
+        );
+        for one in &self.moves {
+            let _ = writeln!(text, "- {} to {}", quoted(&one.shown, 100), one.uuid);
+        }
+        if self.moves_creator {
+            text.push_str("One of them is the id that the person's UUID was made from: PostHog versions before autumn 2026 blank the person instead.\n");
+        }
+        text
+    }
+
+    fn kept(&self) -> usize {
+        self.target.distinct_id_count - self.moves.len()
+    }
+
+    /// The answer; `there` holds the distinct ids that were seen on their new persons, if it was looked.
+    fn answer(&self, status: &'static str, there: Option<&HashSet<String>>) -> Answer<Output> {
+        let moves: Vec<Move> = self
+            .moves
+            .iter()
+            .map(|one| Move {
+                distinct_id: one.shown.clone(),
+                new_person_uuid: one.uuid.clone(),
+                moved: there.map(|there| there.contains(&one.id)),
+            })
+            .collect();
+        let mut notes = Vec::new();
+        match status {
+            "queued" | "partly" => notes.push(
+                "persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and PostHog says \
+                 nothing if it fails."
+                    .to_owned(),
+            ),
+            _ => {}
+        }
+        if self.moves_creator && status != "done" {
+            notes.push("It moves the id that the person's UUID was made from: look at the person afterwards.".to_owned());
+        }
+        let head = match status {
+            "dry_run" => "Nothing was sent. A call without dry_run would move",
+            "confirmation_required" => "To be moved",
+            "done" => "Done: moved",
+            "partly" => "Sent, and only partly done so far: moved or still to be moved",
+            _ => "Queued, not done yet: to be moved",
+        };
+        let mut text = format!(
+            "{head}, off person {} {} of project {}, which keeps {}:\n",
+            self.target.uuid,
+            quoted(&self.target.name, 60),
+            self.project,
+            confirmation_text::distinct_ids(self.kept(), "")
+        );
+        for one in &moves {
+            let seen = match one.moved {
+                Some(true) => " (there)",
+                Some(false) => " (not there yet)",
+                None => "",
+            };
+            let _ = writeln!(
+                text,
+                "- {} to {}{seen}",
+                quoted(&one.distinct_id, 400),
+                one.new_person_uuid
+            );
+        }
+        push_notes(&mut text, &notes);
+        Answer {
+            structured: Output {
+                status,
+                project: self.project,
+                person_uuid: self.target.uuid.clone(),
+                name: self.target.name.clone(),
+                moves,
+                kept_distinct_id_count: self.kept(),
+                confirmation: None,
+                notes,
+            },
+            text,
+        }
+    }
+
+    async fn send(
+        &self,
+        context: &Context,
+        wait: Duration,
+    ) -> Result<(Answer<Output>, Outcome), ToolError> {
+        let ids: Vec<String> = self.moves.iter().map(|one| one.id.clone()).collect();
+        let sent = context.posthog.split(&self.id, &ids).await;
+        sent.map_err(|error| {
+            ToolError::from(error).settled_by(
+                "persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again \
+                 before you have looked."
+                    .to_owned(),
+            )
+        })?;
+        if wait.is_zero() {
+            return Ok((self.answer("queued", None), Outcome::Queued));
+        }
+        let there = self.watch(context, &ids, wait).await;
+        let (status, outcome) = match there.len() {
+            0 => ("queued", Outcome::Queued),
+            all if all == ids.len() => ("done", Outcome::Done),
+            _ => ("partly", Outcome::Queued),
+        };
+        Ok((self.answer(status, Some(&there)), outcome))
+    }
+
+    /// Looks until every distinct id is on its new person or the time is up. That a look fails does not undo the split.
+    async fn watch(&self, context: &Context, ids: &[String], wait: Duration) -> HashSet<String> {
+        let until = Instant::now() + wait;
+        let goes_to: HashMap<&String, &String> =
+            self.moves.iter().map(|one| (&one.id, &one.uuid)).collect();
+        let mut there = HashSet::new();
+        loop {
+            context.posthog.tell(Wait::Result);
+            let last = Instant::now() >= until;
+            let look = context.posthog.persons_by_distinct_ids(ids);
+            if let Ok(Ok(found)) = tokio::time::timeout(LONGEST_LOOK, look).await {
+                there = found
+                    .into_iter()
+                    .filter(|(id, person)| {
+                        goes_to.get(id).is_some_and(|uuid| **uuid == person.uuid)
+                    })
+                    .map(|(id, _)| id)
+                    .collect();
+            }
+            if last || there.len() == ids.len() {
+                return there;
+            }
+            tokio::time::sleep(LOOK_EVERY.min(until.saturating_duration_since(Instant::now())))
+                .await;
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let mut text = String::new();
+    push_list(&mut text, names.iter().take(20));
+    if names.len() > 20 {
+        let _ = write!(text, ", … ({} in all)", names.len());
+    }
+    text
+}

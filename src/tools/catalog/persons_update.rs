@@ -1,0 +1,66 @@
+//! `persons-update`: set several properties of a person.
+
+use futures::FutureExt;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::{DistinctId, Id, subject};
+use crate::tools::support::property_change::{self, Changed};
+use crate::tools::support::resolve_person::uuid_of;
+use crate::tools::{Context, Outcome, Step, Tool, ToolError, Write};
+use posthog_client::{Access, PersonId};
+
+pub(super) struct PersonsUpdate;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// UUID or number; or distinct_id
+    id: Option<Id>,
+    distinct_id: Option<DistinctId>,
+    /// By name
+    properties: Map<String, Value>,
+}
+
+impl Tool for PersonsUpdate {
+    type Input = Input;
+    type Output = Changed;
+    const NAME: &'static str = "persons-update";
+    const TITLE: &'static str = "Set properties";
+    const DESCRIPTION: &'static str = "Sets several properties of a person; the others stay. One: \
+         persons-property-set. Remove: persons-property-delete.";
+    const EFFECT: Effect = Effect::Change;
+    const TOOLSET: Toolset = Toolset::Write;
+    const ACCESS: Access = Access::Scopes(&["person:write"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Changed>, ToolError> {
+        let subject = subject(input.id, input.distinct_id)?;
+        if input.properties.is_empty() {
+            return Err(ToolError::refused(
+                "`properties` is empty: there is nothing to set.",
+            ));
+        }
+        property_change::check_keys(input.properties.keys())?;
+        let uuid = uuid_of(context, &subject).await?;
+        let keys: Vec<String> = input.properties.keys().cloned().collect();
+        let context = context.clone();
+        let properties = input.properties;
+        Ok(Step::Write(Write {
+            persons: vec![uuid.to_string()],
+            property_keys: keys.clone(),
+            preview: None,
+            send: async move {
+                let id = PersonId::from(uuid);
+                let sent = context.posthog.update_properties(&id, &properties).await;
+                sent.map_err(|error| property_change::failed(error, uuid))?;
+                Ok((
+                    property_change::queued(&context.limits, uuid, &keys, "set"),
+                    Outcome::Queued,
+                ))
+            }
+            .boxed(),
+        }))
+    }
+}

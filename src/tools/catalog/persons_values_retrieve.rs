@@ -1,0 +1,92 @@
+//! `persons-values-retrieve`: which values a property has.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::output::{Answer, Cells, Row, fit, push_notes};
+use crate::policy::{Effect, Toolset};
+use crate::tools::arguments::Text;
+use crate::tools::{Context, Step, Tool, ToolError};
+use posthog_client::Access;
+
+pub(super) struct PersonsValuesRetrieve;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    key: Text,
+    /// Part of the values
+    value: Option<Text>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    results: Vec<ValueRow>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ValueRow {
+    value: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+}
+
+impl Row for ValueRow {
+    fn header(_: &[Self]) -> Vec<String> {
+        vec!["value".to_owned(), "count".to_owned()]
+    }
+
+    fn cells(&self, _: &[String], cells: &mut Cells<'_>) {
+        cells.value(&self.value);
+        match self.count {
+            Some(count) => cells.number(count),
+            None => cells.empty(),
+        }
+    }
+}
+
+impl Tool for PersonsValuesRetrieve {
+    type Input = Input;
+    type Output = Output;
+    const NAME: &'static str = "persons-values-retrieve";
+    const TITLE: &'static str = "Property values";
+    const DESCRIPTION: &'static str = "Lists a property's most frequent values, at most 20, from a sample: to get \
+         one right before filtering by it.";
+    const EFFECT: Effect = Effect::Read;
+    const TOOLSET: Toolset = Toolset::Persons;
+    const ACCESS: Access = Access::Scopes(&["person:read"]);
+
+    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+        let value = input.value.as_ref().map(|value| value.0.as_str());
+        let values = context.posthog.property_values(&input.key.0, value).await?;
+        let fitted = fit(&context.limits, &values.results, |value, screen| ValueRow {
+            value: screen.property(&input.key.0, value.name.clone()),
+            count: value.count,
+        });
+        let mut notes = Vec::new();
+        if values.results.is_empty() {
+            notes.push(
+                "No values: the property is unknown, restricted for this key, or no value contains the text. Property \
+                 names are case-sensitive."
+                    .to_owned(),
+            );
+        } else {
+            notes.push("Counts are from a sample and may be hours old.".to_owned());
+        }
+        if values.refreshing {
+            notes.push("PostHog is computing a newer answer; ask again in a minute.".to_owned());
+        }
+        let mut text = fitted.table;
+        push_notes(&mut text, &notes);
+        Ok(Answer {
+            structured: Output {
+                results: fitted.rows,
+                notes,
+            },
+            text,
+        }
+        .into())
+    }
+}

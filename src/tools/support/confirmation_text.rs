@@ -1,0 +1,102 @@
+//! Persons as a human sees them before a deletion: plain text, a line each, that no name can forge.
+
+use std::fmt::Write as _;
+
+use crate::output::Limits;
+use posthog_client::Person;
+
+/// Names are shown this long, and shorter where there are many persons, so that everyone fits into one question.
+const LONGEST_NAME: usize = 60;
+const LONGEST_NAME_OF_MANY: usize = 12;
+const MANY: usize = 200;
+
+/// A person that would be deleted or split.
+#[derive(Debug, Clone)]
+pub(in crate::tools) struct Target {
+    pub(in crate::tools) uuid: String,
+    pub(in crate::tools) name: String,
+    pub(in crate::tools) distinct_id_count: usize,
+    pub(in crate::tools) count_is_minimum: bool,
+}
+
+impl Target {
+    pub(in crate::tools) fn new(limits: &Limits, person: &Person) -> Self {
+        let shown = limits.redaction.person(person);
+        Self {
+            uuid: person.uuid.clone(),
+            name: limits.screen().display(&shown.name),
+            distinct_id_count: person.distinct_ids.len(),
+            count_is_minimum: false,
+        }
+    }
+}
+
+/// "1 person", "2 persons".
+pub(in crate::tools) fn persons(count: u64) -> String {
+    match count {
+        1 => "1 person".to_owned(),
+        count => format!("{count} persons"),
+    }
+}
+
+/// "1 distinct id", "2 distinct ids", "10 or more distinct ids".
+pub(in crate::tools) fn distinct_ids(count: usize, more: &str) -> String {
+    let plural = if count == 1 && more.is_empty() {
+        ""
+    } else {
+        "s"
+    };
+    format!("{count}{more} distinct id{plural}")
+}
+
+/// Writes a line for each person: the UUID and the count first, then the name, in quotes that it cannot close and with
+/// nothing behind it that it could seem to continue.
+pub(in crate::tools) fn push_targets(text: &mut String, targets: &[Target]) {
+    let longest = if targets.len() > MANY {
+        LONGEST_NAME_OF_MANY
+    } else {
+        LONGEST_NAME
+    };
+    for target in targets {
+        let more = if target.count_is_minimum {
+            " or more"
+        } else {
+            ""
+        };
+        let ids = distinct_ids(target.distinct_id_count, more);
+        let _ = writeln!(
+            text,
+            "- {}, {ids}, {}",
+            target.uuid,
+            quoted(&target.name, longest)
+        );
+    }
+}
+
+/// A stranger's text between quotes, without quotes of its own, and not too long.
+pub(in crate::tools) fn quoted(text: &str, longest: usize) -> String {
+    let is_quote = |character: char| matches!(character, '"' | '«' | '»' | '“'..='‟' | '″' | '‶' | '❝' | '❞' | '〝'..='〟' | '＂');
+    // Blanks in a row could push what follows out of sight.
+    let safe = text
+        .replace(is_quote, "'")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut characters = safe.chars();
+    let mut kept: String = characters.by_ref().take(longest).collect();
+    if characters.next().is_some() {
+        kept.push('…');
+    }
+    format!("\"{kept}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_within_its_quotes() {
+        assert_eq!(quoted("Ada \"the\" Countess", 60), "\"Ada 'the' Countess\"");
+        assert_eq!(quoted("abcdef", 3), "\"abc…\"");
+    }
+}

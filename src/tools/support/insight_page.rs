@@ -1,0 +1,48 @@
+//! What the tools for the persons behind an insight have in common.
+
+use serde::Serialize;
+
+use crate::output::{Page, PersonRow, PersonsPage, Row, Select, page_of_persons};
+use crate::tools::arguments::{Limit, Offset};
+use crate::tools::{Context, Step, ToolError};
+use posthog_client::{ActorPage, Arguments, Error, Person};
+
+/// The way round, for keys to which insights are closed.
+const CLOSED_INSIGHT: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
+     with a cohort filter then lists them.";
+
+/// A tool's arguments as the API's parameters: their names are the same.
+pub(in crate::tools) fn arguments_of(input: &impl Serialize) -> Result<Arguments, ToolError> {
+    Arguments::of(input)
+        .map_err(|_| ToolError::refused("The arguments could not be put into a request."))
+}
+
+/// Makes the answer. `row` adds what only this tool's rows have.
+pub(in crate::tools) fn actor_page<R: Row>(
+    context: &Context,
+    tool: &'static str,
+    page: Result<ActorPage, Error>,
+    (limit, offset): (Limit, Offset),
+    select: &Select,
+    row: impl Fn(PersonRow, &Person) -> R,
+) -> Result<Step<PersonsPage<R>>, ToolError> {
+    let page = page.map_err(|error| ToolError::from(error).instead(CLOSED_INSIGHT))?;
+    let mut notes = Vec::new();
+    if page.missing_persons > 0 {
+        notes.push(format!(
+            "Counted in the insight but no longer there: {}.",
+            page.missing_persons
+        ));
+    }
+    let page = Page {
+        tool,
+        offset: offset.0,
+        limit: limit.0,
+        has_next: page.has_next,
+        count: None,
+        select,
+        notes,
+        persons: &page.people,
+    };
+    Ok(page_of_persons(&context.limits, page, row).into())
+}

@@ -1,0 +1,6 @@
+//! What several tools have in common, beyond their arguments.
+
+pub(super) mod confirmation_text;
+pub(super) mod insight_page;
+pub(super) mod property_change;
+pub(super) mod resolve_person;
