@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use posthog_client::PersonPage;
-use posthog_persons_mcp::output::{Limits, Page, Redaction, Select, clean, page_of_persons};
-use posthog_persons_mcp::server::listed;
+use posthog_persons_mcp::output::{OutputOptions, Page, Redaction, Select, clean, page_of_persons};
+use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
 
 /// The properties of a person as text, as far as cleaning goes the same as what is shown.
@@ -30,7 +30,7 @@ fn texts() -> Vec<String> {
         .collect()
 }
 
-fn answer(limits: &Limits, persons: &PersonPage, select: &Select) -> usize {
+fn answer(limits: &OutputOptions, persons: &PersonPage, select: &Select) -> usize {
     let page = Page {
         tool: "persons-list",
         offset: 0,
@@ -58,14 +58,14 @@ fn parts(criterion: &mut Criterion) {
             serde_path_to_error::deserialize::<_, PersonPage>(&mut json)
         });
     });
-    let text = Limits {
+    let text = OutputOptions {
         structured: false,
-        ..Limits::default()
+        ..OutputOptions::default()
     };
-    let both = Limits::default();
-    let redacted = Limits {
+    let both = OutputOptions::default();
+    let redacted = OutputOptions {
         redaction: Redaction::new(&["email".to_owned(), "*phone*".to_owned()], true),
-        ..Limits::default()
+        ..OutputOptions::default()
     };
     for (name, limits, select) in [
         ("table", &text, Select::Default),
@@ -92,7 +92,10 @@ fn parts(criterion: &mut Criterion) {
     criterion.bench_function("tools/list: schemas", |bencher| bencher.iter(catalog));
     criterion.bench_function("tools/list: answer", |bencher| {
         bencher.iter(|| {
-            let listed: Vec<_> = tools.iter().map(|tool| listed(tool, true)).collect();
+            let listed: Vec<_> = tools
+                .iter()
+                .map(|tool| to_protocol_tool(tool, true))
+                .collect();
             serde_json::to_string(&listed)
         });
     });

@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anstyle::{RgbColor, Style};
 use posthog_client::{Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::output::Limits;
+use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::server::confirmation::Gate;
-use posthog_persons_mcp::server::{Safety, Server};
+use posthog_persons_mcp::server::confirmation::Confirmer;
+use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::stdio;
 use posthog_persons_mcp::tools::{Context, catalog};
 use posthog_sandbox::{Clock, Options, Sandbox};
@@ -121,10 +121,10 @@ async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, Human>,
             SecretString::from(Sandbox::KEY),
             Project::Number(Sandbox::PROJECT),
         ),
-        limits: Limits::default(),
+        limits: OutputOptions::default(),
     };
-    let safety = Safety {
-        gate: Gate::new(Confirm::Strict, false),
+    let safety = WriteGuards {
+        confirmer: Confirmer::new(Confirm::Strict, false),
         audit: None,
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);

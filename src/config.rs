@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use crate::output::{self, Limits, Redaction};
+use crate::output::{self, OutputOptions, Redaction};
 use crate::policy::{Confirm, Policy};
 use crate::server::audit::AuditLog;
 use posthog_client::{Client, Connection, ConnectionError, ConnectionOptions, Project};
@@ -325,8 +325,8 @@ pub struct ConfigError(Vec<String>);
 impl Settings {
     /// What an answer may cost.
     #[must_use]
-    pub fn limits(&self) -> Limits {
-        Limits {
+    pub fn limits(&self) -> OutputOptions {
+        OutputOptions {
             bytes: self.max_result_bytes as usize,
             structured: self.structured == Switch::On,
             redaction: Redaction::new(&self.redact, self.mask_emails),
@@ -383,9 +383,9 @@ impl Settings {
     ///
     /// # Errors
     /// With everything that is wrong.
-    pub fn connected(&self) -> Result<Arc<Connection>, ConfigError> {
+    pub fn connection(&self) -> Result<Arc<Connection>, ConfigError> {
         let mut problems = Vec::new();
-        let connection = self.connection(&mut problems);
+        let connection = self.build_connection(&mut problems);
         connection
             .map(Arc::new)
             .filter(|_| problems.is_empty())
@@ -423,12 +423,12 @@ impl Settings {
 
     fn client_with(&self, key: Result<SecretString, String>) -> Result<Client, ConfigError> {
         let mut problems = Vec::new();
-        let key = noted(key, &mut problems);
-        let project = noted(
+        let key = collect_error(key, &mut problems);
+        let project = collect_error(
             self.project().map_err(|error| error.to_string()),
             &mut problems,
         );
-        let connection = self.connection(&mut problems);
+        let connection = self.build_connection(&mut problems);
         match (key, project, connection) {
             (Some(key), Some(project), Some(connection)) if problems.is_empty() => {
                 Ok(Client::new(Arc::new(connection), key, project))
@@ -437,13 +437,13 @@ impl Settings {
         }
     }
 
-    fn connection(&self, problems: &mut Vec<String>) -> Option<Connection> {
+    fn build_connection(&self, problems: &mut Vec<String>) -> Option<Connection> {
         let host = self.host.as_deref().unwrap_or("https://us.posthog.com");
         // It is not quoted: what was pasted there by mistake may be the key.
         let url = Url::parse(host).map_err(|_| {
             "POSTHOG_HOST: this is not an address; it looks like https://eu.posthog.com".to_owned()
         });
-        let url = noted(url, problems);
+        let url = collect_error(url, problems);
         let ca_certificates = self.ca_cert.as_ref().map(|path| {
             let certificates = std::fs::read(path).map_err(|error| {
                 format!(
@@ -451,7 +451,7 @@ impl Settings {
                     path.display()
                 )
             });
-            noted(certificates, problems)
+            collect_error(certificates, problems)
         });
         let options = ConnectionOptions {
             allow_insecure_http: self.allow_insecure_http,
@@ -464,13 +464,13 @@ impl Settings {
             ConnectionError::Client(_) => error.to_string(),
             _ => format!("POSTHOG_HOST: {error}"),
         });
-        noted(connection, problems)
+        collect_error(connection, problems)
     }
 
     fn read_key(&self) -> Result<SecretString, String> {
         let (key, source) = match &self.api_key_file {
             Some(path) => {
-                let source = format!("the key file {}", shown(path));
+                let source = format!("the key file {}", display_path(path));
                 let key = std::fs::read_to_string(path)
                     .map_err(|error| format!("{source} cannot be read: {error}"))?;
                 (key, source)
@@ -498,7 +498,7 @@ impl Settings {
 }
 
 /// A path, unless somebody put the key itself where its file is wanted.
-fn shown(path: &Path) -> String {
+fn display_path(path: &Path) -> String {
     let path = path.display().to_string();
     let is_key = ["phx_", "pha_", "phc_", "phs_"]
         .iter()
@@ -509,6 +509,6 @@ fn shown(path: &Path) -> String {
     path
 }
 
-fn noted<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
+fn collect_error<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }

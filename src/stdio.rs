@@ -39,13 +39,13 @@ where
 {
     let closed = CancellationToken::new();
     let messages = AsyncRwTransport::<RoleServer, _, _>::new(reader, writer);
-    let transport = Draining::new(messages, closed.clone());
-    match server.until(closed).serve(transport).await {
+    let transport = BackpressureTransport::new(messages, closed.clone());
+    match server.with_shutdown(closed).serve(transport).await {
         Ok(running) => {
             let reason = running.waiting().await;
             tracing::debug!(?reason, "the conversation ended");
             // A write whose call was cancelled is nobody's answer, but its line in the audit log has to be completed.
-            server.written().await;
+            server.drain_writes().await;
             Ok(())
         }
         Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
@@ -54,43 +54,43 @@ where
 }
 
 /// Answers that may wait for the client to read them. While there are more, nothing more is read from the client.
-const MOST_UNREAD: usize = 256;
+const MAX_UNREAD: usize = 256;
 
 /// Requests that may wait for their answers. While there are more, nothing more is read either.
 ///
 /// Far more than any client asks for at once: until there are fewer, a cancellation or the answer to a question is not
 /// heard. Each call has its time-outs, so that there are fewer in time.
-const MOST_UNANSWERED: usize = 16_384;
+const MAX_UNANSWERED: usize = 16_384;
 
 /// How long a client that has closed its side may leave an answer unread, before it counts as gone.
-const READING_PATIENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long the end of the writing may take, which waits for what is being written.
-const CLOSING_PATIENCE: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Keeps what a client may pile up here within bounds, and holds back the end of the input until every request has its
 /// answer.
 ///
 /// The protocol library takes whatever comes, and keeps answers that nobody reads. And it ends soon after the input
 /// does, when what is still running is lost; a call to PostHog may take longer than its patience.
-struct Draining<T> {
+struct BackpressureTransport<T> {
     inner: T,
     begun: bool,
     ended: bool,
     /// Told when the input ends: no question to the client is answered any more.
     closed: CancellationToken,
-    open: Arc<Open>,
+    open: Arc<Pending>,
 }
 
 /// What the client has asked and not read yet.
 #[derive(Default)]
-struct Open {
-    counts: Mutex<Counts>,
+struct Pending {
+    counts: Mutex<PendingCounts>,
     settled: Notify,
 }
 
 #[derive(Default)]
-struct Counts {
+struct PendingCounts {
     unanswered: HashSet<RequestId>,
     /// Messages on their way out.
     unread: usize,
@@ -98,25 +98,25 @@ struct Counts {
     read: u64,
 }
 
-impl Counts {
+impl PendingCounts {
     /// How far the client has read, while something waits for it.
     fn reading(&self) -> Option<u64> {
         (self.unread > 0).then_some(self.read)
     }
 }
 
-impl Open {
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+impl Pending {
+    fn counts(&self) -> MutexGuard<'_, PendingCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Counts)) {
+    fn change(&self, change: impl FnOnce(&mut PendingCounts)) {
         change(&mut self.counts());
         self.settled.notify_waiters();
     }
 
     /// Waits until the counts are so.
-    async fn until(&self, so: impl Fn(&Counts) -> bool) {
+    async fn wait_until(&self, so: impl Fn(&PendingCounts) -> bool) {
         loop {
             let settled = self.settled.notified();
             tokio::pin!(settled);
@@ -130,14 +130,14 @@ impl Open {
     }
 
     /// Waits until nothing is open any more, or the client has not read for too long what waits for it.
-    async fn none_left(&self) {
+    async fn wait_idle(&self) {
         loop {
             let before = self.counts().reading();
-            let changed =
-                self.until(|counts| counts.unanswered.is_empty() || counts.reading() != before);
+            let changed = self
+                .wait_until(|counts| counts.unanswered.is_empty() || counts.reading() != before);
             if before.is_none() {
                 changed.await;
-            } else if timeout(READING_PATIENCE, changed).await.is_err() {
+            } else if timeout(READ_TIMEOUT, changed).await.is_err() {
                 tracing::warn!("the client does not read its answers");
                 return;
             }
@@ -148,7 +148,7 @@ impl Open {
     }
 }
 
-impl<T> Draining<T> {
+impl<T> BackpressureTransport<T> {
     fn new(inner: T, closed: CancellationToken) -> Self {
         Self {
             inner,
@@ -160,7 +160,7 @@ impl<T> Draining<T> {
     }
 }
 
-impl<T: Transport<RoleServer>> Transport<RoleServer> for Draining<T> {
+impl<T: Transport<RoleServer>> Transport<RoleServer> for BackpressureTransport<T> {
     type Error = T::Error;
 
     fn send(
@@ -190,10 +190,10 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Draining<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         if !self.ended {
-            let room = |counts: &Counts| {
-                counts.unread < MOST_UNREAD && counts.unanswered.len() < MOST_UNANSWERED
+            let room = |counts: &PendingCounts| {
+                counts.unread < MAX_UNREAD && counts.unanswered.len() < MAX_UNANSWERED
             };
-            self.open.until(room).await;
+            self.open.wait_until(room).await;
             // Many messages come with one read: what they ask for has its turn before all of them are taken.
             consume_budget().await;
             while let Some(message) = self.inner.receive().await {
@@ -228,13 +228,13 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Draining<T> {
             self.ended = true;
             self.closed.cancel();
         }
-        self.open.none_left().await;
+        self.open.wait_idle().await;
         None
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
         // What nobody reads is being written for ever.
-        timeout(CLOSING_PATIENCE, self.inner.close())
+        timeout(CLOSE_TIMEOUT, self.inner.close())
             .await
             .unwrap_or(Ok(()))
     }
@@ -302,21 +302,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_nothing_is_not_read_any_further() {
-        let mut transport = Draining::new(Deaf::asking(1000), CancellationToken::new());
+        let mut transport =
+            BackpressureTransport::new(Deaf::asking(1000), CancellationToken::new());
         let mut sending = Vec::new();
-        for _ in 0..MOST_UNREAD {
+        for _ in 0..MAX_UNREAD {
             let message = transport.receive().await.unwrap();
             sending.push(transport.send(answer(&message)));
         }
         assert!(timeout(LONG, transport.receive()).await.is_err());
-        assert_eq!(transport.inner.0.len(), 1000 - MOST_UNREAD);
+        assert_eq!(transport.inner.0.len(), 1000 - MAX_UNREAD);
     }
 
     #[tokio::test(start_paused = true)]
     async fn requests_wait_unread_where_too_many_wait_for_answers() {
-        let asked = Deaf::asking(MOST_UNANSWERED + 1);
-        let mut transport = Draining::new(asked, CancellationToken::new());
-        for _ in 0..MOST_UNANSWERED {
+        let asked = Deaf::asking(MAX_UNANSWERED + 1);
+        let mut transport = BackpressureTransport::new(asked, CancellationToken::new());
+        for _ in 0..MAX_UNANSWERED {
             assert!(transport.receive().await.is_some());
         }
         assert!(timeout(LONG, transport.receive()).await.is_err());
@@ -324,7 +325,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_ever_for_a_client_that_closed_its_side_and_reads_nothing() {
-        let mut transport = Draining::new(Deaf::asking(1), CancellationToken::new());
+        let mut transport = BackpressureTransport::new(Deaf::asking(1), CancellationToken::new());
         let message = transport.receive().await.unwrap();
         let _sending = transport.send(answer(&message));
         assert!(timeout(LONG, transport.receive()).await.unwrap().is_none());
@@ -333,7 +334,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_takes_its_time_is_waited_for() {
-        let mut transport = Draining::new(Deaf::asking(1), CancellationToken::new());
+        let mut transport = BackpressureTransport::new(Deaf::asking(1), CancellationToken::new());
         transport.receive().await.unwrap();
         assert!(timeout(LONG, transport.receive()).await.is_err());
     }

@@ -75,9 +75,13 @@ impl<H: AsyncFnMut(String) -> bool> Client<H> {
     ///
     /// # Errors
     /// As [`Client::request`]. That the tool failed is a result.
-    pub(super) async fn call(&mut self, tool: &str, arguments: &Value) -> Result<Answer, Failure> {
+    pub(super) async fn call(
+        &mut self,
+        tool: &str,
+        arguments: &Value,
+    ) -> Result<CallResult, Failure> {
         let params = json!({"name": tool, "arguments": arguments});
-        self.request("tools/call", params).await.map(Answer)
+        self.request("tools/call", params).await.map(CallResult)
     }
 
     async fn answer(&mut self, question: &Value) -> Result<(), Failure> {
@@ -103,9 +107,9 @@ impl<H: AsyncFnMut(String) -> bool> Client<H> {
 }
 
 /// What a tool answered.
-pub(super) struct Answer(Value);
+pub(super) struct CallResult(Value);
 
-impl Answer {
+impl CallResult {
     pub(super) fn is_error(&self) -> bool {
         self.0.get("isError") == Some(&Value::Bool(true))
     }

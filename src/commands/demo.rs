@@ -13,9 +13,9 @@ use super::client::{Client, text};
 use crate::config::Settings;
 
 /// Lines of an answer that are printed; a table says what it is in a few.
-const MOST_LINES: usize = 14;
+const MAX_LINES: usize = 14;
 /// Characters of a line that are printed.
-const MOST_COLUMNS: usize = 150;
+const MAX_COLUMNS: usize = 150;
 
 /// What a user says, and the calls that an assistant answers it with.
 const SESSION: [(&str, &[(&str, &str)]); 9] = [
@@ -147,14 +147,14 @@ fn print_tools(out: &mut impl Write, tools: &Value) -> std::io::Result<()> {
 /// Prints an answer, indented, and no more of it than a screen holds.
 fn print(out: &mut impl Write, answer: &str) -> std::io::Result<()> {
     let lines = answer.lines().count();
-    for line in answer.lines().take(MOST_LINES) {
+    for line in answer.lines().take(MAX_LINES) {
         let line = line.replace('\t', "  ");
-        let shown: String = line.chars().take(MOST_COLUMNS).collect();
+        let shown: String = line.chars().take(MAX_COLUMNS).collect();
         let more = if shown.len() < line.len() { "…" } else { "" };
         writeln!(out, "           {shown}{more}")?;
     }
-    if lines > MOST_LINES {
-        writeln!(out, "           … {} more lines", lines - MOST_LINES)?;
+    if lines > MAX_LINES {
+        writeln!(out, "           … {} more lines", lines - MAX_LINES)?;
     }
     writeln!(out)
 }

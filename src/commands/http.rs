@@ -7,10 +7,10 @@ use tokio::net::TcpListener;
 
 use super::Failure;
 use crate::config::{HttpSettings, Settings};
-use crate::coordination::Shared;
-use crate::http::{Credentials, Guard, Kind, Limits, Metrics, Options, Projects, serve};
-use crate::server::confirmation::Gate;
-use crate::server::{Safety, Server};
+use crate::coordination::Store;
+use crate::http::{AuthMode, Credentials, Guard, Limits, Metrics, Options, ProjectCache, serve};
+use crate::server::confirmation::Confirmer;
+use crate::server::{Server, WriteGuards};
 use crate::tools;
 use posthog_sandbox::Sandbox;
 
@@ -21,11 +21,11 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
     let (settings, sandbox) = super::with_sandbox(settings).await?;
     let token = secret(AUTH_TOKEN)?;
     let kind = match &sandbox {
-        Some(_) => Kind::KeyOfServer {
+        Some(_) => AuthMode::ServerKey {
             posthog: settings.client_with_key(Sandbox::KEY)?,
             token,
         },
-        None if settings.has_key() => Kind::KeyOfServer {
+        None if settings.has_key() => AuthMode::ServerKey {
             posthog: settings.client()?,
             token,
         },
@@ -35,9 +35,9 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
             )
             .into());
         }
-        None => Kind::KeyOfRequest,
+        None => AuthMode::PerRequestKey,
     };
-    let open = matches!(kind, Kind::KeyOfServer { token: None, .. });
+    let open = matches!(kind, AuthMode::ServerKey { token: None, .. });
     if open && !http.bind.ip().is_loopback() {
         return Err(format!(
             "{} can be reached from other machines, and anybody there could use this server's PostHog key. Set {AUTH_TOKEN}, \
@@ -47,16 +47,16 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
         .into());
     }
     let connection = match &kind {
-        Kind::KeyOfServer { posthog, .. } => posthog.connection(),
-        Kind::KeyOfRequest => settings.connected()?,
+        AuthMode::ServerKey { posthog, .. } => posthog.connection(),
+        AuthMode::PerRequestKey => settings.connection()?,
     };
     let shared = shared(http).await?;
-    let mut gate = Gate::new(settings.confirm.into(), false).with_shared(shared.clone());
+    let mut confirmer = Confirmer::new(settings.confirm.into(), false).with_store(shared.clone());
     if let Some(key) = secret(STATE_KEY)? {
-        gate = gate.with_key(&key);
+        confirmer = confirmer.with_key(&key);
     }
-    let safety = Safety {
-        gate,
+    let safety = WriteGuards {
+        confirmer,
         audit: settings.audit()?,
     };
     let offered = super::offered(&settings)?;
@@ -84,7 +84,7 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
             tools: tools::catalog().iter().map(|tool| tool.name).collect(),
             scopes,
             kind,
-            projects: Projects::default(),
+            projects: ProjectCache::default(),
         },
         guard: Guard {
             hosts,
@@ -108,9 +108,9 @@ pub(super) async fn run(settings: &Settings, http: &HttpSettings) -> Result<Exit
 }
 
 /// What this process has in common with others, if it is to have anything.
-async fn shared(http: &HttpSettings) -> Result<Shared, Failure> {
+async fn shared(http: &HttpSettings) -> Result<Store, Failure> {
     let Some(url) = &http.redis else {
-        return Ok(Shared::default());
+        return Ok(Store::default());
     };
     #[cfg(feature = "redis")]
     {
@@ -118,7 +118,7 @@ async fn shared(http: &HttpSettings) -> Result<Shared, Failure> {
         // The address may hold a password, and the library's words may hold the address.
         let redis =
             redis.map_err(|error| format!("--redis: no connection ({:?})", error.kind()))?;
-        Ok(Shared::through(redis))
+        Ok(Store::through(redis))
     }
     #[cfg(not(feature = "redis"))]
     {

@@ -17,10 +17,10 @@ use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{Arguments, Command, Settings};
-use crate::server::confirmation::Gate;
-use crate::server::{Safety, Server};
+use crate::server::confirmation::Confirmer;
+use crate::server::{Server, WriteGuards};
 use crate::stdio;
-use crate::tools::{Context, Entry, catalog};
+use crate::tools::{Context, ToolDefinition, catalog};
 use posthog_sandbox::Sandbox;
 
 /// What a person reads when a command cannot go on.
@@ -73,10 +73,10 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// A server as the settings want it, and the sandbox that it works on, if it does.
 ///
-/// `two_steps` says whether the assistant may confirm a deletion by a second call where its client cannot ask the user.
+/// `allow_token_confirmation` says whether the assistant may confirm a deletion by a second call where its client cannot ask the user.
 async fn server(
     settings: &Settings,
-    two_steps: bool,
+    allow_token_confirmation: bool,
 ) -> Result<(Server, Option<Sandbox>), Failure> {
     let (settings, sandbox) = with_sandbox(settings).await?;
     let posthog = match &sandbox {
@@ -87,15 +87,15 @@ async fn server(
         posthog,
         limits: settings.limits(),
     };
-    let safety = Safety {
-        gate: Gate::new(settings.confirm.into(), two_steps),
+    let safety = WriteGuards {
+        confirmer: Confirmer::new(settings.confirm.into(), allow_token_confirmation),
         audit: settings.audit()?,
     };
     Ok((Server::new(offered(&settings)?, context, safety), sandbox))
 }
 
 /// The tools that the settings leave.
-fn offered(settings: &Settings) -> Result<Vec<Entry>, Failure> {
+fn offered(settings: &Settings) -> Result<Vec<ToolDefinition>, Failure> {
     let policy = settings.policy();
     let tools = catalog();
     let unknown = policy.unknown_names(tools.iter().map(|tool| tool.name));
@@ -103,7 +103,7 @@ fn offered(settings: &Settings) -> Result<Vec<Entry>, Failure> {
         let lines: Vec<String> = unknown.iter().map(ToString::to_string).collect();
         return Err(lines.join("\n").into());
     }
-    let offers = |tool: &Entry| policy.offers(tool.name, tool.toolset, tool.effect);
+    let offers = |tool: &ToolDefinition| policy.offers(tool.name, tool.toolset, tool.effect);
     Ok(tools.into_iter().filter(offers).collect())
 }
 
@@ -142,7 +142,7 @@ async fn stdio(settings: &Settings) -> Result<ExitCode, Failure> {
         served = stdio::stdio(server.clone()) => served.map_err(|error| format!("The conversation could not begin: {}", begun(&error)))?,
         () = stop => {
             // What was sent may have been done: its line in the audit log is to say so.
-            let _ = timeout(LAST_WRITES, server.written()).await;
+            let _ = timeout(LAST_WRITES, server.drain_writes()).await;
         }
     }
     drop(sandbox);

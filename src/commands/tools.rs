@@ -5,14 +5,17 @@ use std::process::ExitCode;
 
 use super::Failure;
 use crate::config::Settings;
-use crate::server::listed;
+use crate::server::to_protocol_tool;
 
 pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout().lock();
     let tools = super::offered(settings)?;
     if json {
         let structured = settings.limits().structured;
-        let tools: Vec<_> = tools.iter().map(|tool| listed(tool, structured)).collect();
+        let tools: Vec<_> = tools
+            .iter()
+            .map(|tool| to_protocol_tool(tool, structured))
+            .collect();
         serde_json::to_writer_pretty(&mut out, &tools)?;
         writeln!(out)?;
         return Ok(ExitCode::SUCCESS);

@@ -13,17 +13,17 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Memory {
     /// What was used, until it would be too old to be used anyway.
     used: Mutex<HashMap<Uuid, Instant>>,
-    counts: Mutex<Counts>,
+    counts: Mutex<RequestCounts>,
 }
 
 #[derive(Default)]
-struct Counts {
+struct RequestCounts {
     minute: Option<Instant>,
     of: HashMap<String, u64>,
 }
 
 impl Memory {
-    pub(super) fn use_once(&self, nonce: Uuid, holds: Duration) -> bool {
+    pub(super) fn consume_nonce(&self, nonce: Uuid, holds: Duration) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         used.retain(|_, until| *until > now);
@@ -50,9 +50,9 @@ mod tests {
     fn what_serves_once_serves_once() {
         let memory = Memory::default();
         let nonce = Uuid::new_v4();
-        assert!(memory.use_once(nonce, MINUTE));
-        assert!(!memory.use_once(nonce, MINUTE));
-        assert!(memory.use_once(Uuid::new_v4(), MINUTE));
+        assert!(memory.consume_nonce(nonce, MINUTE));
+        assert!(!memory.consume_nonce(nonce, MINUTE));
+        assert!(memory.consume_nonce(Uuid::new_v4(), MINUTE));
     }
 
     #[test]

@@ -28,33 +28,33 @@ pub struct Unavailable;
 
 /// What processes have in common. Cheap to clone.
 #[derive(Clone)]
-pub struct Shared {
-    store: Store,
+pub struct Store {
+    backend: Backend,
 }
 
 #[derive(Clone)]
-enum Store {
+enum Backend {
     Memory(Arc<Memory>),
     #[cfg(feature = "redis")]
     Redis(Redis, Arc<Memory>),
 }
 
-impl Default for Shared {
+impl Default for Store {
     /// Nothing in common with any other process.
     fn default() -> Self {
         Self {
-            store: Store::Memory(Arc::default()),
+            backend: Backend::Memory(Arc::default()),
         }
     }
 }
 
-impl Shared {
+impl Store {
     /// In common with every process that uses the same Redis.
     #[cfg(feature = "redis")]
     #[must_use]
     pub fn through(redis: Redis) -> Self {
         Self {
-            store: Store::Redis(redis, Arc::default()),
+            backend: Backend::Redis(redis, Arc::default()),
         }
     }
 
@@ -62,9 +62,9 @@ impl Shared {
     #[cfg(feature = "redis")]
     #[must_use]
     pub fn redis(&self) -> Option<&Redis> {
-        match &self.store {
-            Store::Memory(_) => None,
-            Store::Redis(redis, _) => Some(redis),
+        match &self.backend {
+            Backend::Memory(_) => None,
+            Backend::Redis(redis, _) => Some(redis),
         }
     }
 
@@ -72,13 +72,13 @@ impl Shared {
     ///
     /// # Errors
     /// When nobody can say: it must not be used then.
-    pub async fn use_once(&self, nonce: Uuid, holds: Duration) -> Result<bool, Unavailable> {
-        match &self.store {
-            Store::Memory(memory) => Ok(memory.use_once(nonce, holds)),
+    pub async fn consume_nonce(&self, nonce: Uuid, holds: Duration) -> Result<bool, Unavailable> {
+        match &self.backend {
+            Backend::Memory(memory) => Ok(memory.consume_nonce(nonce, holds)),
             #[cfg(feature = "redis")]
             // What this process knows to be used stays used when Redis has lost its memory.
-            Store::Redis(redis, memory) => {
-                Ok(redis.use_once(nonce, holds).await? && memory.use_once(nonce, holds))
+            Backend::Redis(redis, memory) => {
+                Ok(redis.consume_nonce(nonce, holds).await? && memory.consume_nonce(nonce, holds))
             }
         }
     }
@@ -87,10 +87,10 @@ impl Shared {
     ///
     /// Where the store is away, each process counts alone: a limit is no reason to answer nobody.
     pub async fn count(&self, principal: &str) -> u64 {
-        match &self.store {
-            Store::Memory(memory) => memory.count(principal),
+        match &self.backend {
+            Backend::Memory(memory) => memory.count(principal),
             #[cfg(feature = "redis")]
-            Store::Redis(redis, memory) => match redis.count(principal).await {
+            Backend::Redis(redis, memory) => match redis.count(principal).await {
                 Ok(count) => count,
                 Err(Unavailable) => memory.count(principal),
             },
@@ -105,17 +105,17 @@ impl Shared {
         not(feature = "redis"),
         expect(unused_variables, reason = "one process has no need of it")
     )]
-    pub async fn claim_question(
+    pub async fn lock_elicitation(
         &self,
         session: &str,
         holds: Duration,
     ) -> Result<Option<Question>, Unavailable> {
-        match &self.store {
+        match &self.backend {
             // In one process questions are told apart by their own ids.
-            Store::Memory(_) => Ok(Some(Question::default())),
+            Backend::Memory(_) => Ok(Some(Question::default())),
             #[cfg(feature = "redis")]
-            Store::Redis(redis, _) => {
-                let claim = redis.claim_question(session, holds).await?;
+            Backend::Redis(redis, _) => {
+                let claim = redis.lock_elicitation(session, holds).await?;
                 Ok(claim.map(|claim| Question { claim: Some(claim) }))
             }
         }
@@ -132,25 +132,25 @@ pub struct Question {
 impl Question {
     /// What tells this question from any other of the session, where its id does not.
     #[must_use]
-    pub fn mark(&self) -> Option<&str> {
+    pub fn tag(&self) -> Option<&str> {
         #[cfg(feature = "redis")]
         if let Some(claim) = &self.claim {
-            return Some(claim.mark());
+            return Some(claim.tag());
         }
         None
     }
 
     /// Waits until an answer may no longer arrive here.
-    pub async fn lost(&self) {
+    pub async fn revoked(&self) {
         #[cfg(feature = "redis")]
         if let Some(claim) = &self.claim {
-            return claim.lost().await;
+            return claim.revoked().await;
         }
         std::future::pending().await
     }
 
     /// Makes room for the next.
-    pub async fn close(self) {
+    pub async fn release(self) {
         #[cfg(feature = "redis")]
         if let Some(claim) = self.claim {
             claim.give_back().await;

@@ -20,9 +20,9 @@ use super::{SESSION_IDLE, Unavailable};
 
 const PREFIX: &str = "posthog-persons-mcp";
 /// An answer of Redis that takes longer is none: a call must not wait for a store that is away.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 /// A pause before Redis is tried again, and between looks whether it is still there.
-const PAUSE: Duration = Duration::from_secs(1);
+const RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
 
 /// A connection to Redis, made again by itself when it breaks.
 #[derive(Clone)]
@@ -58,8 +58,8 @@ impl Redis {
     pub async fn connect(url: &str) -> Result<Self, RedisError> {
         let client = Client::open(url)?;
         let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(REDIS_TIMEOUT))
+            .set_response_timeout(Some(REDIS_TIMEOUT))
             .set_number_of_retries(1);
         let connection = ConnectionManager::new_with_config(client.clone(), config).await?;
         Ok(Self {
@@ -69,13 +69,17 @@ impl Redis {
         })
     }
 
-    pub(super) async fn use_once(&self, nonce: Uuid, holds: Duration) -> Result<bool, Unavailable> {
+    pub(super) async fn consume_nonce(
+        &self,
+        nonce: Uuid,
+        holds: Duration,
+    ) -> Result<bool, Unavailable> {
         let key = format!("{PREFIX}:used:{nonce}");
         self.claim(&key, "1", holds).await
     }
 
     /// Whoever asks has to hear the answer: where nothing is heard, nothing can be claimed.
-    pub(super) async fn claim_question(
+    pub(super) async fn lock_elicitation(
         &self,
         session: &str,
         holds: Duration,
@@ -152,7 +156,7 @@ impl Redis {
     }
 
     /// Remembers a session that is in use for as long as a new one.
-    pub async fn keep(&self, session: &str) {
+    pub async fn touch(&self, session: &str) {
         let mut redis = self.connection.clone();
         let seconds = SESSION_IDLE.as_secs().cast_signed();
         let kept: Result<(), RedisError> = redis::pipe()
@@ -196,14 +200,14 @@ impl Redis {
     /// Hears what others pass on, for as long as it is polled; connects again when the connection breaks.
     pub async fn hear(&self, heard: impl Fn(Message)) {
         loop {
-            if let Ok(Ok(messages)) = timeout(PATIENCE, self.subscribed()).await {
+            if let Ok(Ok(messages)) = timeout(REDIS_TIMEOUT, self.subscribed()).await {
                 self.hears.send_replace(true);
                 tracing::info!("Redis is there: what other processes pass on is heard");
                 self.listen(messages, &heard).await;
                 self.hears.send_replace(false);
                 tracing::warn!("Redis is away: reads go on, deletions are refused");
             }
-            sleep(PAUSE).await;
+            sleep(RECONNECT_BACKOFF).await;
         }
     }
 
@@ -218,7 +222,7 @@ impl Redis {
     /// Until the connection breaks, or Redis no longer answers.
     async fn listen(&self, messages: PubSub, heard: &impl Fn(Message)) {
         let mut messages = messages.into_on_message();
-        let mut look = interval(PAUSE);
+        let mut look = interval(RECONNECT_BACKOFF);
         loop {
             tokio::select! {
                 message = messages.next() => {
@@ -245,12 +249,12 @@ impl Redis {
 
 impl Claim {
     /// What tells this question from any other.
-    pub(super) fn mark(&self) -> &str {
+    pub(super) fn tag(&self) -> &str {
         &self.mark
     }
 
     /// Waits until an answer may no longer be heard.
-    pub(super) async fn lost(&self) {
+    pub(super) async fn revoked(&self) {
         let mut hears = self.redis.hears.subscribe();
         let _ = hears.wait_for(|hears| !*hears).await;
     }

@@ -23,13 +23,13 @@ use super::host_policy::{self, Guard};
 use super::limits::{self, Limits};
 use super::metrics::{self as http_metrics, Metrics};
 use super::{connections, legacy_sse, sessions};
-use crate::coordination::{SESSION_IDLE, Shared};
+use crate::coordination::{SESSION_IDLE, Store};
 use crate::server::Server;
 
 /// After the last answer, open streams get so long to end.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const STREAM_GRACE_PERIOD: Duration = Duration::from_secs(5);
 /// A request under way when the server is told to stop gets so long to be answered.
-const LONGEST_CALL: Duration = Duration::from_secs(120);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How the server is set up.
 pub struct Options {
@@ -44,7 +44,7 @@ pub struct Options {
     /// What `/metrics` shows.
     pub metrics: Metrics,
     /// What other processes know too.
-    pub shared: Shared,
+    pub shared: Store,
 }
 
 /// Serves until it is told to stop, then answers what is under way, closes the streams, and returns.
@@ -75,17 +75,17 @@ pub async fn serve(
     };
     tokio::select! {
         served = connections.serve(stopping) => served?,
-        () = metrics.keep_up() => {}
+        () = metrics.run_upkeep() => {}
     }
-    if tokio::time::timeout(LONGEST_CALL, limits.idle())
+    if tokio::time::timeout(DRAIN_TIMEOUT, limits.idle())
         .await
         .is_err()
     {
         tracing::warn!("stopped with requests under way");
     }
-    writes.written().await;
+    writes.drain_writes().await;
     streams.cancel();
-    connections.end(LAST_WORDS).await;
+    connections.end(STREAM_GRACE_PERIOD).await;
     Ok(())
 }
 
@@ -108,7 +108,7 @@ fn app(
         options.limits.sessions,
         options.shared.clone(),
     ));
-    sessions.hear_others(streams);
+    sessions.spawn_relay_listener(streams);
     #[cfg_attr(
         not(feature = "redis"),
         expect(unused_mut, reason = "only a shared store changes it")
@@ -119,14 +119,14 @@ fn app(
         // The guard in front checks both, on every route.
         .disable_allowed_hosts()
         .disable_allowed_origins()
-        .with_max_request_body_bytes(host_policy::LARGEST_BODY)
+        .with_max_request_body_bytes(host_policy::MAX_BODY_BYTES)
         .with_cancellation_token(streams.child_token());
     #[cfg(feature = "redis")]
     if let Some(redis) = options.shared.redis() {
         service_config.session_store = Some(redis.sessions());
     }
     let (for_mcp, asked) = (server.clone(), questions.clone());
-    let conversation = move || Ok(for_mcp.until(asked.child_token()));
+    let conversation = move || Ok(for_mcp.with_shutdown(asked.child_token()));
     let mcp = StreamableHttpService::new(conversation, manager, service_config);
     let mcp = Router::new()
         .nest_service("/mcp", mcp)
@@ -142,7 +142,7 @@ fn app(
     let credentials = Arc::new(options.credentials);
     let protected = protected.layer(from_fn_with_state(
         (Arc::clone(&credentials), Arc::clone(in_flight)),
-        enter,
+        authenticate_and_admit,
     ));
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -158,12 +158,12 @@ fn app(
         .layer(Extension(Arc::clone(&sessions)));
     protected.merge(open).layer(from_fn_with_state(
         Arc::new(options.guard),
-        host_policy::pass,
+        host_policy::enforce_host_policy,
     ))
 }
 
 /// Lets in who may call, where there is room. One step, since each costs every request a share.
-async fn enter(
+async fn authenticate_and_admit(
     State((credentials, in_flight)): State<(Arc<Credentials>, Arc<limits::InFlight>)>,
     mut request: Request,
     next: Next,

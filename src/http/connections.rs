@@ -17,9 +17,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
 /// A client that takes longer for its headers is not waited for.
-const HEADERS: Duration = Duration::from_secs(15);
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// A pause after the system refused a connection, so that running out of descriptors does not become a busy loop.
-const BREATH: Duration = Duration::from_millis(100);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The connections of one listener.
 pub(super) struct Connections {
@@ -46,7 +46,7 @@ impl Connections {
                     Ok((stream, peer)) => self.connect(stream, peer),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(BREATH).await;
+                        tokio::time::sleep(ACCEPT_BACKOFF).await;
                     }
                 },
                 () = &mut stop => return Ok(()),
@@ -60,7 +60,7 @@ impl Connections {
         let service = service(self.app.clone(), peer);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS)
+            .header_read_timeout(HEADER_READ_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service);
         let connection = self.open.watch(connection);
         tokio::spawn(async move {

@@ -36,17 +36,17 @@ pub struct Credentials {
     /// The scopes that a key needs for what is offered.
     pub scopes: Vec<&'static str>,
     /// How a request shows that it may.
-    pub kind: Kind,
+    pub kind: AuthMode,
     /// What is remembered of keys: which project each works on.
-    pub projects: Projects,
+    pub projects: ProjectCache,
 }
 
 /// How a request shows that it may.
-pub enum Kind {
+pub enum AuthMode {
     /// By its own PostHog key, as bearer.
-    KeyOfRequest,
+    PerRequestKey,
     /// By a token of this server, or by coming from this machine where there is none; PostHog sees the server's key.
-    KeyOfServer {
+    ServerKey {
         /// PostHog with the server's key.
         posthog: Client,
         /// What requests have to bring.
@@ -62,9 +62,9 @@ impl Credentials {
     /// Finds out who calls, or says why not.
     fn caller(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<Caller, Refusal> {
         let bearer = bearer(headers);
-        let project = self.narrowed_project(headers)?;
+        let project = self.restrict_project(headers)?;
         let (principal, posthog) = match &self.kind {
-            Kind::KeyOfRequest => {
+            AuthMode::PerRequestKey => {
                 let key = bearer.ok_or(Refusal::Unauthorized(
                     "a PostHog personal API key is wanted as bearer",
                 ))?;
@@ -82,7 +82,7 @@ impl Credentials {
                 );
                 (fingerprint("key", key), posthog)
             }
-            Kind::KeyOfServer { posthog, token } => {
+            AuthMode::ServerKey { posthog, token } => {
                 match token {
                     Some(token) => {
                         let given = bearer.ok_or(Refusal::Unauthorized(
@@ -112,12 +112,12 @@ impl Credentials {
         Ok(Caller {
             principal: principal.into(),
             posthog,
-            policy: self.narrowed_policy(headers)?,
+            policy: self.restrict_policy(headers)?,
         })
     }
 
     /// The project that the request asks for, if the server leaves it open.
-    fn narrowed_project(&self, headers: &HeaderMap) -> Result<Project, Refusal> {
+    fn restrict_project(&self, headers: &HeaderMap) -> Result<Project, Refusal> {
         let Some(asked) = text(headers, "x-posthog-project-id")? else {
             return Ok(self.project);
         };
@@ -134,7 +134,7 @@ impl Credentials {
     }
 
     /// What the request wants less of. A header that says nothing takes nothing away, and none adds anything.
-    fn narrowed_policy(&self, headers: &HeaderMap) -> Result<Policy, Refusal> {
+    fn restrict_policy(&self, headers: &HeaderMap) -> Result<Policy, Refusal> {
         let read_only = match text(headers, "x-posthog-read-only")? {
             None => false,
             Some(word) => match word.to_ascii_lowercase().as_str() {
@@ -262,20 +262,20 @@ fn fingerprint(purpose: &str, secret: &str) -> String {
 
 /// The project that each key works on, once it is known: by a hash of the key, and of no more keys than fit.
 #[derive(Default)]
-pub struct Projects {
+pub struct ProjectCache {
     known: Mutex<HashMap<String, ResolvedProject>>,
 }
 
 /// Keys remembered at once.
-const MOST_KEYS: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 
-impl Projects {
+impl ProjectCache {
     fn of(&self, key: &str, project: Project) -> ResolvedProject {
         if project != Project::Current {
             return ResolvedProject::default();
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_KEYS {
+        if known.len() >= MAX_KEYS {
             // Rare, and forgetting costs each key one look-up.
             known.clear();
         }

@@ -14,9 +14,9 @@ use serde::de::IgnoredAny;
 use url::Url;
 
 /// No request of the protocol needs more: a thousand ids are 40 KB.
-pub(super) const LARGEST_BODY: usize = 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// A body that takes longer is not waited for.
-const BODY: Duration = Duration::from_secs(15);
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Which names a request may use for this server, and which pages may send one.
 #[derive(Debug, Clone, Default)]
@@ -72,18 +72,18 @@ fn without_port(host: &str) -> &str {
 
 /// What a body is, as far as the way in has to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MessageKind {
     /// The handshake that opens a session.
-    Handshake,
+    Initialize,
     /// A request, to be answered.
     Request,
     /// An answer to the server or a notification: nothing comes of it but that somebody goes on.
-    News,
+    OneWay,
     /// No message.
     Other,
 }
 
-impl Kind {
+impl MessageKind {
     fn of(body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Message {
@@ -94,7 +94,7 @@ impl Kind {
             Ok(Message {
                 method: Some(method),
                 id: Some(_),
-            }) if method == "initialize" => Self::Handshake,
+            }) if method == "initialize" => Self::Initialize,
             Ok(Message {
                 method: Some(_),
                 id: Some(_),
@@ -108,7 +108,7 @@ impl Kind {
                     method: Some(_),
                     id: None,
                 },
-            ) => Self::News,
+            ) => Self::OneWay,
             _ => Self::Other,
         }
     }
@@ -118,7 +118,7 @@ impl Kind {
 type Refused = (StatusCode, &'static str);
 
 /// Lets in what is meant for this server, comes from no foreign page and has a small body.
-pub(super) async fn pass(
+pub(super) async fn enforce_host_policy(
     State(guard): State<Arc<Guard>>,
     request: Request,
     next: Next,
@@ -164,9 +164,9 @@ impl Guard {
 /// Reads the whole body before anybody works on it, so that a slow or endless one costs a buffer and nothing else.
 async fn with_small_body(request: Request) -> Result<Request, Refused> {
     let (parts, body) = request.into_parts();
-    match tokio::time::timeout(BODY, to_bytes(body, LARGEST_BODY)).await {
+    match tokio::time::timeout(BODY_READ_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => {
-            let kind = Kind::of(&body);
+            let kind = MessageKind::of(&body);
             let mut request = Request::from_parts(parts, Body::from(body));
             request.extensions_mut().insert(kind);
             Ok(request)

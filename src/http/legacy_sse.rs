@@ -117,7 +117,9 @@ async fn open(State(streams): State<Streams>, request: Request) -> Response {
         streams: streams.clone(),
     };
     let closed = streams.ends.streams.child_token();
-    let server = streams.server.until(streams.ends.questions.child_token());
+    let server = streams
+        .server
+        .with_shutdown(streams.ends.questions.child_token());
     tokio::spawn(async move {
         let transport = (PollSender::new(to_client), ReceiverStream::new(from_client));
         match server.serve_with_ct(transport, closed).await {

@@ -12,8 +12,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
-use super::host_policy::Kind;
-use crate::coordination::Shared;
+use super::host_policy::MessageKind;
+use crate::coordination::Store;
 use crate::server::Caller;
 
 /// How much at once.
@@ -44,19 +44,19 @@ impl Default for Limits {
 /// The requests under way.
 pub(super) struct InFlight {
     limits: Limits,
-    shared: Shared,
-    state: watch::Sender<Counts>,
+    shared: Store,
+    state: watch::Sender<InFlightCounts>,
 }
 
 #[derive(Default)]
-struct Counts {
+struct InFlightCounts {
     all: usize,
     of_one: HashMap<Arc<str>, usize>,
     closed: bool,
 }
 
 /// Why a request is not admitted.
-enum Full {
+enum Rejection {
     Stopping,
     All,
     One,
@@ -64,11 +64,11 @@ enum Full {
 }
 
 impl InFlight {
-    pub(super) fn new(limits: Limits, shared: Shared) -> Self {
+    pub(super) fn new(limits: Limits, shared: Store) -> Self {
         Self {
             limits,
             shared,
-            state: watch::Sender::new(Counts::default()),
+            state: watch::Sender::new(InFlightCounts::default()),
         }
     }
 
@@ -83,16 +83,16 @@ impl InFlight {
         let _ = state.wait_for(|counts| counts.all == 0).await;
     }
 
-    fn admit(self: &Arc<Self>, principal: &Arc<str>) -> Result<Arc<Place>, Full> {
+    fn admit(self: &Arc<Self>, principal: &Arc<str>) -> Result<Arc<Permit>, Rejection> {
         let mut admitted = Ok(());
         self.state.send_modify(|counts| {
             let of_one = counts.of_one.get(principal).copied().unwrap_or(0);
             admitted = if counts.closed {
-                Err(Full::Stopping)
+                Err(Rejection::Stopping)
             } else if counts.all >= self.limits.requests {
-                Err(Full::All)
+                Err(Rejection::All)
             } else if of_one >= self.limits.requests_of_one {
-                Err(Full::One)
+                Err(Rejection::One)
             } else {
                 counts.all += 1;
                 counts.of_one.insert(Arc::clone(principal), of_one + 1);
@@ -101,7 +101,7 @@ impl InFlight {
             };
         });
         admitted.map(|()| {
-            Arc::new(Place {
+            Arc::new(Permit {
                 all: Arc::clone(self),
                 principal: Arc::clone(principal),
             })
@@ -111,12 +111,12 @@ impl InFlight {
 
 /// A place among the requests under way, given back when nobody holds it any more: not before the answer is sent, and not
 /// before the call has ended, whichever comes last.
-pub(super) struct Place {
+pub(super) struct Permit {
     all: Arc<InFlight>,
     principal: Arc<str>,
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.all.state.send_modify(|counts| {
             counts.all = counts.all.saturating_sub(1);
@@ -131,13 +131,13 @@ impl Drop for Place {
     }
 }
 
-/// Admits a request if there is a place, and lets it keep the place.
+/// Admits a request if there is a permit, and lets it keep the permit.
 ///
-/// Streams that a client holds open (`GET`) take no place: they are limited with the sessions. Answers to the server and
+/// Streams that a client holds open (`GET`) take no permit: they are limited with the sessions. Answers to the server and
 /// notifications take none either: somebody who has one waits for them.
 pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next: Next) -> Response {
-    let news = request.extensions().get::<Kind>() == Some(&Kind::News);
-    if request.method() == Method::GET || news {
+    let one_way = request.extensions().get::<MessageKind>() == Some(&MessageKind::OneWay);
+    if request.method() == Method::GET || one_way {
         return next.run(request).await;
     }
     let principal = request
@@ -147,40 +147,40 @@ pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next:
     let principal = principal.unwrap_or_else(|| "".into());
     let admitted = if in_flight.shared.count(&principal).await > in_flight.limits.requests_a_minute
     {
-        Err(Full::TooOften)
+        Err(Rejection::TooOften)
     } else {
         in_flight.admit(&principal)
     };
     match admitted {
-        Ok(place) => {
-            request.extensions_mut().insert(Arc::clone(&place));
+        Ok(permit) => {
+            request.extensions_mut().insert(Arc::clone(&permit));
             let (parts, body) = next.run(request).await.into_parts();
             Response::from_parts(
                 parts,
-                Body::new(Held {
+                Body::new(PermitBody {
                     body,
-                    _place: place,
+                    _place: permit,
                 }),
             )
         }
         Err(full) => {
             let (status, seconds, why) = match full {
-                Full::Stopping => (
+                Rejection::Stopping => (
                     StatusCode::SERVICE_UNAVAILABLE,
                     "1",
                     "The server is stopping.\n",
                 ),
-                Full::All => (
+                Rejection::All => (
                     StatusCode::SERVICE_UNAVAILABLE,
                     "1",
                     "The server is busy; try again in a second.\n",
                 ),
-                Full::One => (
+                Rejection::One => (
                     StatusCode::TOO_MANY_REQUESTS,
                     "1",
                     "Too many requests of this credential at once; try again in a second.\n",
                 ),
-                Full::TooOften => (
+                Rejection::TooOften => (
                     StatusCode::TOO_MANY_REQUESTS,
                     "60",
                     "Too many requests of this credential in a minute; try again in the next.\n",
@@ -192,12 +192,12 @@ pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next:
 }
 
 /// A body that holds a place until it is sent or given up.
-struct Held {
+struct PermitBody {
     body: Body,
-    _place: Arc<Place>,
+    _place: Arc<Permit>,
 }
 
-impl HttpBody for Held {
+impl HttpBody for PermitBody {
     type Data = Bytes;
     type Error = axum::Error;
 

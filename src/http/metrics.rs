@@ -34,7 +34,7 @@ impl Metrics {
     }
 
     /// Keeps the memory of what was measured small where nobody reads it.
-    pub(super) async fn keep_up(&self) {
+    pub(super) async fn run_upkeep(&self) {
         loop {
             tokio::time::sleep(UPKEEP).await;
             self.0.run_upkeep();

@@ -10,7 +10,7 @@ mod metrics;
 mod sessions;
 
 pub use app::{Options, serve};
-pub use credentials::{Credentials, Kind, Projects};
+pub use credentials::{AuthMode, Credentials, ProjectCache};
 pub use host_policy::Guard;
 pub use limits::Limits;
 pub use metrics::Metrics;

@@ -17,19 +17,19 @@ use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use tokio_util::sync::CancellationToken;
 
-use super::host_policy::Kind;
+use super::host_policy::MessageKind;
 #[cfg(feature = "redis")]
 use crate::coordination::Message;
-use crate::coordination::Shared;
+use crate::coordination::Store;
 use crate::server::Caller;
 
 const SESSION: &str = "mcp-session-id";
 /// How often others are told that a session is in use.
 #[cfg(feature = "redis")]
-const KEPT: Duration = Duration::from_secs(60);
+const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 /// A session that does not take a message in this time does not get it.
 #[cfg(feature = "redis")]
-const TAKEN: Duration = Duration::from_secs(10);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who opened which session.
 pub(super) struct Sessions {
@@ -42,7 +42,7 @@ pub(super) struct Sessions {
         not(feature = "redis"),
         expect(dead_code, reason = "one process asks nobody else")
     )]
-    shared: Shared,
+    shared: Store,
 }
 
 struct Owner {
@@ -54,7 +54,7 @@ struct Owner {
 }
 
 impl Sessions {
-    pub(super) fn new(manager: Arc<LocalSessionManager>, most: usize, shared: Shared) -> Self {
+    pub(super) fn new(manager: Arc<LocalSessionManager>, most: usize, shared: Store) -> Self {
         Self {
             manager,
             most,
@@ -65,7 +65,7 @@ impl Sessions {
     }
 
     /// Takes what clients sent to other processes for a session that lives here as well, until the streams end.
-    pub(super) fn hear_others(self: &Arc<Self>, streams: &CancellationToken) {
+    pub(super) fn spawn_relay_listener(self: &Arc<Self>, streams: &CancellationToken) {
         #[cfg(feature = "redis")]
         if let Some(redis) = self.shared.redis().cloned() {
             let (sessions, ended) = (Arc::clone(self), streams.child_token());
@@ -74,7 +74,8 @@ impl Sessions {
                 let heard = |message: Message| {
                     let sessions = Arc::clone(&sessions);
                     tokio::spawn(async move {
-                        let _ = tokio::time::timeout(TAKEN, sessions.take(message)).await;
+                        let _ =
+                            tokio::time::timeout(DELIVERY_TIMEOUT, sessions.take(message)).await;
                     });
                 };
                 tokio::select! {
@@ -106,7 +107,7 @@ impl Sessions {
 
     /// Passes an answer or a cancellation on to whichever process waits for it, this one included, if there are several.
     /// Anything else, or the only process, goes the usual way.
-    async fn passed_on(&self, session: &str, body: &[u8]) -> Option<Response> {
+    async fn relay(&self, session: &str, body: &[u8]) -> Option<Response> {
         #[cfg(feature = "redis")]
         if let Some(redis) = self.shared.redis()
             && let Ok(parsed) = serde_json::from_slice::<ClientJsonRpcMessage>(body)
@@ -148,7 +149,7 @@ impl Sessions {
             return match redis.owner(session).await {
                 Ok(Some(owner)) if owner == **principal => {
                     // It takes a place here as well.
-                    self.make_room(principal).await;
+                    self.evict_if_full(principal).await;
                     self.remember(session, principal);
                     true
                 }
@@ -161,19 +162,21 @@ impl Sessions {
 
     /// Lets other processes know that a session is in use, now and then.
     #[cfg(feature = "redis")]
-    async fn keep(&self, session: &str) {
+    async fn touch(&self, session: &str) {
         let Some(redis) = self.shared.redis() else {
             return;
         };
         let due = self.owners().get_mut(session).is_some_and(|owner| {
-            let due = owner.kept.is_none_or(|kept| kept.elapsed() >= KEPT);
+            let due = owner
+                .kept
+                .is_none_or(|kept| kept.elapsed() >= TOUCH_INTERVAL);
             if due {
                 owner.kept = Some(Instant::now());
             }
             due
         });
         if due {
-            redis.keep(session).await;
+            redis.touch(session).await;
         }
     }
 
@@ -213,7 +216,7 @@ impl Sessions {
 
     /// Closes the session that was not used for the longest time when there are too many, one of the same caller first:
     /// whoever opens many pays for it.
-    async fn make_room(&self, principal: &Arc<str>) {
+    async fn evict_if_full(&self, principal: &Arc<str>) {
         let alive: Vec<String> = {
             let sessions = self.manager.sessions.read().await;
             sessions.keys().map(|id| id.to_string()).collect()
@@ -270,15 +273,15 @@ pub(super) async fn bind(
             let Ok(body) = to_bytes(body, usize::MAX).await else {
                 return StatusCode::BAD_REQUEST.into_response();
             };
-            if let Some(response) = sessions.passed_on(session, &body).await {
+            if let Some(response) = sessions.relay(session, &body).await {
                 return response;
             }
             Request::from_parts(parts, Body::from(body))
         }
         Some(_) => request,
-        None if request.extensions().get::<Kind>() == Some(&Kind::Handshake) => {
+        None if request.extensions().get::<MessageKind>() == Some(&MessageKind::Initialize) => {
             let _alone = sessions.opening.lock().await;
-            sessions.make_room(&principal).await;
+            sessions.evict_if_full(&principal).await;
             let response = next.run(request).await;
             if let Some(session) = session(response.headers()) {
                 sessions.opened(session, &principal).await;
@@ -289,7 +292,7 @@ pub(super) async fn bind(
     };
     #[cfg(feature = "redis")]
     if let Some(session) = &used {
-        sessions.keep(session).await;
+        sessions.touch(session).await;
     }
     let response = next.run(request).await;
     #[cfg(feature = "redis")]

@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 
 use super::redact::Redaction;
-use super::sanitize::Screen;
+use super::sanitize::Sanitizer;
 use super::table::{self, Row};
 
 /// What an answer may cost where nothing else is said, in bytes.
@@ -20,7 +20,7 @@ const LENGTHS: [(usize, usize); 5] = [(500, 400), (100, 400), (30, 100), (0, 100
 
 /// What an answer may cost, and what it may not hold.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct OutputOptions {
     /// Bytes of text, and bytes of structured content.
     pub bytes: usize,
     /// Whether structured content is sent.
@@ -29,7 +29,7 @@ pub struct Limits {
     pub redaction: Redaction,
 }
 
-impl Default for Limits {
+impl Default for OutputOptions {
     fn default() -> Self {
         Self {
             bytes: BYTES as usize,
@@ -39,7 +39,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl OutputOptions {
     /// What is left for rows.
     #[must_use]
     pub fn for_rows(&self) -> usize {
@@ -57,15 +57,15 @@ impl Limits {
 
     /// The way out for names.
     #[must_use]
-    pub fn screen(&self) -> Screen {
-        Screen::names_only(self.redaction.clone())
+    pub fn sanitizer(&self) -> Sanitizer {
+        Sanitizer::names_only(self.redaction.clone())
     }
 }
 
 /// The first lines of a file that is the answer, as many as the budget holds, which in structured content they reach
 /// sooner: quotes and line breaks are escaped there.
 #[must_use]
-pub fn fit_lines<'a>(limits: &Limits, text: &'a str) -> &'a str {
+pub fn truncate_lines<'a>(limits: &OutputOptions, text: &'a str) -> &'a str {
     let budget = limits.for_rows();
     let mut kept = text;
     loop {
@@ -91,7 +91,7 @@ pub fn fit_lines<'a>(limits: &Limits, text: &'a str) -> &'a str {
 
 /// The first names of a list, as many as a share of the budget holds.
 #[must_use]
-pub fn fit_names(most_bytes: usize, names: Vec<String>) -> Vec<String> {
+pub fn truncate_names(most_bytes: usize, names: Vec<String>) -> Vec<String> {
     let mut used = 0;
     names
         .into_iter()
@@ -104,7 +104,7 @@ pub fn fit_names(most_bytes: usize, names: Vec<String>) -> Vec<String> {
 
 /// A tool's answer: the same facts twice, for programs and as short text.
 #[derive(Debug)]
-pub struct Answer<T> {
+pub struct ToolOutput<T> {
     /// The facts as fields.
     pub structured: T,
     /// The facts as text.
@@ -113,7 +113,7 @@ pub struct Answer<T> {
 
 /// Rows that fit, and their table.
 #[derive(Debug)]
-pub struct Fitted<R> {
+pub struct Truncated<R> {
     /// The first rows, as many as fit, each whole.
     pub rows: Vec<R>,
     /// The same as text.
@@ -125,27 +125,31 @@ pub struct Fitted<R> {
 }
 
 /// Makes rows of items, as many as the budget holds.
-pub fn fit<P, R: Row>(limits: &Limits, items: &[P], make: impl Fn(&P, &Screen) -> R) -> Fitted<R> {
+pub fn truncate_rows<P, R: Row>(
+    limits: &OutputOptions,
+    items: &[P],
+    make: impl Fn(&P, &Sanitizer) -> R,
+) -> Truncated<R> {
     let budget = limits.for_rows();
-    let mut fitted = None;
+    let mut truncated = None;
     for (value, name) in LENGTHS {
-        let screen = Screen::new(limits.redaction.clone(), value, name);
+        let sanitizer = Sanitizer::new(limits.redaction.clone(), value, name);
         let rows = rows_within(limits.structured.then_some(budget), items, |item| {
-            make(item, &screen)
+            make(item, &sanitizer)
         });
         let (rows, table) = table_within(budget, rows);
         let done = !rows.is_empty() || items.is_empty();
-        fitted = Some(Fitted {
+        truncated = Some(Truncated {
             rows,
             table,
-            shortened: screen.shortened(),
-            bare: screen.is_shut(),
+            shortened: sanitizer.shortened(),
+            bare: sanitizer.values_omitted(),
         });
         if done {
             break;
         }
     }
-    fitted.unwrap_or_else(|| Fitted {
+    truncated.unwrap_or_else(|| Truncated {
         rows: Vec::new(),
         table: String::new(),
         shortened: 0,
@@ -180,7 +184,7 @@ fn table_within<R: Row>(budget: usize, mut rows: Vec<R>) -> (Vec<R>, String) {
 }
 
 /// Whether an answer keeps the budget as it is.
-pub fn fits<T: Serialize>(limits: &Limits, answer: &Answer<T>) -> bool {
+pub fn fits<T: Serialize>(limits: &OutputOptions, answer: &ToolOutput<T>) -> bool {
     answer.text.len() <= limits.bytes
         && (!limits.structured || json_len(&answer.structured) <= limits.bytes)
 }

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use posthog_client::{LISTED_DISTINCT_IDS, Person, Properties};
 
-use super::budget::{Answer, Limits, fit, fits};
-use super::sanitize::Screen;
-use super::table::{Cells, Row, push_list, push_text, push_value};
+use super::budget::{OutputOptions, ToolOutput, fits, truncate_rows};
+use super::sanitize::Sanitizer;
+use super::table::{Cells, Row, write_list, write_text, write_value};
 
 /// Distinct ids shown of a person among others.
 const DISTINCT_IDS_IN_A_ROW: usize = 10;
@@ -22,7 +22,7 @@ struct CardSize {
     value: usize,
     name: usize,
     distinct_ids: usize,
-    others: usize,
+    other_property_names: usize,
 }
 
 /// From what is shown at best to what fits into any budget.
@@ -31,43 +31,43 @@ const CARD_SIZES: [CardSize; 7] = [
         value: 2000,
         name: 400,
         distinct_ids: 100,
-        others: 100,
+        other_property_names: 100,
     },
     CardSize {
         value: 500,
         name: 400,
         distinct_ids: 100,
-        others: 100,
+        other_property_names: 100,
     },
     CardSize {
         value: 100,
         name: 400,
         distinct_ids: 100,
-        others: 100,
+        other_property_names: 100,
     },
     CardSize {
         value: 100,
         name: 100,
         distinct_ids: 100,
-        others: 30,
+        other_property_names: 30,
     },
     CardSize {
         value: 30,
         name: 100,
         distinct_ids: 30,
-        others: 10,
+        other_property_names: 10,
     },
     CardSize {
         value: 0,
         name: 100,
         distinct_ids: 10,
-        others: 5,
+        other_property_names: 5,
     },
     CardSize {
         value: 0,
         name: 30,
         distinct_ids: 5,
-        others: 0,
+        other_property_names: 0,
     },
 ];
 /// Shown where nothing is selected.
@@ -105,14 +105,19 @@ impl Select {
     }
 
     /// The selected ones of a person who is redacted already.
-    fn properties(&self, person: &Person, screen: &Screen) -> BTreeMap<String, Value> {
-        if screen.is_shut() {
+    fn properties(&self, person: &Person, sanitizer: &Sanitizer) -> BTreeMap<String, Value> {
+        if sanitizer.values_omitted() {
             return BTreeMap::new();
         }
         let entries = person.properties.entries();
         entries
             .filter(|(key, _)| self.shows(key))
-            .map(|(key, json)| (screen.name(key), screen.value(&Properties::value(json))))
+            .map(|(key, json)| {
+                (
+                    sanitizer.name(key),
+                    sanitizer.value(&Properties::value(json)),
+                )
+            })
             .collect()
     }
 }
@@ -144,36 +149,36 @@ pub struct PersonRow {
 impl PersonRow {
     /// A row with the default columns. `most_sent` is how many distinct ids the endpoint sends at most.
     #[must_use]
-    pub fn new(person: &Person, select: &Select, most_sent: usize, screen: &Screen) -> Self {
-        let person = &*screen.redaction().person(person);
+    pub fn new(person: &Person, select: &Select, most_sent: usize, sanitizer: &Sanitizer) -> Self {
+        let person = &*sanitizer.redaction().person(person);
         let ids = &person.distinct_ids;
         Self {
-            distinct_ids: names(ids, DISTINCT_IDS_IN_A_ROW, screen),
+            distinct_ids: names(ids, DISTINCT_IDS_IN_A_ROW, sanitizer),
             distinct_id_count: Some(ids.len()),
             count_is_minimum: ids.len() >= most_sent,
             created_at: person.created_at.clone(),
             last_seen_at: person.last_seen_at.clone(),
-            ..Self::of_redacted(person, select, screen)
+            ..Self::of_redacted(person, select, sanitizer)
         }
     }
 
     /// A row that says who it is and shows the selected properties, nothing more.
     #[must_use]
-    pub fn lean(person: &Person, select: &Select, screen: &Screen) -> Self {
-        Self::of_redacted(&screen.redaction().person(person), select, screen)
+    pub fn summary(person: &Person, select: &Select, sanitizer: &Sanitizer) -> Self {
+        Self::of_redacted(&sanitizer.redaction().person(person), select, sanitizer)
     }
 
-    fn of_redacted(person: &Person, select: &Select, screen: &Screen) -> Self {
+    fn of_redacted(person: &Person, select: &Select, sanitizer: &Sanitizer) -> Self {
         Self {
-            name: Some(screen.display(&person.name)),
-            properties: select.properties(person, screen),
-            ..Self::bare(person)
+            name: Some(sanitizer.display(&person.name)),
+            properties: select.properties(person, sanitizer),
+            ..Self::id_only(person)
         }
     }
 
     /// A row that says which person it is, nothing more.
     #[must_use]
-    pub fn bare(person: &Person) -> Self {
+    pub fn id_only(person: &Person) -> Self {
         Self {
             uuid: person.uuid.clone(),
             name: None,
@@ -188,7 +193,7 @@ impl PersonRow {
 
     /// Leaves out the name where a property that is shown says the same.
     #[must_use]
-    pub fn without_double_name(mut self) -> Self {
+    pub fn dedup_name(mut self) -> Self {
         if self.name_is_double() {
             self.name = None;
         }
@@ -231,8 +236,8 @@ impl PersonRow {
     }
 }
 
-fn names(ids: &[String], most: usize, screen: &Screen) -> Vec<String> {
-    ids.iter().take(most).map(|id| screen.name(id)).collect()
+fn names(ids: &[String], most: usize, sanitizer: &Sanitizer) -> Vec<String> {
+    ids.iter().take(most).map(|id| sanitizer.name(id)).collect()
 }
 
 const NAME: &str = "name";
@@ -341,23 +346,23 @@ pub struct Page<'a> {
 /// Makes the answer of a tool that lists persons. `row` adds what only its rows have.
 #[must_use]
 pub fn page_of_persons<R: Row>(
-    limits: &Limits,
+    limits: &OutputOptions,
     page: Page<'_>,
     row: impl Fn(PersonRow, &Person) -> R,
-) -> Answer<PersonsPage<R>> {
+) -> ToolOutput<PersonsPage<R>> {
     let people = page.persons;
-    let fitted = fit(limits, people, |person, screen| {
-        let shown = PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, screen);
+    let truncated = truncate_rows(limits, people, |person, sanitizer| {
+        let shown = PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, sanitizer);
         row(shown, person)
     });
-    let shown = fitted.rows.len();
+    let shown = truncated.rows.len();
     let mut notes = page.notes;
-    if fitted.bare && shown > 0 {
+    if truncated.bare && shown > 0 {
         notes.push(
             "Property values are left out: even one person's were over the budget. Select fewer."
                 .to_owned(),
         );
-    } else if fitted.shortened > 0 {
+    } else if truncated.shortened > 0 {
         notes.push("Long values are shortened, marked with …; persons-retrieve with select shows one at length.".to_owned());
     }
     let cut = shown < people.len();
@@ -394,18 +399,18 @@ pub fn page_of_persons<R: Row>(
         (_, None) => format!("{shown} persons\n"),
         (_, Some(count)) => format!("{shown} of {count} persons\n"),
     };
-    text.push_str(&fitted.table);
-    push_notes(&mut text, &notes);
+    text.push_str(&truncated.table);
+    write_notes(&mut text, &notes);
     let structured = PersonsPage {
-        results: fitted.rows,
+        results: truncated.rows,
         next_offset,
         notes,
     };
-    Answer { structured, text }
+    ToolOutput { structured, text }
 }
 
 /// Appends the notes, a line each.
-pub fn push_notes(text: &mut String, notes: &[String]) {
+pub fn write_notes(text: &mut String, notes: &[String]) {
     for note in notes {
         text.push_str(note);
         text.push('\n');
@@ -440,12 +445,12 @@ pub struct PersonCard {
 /// Makes the answer of a tool that shows one person, all of whose distinct ids are known.
 #[must_use]
 pub fn person_card(
-    limits: &Limits,
+    limits: &OutputOptions,
     person: &Person,
     url: &str,
     select: &Select,
     notes: &[String],
-) -> Answer<PersonCard> {
+) -> ToolOutput<PersonCard> {
     let person = &*limits.redaction.person(person);
     let [mut size, smaller @ ..] = CARD_SIZES;
     if matches!(select, Select::Keys(_)) {
@@ -463,27 +468,27 @@ pub fn person_card(
 }
 
 fn card(
-    limits: &Limits,
+    limits: &OutputOptions,
     person: &Person,
     url: &str,
     select: &Select,
     notes: &[String],
     size: CardSize,
-) -> Answer<PersonCard> {
-    let screen = Screen::new(limits.redaction.clone(), size.value, size.name);
+) -> ToolOutput<PersonCard> {
+    let sanitizer = Sanitizer::new(limits.redaction.clone(), size.value, size.name);
     let ids = &person.distinct_ids;
-    let properties = select.properties(person, &screen);
+    let properties = select.properties(person, &sanitizer);
     let entries = person.properties.entries();
-    let others: Vec<&str> = entries
+    let other_property_names: Vec<&str> = entries
         .map(|(key, _)| key)
-        .filter(|key| screen.is_shut() || !select.shows(key))
+        .filter(|key| sanitizer.values_omitted() || !select.shows(key))
         .collect();
     let mut notes = notes.to_vec();
-    if screen.is_shut() {
+    if sanitizer.values_omitted() {
         notes.push(
             "Property values are left out: they are over the budget. Select fewer.".to_owned(),
         );
-    } else if screen.shortened() > 0 {
+    } else if sanitizer.shortened() > 0 {
         let alone = matches!(select, Select::Keys(keys) if keys.len() == 1);
         notes.push(format!(
             "Long values are shortened, marked with …; {}.",
@@ -496,23 +501,24 @@ fn card(
     }
     let card = PersonCard {
         uuid: person.uuid.clone(),
-        name: screen.display(&person.name),
+        name: sanitizer.display(&person.name),
         url: url.to_owned(),
         properties,
-        other_properties: others
+        other_properties: other_property_names
             .iter()
-            .take(size.others)
-            .map(|key| screen.name(key))
+            .take(size.other_property_names)
+            .map(|key| sanitizer.name(key))
             .collect(),
-        other_property_count: (!others.is_empty()).then_some(others.len()),
-        distinct_ids: names(ids, size.distinct_ids, &screen),
+        other_property_count: (!other_property_names.is_empty())
+            .then_some(other_property_names.len()),
+        distinct_ids: names(ids, size.distinct_ids, &sanitizer),
         distinct_id_count: ids.len(),
         created_at: person.created_at.clone(),
         last_seen_at: person.last_seen_at.clone(),
         notes,
     };
     let text = card_text(&card);
-    Answer {
+    ToolOutput {
         structured: card,
         text,
     }
@@ -524,7 +530,7 @@ fn card_text(card: &PersonCard) -> String {
         if let Some(value) = value {
             text.push_str(name);
             text.push_str(": ");
-            push_text(&mut text, value);
+            write_text(&mut text, value);
             text.push('\n');
         }
     };
@@ -534,7 +540,7 @@ fn card_text(card: &PersonCard) -> String {
     line(CREATED_AT, card.created_at.as_deref());
     line(LAST_SEEN_AT, card.last_seen_at.as_deref());
     let _ = write!(text, "{DISTINCT_IDS} ({}): ", card.distinct_id_count);
-    push_list(&mut text, &card.distinct_ids);
+    write_list(&mut text, &card.distinct_ids);
     if card.distinct_id_count > card.distinct_ids.len() {
         let _ = write!(text, ", … ({} shown)", card.distinct_ids.len());
     }
@@ -542,19 +548,19 @@ fn card_text(card: &PersonCard) -> String {
     for (key, value) in &card.properties {
         // Indented, so that no property can pass for a line of ours.
         text.push_str("  ");
-        push_text(&mut text, key);
+        write_text(&mut text, key);
         text.push_str(": ");
-        push_value(&mut text, value);
+        write_value(&mut text, value);
         text.push('\n');
     }
     if let Some(count) = card.other_property_count {
         let _ = write!(text, "other properties, not shown ({count}): ");
-        push_list(&mut text, &card.other_properties);
+        write_list(&mut text, &card.other_properties);
         if count > card.other_properties.len() {
             text.push_str(", …");
         }
         text.push_str("\nselect names those to show, select [\"*\"] shows all\n");
     }
-    push_notes(&mut text, &card.notes);
+    write_notes(&mut text, &card.notes);
     text
 }

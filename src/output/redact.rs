@@ -18,7 +18,7 @@ const REDACTED: &str = "[redacted]";
 const EMAIL: &str = "[email]";
 
 /// Values shorter than this are sought only as a whole: within a longer text they would be found by chance.
-const SHORTEST_PART: usize = 3;
+const MIN_SUBSTRING_LEN: usize = 3;
 
 /// Anything of the form x@y, in a longer text as well, quoted local parts and percent-encoded addresses included.
 /// Wider than the standard: what is no address and looks like one may be lost, never the other way round.
@@ -55,7 +55,7 @@ impl Redaction {
 
     /// Whether the values of this property are redacted.
     #[must_use]
-    pub fn hides(&self, key: &str) -> bool {
+    pub fn redacts(&self, key: &str) -> bool {
         let keys = self.keys();
         // Most keys need no copy, and most servers redact nothing.
         !keys.is_empty() && {
@@ -66,7 +66,7 @@ impl Redaction {
 
     /// Whether any property is redacted.
     #[must_use]
-    pub fn hides_any(&self) -> bool {
+    pub fn is_active(&self) -> bool {
         !self.keys().is_empty()
     }
 
@@ -97,10 +97,10 @@ impl Redaction {
     /// A property's value as it may be shown; the keys within it count as property keys.
     #[must_use]
     pub fn value(&self, key: &str, value: Value) -> Value {
-        if !self.hides_any() {
+        if !self.is_active() {
             return value;
         }
-        if self.hides(key) {
+        if self.redacts(key) {
             return REDACTED.into();
         }
         self.nested(value)
@@ -127,7 +127,7 @@ impl Redaction {
     /// A person as it may be shown.
     #[must_use]
     pub fn person<'a>(&self, person: &'a Person) -> Cow<'a, Person> {
-        if !self.hides_any() {
+        if !self.is_active() {
             return Cow::Borrowed(person);
         }
         let values = values(person);
@@ -135,7 +135,7 @@ impl Redaction {
         let mut known = person.distinct_ids.clone();
         let mut properties = Map::new();
         for (key, value) in values {
-            if !self.hides(key) {
+            if !self.redacts(key) {
                 known.push(text(&value));
             }
             let value = secrets.value(self.value(key, value));
@@ -161,7 +161,7 @@ impl Redaction {
     }
 
     /// A name, shown only where it is known to come from something that is shown.
-    fn name<'a>(&self, name: &'a str, known: &[String], secrets: &Secrets) -> Cow<'a, str> {
+    fn name<'a>(&self, name: &'a str, known: &[String], secrets: &RedactedTerms) -> Cow<'a, str> {
         if name.is_empty() || known.iter().any(|text| text == name) {
             secrets.hide(name)
         } else {
@@ -171,9 +171,9 @@ impl Redaction {
 
     /// A person's name where nothing else is known of the person.
     #[must_use]
-    pub fn name_alone<'a>(&self, name: &'a str) -> Cow<'a, str> {
+    pub fn unattributed_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
         let uuid = uuid::Uuid::try_parse(name).is_ok();
-        if self.hides_any() && !name.is_empty() && !uuid {
+        if self.is_active() && !name.is_empty() && !uuid {
             Cow::Borrowed(REDACTED)
         } else {
             Cow::Borrowed(name)
@@ -182,23 +182,23 @@ impl Redaction {
 
     /// What must not be shown of a person, wherever it stands.
     #[must_use]
-    pub fn secrets(&self, person: &Person) -> Secrets {
-        if !self.hides_any() {
-            return Secrets::default();
+    pub fn secrets(&self, person: &Person) -> RedactedTerms {
+        if !self.is_active() {
+            return RedactedTerms::default();
         }
         self.secrets_among(&values(person))
     }
 
-    fn secrets_among(&self, values: &[(&str, Value)]) -> Secrets {
+    fn secrets_among(&self, values: &[(&str, Value)]) -> RedactedTerms {
         let mut texts = Vec::new();
         for (key, value) in values {
             self.collect(key, value, false, &mut texts);
         }
-        Secrets::of(&texts)
+        RedactedTerms::of(&texts)
     }
 
     fn collect(&self, key: &str, value: &Value, hidden: bool, texts: &mut Vec<String>) {
-        let hidden = hidden || self.hides(key);
+        let hidden = hidden || self.redacts(key);
         match value {
             Value::Object(fields) => {
                 for (key, value) in fields {
@@ -252,7 +252,7 @@ impl Redaction {
                 .filter(|(_, hidden)| **hidden)
                 .map(|(cell, _)| cell.to_owned())
                 .collect();
-            let secrets = Secrets::of(&texts);
+            let secrets = RedactedTerms::of(&texts);
             let known: Vec<String> = header
                 .iter()
                 .zip(cells())
@@ -260,10 +260,10 @@ impl Redaction {
                 .map(|(_, (cell, _))| cell.to_owned())
                 .collect();
             let row = record.iter().enumerate().map(|(index, cell)| {
-                let hidden = hidden.get(index).copied().unwrap_or(self.hides_any());
+                let hidden = hidden.get(index).copied().unwrap_or(self.is_active());
                 let shown = match header.get(index) {
                     _ if hidden && !cell.is_empty() => Cow::Borrowed(REDACTED),
-                    Some("name") if self.hides_any() => self.name(cell, &known, &secrets),
+                    Some("name") if self.is_active() => self.name(cell, &known, &secrets),
                     _ => secrets.hide(cell),
                 };
                 self.mask(&shown).into_owned()
@@ -284,21 +284,21 @@ impl Redaction {
         starts
             .flat_map(|start| ends.iter().map(move |end| (start, *end)))
             .filter_map(|(start, end)| path.get(start..end))
-            .any(|key| !key.is_empty() && self.hides(key))
+            .any(|key| !key.is_empty() && self.redacts(key))
     }
 }
 
 /// Texts of one person that must not be shown.
 #[derive(Default)]
-pub struct Secrets(Option<Regex>);
+pub struct RedactedTerms(Option<Regex>);
 
-impl fmt::Debug for Secrets {
+impl fmt::Debug for RedactedTerms {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Secrets")
+        formatter.write_str("RedactedTerms")
     }
 }
 
-impl Secrets {
+impl RedactedTerms {
     fn of(texts: &[String]) -> Self {
         let mut texts: Vec<&str> = texts
             .iter()
@@ -317,7 +317,7 @@ impl Secrets {
                 let encoded =
                     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
                 let escaped = regex_lite::escape(text);
-                if text.chars().count() < SHORTEST_PART {
+                if text.chars().count() < MIN_SUBSTRING_LEN {
                     vec![format!("^{escaped}$")]
                 } else {
                     vec![escaped, regex_lite::escape(&encoded.to_string())]
@@ -415,13 +415,13 @@ mod tests {
             "address",
             "addr:ss",
         ] {
-            assert!(redaction.hides(key), "{key}");
+            assert!(redaction.redacts(key), "{key}");
         }
         for key in ["e-mail", "emails", "plan", "addresses"] {
-            assert!(!redaction.hides(key), "{key}");
+            assert!(!redaction.redacts(key), "{key}");
         }
-        assert!(self::redaction(&["*"], false).hides("anything"));
-        assert!(!Redaction::default().hides("email"));
+        assert!(self::redaction(&["*"], false).redacts("anything"));
+        assert!(!Redaction::default().redacts("email"));
     }
 
     #[test]

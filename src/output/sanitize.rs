@@ -8,23 +8,23 @@ use serde_json::Value;
 use super::redact::Redaction;
 
 /// A name, a key or a distinct id is never shown longer than this, in characters.
-const LONGEST_NAME: usize = 400;
+const MAX_NAME_CHARS: usize = 400;
 
 /// A value within which values are nested more deeply than this is shown as text: readers of JSON have their limits,
 /// and an answer that is beyond them is lost as a whole.
-const MOST_LEVELS: usize = 32;
+const MAX_LEVELS: usize = 32;
 
 /// Cleans, redacts and shortens what is shown, and counts what it shortened.
 #[derive(Debug)]
-pub struct Screen {
+pub struct Sanitizer {
     redaction: Redaction,
     longest_value: usize,
     longest_name: usize,
     shortened: Cell<usize>,
 }
 
-impl Screen {
-    /// A screen that shortens values and names to so many characters.
+impl Sanitizer {
+    /// A sanitizer that shortens values and names to so many characters.
     #[must_use]
     pub(super) fn new(redaction: Redaction, longest_value: usize, longest_name: usize) -> Self {
         Self {
@@ -35,10 +35,10 @@ impl Screen {
         }
     }
 
-    /// A screen for names alone: values have no room.
+    /// A sanitizer for names alone: values have no room.
     #[must_use]
     pub(super) fn names_only(redaction: Redaction) -> Self {
-        Self::new(redaction, 0, LONGEST_NAME)
+        Self::new(redaction, 0, MAX_NAME_CHARS)
     }
 
     /// What is withheld.
@@ -55,7 +55,7 @@ impl Screen {
 
     /// Whether there is no room for property values at all.
     #[must_use]
-    pub fn is_shut(&self) -> bool {
+    pub fn values_omitted(&self) -> bool {
         self.longest_value == 0
     }
 
@@ -91,7 +91,7 @@ impl Screen {
                 let cleaned = self.cleaned(value);
                 let text = cleaned.to_string();
                 let fits = text.chars().nth(self.longest_value).is_none();
-                if fits && !is_deeper(value, MOST_LEVELS) {
+                if fits && !is_deeper(value, MAX_LEVELS) {
                     cleaned
                 } else {
                     Value::String(self.shorten(&text, self.longest_value))
@@ -218,39 +218,42 @@ mod tests {
 
     #[test]
     fn long_values_are_marked_and_counted() {
-        let screen = Screen::new(Redaction::default(), 5, 400);
+        let sanitizer = Sanitizer::new(Redaction::default(), 5, 400);
         assert_eq!(
-            screen.value(&json!("äöüßéè")),
+            sanitizer.value(&json!("äöüßéè")),
             json!("äöüßé… (+1 characters)")
         );
         assert_eq!(
-            screen.value(&json!({"a": 1})),
+            sanitizer.value(&json!({"a": 1})),
             json!("{\"a\":… (+2 characters)")
         );
-        assert_eq!(screen.value(&json!("short")), json!("short"));
-        assert_eq!(screen.value(&json!(123_456_789)), json!(123_456_789));
-        assert_eq!(screen.shortened(), 2);
+        assert_eq!(sanitizer.value(&json!("short")), json!("short"));
+        assert_eq!(sanitizer.value(&json!(123_456_789)), json!(123_456_789));
+        assert_eq!(sanitizer.shortened(), 2);
     }
 
     #[test]
     fn what_is_nested_too_deeply_becomes_its_text() {
-        let screen = Screen::new(Redaction::default(), 1000, 400);
+        let sanitizer = Sanitizer::new(Redaction::default(), 1000, 400);
         let nested = |levels| (0..levels).fold(json!("a\u{200b}b"), |value, _| json!([value]));
-        let most = nested(MOST_LEVELS);
-        assert!(screen.value(&most).is_array());
-        let more = nested(MOST_LEVELS + 1);
-        let (open, close) = ("[".repeat(MOST_LEVELS + 1), "]".repeat(MOST_LEVELS + 1));
-        assert_eq!(screen.value(&more), json!(format!("{open}\"ab\"{close}")));
-        assert_eq!(screen.shortened(), 0);
+        let most = nested(MAX_LEVELS);
+        assert!(sanitizer.value(&most).is_array());
+        let more = nested(MAX_LEVELS + 1);
+        let (open, close) = ("[".repeat(MAX_LEVELS + 1), "]".repeat(MAX_LEVELS + 1));
+        assert_eq!(
+            sanitizer.value(&more),
+            json!(format!("{open}\"ab\"{close}"))
+        );
+        assert_eq!(sanitizer.shortened(), 0);
         let wide = json!([json!({"a": 1}), more]);
-        assert!(screen.value(&wide).is_string());
+        assert!(sanitizer.value(&wide).is_string());
     }
 
     #[test]
     fn nested_keys_and_values_are_cleaned() {
         let value = json!({"k\u{200b}ey": ["v\u{202e}alue"]});
         assert_eq!(
-            Screen::new(Redaction::default(), 100, 400).value(&value),
+            Sanitizer::new(Redaction::default(), 100, 400).value(&value),
             json!({"key": ["value"]})
         );
     }

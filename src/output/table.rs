@@ -39,7 +39,7 @@ impl Cells<'_> {
     /// Text.
     pub fn text(&mut self, text: &str) {
         self.next();
-        push_text(self.text, text);
+        write_text(self.text, text);
     }
 
     /// Text or nothing.
@@ -59,13 +59,13 @@ impl Cells<'_> {
     /// Any value.
     pub fn value(&mut self, value: &Value) {
         self.next();
-        push_value(self.text, value);
+        write_value(self.text, value);
     }
 
     /// A list of names, separated by commas, and how many there are where these are not all.
     pub fn list<'b>(&mut self, items: impl IntoIterator<Item = &'b String>, of: Option<&str>) {
         self.next();
-        push_list(self.text, items);
+        write_list(self.text, items);
         if let Some(of) = of {
             let _ = write!(self.text, ", … ({of})");
         }
@@ -99,17 +99,17 @@ pub(super) fn table<R: Row>(rows: &[R]) -> String {
 }
 
 /// Text as a cell or after `key: `.
-pub(super) fn push_text(out: &mut String, text: &str) {
+pub(super) fn write_text(out: &mut String, text: &str) {
     if needs_quotes(text) {
-        push_quoted(out, text);
+        write_quoted(out, text);
     } else {
         out.push_str(text);
     }
 }
 
-pub(super) fn push_value(out: &mut String, value: &Value) {
+pub(super) fn write_value(out: &mut String, value: &Value) {
     match value {
-        Value::String(text) => push_text(out, text),
+        Value::String(text) => write_text(out, text),
         other => {
             let _ = write!(out, "{other}");
         }
@@ -117,7 +117,7 @@ pub(super) fn push_value(out: &mut String, value: &Value) {
 }
 
 /// Appends names, separated by commas, quoted where a comma would be ambiguous.
-pub fn push_list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a String>) {
+pub fn write_list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a String>) {
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
             out.push_str(", ");
@@ -127,14 +127,14 @@ pub fn push_list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a Strin
             || item.starts_with('…')
             || item.trim() != item
         {
-            push_quoted(out, item);
+            write_quoted(out, item);
         } else {
             out.push_str(item);
         }
     }
 }
 
-fn push_quoted(out: &mut String, text: &str) {
+fn write_quoted(out: &mut String, text: &str) {
     out.push_str(&Value::from(text).to_string());
 }
 
@@ -159,7 +159,7 @@ mod tests {
     fn text_and_json_are_told_apart() {
         let cell = |value: Value| {
             let mut text = String::new();
-            push_value(&mut text, &value);
+            write_value(&mut text, &value);
             text
         };
         for (value, shown) in [
@@ -177,7 +177,7 @@ mod tests {
             assert_eq!(cell(value), shown);
         }
         let mut list = String::new();
-        push_list(
+        write_list(
             &mut list,
             &["a", "b,c", "", "… (9 in all)"].map(str::to_owned),
         );

@@ -12,19 +12,19 @@ use tokio::sync::mpsc;
 
 use super::caller::Caller;
 use super::handler::Inner;
-use super::notifications::{Conversation, progress};
-use crate::output::Answer;
+use super::notifications::{ClientSession, progress};
+use crate::output::ToolOutput;
 use crate::server::audit::{Intent, Line};
-use crate::server::confirmation::{self, Grant, Permit, Proposal};
-use crate::tools::{Context, Entry, Outcome, Step, ToolError, Write};
+use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision};
+use crate::tools::{Context, Outcome, PendingWrite, ToolDefinition, ToolError, ToolOutcome};
 
 /// A call under way.
 #[derive(Clone)]
 pub(super) struct Call {
     pub(super) server: Arc<Inner>,
-    pub(super) conversation: Arc<Conversation>,
+    pub(super) session: Arc<ClientSession>,
     pub(super) caller: Caller,
-    pub(super) tool: Entry,
+    pub(super) tool: ToolDefinition,
     pub(super) arguments: Map<String, Value>,
 }
 
@@ -57,7 +57,7 @@ impl Call {
     ) -> Result<CallToolResponse, ErrorData> {
         let waits = context.meta.get_progress_token().map(|token| {
             let (waits, told) = mpsc::unbounded_channel();
-            self.caller.posthog = self.caller.posthog.clone().telling(waits);
+            self.caller.posthog = self.caller.posthog.clone().with_progress(waits);
             progress(&context.peer, token, told)
         });
         // Apart: the library moves what handles a request several times before it runs.
@@ -80,7 +80,7 @@ impl Call {
     /// Makes the call of a tool that reads, for its text. An error without words of its own means: not found.
     pub(super) async fn text(self) -> Result<String, Option<ErrorData>> {
         match self.tried().await {
-            Ok(Ok(Step::Done(answer))) => Ok(answer.text),
+            Ok(Ok(ToolOutcome::Complete(answer))) => Ok(answer.text),
             Ok(Err(error)) if error.is_not_found() => Err(None),
             Ok(Err(error)) => Err(Some(ErrorData::internal_error(self.words(&error), None))),
             Err(Stop::Protocol(error)) => Err(Some(error)),
@@ -94,23 +94,23 @@ impl Call {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Stop> {
         match self.prepared().await? {
-            Step::Done(answer) => Ok(self.success(answer)),
-            Step::Write(write) if self.tool.effect.needs_yes() => {
+            ToolOutcome::Complete(answer) => Ok(self.success(answer)),
+            ToolOutcome::PendingWrite(write) if self.tool.effect.needs_yes() => {
                 let (write, grant) = self.permitted(write, request, context).await?;
                 self.send(write, grant.name(), &context.peer).await
             }
-            Step::Write(write) => self.send(write, "not needed", &context.peer).await,
+            ToolOutcome::PendingWrite(write) => self.send(write, "not needed", &context.peer).await,
         }
     }
 
     /// Runs the tool up to its answer or its unsent write.
-    async fn prepared(&self) -> Result<Step<Value>, Stop> {
+    async fn prepared(&self) -> Result<ToolOutcome<Value>, Stop> {
         let tried = self.tried().await?;
         tried.map_err(|error| self.failure(&error).into())
     }
 
     /// As [`Call::prepared`], with the tool's failure as it is.
-    async fn tried(&self) -> Result<Result<Step<Value>, ToolError>, Stop> {
+    async fn tried(&self) -> Result<Result<ToolOutcome<Value>, ToolError>, Stop> {
         let context = Context {
             posthog: self.caller.posthog.clone(),
             limits: self.server.limits.clone(),
@@ -122,15 +122,15 @@ impl Call {
     /// Gets the yes that a deletion needs, and looks again where getting it took a while.
     async fn permitted(
         &self,
-        write: Write<Value>,
+        write: PendingWrite<Value>,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-    ) -> Result<(Write<Value>, Grant), Stop> {
+    ) -> Result<(PendingWrite<Value>, ConfirmationMethod), Stop> {
         let Some(preview) = &write.preview else {
             tracing::error!(tool = self.tool.name, "a deletion without a preview");
             return Err(ErrorData::internal_error("internal error", None).into());
         };
-        let proposal = Proposal {
+        let confirmation_request = ConfirmationRequest {
             tool: self.tool.name,
             arguments: &self.arguments,
             project: self.project().await?,
@@ -141,18 +141,24 @@ impl Call {
             most_bytes: self.server.limits.bytes,
             state: request.request_state.as_deref(),
             responses: request.input_responses.as_ref(),
-            closed: &self.conversation.closed,
+            closed: &self.session.closed,
         };
-        let grant = match self.server.safety.gate.permit(&proposal, context).await {
-            Permit::Granted(grant) => grant,
-            Permit::Answer(answer) => return Err(Stop::Answer(Box::new(answer))),
+        let grant = match self
+            .server
+            .safety
+            .confirmer
+            .decide(&confirmation_request, context)
+            .await
+        {
+            Decision::Granted(grant) => grant,
+            Decision::Answer(answer) => return Err(Stop::Answer(Box::new(answer))),
         };
-        if grant != Grant::Elicited {
+        if grant != ConfirmationMethod::Elicited {
             return Ok((write, grant));
         }
         let shown = preview.question.clone();
         match self.prepared().await? {
-            Step::Write(write)
+            ToolOutcome::PendingWrite(write)
                 if write
                     .preview
                     .as_ref()
@@ -169,7 +175,7 @@ impl Call {
     /// From here on a cancellation changes nothing: the request may have arrived, and its line has to be completed.
     async fn send(
         self,
-        write: Write<Value>,
+        write: PendingWrite<Value>,
         confirmation: &'static str,
         peer: &Peer<RoleServer>,
     ) -> Result<CallToolResult, Stop> {
@@ -179,7 +185,7 @@ impl Call {
             let line = self
                 .record(&write.persons, &write.property_keys, confirmation)
                 .await?;
-            let sent = self.in_slot(write.send).await;
+            let sent = self.in_slot(write.execute).await;
             let outcome = match &sent {
                 Ok(Ok((_, outcome))) => *outcome,
                 Ok(Err(error)) => error.outcome(),
@@ -189,7 +195,7 @@ impl Call {
                 tracing::error!(tool = self.tool.name, %error, "a line of the audit log could not be completed");
             }
             if outcome != Outcome::NotDone {
-                self.conversation.changed(&peer, &write.persons).await;
+                self.session.changed(&peer, &write.persons).await;
             }
             match sent? {
                 Ok((answer, _)) => Ok(self.success(answer)),
@@ -249,7 +255,7 @@ impl Call {
         })
     }
 
-    fn success(&self, answer: Answer<Value>) -> CallToolResult {
+    fn success(&self, answer: ToolOutput<Value>) -> CallToolResult {
         let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
         if self.server.limits.structured {
             result.structured_content = Some(answer.structured);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use posthog_client::Client;
 
 use crate::policy::Policy;
-use crate::tools::Entry;
+use crate::tools::ToolDefinition;
 
 /// Who calls: what PostHog shows them, and which tools they may see.
 #[derive(Clone)]
@@ -29,16 +29,16 @@ impl Caller {
         }
     }
 
-    pub(super) fn sees(&self, tool: &Entry) -> bool {
+    pub(super) fn sees(&self, tool: &ToolDefinition) -> bool {
         self.policy.offers(tool.name, tool.toolset, tool.effect)
     }
 }
 
 /// Where a call's caller is known from.
 #[derive(Clone)]
-pub(super) enum Callers {
+pub(super) enum CallerSource {
     /// There is one.
-    One(Caller),
+    Fixed(Caller),
     /// Each request over HTTP carries its own.
-    OfEachRequest,
+    PerRequest,
 }

@@ -1,20 +1,20 @@
-//! What a client offers while an argument of a prompt is typed: persons, the names of their properties, their cohorts.
+//! What a client is offered while an argument of a prompt is typed: persons, the names of their properties, their cohorts.
 //!
 //! Knows PostHog and the prompts' arguments; knows nothing of the protocol. A completion that fails is none: nobody
 //! waits for it.
 
-use crate::output::Limits;
+use crate::output::OutputOptions;
 use crate::server::prompts::{COHORT, PERSON, PROPERTY};
 use posthog_client::{Client, Error, Person, PersonId, PersonsQuery};
 
 /// A client shows a short list, and the protocol has no longer ones.
-const MOST: usize = 100;
+const MAX_SUGGESTIONS: usize = 100;
 
 /// Persons whose properties are looked at where nobody is named yet: the newest ones.
 const SAMPLE: u32 = 20;
 
 /// What is being typed, and where.
-pub struct Typing<'a> {
+pub struct CompletionRequest<'a> {
     /// The argument of the prompt.
     pub argument: &'a str,
     /// What stands there so far.
@@ -23,19 +23,21 @@ pub struct Typing<'a> {
     pub person: Option<&'a str>,
 }
 
-/// What fits. `offers` says which tools there are: what no tool may read is not completed either.
+/// What fits. `is_enabled` says which tools there are: what no tool may read is not completed either.
 pub async fn complete(
     posthog: &Client,
-    limits: &Limits,
-    typing: &Typing<'_>,
-    offers: impl Fn(&str) -> bool,
+    limits: &OutputOptions,
+    typing: &CompletionRequest<'_>,
+    is_enabled: impl Fn(&str) -> bool,
 ) -> Vec<String> {
     let found = match typing.argument {
-        PERSON if offers("persons-values-retrieve") => emails(posthog, limits, typing.typed).await,
-        PROPERTY if offers("persons-retrieve") && offers("persons-list") => {
+        PERSON if is_enabled("persons-values-retrieve") => {
+            emails(posthog, limits, typing.typed).await
+        }
+        PROPERTY if is_enabled("persons-retrieve") && is_enabled("persons-list") => {
             properties(posthog, limits, typing.person).await
         }
-        COHORT if offers("persons-retrieve") && offers("persons-cohorts-retrieve") => {
+        COHORT if is_enabled("persons-retrieve") && is_enabled("persons-cohorts-retrieve") => {
             cohorts(posthog, limits, typing.person).await
         }
         _ => Ok(Vec::new()),
@@ -43,25 +45,29 @@ pub async fn complete(
     let typed = typing.typed.to_lowercase();
     let mut found = found.unwrap_or_default();
     found.retain(|value| !value.is_empty() && value.to_lowercase().contains(&typed));
-    found.truncate(MOST);
+    found.truncate(MAX_SUGGESTIONS);
     found
 }
 
-async fn emails(posthog: &Client, limits: &Limits, typed: &str) -> Result<Vec<String>, Error> {
+async fn emails(
+    posthog: &Client,
+    limits: &OutputOptions,
+    typed: &str,
+) -> Result<Vec<String>, Error> {
     let redaction = &limits.redaction;
     // Nothing typed yet would list everybody.
-    if typed.is_empty() || redaction.masks_emails() || redaction.hides("email") {
+    if typed.is_empty() || redaction.masks_emails() || redaction.redacts("email") {
         return Ok(Vec::new());
     }
     let values = posthog.property_values("email", Some(typed)).await?;
-    let screen = limits.screen();
+    let sanitizer = limits.sanitizer();
     let values = values.results.iter();
-    Ok(values.map(|value| screen.display(&value.name)).collect())
+    Ok(values.map(|value| sanitizer.display(&value.name)).collect())
 }
 
 async fn properties(
     posthog: &Client,
-    limits: &Limits,
+    limits: &OutputOptions,
     person: Option<&str>,
 ) -> Result<Vec<String>, Error> {
     let persons = match person {
@@ -74,11 +80,11 @@ async fn properties(
             posthog.persons(&query).await?.results
         }
     };
-    let screen = limits.screen();
+    let sanitizer = limits.sanitizer();
     let entries = persons
         .iter()
         .flat_map(|person| person.properties.entries());
-    let mut names: Vec<String> = entries.map(|(key, _)| screen.name(key)).collect();
+    let mut names: Vec<String> = entries.map(|(key, _)| sanitizer.name(key)).collect();
     names.sort_unstable();
     names.dedup();
     Ok(names)
@@ -87,7 +93,7 @@ async fn properties(
 /// PostHog lists the cohorts of a person, not all of a project.
 async fn cohorts(
     posthog: &Client,
-    limits: &Limits,
+    limits: &OutputOptions,
     person: Option<&str>,
 ) -> Result<Vec<String>, Error> {
     let Some(person) = person else {
@@ -98,9 +104,9 @@ async fn cohorts(
         return Ok(Vec::new());
     };
     let cohorts = posthog.person_cohorts(&id).await?;
-    let screen = limits.screen();
+    let sanitizer = limits.sanitizer();
     let names = cohorts.iter().filter_map(|cohort| cohort.name.as_deref());
-    Ok(names.map(|name| screen.name(name)).collect())
+    Ok(names.map(|name| sanitizer.name(name)).collect())
 }
 
 /// The person of a UUID, a numeric id, a distinct id or an e-mail, as the prompt lets people name one.

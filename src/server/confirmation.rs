@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::coordination::{Shared, Unavailable};
+use crate::coordination::{Store, Unavailable};
 use crate::policy::Confirm;
 
 /// The argument that carries a token back, and the field that hands it out.
@@ -37,21 +37,21 @@ const TOKEN: &str = "confirmation";
 /// The name of the question, and of the box to tick in it.
 const QUESTION: &str = "confirm";
 /// How long a yes holds, and how long a human may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const CONFIRMATION_TTL: Duration = Duration::from_secs(300);
 
 /// Asks, and checks the answers.
-pub struct Gate {
+pub struct Confirmer {
     mode: Confirm,
     /// Whether a token that the model holds may stand in for a human where the client cannot ask one.
-    two_steps: bool,
-    patience: Duration,
+    allow_token_confirmation: bool,
+    ttl: Duration,
     codec: RequestStateCodec,
     /// Where the yeses that were used are remembered.
-    shared: Shared,
+    store: Store,
 }
 
 /// What a yes is asked for.
-pub struct Proposal<'a> {
+pub struct ConfirmationRequest<'a> {
     /// The tool's name.
     pub tool: &'a str,
     /// The arguments of the call.
@@ -77,16 +77,16 @@ pub struct Proposal<'a> {
 }
 
 /// What came of asking.
-pub enum Permit {
+pub enum Decision {
     /// Yes, and by whom.
-    Granted(Grant),
+    Granted(ConfirmationMethod),
     /// Not yet or no: this is the answer to the call.
     Answer(CallToolResponse),
 }
 
 /// How a yes was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grant {
+pub enum ConfirmationMethod {
     /// A human, in this call, after a while: what was shown may have changed.
     Elicited,
     /// A human, between two calls.
@@ -97,7 +97,7 @@ pub enum Grant {
     Off,
 }
 
-impl Grant {
+impl ConfirmationMethod {
     /// The word in the audit log.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -113,7 +113,7 @@ impl Grant {
 /// What a seal stands for: an answer of the human goes with a state, the assistant holds a token. Neither serves as the
 /// other.
 #[derive(Clone, Copy)]
-enum Kind {
+enum SealKind {
     State,
     Token,
 }
@@ -128,37 +128,37 @@ struct Sealed {
 }
 
 /// Why a yes cannot be used.
-enum Unusable {
+enum TokenError {
     /// Not ours, for another call, or too old: one answer for all, which tells a forger nothing.
     Invalid,
     /// What would be deleted is no longer what was shown.
     Changed,
 }
 
-impl Gate {
-    /// A gate with a key of its own: what it sealed is worth nothing to another process.
+impl Confirmer {
+    /// A confirmer with a key of its own: what it sealed is worth nothing to another process.
     #[must_use]
-    pub fn new(mode: Confirm, two_steps: bool) -> Self {
-        Self::with_patience(mode, two_steps, PATIENCE)
+    pub fn new(mode: Confirm, allow_token_confirmation: bool) -> Self {
+        Self::with_ttl(mode, allow_token_confirmation, CONFIRMATION_TTL)
     }
 
-    /// A gate whose yeses hold for another time than five minutes.
+    /// A confirmer whose yeses hold for another time than five minutes.
     #[must_use]
-    pub fn with_patience(mode: Confirm, two_steps: bool, patience: Duration) -> Self {
+    pub fn with_ttl(mode: Confirm, allow_token_confirmation: bool, ttl: Duration) -> Self {
         Self {
             mode,
-            two_steps,
-            patience,
+            allow_token_confirmation,
+            ttl,
             codec: codec(
                 &[Uuid::new_v4(), Uuid::new_v4()]
                     .map(Uuid::into_bytes)
                     .concat(),
             ),
-            shared: Shared::default(),
+            store: Store::default(),
         }
     }
 
-    /// The same gate with a key that other processes have as well: what one sealed, each can open.
+    /// The same confirmer with a key that other processes have as well: what one sealed, each can open.
     #[must_use]
     pub fn with_key(self, key: &SecretString) -> Self {
         Self {
@@ -167,20 +167,20 @@ impl Gate {
         }
     }
 
-    /// The same gate, with other processes knowing what was used.
+    /// The same confirmer, with other processes knowing what was used.
     #[must_use]
-    pub fn with_shared(self, shared: Shared) -> Self {
-        Self { shared, ..self }
+    pub fn with_store(self, store: Store) -> Self {
+        Self { store, ..self }
     }
 
     /// Asks for a yes, or checks the one that the call brings.
-    pub async fn permit(
+    pub async fn decide(
         &self,
-        proposal: &Proposal<'_>,
+        request: &ConfirmationRequest<'_>,
         context: &RequestContext<RoleServer>,
-    ) -> Permit {
+    ) -> Decision {
         if self.mode == Confirm::Off {
-            return Permit::Granted(Grant::Off);
+            return Decision::Granted(ConfirmationMethod::Off);
         }
         let modern = context
             .protocol_version()
@@ -190,79 +190,82 @@ impl Gate {
             .client_capabilities()
             .and_then(|capabilities| capabilities.elicitation)
             .is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
-        match (modern, asks, proposal.state) {
-            (true, true, Some(state)) => self.answered(proposal, state).await,
+        match (modern, asks, request.state) {
+            (true, true, Some(state)) => self.answered(request, state).await,
             // Whoever was asked nothing has nothing to send back.
-            (true, false, Some(_)) => unusable(&Unusable::Invalid),
-            (true, true, None) => self.input_required(proposal),
-            (false, true, _) => self.elicited_alone(proposal, context).await,
-            (_, false, _) => self.second_call(proposal).await,
+            (true, false, Some(_)) => unusable(&TokenError::Invalid),
+            (true, true, None) => self.input_required(request),
+            (false, true, _) => self.elicit_exclusive(request, context).await,
+            (_, false, _) => self.confirm_by_token(request).await,
         }
     }
 
     /// 2026-07-28, first call: the question goes back as the result.
-    fn input_required(&self, proposal: &Proposal<'_>) -> Permit {
-        let Ok(state) = self.seal(proposal, Kind::State) else {
-            return no("the confirmation could not be sealed");
+    fn input_required(&self, request: &ConfirmationRequest<'_>) -> Decision {
+        let Ok(state) = self.seal(request, SealKind::State) else {
+            return reject("the confirmation could not be sealed");
         };
-        let Some(form) = form(proposal.question, QUESTION) else {
-            return no("the question could not be asked");
+        let Some(form) = form(request.question, QUESTION) else {
+            return reject("the question could not be asked");
         };
         let request = InputRequest::Elicitation(ElicitRequest::new(form));
         let requests = InputRequests::from([(QUESTION.to_owned(), request)]);
-        Permit::Answer(InputRequiredResult::new(Some(requests), Some(state)).into())
+        Decision::Answer(InputRequiredResult::new(Some(requests), Some(state)).into())
     }
 
     /// 2026-07-28, the call again with the human's answer. The state is checked before anything else is believed.
-    async fn answered(&self, proposal: &Proposal<'_>, state: &str) -> Permit {
-        let sealed = match self.open(proposal, Kind::State, state) {
+    async fn answered(&self, request: &ConfirmationRequest<'_>, state: &str) -> Decision {
+        let sealed = match self.open(request, SealKind::State, state) {
             Ok(sealed) => sealed,
             Err(reason) => return unusable(&reason),
         };
-        let Some(response) = proposal.responses.and_then(|all| all.get(QUESTION)) else {
-            return self.input_required(proposal);
+        let Some(response) = request.responses.and_then(|all| all.get(QUESTION)) else {
+            return self.input_required(request);
         };
         match serde_json::from_value::<ElicitResult>(response.clone()) {
             Ok(result) => match refusal(&result, QUESTION) {
-                None => self.use_once(&sealed, Grant::InputRequired).await,
+                None => {
+                    self.consume_nonce(&sealed, ConfirmationMethod::InputRequired)
+                        .await
+                }
                 Some(reason) => {
                     // A no is final: the same state cannot bring a yes later.
-                    let _ = self.shared.use_once(sealed.nonce, self.patience).await;
-                    no(reason)
+                    let _ = self.store.consume_nonce(sealed.nonce, self.ttl).await;
+                    reject(reason)
                 }
             },
-            Err(_) => no("the client's answer to the question could not be read"),
+            Err(_) => reject("the client's answer to the question could not be read"),
         }
     }
 
     /// The client cannot ask anybody.
-    async fn second_call(&self, proposal: &Proposal<'_>) -> Permit {
-        if self.mode == Confirm::Strict || !self.two_steps {
+    async fn confirm_by_token(&self, request: &ConfirmationRequest<'_>) -> Decision {
+        if self.mode == Confirm::Strict || !self.allow_token_confirmation {
             return refused(
                 "Refused: this deletes, a human has to agree first, and this client cannot ask one (it does not declare elicitation). \
                  Nothing was sent. Use a client that can ask; dry_run shows what would happen.",
             );
         }
-        if let Some(token) = proposal.arguments.get(TOKEN).and_then(Value::as_str) {
-            return match self.open(proposal, Kind::Token, token) {
-                Ok(sealed) => self.use_once(&sealed, Grant::Token).await,
+        if let Some(token) = request.arguments.get(TOKEN).and_then(Value::as_str) {
+            return match self.open(request, SealKind::Token, token) {
+                Ok(sealed) => self.consume_nonce(&sealed, ConfirmationMethod::Token).await,
                 Err(reason) => unusable(&reason),
             };
         }
-        let Ok(token) = self.seal(proposal, Kind::Token) else {
-            return no("the confirmation could not be sealed");
+        let Ok(token) = self.seal(request, SealKind::Token) else {
+            return reject("the confirmation could not be sealed");
         };
         let mut text = format!(
             "Nothing was sent yet. Show the user this, whole, and wait for an answer:\n\n{}\n",
-            proposal.question
+            request.question
         );
         let _ = writeln!(
             text,
             "Only if the user agrees: call {} again with the same arguments and {TOKEN} \"{token}\" (valid {} seconds, once).",
-            proposal.tool,
-            self.patience.as_secs()
+            request.tool,
+            self.ttl.as_secs()
         );
-        if text.len() > proposal.most_bytes {
+        if text.len() > request.most_bytes {
             // Half a preview is none.
             return refused(
                 "This would be too much to show in one answer, and nothing is deleted that was not shown whole. Nothing was sent. Call again \
@@ -270,45 +273,48 @@ impl Gate {
             );
         }
         let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-        if let (true, Value::Object(mut fields)) = (proposal.structured, proposal.facts.clone()) {
+        if let (true, Value::Object(mut fields)) = (request.structured, request.facts.clone()) {
             fields.insert(TOKEN.to_owned(), token.into());
             result.structured_content = Some(fields.into());
         }
-        Permit::Answer(result.into())
+        Decision::Answer(result.into())
     }
 
     fn seal(
         &self,
-        proposal: &Proposal<'_>,
-        kind: Kind,
+        request: &ConfirmationRequest<'_>,
+        kind: SealKind,
     ) -> Result<String, rmcp::model::RequestStateError> {
         let sealed = Sealed {
             nonce: Uuid::new_v4(),
-            shown: shown(proposal),
+            shown: question_digest(request),
         };
-        let bound = bound(proposal, kind);
-        let options = SealOptions::new()
-            .associated_data(&bound)
-            .ttl(self.patience);
+        let data = associated_data(request, kind);
+        let options = SealOptions::new().associated_data(&data).ttl(self.ttl);
         self.codec.seal_json_with(&sealed, &options)
     }
 
-    fn open(&self, proposal: &Proposal<'_>, kind: Kind, sealed: &str) -> Result<Sealed, Unusable> {
+    fn open(
+        &self,
+        request: &ConfirmationRequest<'_>,
+        kind: SealKind,
+        sealed: &str,
+    ) -> Result<Sealed, TokenError> {
         let sealed: Sealed = self
             .codec
-            .open_json_with(sealed, &bound(proposal, kind))
-            .map_err(|_| Unusable::Invalid)?;
-        if sealed.shown == shown(proposal) {
+            .open_json_with(sealed, &associated_data(request, kind))
+            .map_err(|_| TokenError::Invalid)?;
+        if sealed.shown == question_digest(request) {
             Ok(sealed)
         } else {
-            Err(Unusable::Changed)
+            Err(TokenError::Changed)
         }
     }
 
-    async fn use_once(&self, sealed: &Sealed, grant: Grant) -> Permit {
-        match self.shared.use_once(sealed.nonce, self.patience).await {
-            Ok(true) => Permit::Granted(grant),
-            Ok(false) => unusable(&Unusable::Invalid),
+    async fn consume_nonce(&self, sealed: &Sealed, grant: ConfirmationMethod) -> Decision {
+        match self.store.consume_nonce(sealed.nonce, self.ttl).await {
+            Ok(true) => Decision::Granted(grant),
+            Ok(false) => unusable(&TokenError::Invalid),
             Err(Unavailable) => refused(STORE_AWAY),
         }
     }
@@ -316,33 +322,33 @@ impl Gate {
     /// Asks while the call waits, with no other question open in the same session: where several processes serve it, an
     /// answer says only the number of its question, and two processes may have used the same. For the same reason the
     /// box has a name of its own there: a late tick for a question that is no longer open counts for no other.
-    async fn elicited_alone(
+    async fn elicit_exclusive(
         &self,
-        proposal: &Proposal<'_>,
+        request: &ConfirmationRequest<'_>,
         context: &RequestContext<RoleServer>,
-    ) -> Permit {
+    ) -> Decision {
         let parts = context.extensions.get::<http::request::Parts>();
         let session = parts.and_then(|parts| parts.headers.get("mcp-session-id")?.to_str().ok());
         let Some(session) = session else {
-            return elicited(self.patience, proposal, QUESTION, context).await;
+            return elicited(self.ttl, request, QUESTION, context).await;
         };
-        let question = match self.shared.claim_question(session, self.patience).await {
+        let question = match self.store.lock_elicitation(session, self.ttl).await {
             Ok(Some(question)) => question,
             Ok(None) => {
-                return no(
+                return reject(
                     "another question to the user is open in this session; answer that first",
                 );
             }
             Err(Unavailable) => return refused(STORE_AWAY),
         };
         let name = question
-            .mark()
+            .tag()
             .map_or_else(|| QUESTION.to_owned(), |mark| format!("{QUESTION}_{mark}"));
         let permit = tokio::select! {
-            permit = elicited(self.patience, proposal, &name, context) => permit,
-            () = question.lost() => refused(STORE_AWAY),
+            permit = elicited(self.ttl, request, &name, context) => permit,
+            () = question.revoked() => refused(STORE_AWAY),
         };
-        question.close().await;
+        question.release().await;
         permit
     }
 }
@@ -362,25 +368,25 @@ fn codec(key: &[u8]) -> RequestStateCodec {
 
 /// Before 2026-07-28: the human answers while the call waits.
 async fn elicited(
-    patience: Duration,
-    proposal: &Proposal<'_>,
+    ttl: Duration,
+    request: &ConfirmationRequest<'_>,
     name: &str,
     context: &RequestContext<RoleServer>,
-) -> Permit {
-    let Some(form) = form(proposal.question, name) else {
-        return no("the question could not be asked");
+) -> Decision {
+    let Some(form) = form(request.question, name) else {
+        return reject("the question could not be asked");
     };
     let asked = tokio::select! {
-        asked = context.peer.create_elicitation_with_timeout(form, Some(patience)) => asked,
-        () = proposal.closed.cancelled() => return no("the client is gone"),
+        asked = context.peer.create_elicitation_with_timeout(form, Some(ttl)) => asked,
+        () = request.closed.cancelled() => return reject("the client is gone"),
     };
     match asked {
         Ok(result) => match refusal(&result, name) {
-            None => Permit::Granted(Grant::Elicited),
-            Some(reason) => no(reason),
+            None => Decision::Granted(ConfirmationMethod::Elicited),
+            Some(reason) => reject(reason),
         },
-        Err(rmcp::ServiceError::Timeout { .. }) => no("the user did not answer in time"),
-        Err(_) => no("the client could not ask the user"),
+        Err(rmcp::ServiceError::Timeout { .. }) => reject("the user did not answer in time"),
+        Err(_) => reject("the client could not ask the user"),
     }
 }
 
@@ -416,19 +422,19 @@ fn refusal(result: &ElicitResult, name: &str) -> Option<&'static str> {
 }
 
 /// Everything that a yes is bound to, so that no two differ and none runs into the next.
-fn bound(proposal: &Proposal<'_>, kind: Kind) -> Vec<u8> {
+fn associated_data(request: &ConfirmationRequest<'_>, kind: SealKind) -> Vec<u8> {
     let kind: &[u8] = match kind {
-        Kind::State => b"state",
-        Kind::Token => b"token",
+        SealKind::State => b"state",
+        SealKind::Token => b"token",
     };
-    let mut arguments = proposal.arguments.clone();
+    let mut arguments = request.arguments.clone();
     arguments.remove(TOKEN);
     let mut bound = Vec::new();
     for part in [
         kind,
-        proposal.principal.as_bytes(),
-        proposal.tool.as_bytes(),
-        proposal.project.to_string().as_bytes(),
+        request.principal.as_bytes(),
+        request.tool.as_bytes(),
+        request.project.to_string().as_bytes(),
         Value::Object(arguments).to_string().as_bytes(),
     ] {
         bound.extend((part.len() as u64).to_be_bytes());
@@ -438,8 +444,8 @@ fn bound(proposal: &Proposal<'_>, kind: Kind) -> Vec<u8> {
 }
 
 /// A fingerprint of what is shown.
-fn shown(proposal: &Proposal<'_>) -> String {
-    fingerprint(proposal.question)
+fn question_digest(request: &ConfirmationRequest<'_>) -> String {
+    fingerprint(request.question)
 }
 
 /// A fingerprint of a question, to see whether what it shows has changed.
@@ -460,20 +466,20 @@ const STORE_AWAY: &str = "Confirmations cannot be checked at the moment (the ser
 pub const CHANGED: &str = "What would be deleted has changed since it was shown. Nothing was sent. Call again, so that the user sees it as it \
      is now.";
 
-fn unusable(reason: &Unusable) -> Permit {
+fn unusable(reason: &TokenError) -> Decision {
     refused(match reason {
-        Unusable::Invalid => {
+        TokenError::Invalid => {
             "The confirmation does not fit: it was given for other arguments, is older than five minutes, or has been used. Nothing was \
              sent. Call again without it to ask anew."
         }
-        Unusable::Changed => CHANGED,
+        TokenError::Changed => CHANGED,
     })
 }
 
-fn no(reason: &str) -> Permit {
+fn reject(reason: &str) -> Decision {
     refused(&format!("Nothing was sent: {reason}."))
 }
 
-fn refused(text: &str) -> Permit {
-    Permit::Answer(CallToolResult::error(vec![ContentBlock::text(text)]).into())
+fn refused(text: &str) -> Decision {
+    Decision::Answer(CallToolResult::error(vec![ContentBlock::text(text)]).into())
 }

@@ -23,15 +23,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::audit::AuditLog;
-use super::completion::{Typing, complete};
-use super::confirmation::Gate;
-use crate::output::Limits;
+use super::completion::{CompletionRequest, complete};
+use super::confirmation::Confirmer;
+use crate::output::OutputOptions;
 use crate::policy::{Confirm, Effect};
-use crate::tools::{Context, Entry};
+use crate::tools::{Context, ToolDefinition};
 
 use super::call::Call;
-use super::caller::{Caller, Callers};
-use super::notifications::Conversation;
+use super::caller::{Caller, CallerSource};
+use super::notifications::ClientSession;
 use super::{prompts, resources};
 
 /// Calls that run at the same time; more wait for their turn.
@@ -58,18 +58,18 @@ Look before (dry_run); the user is shown whom and asked, or you are given a prev
 use the token only after a yes. An unknown outcome is never repeated before the named read has settled it.";
 
 /// What stands between a write and PostHog.
-pub struct Safety {
+pub struct WriteGuards {
     /// Gets the yes for a deletion.
-    pub gate: Gate,
+    pub confirmer: Confirmer,
     /// Keeps the record, if one is wanted.
     pub audit: Option<AuditLog>,
 }
 
-impl Default for Safety {
-    /// The usual gate for one user, and no log.
+impl Default for WriteGuards {
+    /// The usual confirmer for one user, and no log.
     fn default() -> Self {
         Self {
-            gate: Gate::new(Confirm::Auto, true),
+            confirmer: Confirmer::new(Confirm::Auto, true),
             audit: None,
         }
     }
@@ -79,15 +79,15 @@ impl Default for Safety {
 #[derive(Clone)]
 pub struct Server {
     inner: Arc<Inner>,
-    callers: Callers,
-    conversation: Arc<Conversation>,
+    callers: CallerSource,
+    session: Arc<ClientSession>,
 }
 
 pub(super) struct Inner {
-    pub(super) tools: Vec<Entry>,
+    pub(super) tools: Vec<ToolDefinition>,
     pub(super) listed: Vec<ProtocolTool>,
-    pub(super) limits: Limits,
-    pub(super) safety: Safety,
+    pub(super) limits: OutputOptions,
+    pub(super) safety: WriteGuards,
     pub(super) slots: Semaphore,
     /// Writes under way, which go on to their end whatever becomes of their calls.
     pub(super) writes: TaskTracker,
@@ -96,19 +96,19 @@ pub(super) struct Inner {
 impl Server {
     /// A server that offers these tools to one caller.
     #[must_use]
-    pub fn new(tools: Vec<Entry>, context: Context, safety: Safety) -> Self {
+    pub fn new(tools: Vec<ToolDefinition>, context: Context, safety: WriteGuards) -> Self {
         Self {
-            callers: Callers::One(Caller::local(context.posthog)),
+            callers: CallerSource::Fixed(Caller::local(context.posthog)),
             ..Self::shared(tools, context.limits, safety)
         }
     }
 
     /// A server that offers these tools to whoever calls over HTTP, as a [`Caller`] among the request's extensions.
     #[must_use]
-    pub fn shared(tools: Vec<Entry>, limits: Limits, safety: Safety) -> Self {
+    pub fn shared(tools: Vec<ToolDefinition>, limits: OutputOptions, safety: WriteGuards) -> Self {
         let listed = tools
             .iter()
-            .map(|tool| listed(tool, limits.structured))
+            .map(|tool| to_protocol_tool(tool, limits.structured))
             .collect();
         Self {
             inner: Arc::new(Inner {
@@ -119,30 +119,30 @@ impl Server {
                 slots: Semaphore::new(SLOTS),
                 writes: TaskTracker::new(),
             }),
-            callers: Callers::OfEachRequest,
-            conversation: Arc::default(),
+            callers: CallerSource::PerRequest,
+            session: Arc::default(),
         }
     }
 
-    /// The same server for one conversation, which ends with the token: nobody is waited for after that.
+    /// The same server for one session, which ends with the token: nobody is waited for after that.
     #[must_use]
-    pub fn until(&self, closed: CancellationToken) -> Self {
+    pub fn with_shutdown(&self, closed: CancellationToken) -> Self {
         Self {
-            conversation: Arc::new(Conversation::until(closed)),
+            session: Arc::new(ClientSession::with_shutdown(closed)),
             ..self.clone()
         }
     }
 
     /// Waits until no write is under way.
-    pub async fn written(&self) {
+    pub async fn drain_writes(&self) {
         self.inner.writes.close();
         self.inner.writes.wait().await;
     }
 
-    fn begin(&self, tool: &Entry, caller: Caller, arguments: JsonObject) -> Call {
+    fn prepare_call(&self, tool: &ToolDefinition, caller: Caller, arguments: JsonObject) -> Call {
         Call {
             server: Arc::clone(&self.inner),
-            conversation: Arc::clone(&self.conversation),
+            session: Arc::clone(&self.session),
             caller,
             tool: tool.clone(),
             arguments: tool.arguments(arguments),
@@ -151,8 +151,8 @@ impl Server {
 
     fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
         let caller = match &self.callers {
-            Callers::One(caller) => Some(caller),
-            Callers::OfEachRequest => context
+            CallerSource::Fixed(caller) => Some(caller),
+            CallerSource::PerRequest => context
                 .extensions
                 .get::<http::request::Parts>()
                 .and_then(|parts| parts.extensions.get::<Caller>()),
@@ -164,7 +164,7 @@ impl Server {
     }
 
     /// The tool of this name, if it is offered to the caller.
-    fn tool(&self, name: &str, caller: &Caller) -> Option<&Entry> {
+    fn tool(&self, name: &str, caller: &Caller) -> Option<&ToolDefinition> {
         self.inner
             .tools
             .iter()
@@ -181,7 +181,7 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
 
 /// A tool as `tools/list` shows it.
 #[must_use]
-pub fn listed(tool: &Entry, structured: bool) -> ProtocolTool {
+pub fn to_protocol_tool(tool: &ToolDefinition, structured: bool) -> ProtocolTool {
     let hints = tool.effect.hints();
     let annotations = ToolAnnotations::from_raw(
         None,
@@ -244,7 +244,7 @@ impl ServerHandler for Server {
         request: SetLevelRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.conversation.set_level(request.level);
+        self.session.set_level(request.level);
         Ok(())
     }
 
@@ -254,7 +254,7 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.conversation.watch(request.uri);
+        self.session.watch(request.uri);
         Ok(())
     }
 
@@ -263,7 +263,7 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.conversation.unwatch(&request.uri);
+        self.session.unwatch(&request.uri);
         Ok(())
     }
 
@@ -306,7 +306,7 @@ impl ServerHandler for Server {
             let message = format!("unknown tool: {name}");
             return Err(ErrorData::invalid_params(message, None));
         };
-        let call = self.begin(tool, caller, request.arguments.clone().unwrap_or_default());
+        let call = self.prepare_call(tool, caller, request.arguments.clone().unwrap_or_default());
         let started = Instant::now();
         let cancelled = context.ct.clone();
         let result = tokio::select! {
@@ -326,7 +326,7 @@ impl ServerHandler for Server {
         metrics::counter!("mcp_tool_calls_total", "tool" => tool.name, "outcome" => outcome)
             .increment(1);
         metrics::histogram!("mcp_tool_call_seconds", "tool" => tool.name).record(took);
-        self.conversation
+        self.session
             .called(&context, tool.name, outcome, took)
             .await;
         let milliseconds = took.as_millis();
@@ -414,7 +414,7 @@ impl ServerHandler for Server {
         let tool = self.tool(resources::READ_BY, &caller).ok_or_else(unknown)?;
         let arguments = serde_json::json!({ "id": uuid, "select": ["*"] });
         let arguments = arguments.as_object().cloned().unwrap_or_default();
-        let call = self.begin(tool, caller, arguments);
+        let call = self.prepare_call(tool, caller, arguments);
         let text = tokio::select! {
             () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
             text = call.text() => text,
@@ -440,7 +440,7 @@ impl ServerHandler for Server {
         let person = context
             .get_argument(prompts::PERSON)
             .map(|person| person.trim());
-        let typing = Typing {
+        let typing = CompletionRequest {
             argument: &request.argument.name,
             typed: request.argument.value.trim(),
             person: person.filter(|person| !person.is_empty()),

@@ -16,4 +16,4 @@ pub mod prompts;
 pub mod resources;
 
 pub use caller::Caller;
-pub use handler::{Safety, Server, listed};
+pub use handler::{Server, WriteGuards, to_protocol_tool};

@@ -1,4 +1,4 @@
-//! What the server remembers of one conversation, and tells it unasked.
+//! What the server remembers of one session, and tells it unasked.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -16,41 +16,42 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use super::resources;
-use posthog_client::Wait;
+use posthog_client::WaitReason;
 
 /// A client that does not take a message in this time does not get it: nothing waits for news.
-const PATIENCE: Duration = Duration::from_millis(200);
+const NOTIFY_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Tells a client that asked for it why its call waits. Never ends by itself.
 pub(super) async fn progress(
     peer: &Peer<RoleServer>,
     token: ProgressToken,
-    mut waits: UnboundedReceiver<Wait>,
+    mut waits: UnboundedReceiver<WaitReason>,
 ) -> Infallible {
     let mut told = 0.0;
     while let Some(wait) = waits.recv().await {
         told += 1.0;
         let message = match wait {
-            Wait::RateLimit(pause) => format!(
+            WaitReason::RateLimit(pause) => format!(
                 "PostHog's rate limit is reached; waiting {:.1} seconds",
                 pause.as_secs_f64()
             ),
-            Wait::Turn => "waiting for the answers to earlier requests".to_owned(),
-            Wait::Retry(pause) => format!(
+            WaitReason::Concurrency => "waiting for the answers to earlier requests".to_owned(),
+            WaitReason::Retry(pause) => format!(
                 "PostHog failed; asking again in {:.1} seconds",
                 pause.as_secs_f64()
             ),
-            Wait::Result => "sent; looking whether it has happened".to_owned(),
+            WaitReason::Result => "sent; looking whether it has happened".to_owned(),
         };
-        let news = ProgressNotificationParam::new(token.clone(), told).with_message(message);
-        let _ = tokio::time::timeout(PATIENCE, peer.notify_progress(news)).await;
+        let notification =
+            ProgressNotificationParam::new(token.clone(), told).with_message(message);
+        let _ = tokio::time::timeout(NOTIFY_TIMEOUT, peer.notify_progress(notification)).await;
     }
     std::future::pending().await
 }
 
-/// One conversation.
+/// One session.
 #[derive(Default)]
-pub(super) struct Conversation {
+pub(super) struct ClientSession {
     /// Ended when the client can no longer answer.
     pub(super) closed: CancellationToken,
     /// From which level on the client wants log messages; none before it asks.
@@ -59,8 +60,8 @@ pub(super) struct Conversation {
     watched: Mutex<HashSet<String>>,
 }
 
-impl Conversation {
-    pub(super) fn until(closed: CancellationToken) -> Self {
+impl ClientSession {
+    pub(super) fn with_shutdown(closed: CancellationToken) -> Self {
         Self {
             closed,
             ..Self::default()
@@ -73,9 +74,9 @@ impl Conversation {
 
     pub(super) fn watch(&self, uri: String) {
         /// A client has a few documents open, not thousands.
-        const MOST: usize = 1000;
+        const MAX: usize = 1000;
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        if watched.len() < MOST {
+        if watched.len() < MAX {
             watched.insert(uri);
         }
     }
@@ -110,10 +111,11 @@ impl Conversation {
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let data = json!({ "tool": tool, "outcome": outcome, "milliseconds": milliseconds });
         let message = LoggingMessageNotificationParam::new(level, data);
-        let _ = tokio::time::timeout(PATIENCE, context.peer.notify_logging_message(message)).await;
+        let _ = tokio::time::timeout(NOTIFY_TIMEOUT, context.peer.notify_logging_message(message))
+            .await;
     }
 
-    /// Tells that persons were changed by this conversation, if the client watches them.
+    /// Tells that persons were changed by this session, if the client watches them.
     pub(super) async fn changed(&self, peer: &Peer<RoleServer>, persons: &[String]) {
         let changed: Vec<String> = {
             let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,8 +123,10 @@ impl Conversation {
             uris.filter(|uri| watched.contains(uri)).collect()
         };
         for uri in changed {
-            let news = ResourceUpdatedNotificationParam::new(uri);
-            let _ = tokio::time::timeout(PATIENCE, peer.notify_resource_updated(news)).await;
+            let notification = ResourceUpdatedNotificationParam::new(uri);
+            let _ =
+                tokio::time::timeout(NOTIFY_TIMEOUT, peer.notify_resource_updated(notification))
+                    .await;
         }
     }
 }

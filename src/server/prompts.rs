@@ -35,7 +35,7 @@ static COHORT_IN_QUESTION: Question = Question {
     words: "The cohort in question",
 };
 
-struct Way {
+struct PromptTemplate {
     name: &'static str,
     title: &'static str,
     description: &'static str,
@@ -46,8 +46,8 @@ struct Way {
     text: &'static str,
 }
 
-static WAYS: [Way; 3] = [
-    Way {
+static PROMPTS: [PromptTemplate; 3] = [
+    PromptTemplate {
         name: "erase-person",
         title: "Erase a person",
         description: "Find a person, show what would be deleted, delete after a yes, and say what remains",
@@ -69,7 +69,7 @@ static WAYS: [Way; 3] = [
                6. Sum up for the record: who was deleted, when, what is done, what is queued and until when, and what this cannot reach (events sent \
                later, copies in other systems).",
     },
-    Way {
+    PromptTemplate {
         name: "investigate-person",
         title: "Explain what happened to a person",
         description: "Say who a person is, what changed about them, when and by whom",
@@ -87,7 +87,7 @@ static WAYS: [Way; 3] = [
                history as a short timeline, and what you could not find out.\n\
                Change nothing.",
     },
-    Way {
+    PromptTemplate {
         name: "untangle-merged-person",
         title: "Untangle a merged person",
         description: "Find out whether a person is several people, and split them after a yes",
@@ -106,8 +106,9 @@ static WAYS: [Way; 3] = [
 ];
 
 /// The ways whose tools are offered.
-fn offered(offers: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Way> {
-    WAYS.iter()
+fn offered(offers: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static PromptTemplate> {
+    PROMPTS
+        .iter()
         .filter(move |way| way.tools.iter().all(|tool| offers(tool)))
 }
 

@@ -1,4 +1,4 @@
-//! Resources: a person as a document, for clients that attach documents to a conversation.
+//! Resources: a person as a document, for clients that attach documents to a session.
 
 use rmcp::model::ResourceTemplate;
 use uuid::Uuid;

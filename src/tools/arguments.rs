@@ -16,7 +16,7 @@ use posthog_client::{EventFilter, PersonId, is_date, is_timestamp};
 use super::ToolError;
 
 /// PostHog stores no distinct id that is longer.
-const LONGEST_DISTINCT_ID: usize = 400;
+const MAX_DISTINCT_ID_CHARS: usize = 400;
 
 const HOW_TO_FIND: &str = "To find the person behind an e-mail, a name or a distinct id, call persons-list with email, \
                            search or distinct_id.";
@@ -26,7 +26,7 @@ pub(super) fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, ToolError
     serde_path_to_error::deserialize(arguments).map_err(|error| {
         let path = error.path().to_string();
         let reason = error.into_inner();
-        ToolError::refused(match path.as_str() {
+        ToolError::invalid_input(match path.as_str() {
             "." => format!("Wrong arguments: {reason}."),
             path => format!("Wrong argument `{path}`: {reason}."),
         })
@@ -35,7 +35,7 @@ pub(super) fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, ToolError
 
 /// Accepts what models send though the schema says otherwise: numbers and booleans as text, whole numbers where text is
 /// wanted, null for absent. Only where the schema leaves no doubt about what is meant.
-pub(super) fn lenient(
+pub(super) fn coerce(
     arguments: Map<String, Value>,
     schema: &Map<String, Value>,
 ) -> Map<String, Value> {
@@ -108,7 +108,7 @@ pub(super) fn subject(
     match (id, distinct_id) {
         (Some(id), None) => Ok(Subject::Id(id.0)),
         (None, Some(distinct_id)) => Ok(Subject::DistinctId(distinct_id.0)),
-        _ => Err(ToolError::refused(format!(
+        _ => Err(ToolError::invalid_input(format!(
             "Give exactly one of `id` (UUID or numeric id) and `distinct_id`. {HOW_TO_FIND}"
         ))),
     }
@@ -123,9 +123,9 @@ pub(super) struct DistinctId(pub(super) String);
 impl<'de> Deserialize<'de> for DistinctId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text.is_empty() || text.chars().count() > LONGEST_DISTINCT_ID {
+        if text.is_empty() || text.chars().count() > MAX_DISTINCT_ID_CHARS {
             return Err(D::Error::custom(format!(
-                "a distinct id has 1 to {LONGEST_DISTINCT_ID} characters"
+                "a distinct id has 1 to {MAX_DISTINCT_ID_CHARS} characters"
             )));
         }
         Ok(Self(text))
@@ -136,9 +136,9 @@ impl<'de> Deserialize<'de> for DistinctId {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct Text(pub(super) String);
+pub(super) struct NonEmptyString(pub(super) String);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for NonEmptyString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.trim().is_empty() {
@@ -182,7 +182,7 @@ impl Default for Limit {
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        within(deserializer, 1, 1000).map(Self)
+        bounded(deserializer, 1, 1000).map(Self)
     }
 }
 
@@ -194,7 +194,7 @@ pub(super) struct Offset(pub(super) u32);
 
 impl<'de> Deserialize<'de> for Offset {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        within(deserializer, 0, i32::MAX.unsigned_abs()).map(Self)
+        bounded(deserializer, 0, i32::MAX.unsigned_abs()).map(Self)
     }
 }
 
@@ -212,7 +212,7 @@ impl Default for PageNumber {
 
 impl<'de> Deserialize<'de> for PageNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        within(deserializer, 1, i32::MAX.unsigned_abs()).map(Self)
+        bounded(deserializer, 1, i32::MAX.unsigned_abs()).map(Self)
     }
 }
 
@@ -224,7 +224,7 @@ pub(super) struct Periods(#[schemars(range(min = 1, max = 1000))] u32);
 
 impl<'de> Deserialize<'de> for Periods {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        within(deserializer, 1, 1000).map(Self)
+        bounded(deserializer, 1, 1000).map(Self)
     }
 }
 
@@ -236,11 +236,11 @@ pub(super) struct WaitSeconds(#[schemars(range(max = 60))] pub(super) u32);
 
 impl<'de> Deserialize<'de> for WaitSeconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        within(deserializer, 0, 60).map(Self)
+        bounded(deserializer, 0, 60).map(Self)
     }
 }
 
-fn within<'de, D: Deserializer<'de>>(
+fn bounded<'de, D: Deserializer<'de>>(
     deserializer: D,
     least: u32,
     most: u32,
@@ -292,7 +292,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct Select(Vec<Text>);
+pub(super) struct Select(Vec<NonEmptyString>);
 
 /// Each item once, in the order of its first.
 pub(super) fn distinct<T: Clone + Eq + Hash>(items: impl IntoIterator<Item = T>) -> Vec<T> {
@@ -310,15 +310,15 @@ pub(super) fn select(keys: Option<Select>) -> output::Select {
 
 /// Stands in a schema for an object whose fields the argument's description names: written out, the parts of insights
 /// would be a third of what every conversation begins with.
-pub(super) struct Shape;
+pub(super) struct OpaqueObject;
 
-impl JsonSchema for Shape {
+impl JsonSchema for OpaqueObject {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        "Shape".into()
+        "OpaqueObject".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -331,11 +331,11 @@ impl JsonSchema for Shape {
 #[serde(deny_unknown_fields)]
 pub(super) struct Event {
     // Its name.
-    id: Text,
+    id: NonEmptyString,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    math: Option<Text>,
+    math: Option<NonEmptyString>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     properties: Vec<EventFilter>,
 }
@@ -349,7 +349,7 @@ pub(super) struct Action {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    math: Option<Text>,
+    math: Option<NonEmptyString>,
 }
 
 // The length of a period.
@@ -385,7 +385,7 @@ mod tests {
         }});
         let arguments =
             json!({"limit": "20", "flag": "true", "id": 7, "value": null, "other": "1"});
-        let read = lenient(
+        let read = coerce(
             arguments.as_object().unwrap().clone(),
             schema.as_object().unwrap(),
         );
@@ -394,7 +394,7 @@ mod tests {
             json!({"limit": 20, "flag": true, "id": "7", "value": null, "other": "1"})
         );
         let absent = json!({"limit": null, "flag": "yes"});
-        let read = lenient(
+        let read = coerce(
             absent.as_object().unwrap().clone(),
             schema.as_object().unwrap(),
         );

@@ -21,41 +21,44 @@ mod persons_values_retrieve;
 
 use std::collections::BTreeSet;
 
-use posthog_client::Access;
+use posthog_client::RequiredScopes;
 
-use super::tool::Entry;
+use super::tool::ToolDefinition;
 
 /// All tools, in the order in which they are offered.
 #[must_use]
-pub fn catalog() -> Vec<Entry> {
+pub fn catalog() -> Vec<ToolDefinition> {
     vec![
-        Entry::of::<persons_list::PersonsList>(),
-        Entry::of::<persons_retrieve::PersonsRetrieve>(),
-        Entry::of::<persons_values_retrieve::PersonsValuesRetrieve>(),
-        Entry::of::<persons_cohorts_retrieve::PersonsCohortsRetrieve>(),
-        Entry::of::<persons_batch_retrieve::PersonsBatchRetrieve>(),
-        Entry::of::<persons_activity_retrieve::PersonsActivityRetrieve>(),
-        Entry::of::<persons_properties_timeline_retrieve::PersonsPropertiesTimelineRetrieve>(),
-        Entry::of::<persons_properties_at_time_retrieve::PersonsPropertiesAtTimeRetrieve>(),
-        Entry::of::<persons_deletion_status_list::PersonsDeletionStatusList>(),
-        Entry::of::<persons_funnel::PersonsFunnel>(),
-        Entry::of::<persons_trends::PersonsTrends>(),
-        Entry::of::<persons_lifecycle::PersonsLifecycle>(),
-        Entry::of::<persons_update::PersonsUpdate>(),
-        Entry::of::<persons_property_set::PersonsPropertySet>(),
-        Entry::of::<persons_property_delete::PersonsPropertyDelete>(),
-        Entry::of::<persons_reset_distinct_id::PersonsResetDistinctId>(),
-        Entry::of::<persons_split::PersonsSplit>(),
-        Entry::of::<persons_bulk_delete::PersonsBulkDelete>(),
+        ToolDefinition::new::<persons_list::PersonsList>(),
+        ToolDefinition::new::<persons_retrieve::PersonsRetrieve>(),
+        ToolDefinition::new::<persons_values_retrieve::PersonsValuesRetrieve>(),
+        ToolDefinition::new::<persons_cohorts_retrieve::PersonsCohortsRetrieve>(),
+        ToolDefinition::new::<persons_batch_retrieve::PersonsBatchRetrieve>(),
+        ToolDefinition::new::<persons_activity_retrieve::PersonsActivityRetrieve>(),
+        ToolDefinition::new::<
+            persons_properties_timeline_retrieve::PersonsPropertiesTimelineRetrieve,
+        >(),
+        ToolDefinition::new::<persons_properties_at_time_retrieve::PersonsPropertiesAtTimeRetrieve>(
+        ),
+        ToolDefinition::new::<persons_deletion_status_list::PersonsDeletionStatusList>(),
+        ToolDefinition::new::<persons_funnel::PersonsFunnel>(),
+        ToolDefinition::new::<persons_trends::PersonsTrends>(),
+        ToolDefinition::new::<persons_lifecycle::PersonsLifecycle>(),
+        ToolDefinition::new::<persons_update::PersonsUpdate>(),
+        ToolDefinition::new::<persons_property_set::PersonsPropertySet>(),
+        ToolDefinition::new::<persons_property_delete::PersonsPropertyDelete>(),
+        ToolDefinition::new::<persons_reset_distinct_id::PersonsResetDistinctId>(),
+        ToolDefinition::new::<persons_split::PersonsSplit>(),
+        ToolDefinition::new::<persons_bulk_delete::PersonsBulkDelete>(),
     ]
 }
 
 /// The scopes that some of these tools ask of a key, and the one for finding out the project.
 #[must_use]
-pub fn scopes(tools: &[Entry]) -> BTreeSet<&'static str> {
+pub fn scopes(tools: &[ToolDefinition]) -> BTreeSet<&'static str> {
     let scopes = tools.iter().flat_map(|tool| match tool.access {
-        Access::Scopes(scopes) => scopes,
-        Access::ClosedToScopedKeys => &[],
+        RequiredScopes::Scopes(scopes) => scopes,
+        RequiredScopes::ClosedToScopedKeys => &[],
     });
     scopes.copied().chain(["user:read"]).collect()
 }

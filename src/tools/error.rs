@@ -39,7 +39,7 @@ impl From<Error> for ToolError {
 
 impl ToolError {
     /// The arguments cannot be meant; the text says why and what to do.
-    pub(super) fn refused(text: impl Into<String>) -> Self {
+    pub(super) fn invalid_input(text: impl Into<String>) -> Self {
         Self {
             cause: Cause::Refused(text.into()),
             instead: None,
@@ -48,7 +48,7 @@ impl ToolError {
     }
 
     /// A write of several requests, none of which worked, in words of its own.
-    pub(super) fn told(text: String, outcome: Outcome) -> Self {
+    pub(super) fn write_failed(text: String, outcome: Outcome) -> Self {
         Self {
             cause: Cause::Told(text, outcome),
             instead: None,
@@ -57,13 +57,13 @@ impl ToolError {
     }
 
     /// Names the way round for keys to which the endpoint is closed.
-    pub(super) fn instead(mut self, instead: &'static str) -> Self {
+    pub(super) fn with_alternative(mut self, instead: &'static str) -> Self {
         self.instead = Some(instead);
         self
     }
 
     /// Says that a write failed, and which read tells what became of it.
-    pub(super) fn settled_by(mut self, read: String) -> Self {
+    pub(super) fn with_verification_hint(mut self, read: String) -> Self {
         self.settled_by = Some(read);
         self
     }
@@ -79,7 +79,7 @@ impl ToolError {
     pub fn outcome(&self) -> Outcome {
         match &self.cause {
             Cause::Told(_, outcome) => *outcome,
-            Cause::PostHog(error) if error.kind().leaves_outcome_open() => Outcome::Unknown,
+            Cause::PostHog(error) if error.kind().outcome_unknown() => Outcome::Unknown,
             _ => Outcome::NotDone,
         }
     }
@@ -91,7 +91,7 @@ impl ToolError {
             Cause::Refused(text) => clean(text).into_owned(),
             Cause::Told(text, _) => clean_lines(text).into_owned(),
             Cause::PostHog(error) => match &self.settled_by {
-                Some(read) if error.kind().leaves_outcome_open() => open_outcome(error, read),
+                Some(read) if error.kind().outcome_unknown() => open_outcome(error, read),
                 Some(_) => format!("Nothing was changed. {}", self.posthog_text(error, host)),
                 None => self.posthog_text(error, host),
             },
@@ -115,7 +115,7 @@ impl ToolError {
                 "The key lacks the scope {}. The user can add it at {host}/settings/user-api-keys, or use a key that has it.",
                 clean(scope)
             ),
-            ErrorKind::ClosedToKeys => format!(
+            ErrorKind::ScopedKeysUnsupported => format!(
                 "PostHog does not serve this to personal API keys with scopes, whatever the scopes are{because} {}",
                 self.instead.unwrap_or("No other setting of the key helps.")
             ),
@@ -153,25 +153,25 @@ impl ToolError {
                 "PostHog failed (status {status}){because} Try again later; a narrower question (an exact email or distinct_id, \
                  a smaller limit) asks less of it."
             ),
-            ErrorKind::Unreadable => format!(
+            ErrorKind::InvalidResponse => format!(
                 "PostHog's answer could not be read{because} Try again later; if it stays so, POSTHOG_HOST ({host}) may not be \
                  the address of PostHog's API."
             ),
-            ErrorKind::TooLong { most } => format!(
+            ErrorKind::ResponseTooLarge { most } => format!(
                 "PostHog's answer is longer than the {most} bytes that are read of one (--max-response-bytes). Ask for less: a \
                  smaller limit, a narrower filter."
             ),
-            ErrorKind::HeldBack { wait } => format!(
+            ErrorKind::RateLimitedLocally { wait } => format!(
                 "PostHog's rate limit for this key would be passed, so nothing was sent. Wait {}, then call again.",
                 seconds(*wait)
             ),
-            ErrorKind::Busy => "PostHog has not answered earlier requests of this key yet, so nothing was sent. Wait for their \
+            ErrorKind::QueueTimeout => "PostHog has not answered earlier requests of this key yet, so nothing was sent. Wait for their \
                                 answers, then call again."
                 .to_owned(),
             ErrorKind::Timeout => "PostHog did not answer in time. Try again later; a narrower question (an exact email or \
                                    distinct_id, a smaller limit) asks less of it."
                 .to_owned(),
-            ErrorKind::Dropped => format!("The connection to {host} broke{because} Try again later."),
+            ErrorKind::ConnectionLost => format!("The connection to {host} broke{because} Try again later."),
             ErrorKind::Connect => format!(
                 "No connection to {host}{because} Nothing was sent. Check POSTHOG_HOST, the network, the proxy settings and, \
                  for a private certificate, --ca-cert."
@@ -188,8 +188,8 @@ impl ToolError {
                 "It cannot be found out which project to use{because} The user has to set POSTHOG_PROJECT_ID (or --project) \
                  to the project's number."
             ),
-            ErrorKind::Failed => format!("PostHog did not do it{because} Try again later."),
-            ErrorKind::Request => format!("The request could not be made{because} Nothing was sent."),
+            ErrorKind::NotPerformed => format!("PostHog did not do it{because} Try again later."),
+            ErrorKind::InvalidRequest => format!("The request could not be made{because} Nothing was sent."),
         }
     }
 }
@@ -199,8 +199,8 @@ fn open_outcome(error: &Error, read: &str) -> String {
     let what = match error.kind() {
         ErrorKind::Server { status } => format!("PostHog failed (status {status})"),
         ErrorKind::Timeout => "PostHog did not answer in time".to_owned(),
-        ErrorKind::Dropped => "the connection broke".to_owned(),
-        ErrorKind::TooLong { .. } => "PostHog's answer was too long to be read".to_owned(),
+        ErrorKind::ConnectionLost => "the connection broke".to_owned(),
+        ErrorKind::ResponseTooLarge { .. } => "PostHog's answer was too long to be read".to_owned(),
         _ => "PostHog's answer could not be read".to_owned(),
     };
     let reason = error.reason().map(clean).unwrap_or_default();

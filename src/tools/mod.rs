@@ -4,7 +4,7 @@
 //! requests and an answer. It does not know the protocol, the settings or any other tool; whether it is offered and
 //! what happens around a call is decided elsewhere, from its effect.
 //!
-//! A tool that writes only prepares: it reads what it needs, and gives back a [`Write`] that holds the request, unsent.
+//! A tool that writes only prepares: it reads what it needs, and gives back a [`PendingWrite`] that holds the request, unsent.
 //! Between the two stand the yes of a human, for a deletion, and the line in the audit log.
 
 #![allow(
@@ -22,5 +22,5 @@ mod tool;
 
 pub use catalog::{catalog, scopes};
 pub use error::ToolError;
-pub use pending_write::{Outcome, Preview, Step, Write};
-pub use tool::{Context, Entry, Tool};
+pub use pending_write::{Outcome, PendingWrite, Preview, ToolOutcome};
+pub use tool::{Context, Tool, ToolDefinition};

@@ -6,24 +6,24 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ToolError;
-use crate::output::Answer;
+use crate::output::ToolOutput;
 
 /// Where a call has led.
-pub enum Step<T> {
+pub enum ToolOutcome<T> {
     /// To its answer.
-    Done(Answer<T>),
+    Complete(ToolOutput<T>),
     /// To a write that is prepared and not sent.
-    Write(Write<T>),
+    PendingWrite(PendingWrite<T>),
 }
 
-impl<T> From<Answer<T>> for Step<T> {
-    fn from(answer: Answer<T>) -> Self {
-        Self::Done(answer)
+impl<T> From<ToolOutput<T>> for ToolOutcome<T> {
+    fn from(answer: ToolOutput<T>) -> Self {
+        Self::Complete(answer)
     }
 }
 
 /// A prepared write. Nothing is sent until `send` is polled, and it can be polled once.
-pub struct Write<T> {
+pub struct PendingWrite<T> {
     /// The UUIDs of the persons it is about.
     pub persons: Vec<String>,
     /// The keys of the properties it is about; never their values.
@@ -31,7 +31,7 @@ pub struct Write<T> {
     /// What a human has to see before. A deletion without one is never sent.
     pub preview: Option<Preview<T>>,
     /// The request, and what its answer means.
-    pub send: BoxFuture<'static, Result<(Answer<T>, Outcome), ToolError>>,
+    pub execute: BoxFuture<'static, Result<(ToolOutput<T>, Outcome), ToolError>>,
 }
 
 /// What would be deleted.
@@ -71,12 +71,12 @@ impl Outcome {
     }
 }
 
-impl<T: Serialize + 'static> Step<T> {
+impl<T: Serialize + 'static> ToolOutcome<T> {
     /// The same with fields in place of types.
-    pub(super) fn into_values(self) -> Result<Step<Value>, ToolError> {
+    pub(super) fn into_values(self) -> Result<ToolOutcome<Value>, ToolError> {
         Ok(match self {
-            Self::Done(answer) => Step::Done(values(answer)?),
-            Self::Write(write) => Step::Write(Write {
+            Self::Complete(answer) => ToolOutcome::Complete(values(answer)?),
+            Self::PendingWrite(write) => ToolOutcome::PendingWrite(PendingWrite {
                 persons: write.persons,
                 property_keys: write.property_keys,
                 preview: match write.preview {
@@ -86,8 +86,8 @@ impl<T: Serialize + 'static> Step<T> {
                     }),
                     None => None,
                 },
-                send: write
-                    .send
+                execute: write
+                    .execute
                     .map(|sent| {
                         let (answer, outcome) = sent?;
                         Ok((values(answer)?, outcome))
@@ -98,8 +98,8 @@ impl<T: Serialize + 'static> Step<T> {
     }
 }
 
-fn values<T: Serialize>(answer: Answer<T>) -> Result<Answer<Value>, ToolError> {
-    Ok(Answer {
+fn values<T: Serialize>(answer: ToolOutput<T>) -> Result<ToolOutput<Value>, ToolError> {
+    Ok(ToolOutput {
         structured: value(&answer.structured)?,
         text: answer.text,
     })
@@ -108,6 +108,8 @@ fn values<T: Serialize>(answer: Answer<T>) -> Result<Answer<Value>, ToolError> {
 fn value(structured: &impl Serialize) -> Result<Value, ToolError> {
     serde_json::to_value(structured).map_err(|error| {
         tracing::error!(%error, "an answer has no JSON form");
-        ToolError::refused("The answer could not be put into JSON; this is a defect of the server.")
+        ToolError::invalid_input(
+            "The answer could not be put into JSON; this is a defect of the server.",
+        )
     })
 }

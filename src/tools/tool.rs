@@ -9,13 +9,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use posthog_client::{Access, Client};
+use posthog_client::{Client, RequiredScopes};
 
 use super::arguments;
 use super::error::ToolError;
-use super::pending_write::Step;
+use super::pending_write::ToolOutcome;
 use super::schema;
-use crate::output::Limits;
+use crate::output::OutputOptions;
 use crate::policy::{Effect, Toolset};
 
 /// What a call may use.
@@ -24,10 +24,10 @@ pub struct Context {
     /// PostHog, as the caller's credential sees it.
     pub posthog: Client,
     /// What the answer may cost.
-    pub limits: Limits,
+    pub limits: OutputOptions,
 }
 
-/// A tool. To add one: a file with a type that implements this, and a line in the list of [`super::catalog`].
+/// A tool. To add one: a file with a type that implements this, and a line in the list in `catalog.rs`.
 pub trait Tool {
     /// The arguments. Refuses unknown fields; a field's documentation is written for the model.
     type Input: DeserializeOwned + JsonSchema + Send + 'static;
@@ -44,21 +44,21 @@ pub trait Tool {
     /// The group it belongs to.
     const TOOLSET: Toolset;
     /// What its endpoints ask of a key.
-    const ACCESS: Access;
+    const ACCESS: RequiredScopes;
 
     /// Does the work, or prepares it where it is a write. The arguments have their types; what only makes sense
     /// together is checked here, before any request.
     fn call(
         context: &Context,
         input: Self::Input,
-    ) -> impl Future<Output = Result<Step<Self::Output>, ToolError>> + Send;
+    ) -> impl Future<Output = Result<ToolOutcome<Self::Output>, ToolError>> + Send;
 }
 
-type Run = fn(Context, Value) -> BoxFuture<'static, Result<Step<Value>, ToolError>>;
+type Run = fn(Context, Value) -> BoxFuture<'static, Result<ToolOutcome<Value>, ToolError>>;
 
 /// A tool in the catalog, with its types forgotten.
 #[derive(Clone)]
-pub struct Entry {
+pub struct ToolDefinition {
     /// The name in the protocol.
     pub name: &'static str,
     /// The name for people.
@@ -70,7 +70,7 @@ pub struct Entry {
     /// The group it belongs to.
     pub toolset: Toolset,
     /// What its endpoints ask of a key.
-    pub access: Access,
+    pub access: RequiredScopes,
     /// JSON Schema of the arguments.
     pub input_schema: Arc<Map<String, Value>>,
     /// JSON Schema of the answer's fields.
@@ -78,10 +78,10 @@ pub struct Entry {
     run: Run,
 }
 
-impl Entry {
+impl ToolDefinition {
     /// The entry of a tool.
     #[must_use]
-    pub fn of<T: Tool + 'static>() -> Self {
+    pub fn new<T: Tool + 'static>() -> Self {
         Self {
             name: T::NAME,
             title: T::TITLE,
@@ -98,7 +98,7 @@ impl Entry {
     /// Arguments in the form that the schema says, where what was sent leaves no doubt.
     #[must_use]
     pub fn arguments(&self, arguments: Map<String, Value>) -> Map<String, Value> {
-        arguments::lenient(arguments, &self.input_schema)
+        arguments::coerce(arguments, &self.input_schema)
     }
 
     /// Calls the tool, up to the point where a write would be sent.
@@ -109,12 +109,12 @@ impl Entry {
         &self,
         context: Context,
         arguments: Map<String, Value>,
-    ) -> Result<Step<Value>, ToolError> {
+    ) -> Result<ToolOutcome<Value>, ToolError> {
         (self.run)(context, Value::Object(arguments)).await
     }
 }
 
-async fn run<T: Tool>(context: Context, arguments: Value) -> Result<Step<Value>, ToolError> {
+async fn run<T: Tool>(context: Context, arguments: Value) -> Result<ToolOutcome<Value>, ToolError> {
     let input = arguments::read::<T::Input>(arguments)?;
     T::call(&context, input).await?.into_values()
 }

@@ -17,7 +17,7 @@ use crate::human::{Human, Reaction};
 use crate::process::{binary, conversation, exit, run, send};
 use crate::stdio::{connected, sandbox};
 use crate::wire::{PATIENCE, WITH_HANDSHAKE};
-use crate::writing::{GRACE, QA, confirmed, strike, writing_calls, written};
+use crate::writing::{GRACE, QA, confirmed, inject_fault, writing_calls, written};
 use crate::{ADA, NOBODY, Session, Setup, connect_with};
 
 const UPDATE: &str = "persons-update";
@@ -83,7 +83,7 @@ async fn logged(log: &Log, human: Human, confirm: Confirm) -> Session {
 }
 
 async fn agreeing(log: &Log) -> Session {
-    logged(log, Human::who_would(Reaction::Tick), Confirm::Auto).await
+    logged(log, Human::answering_with(Reaction::Tick), Confirm::Auto).await
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn a_line_says_who_agreed() {
 
     let log = Log::new();
     let session = connect_with(Setup {
-        human: Human::who_would(Reaction::Tick),
+        human: Human::answering_with(Reaction::Tick),
         lifecycle: ClientLifecycleMode::Discover {
             preferred_versions: vec![ProtocolVersion::V_2026_07_28],
         },
@@ -198,7 +198,7 @@ async fn what_is_not_sent_leaves_no_line() {
         Reaction::Decline,
         Reaction::Dismiss,
     ] {
-        let session = logged(&log, Human::who_would(reaction), Confirm::Auto).await;
+        let session = logged(&log, Human::answering_with(reaction), Confirm::Auto).await;
         session.error(DELETE, deletion.clone()).await;
     }
     let strict = logged(&log, Human::default(), Confirm::Strict).await;
@@ -229,7 +229,7 @@ async fn what_is_not_sent_leaves_no_line() {
 async fn a_line_says_what_became_of_the_request() {
     let log = Log::new();
     let mut setup = Setup {
-        human: Human::who_would(Reaction::Tick),
+        human: Human::answering_with(Reaction::Tick),
         audit: Some(AuditLog::open(&log.0).unwrap()),
         ..Setup::default()
     };
@@ -260,7 +260,7 @@ async fn a_line_says_what_became_of_the_request() {
             "not done",
         ),
     ] {
-        strike(&session, &patch, what);
+        inject_fault(&session, &patch, what);
         session.error(UPDATE, update.clone()).await;
         expected.push(outcome);
     }
@@ -273,7 +273,7 @@ async fn a_line_says_what_became_of_the_request() {
     expected.push("partly done");
     session.call(DELETE, json!({"ids": [QA[1]]})).await;
     expected.push("not done");
-    strike(&session, "POST B/bulk_delete/", FaultKind::DropBeforeEffect);
+    inject_fault(&session, "POST B/bulk_delete/", FaultKind::DropBeforeEffect);
     session.error(DELETE, json!({"ids": [QA[1]]})).await;
     expected.push("unknown");
 
@@ -314,7 +314,7 @@ async fn a_split_that_was_seen_is_done() {
     let moved = json!({"results": {"katherine@example.com": {
         "id": 1001, "uuid": "cb6afac3-9b8e-52f6-90cd-885fdcc94639", "name": "", "distinct_ids": ["katherine@example.com"], "properties": {},
     }}});
-    strike(
+    inject_fault(
         &session,
         "POST B/batch_by_distinct_ids/",
         FaultKind::json(200, &moved),
@@ -330,7 +330,7 @@ async fn the_line_is_there_before_the_answer() {
     let session = agreeing(&log).await;
     for (tool, arguments, request) in writing_calls() {
         let before = log.lines().len();
-        strike(
+        inject_fault(
             &session,
             &request,
             FaultKind::Delay(Duration::from_millis(300)),
@@ -354,7 +354,7 @@ async fn a_cancelled_call_completes_its_line() {
     let log = Log::new();
     let session = agreeing(&log).await;
     let request = format!("PATCH B/{ADA}/");
-    strike(
+    inject_fault(
         &session,
         &request,
         FaultKind::Delay(Duration::from_millis(200)),
@@ -440,7 +440,7 @@ async fn only_its_owner_can_read_it() {
 #[tokio::test]
 async fn what_cannot_be_written_down_is_not_sent() {
     let session = connect_with(Setup {
-        human: Human::who_would(Reaction::Tick),
+        human: Human::answering_with(Reaction::Tick),
         audit: Some(AuditLog::open(Path::new("/dev/full")).unwrap()),
         ..Setup::default()
     })

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use posthog_persons_mcp::config::Arguments;
-use posthog_persons_mcp::server::listed;
+use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
 
 #[test]
 fn the_contract_of_each_tool_is_as_reviewed() {
     for tool in catalog() {
-        insta::assert_json_snapshot!(tool.name, listed(&tool, true));
+        insta::assert_json_snapshot!(tool.name, to_protocol_tool(&tool, true));
     }
 }
 
@@ -125,7 +125,7 @@ fn the_list_of_tools_stays_small() {
     let bytes = |structured| {
         let tools: Vec<_> = catalog()
             .iter()
-            .map(|tool| listed(tool, structured))
+            .map(|tool| to_protocol_tool(tool, structured))
             .collect();
         json!({ "tools": tools }).to_string().len()
     };

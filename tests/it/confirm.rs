@@ -6,14 +6,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join;
 use insta::{allow_duplicates, assert_snapshot};
-use posthog_client::{Access, Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::output::{Answer, Limits};
+use posthog_client::{Client, Connection, ConnectionOptions, Project, RequiredScopes};
+use posthog_persons_mcp::output::{OutputOptions, ToolOutput};
 use posthog_persons_mcp::policy::{Confirm, Effect, Toolset};
-use posthog_persons_mcp::server::confirmation::Gate;
-use posthog_persons_mcp::server::{Safety, Server};
+use posthog_persons_mcp::server::confirmation::Confirmer;
+use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::stdio;
 use posthog_persons_mcp::tools::{
-    Context, Entry, Outcome, Preview, Step, Tool, ToolError, Write, catalog,
+    Context, Outcome, PendingWrite, Preview, Tool, ToolDefinition, ToolError, ToolOutcome, catalog,
 };
 use posthog_sandbox::{FaultKind, Sandbox};
 use rmcp::ClientLifecycleMode;
@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use crate::human::{Human, Reaction};
 use crate::wire::{PATIENCE, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, message, request};
-use crate::writing::{GRACE, LATER, QA, SOON, confirmed, owner, sent, strike, written};
+use crate::writing::{GRACE, LATER, QA, SOON, confirmed, inject_fault, owner, sent, written};
 use crate::{ADA, NOBODY, Session, Setup, connect, connect_with, text};
 
 const TOOL: &str = "persons-bulk-delete";
@@ -68,7 +68,7 @@ const DELETE: &str = "POST B/bulk_delete/";
 #[tokio::test]
 async fn a_human_who_ticks_is_asked_once_and_deletes_whom_was_shown() {
     for lifecycle in both_ways_to_begin() {
-        let human = Human::who_would(Reaction::Tick);
+        let human = Human::answering_with(Reaction::Tick);
         let session = connect_with(Setup {
             human: human.clone(),
             lifecycle,
@@ -121,7 +121,7 @@ async fn whatever_is_not_a_tick_sends_nothing() {
                 "Nothing was sent: the user dismissed the question.",
             ),
         ] {
-            let human = Human::who_would(reaction);
+            let human = Human::answering_with(reaction);
             let session = connect_with(Setup {
                 human: human.clone(),
                 lifecycle: lifecycle.clone(),
@@ -145,7 +145,7 @@ async fn whatever_is_not_a_tick_sends_nothing() {
 /// The token is for clients that cannot ask: where the human can be asked, it opens nothing.
 #[tokio::test]
 async fn a_token_does_not_spare_a_human_the_question() {
-    let human = Human::who_would(Reaction::Decline);
+    let human = Human::answering_with(Reaction::Decline);
     let session = connect_with(Setup {
         human: human.clone(),
         ..Setup::default()
@@ -160,7 +160,7 @@ async fn a_token_does_not_spare_a_human_the_question() {
 
 #[tokio::test]
 async fn changes_ask_nobody() {
-    let human = Human::who_would(Reaction::Decline);
+    let human = Human::answering_with(Reaction::Decline);
     let session = connect_with(Setup {
         human: human.clone(),
         confirm: Confirm::Strict,
@@ -180,7 +180,7 @@ async fn strict_takes_a_humans_yes_and_no_other() {
         confirm: Confirm::Strict,
         ..Setup::default()
     };
-    let session = connect_with(strict(Human::who_would(Reaction::Tick))).await;
+    let session = connect_with(strict(Human::answering_with(Reaction::Tick))).await;
     session.call(TOOL, deletion()).await;
     assert_eq!(sent(&session), [DELETE]);
 
@@ -202,7 +202,7 @@ async fn strict_takes_a_humans_yes_and_no_other() {
 #[tokio::test]
 async fn where_two_steps_prove_nothing_they_are_refused() {
     let session = connect_with(Setup {
-        two_steps: false,
+        allow_token_confirmation: false,
         ..Setup::default()
     })
     .await;
@@ -218,7 +218,7 @@ async fn where_two_steps_prove_nothing_they_are_refused() {
 #[tokio::test]
 async fn off_asks_nobody() {
     for lifecycle in both_ways_to_begin() {
-        let human = Human::who_would(Reaction::Decline);
+        let human = Human::answering_with(Reaction::Decline);
         let session = connect_with(Setup {
             human: human.clone(),
             confirm: Confirm::Off,
@@ -514,24 +514,31 @@ fn forms() -> Value {
     json!({"elicitation": {"form": {}}})
 }
 
-fn gate() -> Gate {
-    Gate::new(Confirm::Auto, true)
+fn gate() -> Confirmer {
+    Confirmer::new(Confirm::Auto, true)
 }
 
-/// A server on a session's sandbox, with a gate of its own.
-fn server(session: &Session, gate: Gate) -> Server {
-    server_of(catalog(), session, gate)
+/// A server on a session's sandbox, with a confirmer of its own.
+fn server(session: &Session, confirmer: Confirmer) -> Server {
+    server_of(catalog(), session, confirmer)
 }
 
-fn server_of(tools: Vec<Entry>, session: &Session, gate: Gate) -> Server {
+fn server_of(tools: Vec<ToolDefinition>, session: &Session, confirmer: Confirmer) -> Server {
     let options = ConnectionOptions::new(session.sandbox.url().parse().unwrap());
     let connection = Arc::new(Connection::new(&options).unwrap());
     let project = Project::Number(Sandbox::PROJECT);
     let context = Context {
         posthog: Client::new(connection, SecretString::from(Sandbox::KEY), project),
-        limits: Limits::default(),
+        limits: OutputOptions::default(),
     };
-    Server::new(tools, context, Safety { gate, audit: None })
+    Server::new(
+        tools,
+        context,
+        WriteGuards {
+            confirmer,
+            audit: None,
+        },
+    )
 }
 
 impl ByHand {
@@ -883,8 +890,8 @@ async fn a_state_serves_its_own_call_once() {
 #[tokio::test]
 async fn an_old_state_sends_nothing() {
     let session = connect().await;
-    let gate = Gate::with_patience(Confirm::Auto, true, Duration::from_millis(1));
-    let mut client = ByHand::begin(&server(&session, gate), WITHOUT_HANDSHAKE, forms()).await;
+    let confirmer = Confirmer::with_ttl(Confirm::Auto, true, Duration::from_millis(1));
+    let mut client = ByHand::begin(&server(&session, confirmer), WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
     let state = state(&client.result(id).await);
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -964,7 +971,7 @@ async fn a_second_look_that_fails_sends_nothing() {
     let id = client.call(TOOL, &deletion()).await;
     let question = client.question().await;
     let request = "POST B/batch_by_distinct_ids/";
-    strike(&session, request, FaultKind::ServerError { status: 500 });
+    inject_fault(&session, request, FaultKind::ServerError { status: 500 });
     client.answer(&question, tick()).await;
     let result = client.result(id).await;
     refused(&result, "PostHog failed (status 500)");
@@ -997,8 +1004,8 @@ async fn a_human_who_takes_long_holds_up_nobody() {
 #[tokio::test]
 async fn a_human_who_takes_too_long_has_not_agreed() {
     let session = connect().await;
-    let gate = Gate::with_patience(Confirm::Auto, true, Duration::from_millis(50));
-    let mut client = ByHand::begin(&server(&session, gate), WAITING[1], forms()).await;
+    let confirmer = Confirmer::with_ttl(Confirm::Auto, true, Duration::from_millis(50));
+    let mut client = ByHand::begin(&server(&session, confirmer), WAITING[1], forms()).await;
     let id = client.call(TOOL, &deletion()).await;
     let question = client.question().await;
     refused(
@@ -1077,21 +1084,21 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
     const DESCRIPTION: &'static str = "Erases.";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
-    const ACCESS: Access = Access::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
 
-    async fn call(_: &Context, _: Whatever) -> Result<Step<Erased>, ToolError> {
-        let erased = Answer {
+    async fn call(_: &Context, _: Whatever) -> Result<ToolOutcome<Erased>, ToolError> {
+        let erased = ToolOutput {
             structured: Erased {},
             text: "Erased".to_owned(),
         };
-        Ok(Step::Write(Write {
+        Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: Vec::new(),
             property_keys: Vec::new(),
             preview: Some(Preview {
                 question: "Erase?".to_owned(),
                 facts: Erased {},
             }),
-            send: async { Ok((erased, Outcome::Done)) }.boxed(),
+            execute: async { Ok((erased, Outcome::Done)) }.boxed(),
         }))
     }
 }
@@ -1099,7 +1106,10 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
 #[tokio::test]
 async fn a_yes_for_one_tool_is_none_for_another() {
     let session = connect().await;
-    let tools = vec![Entry::of::<Erasing<false>>(), Entry::of::<Erasing<true>>()];
+    let tools = vec![
+        ToolDefinition::new::<Erasing<false>>(),
+        ToolDefinition::new::<Erasing<true>>(),
+    ];
     let server = server_of(tools, &session, gate());
     let nothing = json!({});
 

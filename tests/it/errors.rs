@@ -23,7 +23,7 @@ async fn connect_to(what: FaultKind) -> Session {
 }
 
 fn page(status: u16, content_type: &str, body: &str) -> FaultKind {
-    FaultKind::Answer {
+    FaultKind::Response {
         status,
         content_type: content_type.to_owned(),
         body: body.to_owned(),
@@ -259,7 +259,7 @@ async fn a_rate_limit_within_patience_is_waited_for() {
 async fn a_rate_limit_without_a_time_is_tried_again_and_then_told() {
     for header in ["Wed, 21 Oct 2026 07:28:00 GMT", "-3"] {
         let mut throttled = refusal(429, "throttled", "Request was throttled.");
-        if let FaultKind::Answer { headers, .. } = &mut throttled {
+        if let FaultKind::Response { headers, .. } = &mut throttled {
             headers.push(("retry-after".to_owned(), header.to_owned()));
         }
         let session = connect_to(throttled).await;
@@ -367,7 +367,7 @@ async fn an_answer_that_breaks_off_is_asked_for_again() {
     let session = connect().await;
     session.sandbox.inject(Fault::once(
         "persons",
-        FaultKind::CutAnswer { after_bytes: 600 },
+        FaultKind::CutResponse { after_bytes: 600 },
     ));
     session.call(LIST, json!({})).await;
     assert_eq!(session.requests().len(), 2);
@@ -440,7 +440,7 @@ async fn a_redirect_is_not_followed_so_that_the_key_stays_here() {
     let elsewhere = sandbox().await;
     for status in [301, 302, 307, 308] {
         let to = format!("{}/api/projects/1/persons/", elsewhere.url());
-        let redirect = FaultKind::Answer {
+        let redirect = FaultKind::Response {
             status,
             content_type: "text/html".to_owned(),
             body: String::new(),

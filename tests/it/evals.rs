@@ -93,8 +93,8 @@ async fn play(task: &Task, lifecycle: ClientLifecycleMode) -> Played {
         Ok(())
     }));
     let human = match task.human {
-        Asked::NotAsked | Asked::Declines => Human::who_would(Reaction::Decline),
-        Asked::Agrees => Human::who_would(Reaction::Tick),
+        Asked::NotAsked | Asked::Declines => Human::answering_with(Reaction::Decline),
+        Asked::Agrees => Human::answering_with(Reaction::Tick),
         Asked::AgreesInTheChat => Human::default(),
     };
     let client = human.serve_with_lifecycle(ours, lifecycle).await.unwrap();
@@ -366,9 +366,9 @@ async fn a_token_that_comes_back_twice_is_one_yes() {
 // The page of examples.
 
 /// Lines of an answer that the page shows.
-const MOST_LINES: usize = 20;
+const MAX_LINES: usize = 20;
 /// Characters of a line that the page shows.
-const MOST_COLUMNS: usize = 400;
+const MAX_COLUMNS: usize = 400;
 
 const OPENING: &str = "\
 # Examples
@@ -441,13 +441,13 @@ fn block(text: &str, here: &str) -> String {
     };
     let count = text.lines().count();
     let mut block = "```text\n".to_owned();
-    for line in text.lines().take(MOST_LINES) {
-        let shown: String = line.chars().take(MOST_COLUMNS).collect();
+    for line in text.lines().take(MAX_LINES) {
+        let shown: String = line.chars().take(MAX_COLUMNS).collect();
         let more = if shown.len() < line.len() { "…" } else { "" };
         let _ = writeln!(block, "{}{more}", shown.replace("```", "'''"));
     }
-    if count > MOST_LINES {
-        let _ = writeln!(block, "… {} more lines", count - MOST_LINES);
+    if count > MAX_LINES {
+        let _ = writeln!(block, "… {} more lines", count - MAX_LINES);
     }
     block + "```\n"
 }

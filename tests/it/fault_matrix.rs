@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::promises::calls;
 use crate::unknown_outcome::{UNKNOWN, settling};
-use crate::writing::{address, agreeing_in, sent, writing_calls};
+use crate::writing::{address, approving_with, sent, writing_calls};
 use crate::{Session, text};
 
 /// For all tools at once; many times what they take.
@@ -155,7 +155,7 @@ fn judge_all(case: &Case, failed: &[bool]) {
 }
 
 async fn meet(case: Case) {
-    let session = agreeing_in(|setup| {
+    let session = approving_with(|setup| {
         // Open to every endpoint.
         setup.key = Sandbox::LEGACY_KEY;
         setup.max_response_bytes = case.most_bytes;
@@ -236,8 +236,8 @@ async fn a_connection_that_breaks() {
     meet_each([
         Case::new(FaultKind::DropBeforeEffect, BROKE),
         Case::new(FaultKind::DropAfterEffect, BROKE),
-        Case::new(FaultKind::CutAnswer { after_bytes: 12 }, BROKE),
-        Case::some(FaultKind::CutAnswer { after_bytes: 180 }, BROKE),
+        Case::new(FaultKind::CutResponse { after_bytes: 12 }, BROKE),
+        Case::some(FaultKind::CutResponse { after_bytes: 180 }, BROKE),
     ])
     .await;
 }

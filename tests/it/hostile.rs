@@ -293,7 +293,7 @@ async fn ten_thousand_calls_at_once_are_all_answered() {
 
 /// What it may keep for a client that asks and does not read.
 #[cfg(target_os = "linux")]
-const MOST_MEGABYTES: u64 = 200;
+const MAX_MEGABYTES: u64 = 200;
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -315,7 +315,7 @@ async fn a_client_that_asks_and_never_reads_is_read_no_further_and_loses_nothing
         assert!(asked < 100_000, "it reads without end");
     }
     let most = crate::soak::megabytes(process, "VmHWM");
-    assert!(most < MOST_MEGABYTES, "{most} MB for {asked} requests");
+    assert!(most < MAX_MEGABYTES, "{most} MB for {asked} requests");
     // Whoever begins to read then gets every answer.
     for _ in 0..asked {
         let answer = server.receive().await.expect("an answer");

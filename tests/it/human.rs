@@ -33,7 +33,7 @@ pub(crate) struct Human {
 }
 
 impl Human {
-    pub(crate) fn who_would(reaction: Reaction) -> Self {
+    pub(crate) fn answering_with(reaction: Reaction) -> Self {
         Self {
             reaction: Some(reaction),
             ..Self::default()

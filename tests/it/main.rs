@@ -48,11 +48,11 @@ use std::time::Duration;
 
 use human::Human;
 use posthog_client::{Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::output::Limits;
+use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::policy::{Confirm, Policy};
 use posthog_persons_mcp::server::audit::AuditLog;
-use posthog_persons_mcp::server::confirmation::Gate;
-use posthog_persons_mcp::server::{Safety, Server};
+use posthog_persons_mcp::server::confirmation::Confirmer;
+use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::tools::{Context, catalog as all_tools};
 use posthog_sandbox::{Clock, Options, RecordedRequest, Sandbox};
 use rmcp::model::{CallToolRequestParams, CallToolResult};
@@ -72,7 +72,7 @@ const NOBODY: &str = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
 struct Setup {
     key: &'static str,
     project: Project,
-    limits: Limits,
+    limits: OutputOptions,
     max_response_bytes: usize,
     timeout: Duration,
     sandbox: Options,
@@ -81,7 +81,7 @@ struct Setup {
     lifecycle: ClientLifecycleMode,
     /// How a deletion gets its yes.
     confirm: Confirm,
-    two_steps: bool,
+    allow_token_confirmation: bool,
     patience: Duration,
     policy: Policy,
     audit: Option<AuditLog>,
@@ -92,7 +92,7 @@ impl Default for Setup {
         Self {
             key: Sandbox::KEY,
             project: Project::Number(Sandbox::PROJECT),
-            limits: Limits::default(),
+            limits: OutputOptions::default(),
             max_response_bytes: 32 * 1024 * 1024,
             timeout: Duration::from_secs(60),
             sandbox: Options {
@@ -102,7 +102,7 @@ impl Default for Setup {
             human: Human::default(),
             lifecycle: ClientLifecycleMode::Initialize,
             confirm: Confirm::Auto,
-            two_steps: true,
+            allow_token_confirmation: true,
             patience: Duration::from_secs(300),
             policy: Policy::default(),
             audit: None,
@@ -130,7 +130,7 @@ struct Session {
     client: RunningService<RoleClient, Human>,
     sandbox: Sandbox,
     key: &'static str,
-    limits: Limits,
+    limits: OutputOptions,
 }
 
 /// A session with the usual set-up.
@@ -158,8 +158,12 @@ async fn connect_with(setup: Setup) -> Session {
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
-    let safety = Safety {
-        gate: Gate::with_patience(setup.confirm, setup.two_steps, setup.patience),
+    let safety = WriteGuards {
+        confirmer: Confirmer::with_ttl(
+            setup.confirm,
+            setup.allow_token_confirmation,
+            setup.patience,
+        ),
         audit: setup.audit,
     };
     let tools = all_tools()

@@ -35,7 +35,7 @@ async fn with(policy: Policy) -> Session {
     .await
 }
 
-async fn listed(session: &Session) -> Vec<String> {
+async fn to_protocol_tool(session: &Session) -> Vec<String> {
     let tools = session.client.list_all_tools().await.unwrap();
     tools
         .into_iter()
@@ -61,7 +61,7 @@ async fn read_only_offers_readers_and_knows_no_others() {
         ..Policy::default()
     })
     .await;
-    let listed = listed(&session).await;
+    let listed = to_protocol_tool(&session).await;
     assert_eq!(listed, readers());
     for (tool, arguments, _) in writing_calls() {
         assert!(!listed.contains(&tool.to_owned()), "{tool}");
@@ -95,7 +95,7 @@ async fn toolsets_and_tools_add_up_and_what_is_excluded_stays_out() {
         name == "persons-bulk-delete"
             || toolset == Toolset::History && name != "persons-deletion-status-list"
     });
-    assert_eq!(listed(&session).await, expected);
+    assert_eq!(to_protocol_tool(&session).await, expected);
     assert_eq!(expected.len(), 4);
     for (tool, arguments, _) in writing_calls() {
         if tool != "persons-bulk-delete" {
@@ -117,7 +117,7 @@ async fn nothing_named_brings_a_writer_back_into_read_only() {
     let expected = those(|name, toolset, _| {
         toolset == Toolset::Persons || name == "persons-activity-retrieve"
     });
-    assert_eq!(listed(&session).await, expected);
+    assert_eq!(to_protocol_tool(&session).await, expected);
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn one_excluded_tool_leaves_the_others() {
     })
     .await;
     assert_eq!(
-        listed(&session).await,
+        to_protocol_tool(&session).await,
         those(|name, _, _| name != "persons-bulk-delete")
     );
 }

@@ -1,6 +1,6 @@
 //! What every answer of every tool promises. Checked on each call that any test makes.
 
-use posthog_persons_mcp::output::Limits;
+use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::tools::catalog;
 use posthog_sandbox::Sandbox;
 use rmcp::model::CallToolResult;
@@ -54,7 +54,7 @@ async fn the_text_stands_alone_where_structured_content_is_off() {
     }
 }
 
-pub(crate) fn check(tool: &str, key: &str, limits: &Limits, result: &CallToolResult) {
+pub(crate) fn check(tool: &str, key: &str, limits: &OutputOptions, result: &CallToolResult) {
     let text = text(result);
     assert!(!text.contains(key), "{tool} tells the key: {text}");
     assert!(text.len() <= limits.bytes, "{tool}: {} bytes", text.len());

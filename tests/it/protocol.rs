@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use posthog_client::{Access, Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::output::Limits;
+use posthog_client::{Client, Connection, ConnectionOptions, Project, RequiredScopes};
+use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::policy::{Effect, Toolset};
-use posthog_persons_mcp::server::{Safety, Server};
+use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::stdio;
-use posthog_persons_mcp::tools::{Context, Entry, Step, Tool, ToolError, catalog};
+use posthog_persons_mcp::tools::{Context, Tool, ToolDefinition, ToolError, ToolOutcome, catalog};
 use posthog_sandbox::{Options, Sandbox};
 use rmcp::model::{
     CacheScope, CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest,
@@ -41,12 +41,12 @@ fn context(host: &str) -> Context {
     let key = SecretString::from(Sandbox::KEY);
     Context {
         posthog: Client::new(Arc::new(connection), key, Project::Number(Sandbox::PROJECT)),
-        limits: Limits::default(),
+        limits: OutputOptions::default(),
     }
 }
 
 fn server(host: &str) -> Server {
-    Server::new(catalog(), context(host), Safety::default())
+    Server::new(catalog(), context(host), WriteGuards::default())
 }
 
 /// Serves over a pipe in memory; the other end of it.
@@ -266,9 +266,9 @@ async fn arguments_may_be_left_out_or_null() {
 
 fn many(persons: usize, bytes: usize) -> Setup {
     Setup {
-        limits: Limits {
+        limits: OutputOptions {
             bytes,
-            ..Limits::default()
+            ..OutputOptions::default()
         },
         sandbox: Options {
             persons,
@@ -359,9 +359,9 @@ impl Tool for Stumbling {
     const DESCRIPTION: &'static str = "Panics.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: Access = Access::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
 
-    async fn call(_: &Context, _: Nothing) -> Result<Step<Never>, ToolError> {
+    async fn call(_: &Context, _: Nothing) -> Result<ToolOutcome<Never>, ToolError> {
         panic!("ada@example.com stumbled")
     }
 }
@@ -369,7 +369,11 @@ impl Tool for Stumbling {
 #[tokio::test]
 async fn a_tool_that_panics_answers_and_the_server_goes_on() {
     let context = context("http://127.0.0.1:1");
-    let server = Server::new(vec![Entry::of::<Stumbling>()], context, Safety::default());
+    let server = Server::new(
+        vec![ToolDefinition::new::<Stumbling>()],
+        context,
+        WriteGuards::default(),
+    );
     for version in versions() {
         let (reader, writer) = tokio::io::split(serve(server.clone()));
         let (mut wire, _) = Wire::begin(version, reader, writer).await;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use posthog_persons_mcp::policy::Effect;
-use posthog_persons_mcp::tools::{Entry, catalog};
+use posthog_persons_mcp::tools::{ToolDefinition, catalog};
 use posthog_sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
 use regex_lite::Regex;
 use rmcp::model::{
@@ -367,7 +367,7 @@ fn quoting() -> Vec<FaultKind> {
             json!({"type": "validation_error", "code": "invalid", "detail": QUOTE, "attr": attr});
         FaultKind::json(status, &body)
     };
-    let text = |status, content_type: &str, body: &str| FaultKind::Answer {
+    let text = |status, content_type: &str, body: &str| FaultKind::Response {
         status,
         content_type: content_type.to_owned(),
         body: body.to_owned(),
@@ -459,10 +459,10 @@ async fn nothing_is_told(settings: &[&str], names: bool) {
     let mut told = BTreeSet::new();
     let sessions = [
         (
-            Human::who_would(Reaction::Decline),
+            Human::answering_with(Reaction::Decline),
             ClientLifecycleMode::Initialize,
         ),
-        (Human::who_would(Reaction::Tick), modern()),
+        (Human::answering_with(Reaction::Tick), modern()),
         // Nobody can be asked: the question is the answer.
         (Human::default(), ClientLifecycleMode::Initialize),
     ];
@@ -503,12 +503,12 @@ async fn nothing_is_told(settings: &[&str], names: bool) {
     assert!(all.is_empty(), "{} in all\n{}", all.len(), all.join("\n"));
 }
 
-fn tools(wanted: impl Fn(&Entry) -> bool) -> impl Iterator<Item = &'static str> {
+fn tools(wanted: impl Fn(&ToolDefinition) -> bool) -> impl Iterator<Item = &'static str> {
     let tools = catalog().into_iter().filter(wanted);
     tools.map(|tool| tool.name)
 }
 
-fn is_read(tool: &Entry) -> bool {
+fn is_read(tool: &ToolDefinition) -> bool {
     tool.effect == Effect::Read
 }
 
@@ -540,7 +540,7 @@ async fn reads(session: &Session, story: &Story) {
     }
 }
 
-async fn writes(session: &Session, story: &Story, wanted: impl Fn(&Entry) -> bool) {
+async fn writes(session: &Session, story: &Story, wanted: impl Fn(&ToolDefinition) -> bool) {
     for tool in tools(|tool| !is_read(tool) && wanted(tool)) {
         for person in &story.persons {
             for arguments in calls(tool, person) {

@@ -5,7 +5,9 @@ use posthog_persons_mcp::policy::Confirm;
 use posthog_sandbox::{FaultKind, Sandbox};
 use serde_json::{Value, json};
 
-use crate::writing::{LATER, QA, SOON, agreeing, owner, properties, sent, strike, writing_calls};
+use crate::writing::{
+    LATER, QA, SOON, agreeing, inject_fault, owner, properties, sent, writing_calls,
+};
 use crate::{ADA, Setup, connect_with};
 
 pub(crate) const UNKNOWN: &str = "The outcome is unknown: the request was sent, and ";
@@ -27,7 +29,7 @@ async fn meet(what: FaultKind, tools: impl Fn(&str) -> bool) {
             continue;
         }
         let session = agreeing().await;
-        strike(&session, &request, what.clone());
+        inject_fault(&session, &request, what.clone());
         let error = session.error(tool, arguments.clone()).await;
         assert_eq!(
             sent(&session),
@@ -61,9 +63,9 @@ async fn after_a_broken_connection() {
 #[tokio::test]
 async fn after_an_answer_that_is_cut() {
     // Within the head, whatever the answer.
-    meet(FaultKind::CutAnswer { after_bytes: 12 }, all).await;
+    meet(FaultKind::CutResponse { after_bytes: 12 }, all).await;
     // Within the body, where there is one.
-    let in_body = FaultKind::CutAnswer { after_bytes: 200 };
+    let in_body = FaultKind::CutResponse { after_bytes: 200 };
     meet(in_body, |tool| tool == "persons-bulk-delete").await;
 }
 
@@ -99,7 +101,7 @@ async fn after_an_answer_of_another_shape() {
 async fn after_no_answer_in_time() {
     let calls = writing_calls().map(|(tool, arguments, request)| async move {
         let session = agreeing().await;
-        strike(&session, &request, FaultKind::Stall);
+        inject_fault(&session, &request, FaultKind::Stall);
         let error = session.error(tool, arguments).await;
         assert_eq!(sent(&session), [request], "{tool}");
         assert!(error.starts_with(UNKNOWN), "{tool}: {error}");
@@ -119,7 +121,7 @@ async fn the_named_read_settles_it() {
         let session = agreeing().await;
         for (tool, arguments, request) in writing_calls() {
             if tool != "persons-property-delete" {
-                strike(&session, &request, what.clone());
+                inject_fault(&session, &request, what.clone());
                 session.error(tool, arguments).await;
             }
         }
@@ -138,7 +140,7 @@ async fn the_named_read_settles_it() {
         let luigi = session.call("persons-list", luigi).await;
         assert_eq!(luigi["results"] != json!([]), happened);
 
-        strike(&session, &format!("POST B/{ADA}/delete_property/"), what);
+        inject_fault(&session, &format!("POST B/{ADA}/delete_property/"), what);
         session
             .error(
                 "persons-property-delete",
@@ -158,7 +160,7 @@ async fn in_these_words() {
     let session = agreeing().await;
     let mut said = Vec::new();
     for (tool, arguments, request) in writing_calls() {
-        strike(&session, &request, FaultKind::ServerError { status: 502 });
+        inject_fault(&session, &request, FaultKind::ServerError { status: 502 });
         said.push(session.error(tool, arguments).await);
     }
     assert_snapshot!(said.join("\n\n"), @r#"
@@ -207,7 +209,7 @@ async fn a_refusal_is_not_unknown() {
     ] {
         for (tool, arguments, request) in writing_calls() {
             let session = agreeing().await;
-            strike(&session, &request, what.clone());
+            inject_fault(&session, &request, what.clone());
             let error = session.error(tool, arguments).await;
             assert_eq!(sent(&session), [request], "{tool}: {what:?}");
             assert!(error.contains(says), "{tool}: {error}");
@@ -225,7 +227,7 @@ async fn a_refused_write_is_said_not_to_have_happened() {
     ] {
         for (tool, arguments, request) in writing_calls() {
             let session = agreeing().await;
-            strike(&session, &request, what.clone());
+            inject_fault(&session, &request, what.clone());
             let error = session.error(tool, arguments).await.to_lowercase();
             assert!(
                 error.contains("nothing was") || error.contains("nothing changed"),
@@ -253,7 +255,7 @@ async fn without_a_connection_nothing_was_sent() {
 #[tokio::test]
 async fn a_failed_look_before_a_write_leaves_nothing_open() {
     let session = agreeing().await;
-    strike(
+    inject_fault(
         &session,
         "GET B/101/",
         FaultKind::ServerError { status: 500 },
@@ -262,7 +264,7 @@ async fn a_failed_look_before_a_write_leaves_nothing_open() {
     let error = session.error("persons-update", arguments.clone()).await;
     assert!(error.starts_with("PostHog failed (status 500)"), "{error}");
     assert_eq!(sent(&session), Vec::<String>::new());
-    strike(
+    inject_fault(
         &session,
         "GET B/101/",
         FaultKind::ServerError { status: 502 },

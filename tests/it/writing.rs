@@ -62,13 +62,13 @@ pub(crate) fn writing_calls() -> [(&'static str, Value, String); 6] {
 
 /// A session whose user agrees to whatever is asked.
 pub(crate) async fn agreeing() -> Session {
-    agreeing_in(|_| ()).await
+    approving_with(|_| ()).await
 }
 
 /// The same, set up otherwise than usual.
-pub(crate) async fn agreeing_in(change: impl FnOnce(&mut Setup)) -> Session {
+pub(crate) async fn approving_with(change: impl FnOnce(&mut Setup)) -> Session {
     let mut setup = Setup {
-        human: Human::who_would(Reaction::Tick),
+        human: Human::answering_with(Reaction::Tick),
         ..Setup::default()
     };
     change(&mut setup);
@@ -103,7 +103,7 @@ pub(crate) fn sent(session: &Session) -> Vec<String> {
 }
 
 /// Lets the next request that looks like this, as [`Session::requests`] shows it, meet a fault.
-pub(crate) fn strike(session: &Session, request: &str, what: FaultKind) {
+pub(crate) fn inject_fault(session: &Session, request: &str, what: FaultKind) {
     let fault = Fault::once(&address(request), what);
     session.sandbox.inject(fault);
 }

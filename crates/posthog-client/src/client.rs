@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::decode::decode;
 use crate::error::{self, Error, ErrorKind};
 use crate::project::Project;
-use crate::rate_limit::{self, Throttle};
+use crate::rate_limit::{self, RateLimiter};
 use crate::request::Request;
 use crate::retry;
 
@@ -25,16 +25,16 @@ use crate::retry;
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
-    waits: Option<UnboundedSender<Wait>>,
+    waits: Option<UnboundedSender<WaitReason>>,
 }
 
 /// Why a call waits, for whoever wants to know meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub enum WaitReason {
     /// PostHog has had enough requests of this key, or would have.
     RateLimit(Duration),
     /// Other requests of this key are under way, as many as are sent at once.
-    Turn,
+    Concurrency,
     /// PostHog failed and is asked again.
     Retry(Duration),
     /// What was sent is being looked for.
@@ -44,7 +44,7 @@ pub enum Wait {
 pub(crate) struct Inner {
     pub(crate) connection: Arc<Connection>,
     pub(crate) key: SecretString,
-    throttle: Arc<Throttle>,
+    rate_limiter: Arc<RateLimiter>,
     pub(crate) project: Project,
     pub(crate) resolved: ResolvedProject,
 }
@@ -70,7 +70,7 @@ impl Client {
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
-                throttle: connection.throttles().of(key.expose_secret()),
+                rate_limiter: connection.rate_limiters().of(key.expose_secret()),
                 connection,
                 key,
                 project,
@@ -82,7 +82,7 @@ impl Client {
 
     /// The same client, telling whenever it waits.
     #[must_use]
-    pub fn telling(self, waits: UnboundedSender<Wait>) -> Self {
+    pub fn with_progress(self, waits: UnboundedSender<WaitReason>) -> Self {
         Self {
             waits: Some(waits),
             ..self
@@ -90,10 +90,10 @@ impl Client {
     }
 
     /// Tells that a call waits.
-    pub fn tell(&self, wait: Wait) {
+    pub fn notify(&self, reason: WaitReason) {
         if let Some(waits) = &self.waits {
             // Whoever no longer listens need not know.
-            let _ = waits.send(wait);
+            let _ = waits.send(reason);
         }
     }
 
@@ -120,7 +120,7 @@ impl Client {
             .inner
             .connection
             .address(&path, false)
-            .map_err(|error| Error::new(ErrorKind::Request).with_reason(error.to_string()))?
+            .map_err(|error| Error::new(ErrorKind::InvalidRequest).with_reason(error.to_string()))?
             .into())
     }
 
@@ -139,18 +139,18 @@ impl Client {
                 Err(error) => error,
             };
             let pause = retry::pause(
-                request.repeatable,
+                request.idempotent,
                 attempt,
                 &error,
                 started.elapsed(),
                 self.inner.connection.retry_pause(),
             );
             let Some(pause) = pause else {
-                return Err(error.about(request.subject.as_deref()));
+                return Err(error.with_subject(request.subject.as_deref()));
             };
-            self.tell(match error.kind() {
-                ErrorKind::RateLimited { .. } => Wait::RateLimit(pause),
-                _ => Wait::Retry(pause),
+            self.notify(match error.kind() {
+                ErrorKind::RateLimited { .. } => WaitReason::RateLimit(pause),
+                _ => WaitReason::Retry(pause),
             });
             tracing::debug!(
                 kind = error.kind().name(),
@@ -167,10 +167,12 @@ impl Client {
         let connection = &self.inner.connection;
         let address = connection
             .address(&request.path, request.slash)
-            .map_err(|error| Error::new(ErrorKind::Request).with_reason(error.to_string()))?;
+            .map_err(|error| {
+                Error::new(ErrorKind::InvalidRequest).with_reason(error.to_string())
+            })?;
         // Until the whole answer is read: answers that are being read cost memory.
-        let _turn = self.turn().await?;
-        self.take_place(request.counted).await?;
+        let _slot = self.acquire_slot().await?;
+        self.acquire_quota(request.quota).await?;
         let mut builder = connection
             .http()
             .request(request.method.clone(), address)
@@ -189,39 +191,39 @@ impl Client {
         metrics::counter!("posthog_requests_total", "status" => status).increment(1);
         let response = response?;
         let head = error::Head::of(&response);
-        let body = connection.read(response, request.cut_at).await?;
+        let body = connection.read(response, request.max_bytes).await?;
         if head.status.is_success() {
             return Ok(body);
         }
-        let error = error::classify(&head, &body).without(self.inner.key.expose_secret());
+        let error = error::classify(&head, &body).redact_key(self.inner.key.expose_secret());
         if matches!(error.kind(), ErrorKind::RateLimited { .. }) {
-            connection.throttles().limited();
+            connection.rate_limiters().enforce();
         }
         Err(error)
     }
 
     /// Waits until fewer requests of this key are under way than may be.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Error> {
-        let throttle = &self.inner.throttle;
-        if let Some(turn) = throttle.free_turn() {
-            return Ok(turn);
+    async fn acquire_slot(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let rate_limiter = &self.inner.rate_limiter;
+        if let Some(slot) = rate_limiter.try_acquire_slot() {
+            return Ok(slot);
         }
-        self.tell(Wait::Turn);
-        let turn = throttle.turn().await;
-        turn.ok_or_else(|| Error::new(ErrorKind::Busy))
+        self.notify(WaitReason::Concurrency);
+        let slot = rate_limiter.acquire_slot().await;
+        slot.ok_or_else(|| Error::new(ErrorKind::QueueTimeout))
     }
 
     /// Waits until PostHog would take one more request of this key.
-    async fn take_place(&self, kind: rate_limit::Kind) -> Result<(), Error> {
-        let throttles = self.inner.connection.throttles();
-        match throttles.take(&self.inner.throttle, kind) {
+    async fn acquire_quota(&self, kind: rate_limit::Quota) -> Result<(), Error> {
+        let rate_limiters = self.inner.connection.rate_limiters();
+        match rate_limiters.take(&self.inner.rate_limiter, kind) {
             Ok(Duration::ZERO) => Ok(()),
             Ok(wait) => {
-                self.tell(Wait::RateLimit(wait));
+                self.notify(WaitReason::RateLimit(wait));
                 tokio::time::sleep(wait).await;
                 Ok(())
             }
-            Err(wait) => Err(Error::new(ErrorKind::HeldBack { wait })),
+            Err(wait) => Err(Error::new(ErrorKind::RateLimitedLocally { wait })),
         }
     }
 }

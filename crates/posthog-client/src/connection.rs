@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use url::{Host, Url};
 
 use crate::error::{Error, ErrorKind};
-use crate::rate_limit::Throttles;
+use crate::rate_limit::RateLimiters;
 use crate::url::{SegmentError, endpoint_url};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ pub struct Connection {
     host: String,
     max_response_bytes: usize,
     retry_pause: Duration,
-    throttles: Throttles,
+    rate_limiters: RateLimiters,
 }
 
 impl Connection {
@@ -144,7 +144,7 @@ impl Connection {
             host: shown,
             max_response_bytes: options.max_response_bytes,
             retry_pause: options.retry_pause,
-            throttles: Throttles::new(is_cloud(base)),
+            rate_limiters: RateLimiters::new(is_cloud(base)),
         })
     }
 
@@ -177,8 +177,8 @@ impl Connection {
     }
 
     /// The counts of requests by key.
-    pub(crate) fn throttles(&self) -> &Throttles {
-        &self.throttles
+    pub(crate) fn rate_limiters(&self) -> &RateLimiters {
+        &self.rate_limiters
     }
 
     pub(crate) fn retry_pause(&self) -> Duration {
@@ -190,24 +190,24 @@ impl Connection {
         endpoint_url(&self.base, path, slash)
     }
 
-    /// Reads a body, up to the limit and not a byte further. With `cut_at`, the rest after so many bytes is left.
+    /// Reads a body, up to the limit and not a byte further. With `max_bytes`, the rest after so many bytes is left.
     pub(crate) async fn read(
         &self,
         mut response: reqwest::Response,
-        cut_at: Option<usize>,
+        max_bytes: Option<usize>,
     ) -> Result<Vec<u8>, Error> {
         /// No more than this is taken on trust before it arrives.
-        const MOST_TRUSTED: u64 = 1024 * 1024;
+        const MAX_PREALLOCATION: u64 = 1024 * 1024;
         let announced = response.content_length().unwrap_or_default();
-        let mut body = Vec::with_capacity(announced.min(MOST_TRUSTED) as usize);
+        let mut body = Vec::with_capacity(announced.min(MAX_PREALLOCATION) as usize);
         while let Some(chunk) = response.chunk().await.map_err(Error::from_transport)? {
-            if let Some(most) = cut_at.filter(|most| body.len() + chunk.len() >= *most) {
+            if let Some(most) = max_bytes.filter(|most| body.len() + chunk.len() >= *most) {
                 body.extend_from_slice(chunk.get(..most - body.len()).unwrap_or(&chunk));
                 return Ok(body);
             }
             if body.len() + chunk.len() > self.max_response_bytes {
                 let most = self.max_response_bytes;
-                return Err(Error::new(ErrorKind::TooLong { most }));
+                return Err(Error::new(ErrorKind::ResponseTooLarge { most }));
             }
             body.extend_from_slice(&chunk);
         }

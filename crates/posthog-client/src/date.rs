@@ -44,9 +44,8 @@ fn is_relative(text: &str) -> bool {
         return false;
     };
     let digits = amount.strip_prefix('-').unwrap_or(amount);
-    let counted =
-        (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    counted || (edge && amount.is_empty())
+    let quota = (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    quota || (edge && amount.is_empty())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::error::{self, Error, ErrorKind};
 ///
 /// The error names the place in the answer but quotes nothing of it: what stands there may be somebody's data.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    let unreadable = |reason| Error::new(ErrorKind::Unreadable).with_reason(reason);
+    let unreadable = |reason| Error::new(ErrorKind::InvalidResponse).with_reason(reason);
     // Looked at once as a whole; otherwise each piece would be.
     let Ok(text) = std::str::from_utf8(body) else {
         return Err(unreadable("it is not text".to_owned()));

@@ -10,7 +10,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
 /// A PostHog sentence longer than this is cut.
-const LONGEST_REASON: usize = 300;
+const MAX_REASON_CHARS: usize = 300;
 
 /// A failed request. Holds no key, no address and no body.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum ErrorKind {
     /// The key lacks this scope.
     MissingScope(String),
     /// The endpoint does not serve scoped keys, whatever their scopes.
-    ClosedToKeys,
+    ScopedKeysUnsupported,
     /// The key may not do this for another reason.
     Forbidden,
     /// There is no such person, project or page.
@@ -52,19 +52,19 @@ pub enum ErrorKind {
     /// PostHog points to another address, which is not followed.
     Redirected,
     /// The answer is not what the endpoint gives: a web page, cut off, of another shape.
-    Unreadable,
+    InvalidResponse,
     /// The answer is longer than is read.
-    TooLong {
+    ResponseTooLarge {
         /// Bytes that are read at most.
         most: usize,
     },
     /// PostHog's limit for the key would be passed; nothing was sent.
-    HeldBack {
+    RateLimitedLocally {
         /// Until one more request would be taken.
         wait: Duration,
     },
     /// The requests of this key that are under way take too long; nothing was sent.
-    Busy,
+    QueueTimeout,
     /// No whole answer in time.
     Timeout,
     /// No connection; nothing was sent.
@@ -72,11 +72,11 @@ pub enum ErrorKind {
     /// No connection that is secure: a certificate that nobody trusts, or no TLS at all. Nothing was sent.
     Tls,
     /// The connection broke after the request began; it may have arrived.
-    Dropped,
+    ConnectionLost,
     /// PostHog says that it did not do what was asked.
-    Failed,
+    NotPerformed,
     /// The request could not be made; nothing was sent.
-    Request,
+    InvalidRequest,
     /// Which project to work on cannot be found out.
     Project,
 }
@@ -86,27 +86,27 @@ impl ErrorKind {
     ///
     /// False only where PostHog says so, or nothing can have been sent.
     #[must_use]
-    pub fn leaves_outcome_open(&self) -> bool {
+    pub fn outcome_unknown(&self) -> bool {
         match self {
             Self::Server { .. }
-            | Self::Unreadable
-            | Self::TooLong { .. }
+            | Self::InvalidResponse
+            | Self::ResponseTooLarge { .. }
             | Self::Timeout
-            | Self::Dropped => true,
+            | Self::ConnectionLost => true,
             Self::Authentication
             | Self::MissingScope(_)
-            | Self::ClosedToKeys
+            | Self::ScopedKeysUnsupported
             | Self::Forbidden
             | Self::NotFound
             | Self::Invalid { .. }
             | Self::RateLimited { .. }
             | Self::Redirected
-            | Self::HeldBack { .. }
-            | Self::Busy
+            | Self::RateLimitedLocally { .. }
+            | Self::QueueTimeout
             | Self::Connect
             | Self::Tls
-            | Self::Failed
-            | Self::Request
+            | Self::NotPerformed
+            | Self::InvalidRequest
             | Self::Project => false,
         }
     }
@@ -117,23 +117,23 @@ impl ErrorKind {
         match self {
             Self::Authentication => "authentication",
             Self::MissingScope(_) => "missing_scope",
-            Self::ClosedToKeys => "closed_to_keys",
+            Self::ScopedKeysUnsupported => "closed_to_keys",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Invalid { .. } => "invalid",
             Self::RateLimited { .. } => "rate_limited",
             Self::Server { .. } => "server_error",
             Self::Redirected => "redirected",
-            Self::Unreadable => "unreadable",
-            Self::TooLong { .. } => "too_long",
-            Self::HeldBack { .. } => "held_back",
-            Self::Busy => "busy",
+            Self::InvalidResponse => "unreadable",
+            Self::ResponseTooLarge { .. } => "too_long",
+            Self::RateLimitedLocally { .. } => "held_back",
+            Self::QueueTimeout => "busy",
             Self::Timeout => "timeout",
             Self::Connect => "connect",
             Self::Tls => "tls",
-            Self::Dropped => "dropped",
-            Self::Failed => "failed",
-            Self::Request => "request",
+            Self::ConnectionLost => "dropped",
+            Self::NotPerformed => "failed",
+            Self::InvalidRequest => "request",
             Self::Project => "project",
         }
     }
@@ -154,12 +154,12 @@ impl Error {
     }
 
     /// Takes the key out of PostHog's words, should it ever stand in them.
-    pub(crate) fn without(mut self, key: &str) -> Self {
+    pub(crate) fn redact_key(mut self, key: &str) -> Self {
         self.reason = self.reason.map(|reason| reason.replace(key, "[key]"));
         self
     }
 
-    pub(crate) fn about(mut self, subject: Option<&str>) -> Self {
+    pub(crate) fn with_subject(mut self, subject: Option<&str>) -> Self {
         self.subject = self.subject.or_else(|| subject.map(str::to_owned));
         self
     }
@@ -192,9 +192,9 @@ impl Error {
         } else if error.is_timeout() {
             ErrorKind::Timeout
         } else if error.is_builder() {
-            ErrorKind::Request
+            ErrorKind::InvalidRequest
         } else {
-            ErrorKind::Dropped
+            ErrorKind::ConnectionLost
         };
         let mut cause: &dyn std::error::Error = &error;
         while let Some(source) = cause.source() {
@@ -264,14 +264,14 @@ pub(crate) fn classify(head: &Head, body: &[u8]) -> Error {
             400 if !page => Error::new(ErrorKind::Invalid { argument: None }),
             _ => {
                 let what = if page { "a web page" } else { "no reason" };
-                Error::new(ErrorKind::Unreadable)
+                Error::new(ErrorKind::InvalidResponse)
                     .with_reason(format!("status {status} with {what}"))
             }
         };
     }
     let envelope = envelope.unwrap_or_default();
     let kind = match status {
-        _ if envelope.failed => ErrorKind::Failed,
+        _ if envelope.failed => ErrorKind::NotPerformed,
         300..=399 => ErrorKind::Redirected,
         401 => ErrorKind::Authentication,
         403 => envelope.refusal(),
@@ -344,14 +344,14 @@ impl Envelope {
         if lower.contains("does not support")
             && (lower.contains("api key") || lower.contains("oauth"))
         {
-            return ErrorKind::ClosedToKeys;
+            return ErrorKind::ScopedKeysUnsupported;
         }
         ErrorKind::Forbidden
     }
 }
 
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_REASON) {
+    match text.char_indices().nth(MAX_REASON_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
@@ -403,11 +403,11 @@ mod tests {
         );
         assert_eq!(
             denied("This action does not support personal API key access"),
-            ErrorKind::ClosedToKeys
+            ErrorKind::ScopedKeysUnsupported
         );
         assert_eq!(
             denied("This action does not support Personal API Key access"),
-            ErrorKind::ClosedToKeys
+            ErrorKind::ScopedKeysUnsupported
         );
         assert_eq!(
             denied("You don't have access to the project."),
@@ -442,10 +442,10 @@ mod tests {
     fn what_posthog_says_it_did_not_do_is_not_open() {
         let body = json!({"success": false, "detail": "capture is down"});
         for status in [400, 500, 502] {
-            assert_eq!(kind_of(status, &body), ErrorKind::Failed);
+            assert_eq!(kind_of(status, &body), ErrorKind::NotPerformed);
         }
-        assert!(!ErrorKind::Failed.leaves_outcome_open());
-        assert!(ErrorKind::Server { status: 502 }.leaves_outcome_open());
+        assert!(!ErrorKind::NotPerformed.outcome_unknown());
+        assert!(ErrorKind::Server { status: 502 }.outcome_unknown());
     }
 
     #[test]
@@ -458,7 +458,7 @@ mod tests {
             };
             assert_eq!(
                 classify(&head, b"<html>no</html>").kind(),
-                &ErrorKind::Unreadable
+                &ErrorKind::InvalidResponse
             );
         }
     }

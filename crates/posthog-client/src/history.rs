@@ -223,7 +223,7 @@ impl Client {
         let project = self.project().await?.to_string();
         let request = Request::get(persons(&project, &[id.as_str(), "properties_timeline"]))
             .query(arguments.query())
-            .about(id.to_string());
+            .with_subject(id.to_string());
         self.json(request).await
     }
 
@@ -246,7 +246,7 @@ impl Client {
         }
         let request = Request::get(persons(&project, &["properties_at_time"]))
             .query(pairs)
-            .about(subject);
+            .with_subject(subject);
         self.json(request).await
     }
 

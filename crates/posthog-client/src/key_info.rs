@@ -15,9 +15,9 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::persons::persons;
 use crate::request::Request;
-use crate::scopes::Grants;
+use crate::scopes::GrantedScopes;
 
-const SHORTEST_OLD_KEY: usize = 30;
+const MIN_LEGACY_KEY_LEN: usize = 30;
 
 /// Which kind of key it is, by its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +27,9 @@ pub enum KeyKind {
     /// `pha_`
     OAuth,
     /// Without a prefix, as personal keys once were.
-    Old,
+    Legacy,
     /// Nothing that PostHog ever gave out.
-    Strange,
+    Unrecognized,
 }
 
 impl KeyKind {
@@ -40,14 +40,14 @@ impl KeyKind {
             Some(("phx", _)) => Self::Personal,
             Some(("pha", _)) => Self::OAuth,
             // Random bytes in base64 that is safe in addresses.
-            _ if key.len() >= SHORTEST_OLD_KEY
+            _ if key.len() >= MIN_LEGACY_KEY_LEN
                 && key
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) =>
             {
-                Self::Old
+                Self::Legacy
             }
-            _ => Self::Strange,
+            _ => Self::Unrecognized,
         }
     }
 }
@@ -134,7 +134,7 @@ pub(crate) fn own_key() -> Request<'static> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyFacts {
     /// Its scopes, if it may be asked for them.
-    pub grants: Option<Grants>,
+    pub grants: Option<GrantedScopes>,
     /// The projects that it is limited to; empty means no limit.
     pub teams: Vec<u64>,
     /// The number and the name of the project that its owner has selected, if the owner may be asked for.
@@ -145,7 +145,7 @@ pub struct KeyFacts {
 
 /// How a key stands to a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum ProjectAccess {
     /// It may use it.
     Member,
     /// PostHog does not let it in.
@@ -157,13 +157,13 @@ pub enum Standing {
 }
 
 /// Asks a PostHog about the key of a client, each question once and with an end to the waiting.
-pub struct Asker {
+pub struct KeyInspector {
     client: Client,
     patience: Duration,
     until: Instant,
 }
 
-impl Asker {
+impl KeyInspector {
     /// Waits so long for each answer, and until then for all of them together.
     #[must_use]
     pub fn new(client: Client, patience: Duration, until: Instant) -> Self {
@@ -202,7 +202,7 @@ impl Asker {
             Err(error) => match error.kind() {
                 ErrorKind::MissingScope(_) => facts.user = Some(false),
                 // Whoever is forbidden something was recognized before.
-                ErrorKind::Forbidden | ErrorKind::ClosedToKeys => {}
+                ErrorKind::Forbidden | ErrorKind::ScopedKeysUnsupported => {}
                 _ if key.is_ok() => {}
                 _ => return Err(error),
             },
@@ -211,16 +211,16 @@ impl Asker {
             facts.teams = key.scoped_teams.unwrap_or_default();
             let scopes = key.scopes.unwrap_or_default();
             facts.grants = Some(if scopes.is_empty() {
-                Grants::Everything
+                GrantedScopes::Everything
             } else {
-                Grants::Listed(scopes)
+                GrantedScopes::Listed(scopes)
             });
         } else if KeyKind::of(self.client.inner.key.expose_secret()) == KeyKind::OAuth
             && let Ok(token) = self.introspect().await
             && token.active
         {
             facts.teams = token.scoped_teams.unwrap_or_default();
-            facts.grants = Some(Grants::Listed(
+            facts.grants = Some(GrantedScopes::Listed(
                 token.scope.split_whitespace().map(str::to_owned).collect(),
             ));
         }
@@ -244,17 +244,17 @@ impl Asker {
     }
 
     /// What a project is called, if the key may ask, and how the key stands to it.
-    pub async fn standing(&self, project: u64) -> (Option<String>, Standing) {
+    pub async fn standing(&self, project: u64) -> (Option<String>, ProjectAccess) {
         let number = project.to_string();
         let named = self.ask::<Team>(Request::get(vec!["api", "projects", &number]));
         let used = self.ask::<Value>(deletions(&number));
         let (named, used) = tokio::join!(named, used);
         let standing = match used.as_ref().map_err(Error::kind) {
-            Ok(_) => Standing::Member,
-            Err(ErrorKind::Forbidden) => Standing::Refused,
-            Err(_) if named.is_ok() => Standing::Member,
-            Err(ErrorKind::NotFound) => Standing::Missing,
-            Err(_) => Standing::Unknown,
+            Ok(_) => ProjectAccess::Member,
+            Err(ErrorKind::Forbidden) => ProjectAccess::Refused,
+            Err(_) if named.is_ok() => ProjectAccess::Member,
+            Err(ErrorKind::NotFound) => ProjectAccess::Missing,
+            Err(_) => ProjectAccess::Unknown,
         };
         (named.ok().and_then(|project| project.name), standing)
     }
@@ -262,7 +262,7 @@ impl Asker {
     /// The scopes of a key that does not tell them: tried, as far as reading tells.
     ///
     /// The persons asked for do not exist: a refusal comes before the search, so that "not found" means "allowed".
-    pub async fn tried(&self, may_ask_user: Option<bool>, project: u64) -> Grants {
+    pub async fn tried(&self, may_ask_user: Option<bool>, project: u64) -> GrantedScopes {
         let number = project.to_string();
         let nobody = Uuid::new_v4().to_string();
         let person = ("person_id".into(), nobody.clone());
@@ -276,7 +276,7 @@ impl Asker {
             self.ask::<Value>(timeline),
         );
         if passes(&timeline) {
-            return Grants::Everything;
+            return GrantedScopes::Everything;
         }
         let (mut has, mut lacks) = (Vec::new(), Vec::new());
         let tries = [
@@ -297,8 +297,9 @@ impl Asker {
         if let Some(may) = may_ask_user {
             if may { &mut has } else { &mut lacks }.push("user:read".to_owned());
         }
-        let closed = matches!(&timeline, Err(error) if *error.kind() == ErrorKind::ClosedToKeys);
-        Grants::Tried { has, lacks, closed }
+        let closed =
+            matches!(&timeline, Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported);
+        GrantedScopes::Tried { has, lacks, closed }
     }
 
     /// Whether batches are closed to the key, as they were for a time.
@@ -307,7 +308,7 @@ impl Asker {
         let path = persons(&number, &["batch_by_distinct_ids"]);
         let nobody = Request::read_by_post(path, json!({ "distinct_ids": [] }));
         let answer = self.ask::<Value>(nobody).await;
-        matches!(answer, Err(error) if *error.kind() == ErrorKind::ClosedToKeys)
+        matches!(answer, Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported)
     }
 }
 

@@ -22,7 +22,7 @@ mod scopes;
 mod url;
 mod writes;
 
-pub use client::{Client, ResolvedProject, Wait};
+pub use client::{Client, ResolvedProject, WaitReason};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
 pub use date::{is_date, is_timestamp};
 pub use error::{Error, ErrorKind};
@@ -32,12 +32,12 @@ pub use history::{
     Detail, PropertiesAtTimeQuery, PropertiesAtTimeSubject, PropertiesTimeline, TimelinePoint,
 };
 pub use insights::{ActorPage, Arguments};
-pub use key_info::{Asker, KeyFacts, KeyKind, Region, Standing};
+pub use key_info::{KeyFacts, KeyInspector, KeyKind, ProjectAccess, Region};
 pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue, PropertyValues};
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
-pub use probe::{Answerer, Trouble, Visit};
+pub use probe::{ConnectFailure, Endpoint, ProbeResult};
 pub use project::Project;
-pub use scopes::{Access, Grants, Opens};
+pub use scopes::{GrantedScopes, Permission, RequiredScopes};
 pub use writes::{
-    BulkDeletion, BulkDeletionSummary, DeletionError, MOST_DELETED, is_creator, split_uuid,
+    BulkDeletion, BulkDeletionSummary, DeletionError, MAX_DELETED, is_creator, split_uuid,
 };

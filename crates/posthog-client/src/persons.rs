@@ -24,9 +24,9 @@ pub const LISTED_DISTINCT_IDS: usize = 1000;
 pub const MINIMAL_DISTINCT_IDS: usize = 10;
 
 /// Requests of one call that run at the same time.
-const SIDE_BY_SIDE: usize = 8;
+const CONCURRENCY: usize = 8;
 /// Where batches are closed to the key, at most this many persons are looked up one by one.
-const MOST_SINGLE_LOOKUPS: usize = BATCH_SIZE;
+const MAX_SINGLE_LOOKUPS: usize = BATCH_SIZE;
 
 /// Which persons to list. All conditions must hold.
 #[derive(Debug, Clone, Default)]
@@ -100,12 +100,12 @@ impl Client {
         let mut request = Request::get(persons(&project, &[])).query(pairs);
         request.accept = "text/csv";
         // One byte more than wanted tells a whole answer from a cut one.
-        request.cut_at = Some(most_bytes + 1);
+        request.max_bytes = Some(most_bytes + 1);
         let mut body = self.send(&request).await?;
         let cut = body.len() > most_bytes;
         body.truncate(most_bytes);
         if looks_like_html(&body) {
-            let error = Error::new(ErrorKind::Unreadable);
+            let error = Error::new(ErrorKind::InvalidResponse);
             return Err(error.with_reason("it is a web page, not CSV"));
         }
         match String::from_utf8(body) {
@@ -116,7 +116,9 @@ impl Client {
                 body.truncate(whole);
                 Ok((String::from_utf8(body).unwrap_or_default(), true))
             }
-            Err(_) => Err(Error::new(ErrorKind::Unreadable).with_reason("it is not UTF-8 text")),
+            Err(_) => {
+                Err(Error::new(ErrorKind::InvalidResponse).with_reason("it is not UTF-8 text"))
+            }
         }
     }
 
@@ -126,7 +128,7 @@ impl Client {
     /// [`ErrorKind::NotFound`], and as PostHog and the network give them.
     pub async fn person(&self, id: &PersonId) -> Result<Person, Error> {
         let project = self.project().await?.to_string();
-        let request = Request::get(persons(&project, &[id.as_str()])).about(id.to_string());
+        let request = Request::get(persons(&project, &[id.as_str()])).with_subject(id.to_string());
         self.json(request).await
     }
 
@@ -142,7 +144,7 @@ impl Client {
         page.results
             .into_iter()
             .next()
-            .ok_or_else(|| Error::new(ErrorKind::NotFound).about(Some(distinct_id)))
+            .ok_or_else(|| Error::new(ErrorKind::NotFound).with_subject(Some(distinct_id)))
     }
 
     /// `POST persons/batch_by_distinct_ids/`, in as many requests as it takes, by the id asked for.
@@ -159,7 +161,7 @@ impl Client {
             .batch("batch_by_distinct_ids", "distinct_ids", distinct_ids)
             .await
         {
-            Err(error) if *error.kind() == ErrorKind::ClosedToKeys => {
+            Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported => {
                 self.one_by_one(distinct_ids, error, |id| self.person_by_distinct_id(id))
                     .await
             }
@@ -174,7 +176,7 @@ impl Client {
     pub async fn persons_by_uuids(&self, uuids: &[Uuid]) -> Result<HashMap<String, Person>, Error> {
         let uuids: Vec<String> = uuids.iter().map(Uuid::to_string).collect();
         match self.batch("batch_by_uuids", "uuids", &uuids).await {
-            Err(error) if *error.kind() == ErrorKind::ClosedToKeys => {
+            Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported => {
                 let person = |uuid: String| async move {
                     match PersonId::parse(&uuid) {
                         Some(id) => self.person(&id).await,
@@ -207,7 +209,7 @@ impl Client {
             requests.push(self.json::<Batch>(request));
         }
         stream::iter(requests)
-            .buffer_unordered(SIDE_BY_SIDE)
+            .buffer_unordered(CONCURRENCY)
             .try_fold(HashMap::new(), |mut all, batch| async move {
                 all.extend(batch.results);
                 Ok(all)
@@ -225,9 +227,9 @@ impl Client {
     where
         F: Future<Output = Result<Person, Error>>,
     {
-        if ids.len() > MOST_SINGLE_LOOKUPS {
+        if ids.len() > MAX_SINGLE_LOOKUPS {
             return Err(closed.with_reason(format!(
-                "batches are closed to this key, and one by one at most {MOST_SINGLE_LOOKUPS} persons are looked up"
+                "batches are closed to this key, and one by one at most {MAX_SINGLE_LOOKUPS} persons are looked up"
             )));
         }
         let mut lookups = Vec::new();
@@ -242,7 +244,7 @@ impl Client {
             });
         }
         stream::iter(lookups)
-            .buffer_unordered(SIDE_BY_SIDE)
+            .buffer_unordered(CONCURRENCY)
             .try_filter_map(|found| async move { Ok(found) })
             .try_collect()
             .await
@@ -276,7 +278,7 @@ impl Client {
         let project = self.project().await?.to_string();
         let request = Request::get(persons(&project, &["cohorts"]))
             .query(vec![("person_id".into(), id.to_string())])
-            .about(id.to_string());
+            .with_subject(id.to_string());
         let cohorts: Cohorts = self.json(request).await?;
         Ok(cohorts.results)
     }

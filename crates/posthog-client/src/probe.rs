@@ -12,36 +12,36 @@ use url::Url;
 use crate::connection::Connection;
 
 /// Bytes of an answer in which PostHog's words about a missing key have room.
-const LONGEST_REFUSAL: usize = 16 * 1024;
+const MAX_REFUSAL_BYTES: usize = 16 * 1024;
 
 /// What a host that was reached is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Visit {
+pub struct ProbeResult {
     /// What answers there.
-    pub host: Answerer,
+    pub host: Endpoint,
     /// Its clock.
     pub time: Option<DateTime<Utc>>,
 }
 
 /// What answers at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answerer {
+pub enum Endpoint {
     /// PostHog's API.
     PostHog,
     /// Something that points elsewhere, such as this scheme, host and port.
-    Elsewhere(Option<String>),
+    Redirect(Option<String>),
     /// A web page or something else that is not the API, with this status.
-    Another(u16),
+    NotPostHog(u16),
     /// Something that fails with this status.
-    Failing(u16),
+    ServerError(u16),
 }
 
 /// Why a host is not reached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum ConnectFailure {
     /// DNS knows no address.
     #[error("the name cannot be found in DNS")]
-    Name,
+    Dns,
     /// Nobody listens.
     #[error("nothing listens there")]
     Refused,
@@ -65,7 +65,7 @@ pub enum Trouble {
     Proxy(String),
     /// No answer in time.
     #[error("no answer in time")]
-    Silence,
+    Timeout,
     /// Something else.
     #[error("{0}")]
     Other(String),
@@ -76,16 +76,19 @@ impl Connection {
     ///
     /// # Errors
     /// Why the host is not reached.
-    pub async fn visit(&self, patience: Duration) -> Result<Visit, Trouble> {
+    pub async fn probe(&self, patience: Duration) -> Result<ProbeResult, ConnectFailure> {
         let address = self
             .address(&["api", "users", "@me"], true)
-            .map_err(|error| Trouble::Other(error.to_string()))?;
+            .map_err(|error| ConnectFailure::Other(error.to_string()))?;
         let request = self
             .http()
             .get(address)
             .header(ACCEPT, "application/json")
             .timeout(patience);
-        let response = request.send().await.map_err(|error| Trouble::of(&error))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| ConnectFailure::of(&error))?;
         let header = |name| response.headers().get(name)?.to_str().ok();
         let time = header(DATE)
             .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
@@ -94,14 +97,14 @@ impl Connection {
             .and_then(|location| response.url().join(location).ok())
             .map(|location| location.origin().ascii_serialization());
         let status = response.status();
-        let body = self.read(response, Some(LONGEST_REFUSAL)).await;
+        let body = self.read(response, Some(MAX_REFUSAL_BYTES)).await;
         let host = match status.as_u16() {
-            300..=399 => Answerer::Elsewhere(elsewhere),
-            _ if body.is_ok_and(|body| is_envelope(&body)) => Answerer::PostHog,
-            status @ 500.. => Answerer::Failing(status),
-            status => Answerer::Another(status),
+            300..=399 => Endpoint::Redirect(elsewhere),
+            _ if body.is_ok_and(|body| is_envelope(&body)) => Endpoint::PostHog,
+            status @ 500.. => Endpoint::ServerError(status),
+            status => Endpoint::NotPostHog(status),
         };
-        Ok(Visit { host, time })
+        Ok(ProbeResult { host, time })
     }
 
     /// The proxy that requests go through, without the password that it may want.
@@ -127,7 +130,7 @@ fn is_envelope(body: &[u8]) -> bool {
         .all(|name| fields.get(*name).is_some_and(Value::is_string))
 }
 
-impl Trouble {
+impl ConnectFailure {
     fn of(error: &reqwest::Error) -> Self {
         let mut said = Vec::new();
         let mut next = error.source();
@@ -140,13 +143,13 @@ impl Trouble {
         }
         let has = |words: &str| said.iter().any(|cause| cause.contains(words));
         if has("dns error") {
-            return Self::Name;
+            return Self::Dns;
         }
         if has("tunnel") || has("proxy") {
             return Self::Proxy(said.pop().unwrap_or_default());
         }
         if error.is_timeout() {
-            return Self::Silence;
+            return Self::Timeout;
         }
         Self::Other(said.pop().unwrap_or_else(|| "no connection".to_owned()))
     }
@@ -164,7 +167,7 @@ impl Trouble {
         match io.kind() {
             Io::ConnectionRefused => Some(Self::Refused),
             Io::NetworkUnreachable | Io::HostUnreachable => Some(Self::Unreachable),
-            Io::TimedOut => Some(Self::Silence),
+            Io::TimedOut => Some(Self::Timeout),
             _ => None,
         }
     }

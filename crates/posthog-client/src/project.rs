@@ -116,7 +116,7 @@ fn allowed<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
         Err(error) => match error.kind() {
             ErrorKind::MissingScope(_)
             | ErrorKind::Forbidden
-            | ErrorKind::ClosedToKeys
+            | ErrorKind::ScopedKeysUnsupported
             | ErrorKind::NotFound => Ok(None),
             _ => Err(error),
         },

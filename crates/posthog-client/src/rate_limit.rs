@@ -16,19 +16,19 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 /// A place that is nearer than this is waited for.
-const NEAR: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Requests of one key that run at the same time.
-const MOST_AT_ONCE: usize = 8;
+const MAX_CONCURRENCY: usize = 8;
 /// How long a request waits for those before it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Keys that are remembered; those unused for the longest time are forgotten beyond.
-const MOST_KEYS: usize = 1000;
+const MAX_KEYS: usize = 1000;
 
 /// What PostHog counts separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Quota {
     /// Deletions with a personal key.
     Delete,
     /// Everything else.
@@ -36,13 +36,13 @@ pub(crate) enum Kind {
 }
 
 /// The counts of all keys at one host.
-pub(crate) struct Throttles {
+pub(crate) struct RateLimiters {
     /// Whether the host counts.
     counts: AtomicBool,
-    keys: Mutex<HashMap<[u8; 32], Arc<Throttle>>>,
+    keys: Mutex<HashMap<[u8; 32], Arc<RateLimiter>>>,
 }
 
-impl Throttles {
+impl RateLimiters {
     pub(crate) fn new(counts: bool) -> Self {
         Self {
             counts: AtomicBool::new(counts),
@@ -51,76 +51,82 @@ impl Throttles {
     }
 
     /// The counts of one key. Only its digest is kept.
-    pub(crate) fn of(&self, key: &str) -> Arc<Throttle> {
+    pub(crate) fn of(&self, key: &str) -> Arc<RateLimiter> {
         let digest = Sha256::digest(key.as_bytes()).into();
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= MOST_KEYS && !keys.contains_key(&digest) {
-            let oldest = keys.iter().min_by_key(|(_, throttle)| throttle.used());
+        if keys.len() >= MAX_KEYS && !keys.contains_key(&digest) {
+            let oldest = keys
+                .iter()
+                .min_by_key(|(_, rate_limiter)| rate_limiter.used());
             if let Some(oldest) = oldest.map(|(key, _)| *key) {
                 keys.remove(&oldest);
             }
         }
-        let throttle = keys
+        let rate_limiter = keys
             .entry(digest)
-            .or_insert_with(|| Arc::new(Throttle::of(key)));
-        Arc::clone(throttle)
+            .or_insert_with(|| Arc::new(RateLimiter::of(key)));
+        Arc::clone(rate_limiter)
     }
 
     /// Takes a place: how long to wait for it, or how long it would take to get one.
-    pub(crate) fn take(&self, throttle: &Throttle, kind: Kind) -> Result<Duration, Duration> {
+    pub(crate) fn take(
+        &self,
+        rate_limiter: &RateLimiter,
+        kind: Quota,
+    ) -> Result<Duration, Duration> {
         let counts = self.counts.load(Ordering::Relaxed);
-        throttle.take(kind, counts, Instant::now())
+        rate_limiter.take(kind, counts, Instant::now())
     }
 
     /// Hears that the host counts.
-    pub(crate) fn limited(&self) {
+    pub(crate) fn enforce(&self) {
         self.counts.store(true, Ordering::Relaxed);
     }
 }
 
 /// The counts of one key.
-pub(crate) struct Throttle {
-    at_once: Semaphore,
+pub(crate) struct RateLimiter {
+    concurrency: Semaphore,
     deletes: Option<Mutex<Window>>,
     others: Mutex<Window>,
 }
 
-impl Throttle {
+impl RateLimiter {
     /// A personal key has two counts; a token of OAuth has one for everything.
     fn of(key: &str) -> Self {
         if key.starts_with("pha_") {
             return Self {
-                at_once: Semaphore::new(MOST_AT_ONCE),
+                concurrency: Semaphore::new(MAX_CONCURRENCY),
                 deletes: None,
                 others: Window::new(&[(180, MINUTE), (1200, HOUR)]),
             };
         }
         Self {
-            at_once: Semaphore::new(MOST_AT_ONCE),
+            concurrency: Semaphore::new(MAX_CONCURRENCY),
             deletes: Some(Window::new(&[(480, MINUTE), (4800, HOUR)])),
             others: Window::new(&[(240, MINUTE)]),
         }
     }
 
     /// A turn among the requests of this key that run at once, if there is one now.
-    pub(crate) fn free_turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.at_once.try_acquire().ok()
+    pub(crate) fn try_acquire_slot(&self) -> Option<SemaphorePermit<'_>> {
+        self.concurrency.try_acquire().ok()
     }
 
     /// A turn after those who came before, or none where they take too long.
-    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        let turn = timeout(PATIENCE, self.at_once.acquire()).await;
+    pub(crate) async fn acquire_slot(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = timeout(QUEUE_TIMEOUT, self.concurrency.acquire()).await;
         turn.ok()?.ok()
     }
 
-    fn window(&self, kind: Kind) -> &Mutex<Window> {
+    fn window(&self, kind: Quota) -> &Mutex<Window> {
         match (kind, &self.deletes) {
-            (Kind::Delete, Some(deletes)) => deletes,
+            (Quota::Delete, Some(deletes)) => deletes,
             _ => &self.others,
         }
     }
 
-    fn take(&self, kind: Kind, counts: bool, now: Instant) -> Result<Duration, Duration> {
+    fn take(&self, kind: Quota, counts: bool, now: Instant) -> Result<Duration, Duration> {
         let window = self.window(kind).lock();
         window
             .unwrap_or_else(PoisonError::into_inner)
@@ -168,7 +174,7 @@ impl Window {
             }
         }
         let wait = place - now;
-        if wait > NEAR {
+        if wait > MAX_WAIT {
             return Err(wait);
         }
         let most = self.limits.iter().map(|(most, _)| *most).max();
@@ -186,46 +192,55 @@ mod tests {
 
     #[test]
     fn a_minute_holds_so_many_and_the_next_place_is_told() {
-        let throttle = Throttle::of("phx_1");
+        let rate_limiter = RateLimiter::of("phx_1");
         let start = Instant::now();
         for _ in 0..240 {
-            assert_eq!(throttle.take(Kind::Other, true, start), Ok(Duration::ZERO));
+            assert_eq!(
+                rate_limiter.take(Quota::Other, true, start),
+                Ok(Duration::ZERO)
+            );
         }
-        assert_eq!(throttle.take(Kind::Other, true, start), Err(MINUTE));
+        assert_eq!(rate_limiter.take(Quota::Other, true, start), Err(MINUTE));
         // Deletions count by themselves.
-        assert_eq!(throttle.take(Kind::Delete, true, start), Ok(Duration::ZERO));
+        assert_eq!(
+            rate_limiter.take(Quota::Delete, true, start),
+            Ok(Duration::ZERO)
+        );
         // Near places are reserved, one after the other.
         let later = start + Duration::from_secs(57);
         assert_eq!(
-            throttle.take(Kind::Other, true, later),
+            rate_limiter.take(Quota::Other, true, later),
             Ok(Duration::from_secs(3))
         );
         let free = start + MINUTE;
-        assert_eq!(throttle.take(Kind::Other, true, free), Ok(Duration::ZERO));
+        assert_eq!(
+            rate_limiter.take(Quota::Other, true, free),
+            Ok(Duration::ZERO)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn so_many_of_a_key_run_at_once_and_the_next_waits_its_time() {
-        let throttles = Throttles::new(true);
-        let (one, other) = (throttles.of("phx_1"), throttles.of("phx_2"));
-        let mut running: Vec<_> = (0..MOST_AT_ONCE)
-            .map(|_| one.free_turn().unwrap())
+        let rate_limiters = RateLimiters::new(true);
+        let (one, other) = (rate_limiters.of("phx_1"), rate_limiters.of("phx_2"));
+        let mut running: Vec<_> = (0..MAX_CONCURRENCY)
+            .map(|_| one.try_acquire_slot().unwrap())
             .collect();
-        assert!(one.free_turn().is_none());
-        assert!(one.turn().await.is_none());
-        assert!(other.free_turn().is_some());
+        assert!(one.try_acquire_slot().is_none());
+        assert!(one.acquire_slot().await.is_none());
+        assert!(other.try_acquire_slot().is_some());
         running.pop();
-        assert!(one.turn().await.is_some());
+        assert!(one.acquire_slot().await.is_some());
     }
 
     #[test]
     fn no_window_of_a_minute_ever_holds_more() {
-        let throttle = Throttle::of("pha_1");
+        let rate_limiter = RateLimiter::of("pha_1");
         let start = Instant::now();
         let mut sent = Vec::new();
         for step in 0..2000_u64 {
             let now = start + Duration::from_millis(step * 97);
-            if let Ok(wait) = throttle.take(Kind::Delete, true, now) {
+            if let Ok(wait) = rate_limiter.take(Quota::Delete, true, now) {
                 sent.push(now + wait);
             }
         }
@@ -238,24 +253,30 @@ mod tests {
 
     #[test]
     fn who_does_not_count_is_not_limited_until_he_says_so() {
-        let throttles = Throttles::new(false);
-        let throttle = throttles.of("phx_1");
+        let rate_limiters = RateLimiters::new(false);
+        let rate_limiter = rate_limiters.of("phx_1");
         for _ in 0..1000 {
-            assert_eq!(throttles.take(&throttle, Kind::Other), Ok(Duration::ZERO));
+            assert_eq!(
+                rate_limiters.take(&rate_limiter, Quota::Other),
+                Ok(Duration::ZERO)
+            );
         }
-        throttles.limited();
-        assert!(throttles.take(&throttle, Kind::Other).is_err());
-        let another = throttles.of("phx_2");
-        assert_eq!(throttles.take(&another, Kind::Other), Ok(Duration::ZERO));
+        rate_limiters.enforce();
+        assert!(rate_limiters.take(&rate_limiter, Quota::Other).is_err());
+        let another = rate_limiters.of("phx_2");
+        assert_eq!(
+            rate_limiters.take(&another, Quota::Other),
+            Ok(Duration::ZERO)
+        );
     }
 
     #[test]
     fn no_more_keys_are_remembered_than_wanted() {
-        let throttles = Throttles::new(true);
-        for number in 0..MOST_KEYS + 10 {
-            let throttle = throttles.of(&number.to_string());
-            assert!(throttles.take(&throttle, Kind::Other).is_ok());
+        let rate_limiters = RateLimiters::new(true);
+        for number in 0..MAX_KEYS + 10 {
+            let rate_limiter = rate_limiters.of(&number.to_string());
+            assert!(rate_limiters.take(&rate_limiter, Quota::Other).is_ok());
         }
-        assert_eq!(throttles.keys.lock().unwrap().len(), MOST_KEYS);
+        assert_eq!(rate_limiters.keys.lock().unwrap().len(), MAX_KEYS);
     }
 }

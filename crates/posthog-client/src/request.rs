@@ -16,14 +16,14 @@ pub(crate) struct Request<'a> {
     pub(crate) query: Query,
     pub(crate) body: Option<Value>,
     pub(crate) accept: &'static str,
-    /// Whether sending it twice does no harm. `POST` reads are repeatable, writes never.
-    pub(crate) repeatable: bool,
+    /// Whether sending it twice does no harm. `POST` reads are idempotent, writes never.
+    pub(crate) idempotent: bool,
     /// What PostHog counts it as.
-    pub(crate) counted: rate_limit::Kind,
+    pub(crate) quota: rate_limit::Quota,
     /// What the request is about, for "not found": never more than the identifier the caller gave.
     pub(crate) subject: Option<String>,
     /// Read no more bytes of the answer than this, and leave the rest.
-    pub(crate) cut_at: Option<usize>,
+    pub(crate) max_bytes: Option<usize>,
 }
 
 impl<'a> Request<'a> {
@@ -35,10 +35,10 @@ impl<'a> Request<'a> {
             query: Query::new(),
             body: None,
             accept: "application/json",
-            repeatable: true,
-            counted: rate_limit::Kind::Other,
+            idempotent: true,
+            quota: rate_limit::Quota::Other,
             subject: None,
-            cut_at: None,
+            max_bytes: None,
         }
     }
 
@@ -56,7 +56,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    pub(crate) fn about(mut self, subject: impl Into<String>) -> Self {
+    pub(crate) fn with_subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }

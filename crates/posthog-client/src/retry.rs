@@ -8,37 +8,39 @@
 //! | connection dropped | after a growing pause | never |
 //! | time-out, no agreement on TLS, any other status, an unreadable answer | never | never |
 //!
-//! A write is sent again only where it surely did not arrive. At most [`MOST_RETRIES`] repetitions, and none that would take the waiting past [`PATIENCE`]: a model is told how
+//! A write is sent again only where it surely did not arrive. At most [`MAX_RETRIES`] repetitions, and none that would take the waiting past [`RETRY_DEADLINE`]: a model is told how
 //! long to wait rather than kept waiting.
 
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
-const MOST_RETRIES: u32 = 3;
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_RETRIES: u32 = 3;
+const RETRY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The pause before the next attempt, or `None` when the error is to be reported.
 ///
 /// `attempt` counts from 0; `elapsed` is the time since the first attempt began; `base` is the first pause.
 pub(crate) fn pause(
-    repeatable: bool,
+    idempotent: bool,
     attempt: u32,
     error: &Error,
     elapsed: Duration,
     base: Duration,
 ) -> Option<Duration> {
-    if attempt >= MOST_RETRIES {
+    if attempt >= MAX_RETRIES {
         return None;
     }
     let growing = jittered(base.saturating_mul(1 << attempt));
     let pause = match error.kind() {
         ErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(growing),
         ErrorKind::Connect => growing,
-        ErrorKind::Server { status: 502..=504 } | ErrorKind::Dropped if repeatable => growing,
+        ErrorKind::Server { status: 502..=504 } | ErrorKind::ConnectionLost if idempotent => {
+            growing
+        }
         _ => return None,
     };
-    (elapsed + pause <= PATIENCE).then_some(pause)
+    (elapsed + pause <= RETRY_DEADLINE).then_some(pause)
 }
 
 /// Between half of a pause and the whole, so that many processes do not come back at once.
@@ -53,9 +55,9 @@ mod tests {
 
     const BASE: Duration = Duration::from_millis(500);
 
-    fn decide(repeatable: bool, attempt: u32, kind: ErrorKind, elapsed: u64) -> Option<Duration> {
+    fn decide(idempotent: bool, attempt: u32, kind: ErrorKind, elapsed: u64) -> Option<Duration> {
         pause(
-            repeatable,
+            idempotent,
             attempt,
             &Error::new(kind),
             Duration::from_secs(elapsed),
@@ -68,9 +70,9 @@ mod tests {
         for kind in [
             ErrorKind::Server { status: 502 },
             ErrorKind::Server { status: 503 },
-            ErrorKind::Dropped,
+            ErrorKind::ConnectionLost,
             ErrorKind::Timeout,
-            ErrorKind::Unreadable,
+            ErrorKind::InvalidResponse,
         ] {
             assert_eq!(decide(false, 0, kind, 0), None);
         }
@@ -95,7 +97,7 @@ mod tests {
             let full = BASE * 2_u32.pow(attempt);
             assert!(pause >= full / 2 && pause <= full, "{attempt}: {pause:?}");
         }
-        assert_eq!(decide(true, 3, ErrorKind::Dropped, 0), None);
+        assert_eq!(decide(true, 3, ErrorKind::ConnectionLost, 0), None);
     }
 
     #[test]

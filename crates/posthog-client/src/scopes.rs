@@ -2,7 +2,7 @@
 
 /// What an endpoint asks of a key. A tool states it for the endpoints that it cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum RequiredScopes {
     /// All of these scopes.
     Scopes(&'static [&'static str]),
     /// It declares no scope, so that it is closed to every key that has scopes, and to OAuth: not even `*` opens it.
@@ -11,7 +11,7 @@ pub enum Access {
 
 /// What is known of the scopes of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grants {
+pub enum GrantedScopes {
     /// A key from before there were scopes: it opens everything.
     Everything,
     /// All of the key's scopes.
@@ -29,18 +29,18 @@ pub enum Grants {
 
 /// Whether a key opens an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Opens {
+pub enum Permission {
     /// It does.
-    Yes,
+    Granted,
     /// The first scope that it lacks.
-    Lacks(&'static str),
+    Missing(&'static str),
     /// No scope would open it.
-    Closed,
+    Unsupported,
     /// It is not known whether the key has this scope; without one: whether the key has scopes at all.
     Unknown(Option<&'static str>),
 }
 
-impl Grants {
+impl GrantedScopes {
     /// Whether the key has a scope, if that is known. To write includes to read.
     #[must_use]
     pub fn has(&self, scope: &str) -> Option<bool> {
@@ -59,22 +59,22 @@ impl Grants {
 
     /// Whether the key opens what asks for this.
     #[must_use]
-    pub fn open(&self, access: Access) -> Opens {
+    pub fn check(&self, access: RequiredScopes) -> Permission {
         match access {
-            Access::ClosedToScopedKeys => match self {
-                Self::Everything => Opens::Yes,
-                Self::Listed(_) | Self::Tried { closed: true, .. } => Opens::Closed,
-                Self::Tried { .. } => Opens::Unknown(None),
+            RequiredScopes::ClosedToScopedKeys => match self {
+                Self::Everything => Permission::Granted,
+                Self::Listed(_) | Self::Tried { closed: true, .. } => Permission::Unsupported,
+                Self::Tried { .. } => Permission::Unknown(None),
             },
-            Access::Scopes(scopes) => {
+            RequiredScopes::Scopes(scopes) => {
                 let first = |wanted| {
                     let mut scopes = scopes.iter();
                     scopes.find(|scope| self.has(scope) == wanted).copied()
                 };
                 match (first(Some(false)), first(None)) {
-                    (Some(lacked), _) => Opens::Lacks(lacked),
-                    (None, Some(unknown)) => Opens::Unknown(Some(unknown)),
-                    (None, None) => Opens::Yes,
+                    (Some(lacked), _) => Permission::Missing(lacked),
+                    (None, Some(unknown)) => Permission::Unknown(Some(unknown)),
+                    (None, None) => Permission::Granted,
                 }
             }
         }
@@ -85,8 +85,8 @@ impl Grants {
 mod tests {
     use super::*;
 
-    const COHORTS: Access = Access::Scopes(&["person:read", "cohort:read"]);
-    const WRITE: Access = Access::Scopes(&["person:write"]);
+    const COHORTS: RequiredScopes = RequiredScopes::Scopes(&["person:read", "cohort:read"]);
+    const WRITE: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -94,56 +94,65 @@ mod tests {
 
     #[test]
     fn every_scope_is_wanted_and_to_write_includes_to_read() {
-        let grants = |scopes| Grants::Listed(names(scopes));
+        let grants = |scopes| GrantedScopes::Listed(names(scopes));
         assert_eq!(
-            grants(&["person:read"]).open(COHORTS),
-            Opens::Lacks("cohort:read")
+            grants(&["person:read"]).check(COHORTS),
+            Permission::Missing("cohort:read")
         );
         assert_eq!(
-            grants(&["person:read"]).open(WRITE),
-            Opens::Lacks("person:write")
+            grants(&["person:read"]).check(WRITE),
+            Permission::Missing("person:write")
         );
         assert_eq!(
-            grants(&["person:write", "cohort:write"]).open(COHORTS),
-            Opens::Yes
+            grants(&["person:write", "cohort:write"]).check(COHORTS),
+            Permission::Granted
         );
-        assert_eq!(grants(&[]).open(COHORTS), Opens::Lacks("person:read"));
+        assert_eq!(
+            grants(&[]).check(COHORTS),
+            Permission::Missing("person:read")
+        );
     }
 
     #[test]
     fn what_declares_no_scope_opens_to_keys_without_scopes_alone() {
-        let all = Grants::Listed(names(&["*"]));
-        assert_eq!(all.open(WRITE), Opens::Yes);
-        assert_eq!(all.open(Access::ClosedToScopedKeys), Opens::Closed);
+        let all = GrantedScopes::Listed(names(&["*"]));
+        assert_eq!(all.check(WRITE), Permission::Granted);
         assert_eq!(
-            Grants::Everything.open(Access::ClosedToScopedKeys),
-            Opens::Yes
+            all.check(RequiredScopes::ClosedToScopedKeys),
+            Permission::Unsupported
+        );
+        assert_eq!(
+            GrantedScopes::Everything.check(RequiredScopes::ClosedToScopedKeys),
+            Permission::Granted
         );
     }
 
     #[test]
     fn what_was_not_tried_is_not_known() {
-        let tried = |closed| Grants::Tried {
+        let tried = |closed| GrantedScopes::Tried {
             has: names(&["person:read"]),
             lacks: names(&["activity_log:read"]),
             closed,
         };
         assert_eq!(
-            tried(true).open(WRITE),
-            Opens::Unknown(Some("person:write"))
+            tried(true).check(WRITE),
+            Permission::Unknown(Some("person:write"))
         );
         assert_eq!(
-            tried(true).open(COHORTS),
-            Opens::Unknown(Some("cohort:read"))
+            tried(true).check(COHORTS),
+            Permission::Unknown(Some("cohort:read"))
         );
         assert_eq!(
-            tried(true).open(Access::Scopes(&["activity_log:read"])),
-            Opens::Lacks("activity_log:read")
+            tried(true).check(RequiredScopes::Scopes(&["activity_log:read"])),
+            Permission::Missing("activity_log:read")
         );
-        assert_eq!(tried(true).open(Access::ClosedToScopedKeys), Opens::Closed);
         assert_eq!(
-            tried(false).open(Access::ClosedToScopedKeys),
-            Opens::Unknown(None)
+            tried(true).check(RequiredScopes::ClosedToScopedKeys),
+            Permission::Unsupported
+        );
+        assert_eq!(
+            tried(false).check(RequiredScopes::ClosedToScopedKeys),
+            Permission::Unknown(None)
         );
     }
 }

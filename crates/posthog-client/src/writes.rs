@@ -14,16 +14,16 @@ use crate::error::{Error, ErrorKind};
 use crate::person::PersonId;
 use crate::person::null_as_default;
 use crate::persons::persons;
-use crate::rate_limit::Kind;
+use crate::rate_limit::Quota;
 use crate::request::Request;
 
 /// The API refuses more persons in one deletion.
-pub const MOST_DELETED: usize = 1000;
+pub const MAX_DELETED: usize = 1000;
 
 /// Whom to delete, and what with them.
 #[derive(Debug, Clone)]
 pub struct BulkDeletion {
-    /// At most [`MOST_DELETED`].
+    /// At most [`MAX_DELETED`].
     pub uuids: Vec<Uuid>,
     /// Also their events, in the weekly batch.
     pub delete_events: bool,
@@ -104,7 +104,7 @@ impl Request<'_> {
     fn write(mut self, method: Method, body: Value) -> Self {
         self.method = method;
         self.body = Some(body);
-        self.repeatable = false;
+        self.idempotent = false;
         self
     }
 }
@@ -178,7 +178,7 @@ impl Client {
         });
         let mut request =
             Request::get(persons(&project, &["bulk_delete"])).write(Method::POST, body);
-        request.counted = Kind::Delete;
+        request.quota = Quota::Delete;
         self.json(request).await
     }
 
@@ -193,7 +193,7 @@ impl Client {
         let body = json!({ "distinct_id": distinct_id });
         let request = Request::get(persons(&project, &["reset_person_distinct_id"]))
             .write(Method::POST, body)
-            .about(distinct_id);
+            .with_subject(distinct_id);
         self.written(&request).await
     }
 
@@ -207,7 +207,9 @@ impl Client {
         let project = self.project().await?.to_string();
         let mut path = persons(&project, &[id.as_str()]);
         path.extend(action);
-        let request = Request::get(path).write(method, body).about(id.to_string());
+        let request = Request::get(path)
+            .write(method, body)
+            .with_subject(id.to_string());
         self.written(&request).await
     }
 
@@ -218,7 +220,7 @@ impl Client {
             return Ok(());
         }
         match decode::<Map<String, Value>>(&answer)?.get("success") {
-            Some(Value::Bool(false)) => Err(Error::new(ErrorKind::Failed)),
+            Some(Value::Bool(false)) => Err(Error::new(ErrorKind::NotPerformed)),
             _ => Ok(()),
         }
     }

@@ -34,7 +34,7 @@ fn once() -> usize {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
     /// This answer instead of the real one; nothing takes effect.
-    Answer {
+    Response {
         status: u16,
         content_type: String,
         body: String,
@@ -55,7 +55,7 @@ pub enum FaultKind {
     DropAfterEffect,
     /// The request takes effect, and the connection closes after this many bytes of the answer,
     /// the head included.
-    CutAnswer { after_bytes: usize },
+    CutResponse { after_bytes: usize },
     /// The request takes effect, and its answer arrives changed.
     Distort(Distortion),
 }
@@ -88,7 +88,7 @@ impl Fault {
 impl FaultKind {
     /// A JSON answer of any status.
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
-        Self::Answer {
+        Self::Response {
             status,
             content_type: JSON.to_owned(),
             body: body.to_string(),
@@ -98,7 +98,7 @@ impl FaultKind {
 
     /// The page of a load balancer in place of any answer.
     pub fn page(status: u16) -> Self {
-        Self::Answer {
+        Self::Response {
             status,
             content_type: HTML.to_owned(),
             body: "<!doctype html>\n<html><body><h1>Sign in</h1></body></html>\n".to_owned(),
@@ -108,7 +108,7 @@ impl FaultKind {
 
     /// An answer that points to another address.
     pub fn redirect(status: u16, location: &str) -> Self {
-        Self::Answer {
+        Self::Response {
             status,
             content_type: HTML.to_owned(),
             body: String::new(),
@@ -174,7 +174,7 @@ impl FaultKind {
     /// The answer that a fault gives in place of the handler, for those that are answers.
     pub(super) fn canned(&self) -> Option<Answer> {
         match self {
-            Self::Answer {
+            Self::Response {
                 status,
                 content_type,
                 body,

@@ -79,7 +79,7 @@ async fn handle(
             return Response::default();
         }
         Some(FaultKind::DropAfterEffect) => line.cut_after(0),
-        Some(FaultKind::CutAnswer { after_bytes }) => line.cut_after(*after_bytes),
+        Some(FaultKind::CutResponse { after_bytes }) => line.cut_after(*after_bytes),
         _ => {}
     }
     let answer = lock(&shared.state).answer(&incoming);

@@ -10,7 +10,8 @@ use crate::commands;
 use crate::config::Settings;
 use crate::output::{Redaction, clean};
 use posthog_client::{
-    self, Answerer, Asker, Connection, Error, KeyFacts, KeyKind, Standing, Trouble,
+    self, ConnectFailure, Connection, Endpoint, Error, KeyFacts, KeyInspector, KeyKind,
+    ProjectAccess,
 };
 
 /// A clock that is further off than this confuses waits and confirmations.
@@ -45,8 +46,8 @@ pub(super) fn kind(settings: &Settings, key: &str) -> Check {
     let what = match KeyKind::of(key) {
         KeyKind::Personal => "a personal API key (phx_...)",
         KeyKind::OAuth => "an OAuth access token (pha_...)",
-        KeyKind::Old => "a personal API key of the old kind, without phx_",
-        KeyKind::Strange => {
+        KeyKind::Legacy => "a personal API key of the old kind, without phx_",
+        KeyKind::Unrecognized => {
             return Check::warning("key", format!("{source}it looks like no key of PostHog"))
                 .advice("A personal API key begins with phx_. Look for quotes, spaces or a part that was not copied.");
         }
@@ -58,7 +59,7 @@ pub(super) fn kind(settings: &Settings, key: &str) -> Check {
 pub(super) fn reached(
     settings: &Settings,
     connection: &Connection,
-    visit: &Result<&Answerer, &Trouble>,
+    visit: &Result<&Endpoint, &ConnectFailure>,
 ) -> Check {
     let host = connection.host();
     let proxy = connection.proxy();
@@ -66,56 +67,60 @@ pub(super) fn reached(
         .as_ref()
         .map_or_else(String::new, |proxy| format!(", through the proxy {proxy}"));
     match visit {
-        Ok(Answerer::PostHog) if settings.sandbox => Check::ok("host", format!("{host} answers: the sandbox, in this process")),
-        Ok(Answerer::PostHog) => Check::ok("host", format!("{host} answers{way}")),
-        Ok(Answerer::Elsewhere(Some(place))) if place != host => {
+        Ok(Endpoint::PostHog) if settings.sandbox => Check::ok("host", format!("{host} answers: the sandbox, in this process")),
+        Ok(Endpoint::PostHog) => Check::ok("host", format!("{host} answers{way}")),
+        Ok(Endpoint::Redirect(Some(place))) if place != host => {
             Check::problem("host", format!("{host} points to {place}, which is not followed so that the key goes nowhere else{way}"))
                 .advice(format!("If that is your PostHog, set POSTHOG_HOST={place}"))
         }
-        Ok(Answerer::Elsewhere(_)) => Check::problem("host", format!("{host} points to another page of its own{way}"))
+        Ok(Endpoint::Redirect(_)) => Check::problem("host", format!("{host} points to another page of its own{way}"))
             .advice("POSTHOG_HOST must be the address of PostHog itself; where it is served below a path, with that path."),
-        Ok(Answerer::Another(status)) => {
+        Ok(Endpoint::NotPostHog(status)) => {
             let asks = if matches!(status, 401 | 403) { " A login or a firewall may stand before it." } else { "" };
             Check::problem("host", format!("what answers at {host} is not PostHog's API (status {status}){way}"))
                 .advice(format!("Set POSTHOG_HOST to the address at which you open PostHog in the browser.{asks}"))
         }
-        Ok(Answerer::Failing(status)) => Check::problem("host", format!("{host} fails (status {status}){way}"))
+        Ok(Endpoint::ServerError(status)) => Check::problem("host", format!("{host} fails (status {status}){way}"))
             .advice("Try again later, or ask whoever runs that PostHog."),
         Err(trouble) => Check::problem("host", format!("no connection to {host}{way}: {trouble}"))
-            .advice(way_out(trouble, settings, proxy.is_some())),
+            .advice(remediation(trouble, settings, proxy.is_some())),
     }
 }
 
 /// What to do about a host that is not reached.
-fn way_out(trouble: &Trouble, settings: &Settings, proxy: bool) -> &'static str {
+fn remediation(trouble: &ConnectFailure, settings: &Settings, proxy: bool) -> &'static str {
     match trouble {
         _ if proxy
             && !matches!(
                 trouble,
-                Trouble::Certificate(_) | Trouble::CertificateTime(_) | Trouble::CertificateName(_)
+                ConnectFailure::Certificate(_)
+                    | ConnectFailure::CertificateTime(_)
+                    | ConnectFailure::CertificateName(_)
             ) =>
         {
             "Check the proxy: HTTPS_PROXY names it, NO_PROXY lists the hosts that need none."
         }
-        Trouble::Name => {
+        ConnectFailure::Dns => {
             "Check POSTHOG_HOST for a slip, and whether this machine is on the network (VPN, DNS)."
         }
-        Trouble::Refused => "Check POSTHOG_HOST, its port, and whether PostHog runs there.",
-        Trouble::Unreachable | Trouble::Silence => {
+        ConnectFailure::Refused => "Check POSTHOG_HOST, its port, and whether PostHog runs there.",
+        ConnectFailure::Unreachable | ConnectFailure::Timeout => {
             "Check the network, the VPN, a firewall on the way; where a proxy is needed, set HTTPS_PROXY."
         }
-        Trouble::Certificate(_) if settings.ca_cert.is_some() => {
+        ConnectFailure::Certificate(_) if settings.ca_cert.is_some() => {
             "The file of --ca-cert does not hold the authority that signed it."
         }
-        Trouble::Certificate(_) => {
+        ConnectFailure::Certificate(_) => {
             "For a private certificate, name its authority's PEM file with --ca-cert."
         }
-        Trouble::CertificateTime(_) => {
+        ConnectFailure::CertificateTime(_) => {
             "Check this machine's clock; if it is right, the certificate has to be renewed."
         }
-        Trouble::CertificateName(_) => "Set POSTHOG_HOST to the name that the certificate has.",
-        Trouble::Tls(_) => "Check whether the port of POSTHOG_HOST speaks https.",
-        Trouble::Proxy(_) | Trouble::Other(_) => {
+        ConnectFailure::CertificateName(_) => {
+            "Set POSTHOG_HOST to the name that the certificate has."
+        }
+        ConnectFailure::Tls(_) => "Check whether the port of POSTHOG_HOST speaks https.",
+        ConnectFailure::Proxy(_) | ConnectFailure::Other(_) => {
             "Check POSTHOG_HOST, the network and the proxy settings."
         }
     }
@@ -141,7 +146,7 @@ pub(super) fn clock(theirs: DateTime<Utc>) -> Check {
 
 /// Which project it is, and whether the key may use it; its number if so.
 pub(super) async fn project(
-    asker: &Asker,
+    asker: &KeyInspector,
     facts: &KeyFacts,
     project: posthog_client::Project,
     findings: &mut Findings,
@@ -153,7 +158,10 @@ pub(super) async fn project(
         Err(error) => {
             let check = Check::problem(
                 "project",
-                format!("which one to use cannot be found out: {}", said(&error)),
+                format!(
+                    "which one to use cannot be found out: {}",
+                    describe_error(&error)
+                ),
             );
             findings.checks.push(check.advice(SET));
             return None;
@@ -163,8 +171,8 @@ pub(super) async fn project(
     let (name, mut standing) = asker.standing(number).await;
     if !facts.teams.is_empty() {
         match (standing, facts.teams.contains(&number)) {
-            (_, false) => standing = Standing::Refused,
-            (Standing::Unknown, true) => standing = Standing::Member,
+            (_, false) => standing = ProjectAccess::Refused,
+            (ProjectAccess::Unknown, true) => standing = ProjectAccess::Member,
             (told, true) => standing = told,
         }
     }
@@ -180,14 +188,14 @@ pub(super) async fn project(
     };
     findings.project = Some(Project { number, name, set });
     let check = match standing {
-        Standing::Member if !set => Check::warning(
+        ProjectAccess::Member if !set => Check::warning(
             "project",
             format!("{title}: what the key's owner has selected in PostHog"),
         )
         .advice(format!(
             "Set POSTHOG_PROJECT_ID={number}, so that a click in PostHog does not change it."
         )),
-        Standing::Member => match &facts.selected {
+        ProjectAccess::Member => match &facts.selected {
             // PostHog looks for the cohorts of a person in that one.
             Some((other, _)) if *other != number => Check::warning(
                 "project",
@@ -196,7 +204,7 @@ pub(super) async fn project(
             .advice("Cohorts of a person may come out empty until the owner selects this project."),
             _ => Check::ok("project", title),
         },
-        Standing::Refused => {
+        ProjectAccess::Refused => {
             let teams: Vec<String> = facts.teams.iter().map(ToString::to_string).collect();
             let limited = if teams.is_empty() {
                 String::new()
@@ -206,10 +214,10 @@ pub(super) async fn project(
             Check::problem("project", format!("the key may not use project {number}{limited}"))
                 .advice("Set POSTHOG_PROJECT_ID to a project that the key may use, or let the key use this one, where its scopes are set.")
         }
-        Standing::Missing => {
+        ProjectAccess::Missing => {
             Check::problem("project", format!("there is no project {number} here")).advice(SET)
         }
-        Standing::Unknown => Check::warning(
+        ProjectAccess::Unknown => Check::warning(
             "project",
             format!("{title}; whether the key may use it cannot be found out"),
         ),
@@ -220,7 +228,7 @@ pub(super) async fn project(
 }
 
 /// A failure in a few words, none of them anybody's data.
-pub(super) fn said(error: &Error) -> String {
+pub(super) fn describe_error(error: &Error) -> String {
     let what = error.kind().name().replace('_', " ");
     match error.reason() {
         Some(reason) => {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::report::{Check, Project, Report, Scopes, Status, TOOLS, Tool, Works};
+use super::report::{Check, Project, Report, Scopes, Status, TOOLS, Tool, ToolStatus};
 use crate::config::Settings;
-use crate::tools::{self, Entry, catalog};
-use posthog_client::{BATCH_SIZE, Grants, Opens};
+use crate::tools::{self, ToolDefinition, catalog};
+use posthog_client::{BATCH_SIZE, GrantedScopes, Permission};
 
 /// What was found so far.
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub(super) struct Findings {
     pub(super) checks: Vec<Check>,
     pub(super) project: Option<Project>,
     pub(super) no_project: bool,
-    pub(super) grants: Option<Grants>,
+    pub(super) grants: Option<GrantedScopes>,
     pub(super) oauth: bool,
     pub(super) batches_closed: bool,
 }
@@ -25,13 +25,13 @@ impl Findings {
         let catalog = catalog();
         let tools: Vec<Tool> = catalog
             .iter()
-            .map(|tool| self.judged(tool, settings))
+            .map(|tool| self.tool_status(tool, settings))
             .collect();
         if let Some(grants) = &self.grants {
             let scopes = self.scopes(grants, &catalog, &tools);
             self.checks.push(scopes);
             if !self.no_project {
-                self.checks.push(self.counted(&tools));
+                self.checks.push(self.summary_check(&tools));
             }
         }
         Report {
@@ -44,17 +44,17 @@ impl Findings {
             checks: self.checks,
             project: self.project,
             scopes: self.grants.map(|grants| match grants {
-                Grants::Everything => Scopes {
+                GrantedScopes::Everything => Scopes {
                     unlimited: true,
                     granted: Vec::new(),
                     complete: true,
                 },
-                Grants::Listed(granted) => Scopes {
+                GrantedScopes::Listed(granted) => Scopes {
                     unlimited: false,
                     granted,
                     complete: true,
                 },
-                Grants::Tried { has, .. } => Scopes {
+                GrantedScopes::Tried { has, .. } => Scopes {
                     unlimited: false,
                     granted: has,
                     complete: false,
@@ -65,39 +65,43 @@ impl Findings {
     }
 
     /// Whether a tool will work.
-    fn judged(&self, tool: &Entry, settings: &Settings) -> Tool {
+    fn tool_status(&self, tool: &ToolDefinition, settings: &Settings) -> Tool {
         let left_out = settings
             .policy()
             .left_out_by(tool.name, tool.toolset, tool.effect);
         let (status, reason, scope) = match (left_out, &self.grants) {
-            (Some(setting), _) => (Works::LeftOut, Some(format!("by {setting}")), None),
+            (Some(setting), _) => (ToolStatus::Excluded, Some(format!("by {setting}")), None),
             (None, None) => (
-                Works::Unknown,
+                ToolStatus::Unknown,
                 Some("PostHog could not be asked".to_owned()),
                 None,
             ),
-            (None, Some(grants)) => match grants.open(tool.access) {
-                Opens::Lacks(scope) => (
-                    Works::Fails,
+            (None, Some(grants)) => match grants.check(tool.access) {
+                Permission::Missing(scope) => (
+                    ToolStatus::Fails,
                     Some(format!("the key lacks {scope}")),
                     Some(scope),
                 ),
-                Opens::Closed => (
-                    Works::Fails,
+                Permission::Unsupported => (
+                    ToolStatus::Fails,
                     Some("PostHog closes it to keys with scopes".to_owned()),
                     None,
                 ),
-                _ if self.no_project => (Works::Fails, Some("no project to use".to_owned()), None),
-                Opens::Yes => (Works::Works, None, None),
-                Opens::Unknown(Some(scope)) => (
-                    Works::Unknown,
+                _ if self.no_project => (
+                    ToolStatus::Fails,
+                    Some("no project to use".to_owned()),
+                    None,
+                ),
+                Permission::Granted => (ToolStatus::Available, None, None),
+                Permission::Unknown(Some(scope)) => (
+                    ToolStatus::Unknown,
                     Some(format!(
                         "whether the key has {scope} could not be found out"
                     )),
                     Some(scope),
                 ),
-                Opens::Unknown(None) => (
-                    Works::Unknown,
+                Permission::Unknown(None) => (
+                    ToolStatus::Unknown,
                     Some("whether the key is from before scopes could not be found out".to_owned()),
                     None,
                 ),
@@ -112,16 +116,16 @@ impl Findings {
     }
 
     /// Which scopes the key has and lacks, of those that the tools ask for.
-    fn scopes(&self, grants: &Grants, catalog: &[Entry], tools: &[Tool]) -> Check {
+    fn scopes(&self, grants: &GrantedScopes, catalog: &[ToolDefinition], tools: &[Tool]) -> Check {
         let known = match grants {
-            Grants::Everything => {
+            GrantedScopes::Everything => {
                 "none, and so all: the key is from before there were scopes".to_owned()
             }
-            Grants::Listed(scopes) if scopes.is_empty() => "none".to_owned(),
-            Grants::Listed(scopes) if scopes.iter().any(|scope| scope == "*") => {
+            GrantedScopes::Listed(scopes) if scopes.is_empty() => "none".to_owned(),
+            GrantedScopes::Listed(scopes) if scopes.iter().any(|scope| scope == "*") => {
                 "* (all)".to_owned()
             }
-            Grants::Listed(scopes) => {
+            GrantedScopes::Listed(scopes) => {
                 let wanted = tools::scopes(catalog);
                 let (ours, others): (Vec<&str>, Vec<&str>) = scopes
                     .iter()
@@ -133,7 +137,7 @@ impl Findings {
                 };
                 format!("{}{others}", ours.join(", "))
             }
-            Grants::Tried { has, .. } => format!(
+            GrantedScopes::Tried { has, .. } => format!(
                 "PostHog does not tell; found by trying: {}",
                 if has.is_empty() {
                     "none".to_owned()
@@ -144,7 +148,7 @@ impl Findings {
         };
         let missing: BTreeSet<&str> = tools
             .iter()
-            .filter(|tool| tool.status == Works::Fails)
+            .filter(|tool| tool.status == ToolStatus::Fails)
             .filter_map(|tool| tool.scope)
             .collect();
         if missing.is_empty() {
@@ -162,11 +166,11 @@ impl Findings {
         ))
     }
 
-    fn counted(&self, tools: &[Tool]) -> Check {
+    fn summary_check(&self, tools: &[Tool]) -> Check {
         let count = |works| tools.iter().filter(|tool| tool.status == works).count();
-        let offered = tools.len() - count(Works::LeftOut);
-        let works = count(Works::Works);
-        let found = match count(Works::Unknown) {
+        let offered = tools.len() - count(ToolStatus::Excluded);
+        let works = count(ToolStatus::Available);
+        let found = match count(ToolStatus::Unknown) {
             0 => format!("{works} of {offered} will work"),
             unknown => {
                 format!("{works} of {offered} will work; of {unknown} it could not be found out")
@@ -177,7 +181,7 @@ impl Findings {
             Check::problem(TOOLS, found)
         } else if tools
             .iter()
-            .any(|tool| tool.status != Works::Works && tool.scope.is_some())
+            .any(|tool| tool.status != ToolStatus::Available && tool.scope.is_some())
         {
             Check::warning(TOOLS, found)
         } else {

@@ -16,17 +16,18 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use findings::Findings;
-pub use report::{Check, Project, Report, Scopes, Status, Tool, Works};
+pub use report::{Check, Project, Report, Scopes, Status, Tool, ToolStatus};
 
 use super::Failure;
 use crate::config::{ConfigError, Settings};
 use posthog_client::{
-    self, Access, Answerer, Asker, Client, Error, ErrorKind, KeyKind, Opens, Region,
+    self, Client, Endpoint, Error, ErrorKind, KeyInspector, KeyKind, Permission, Region,
+    RequiredScopes,
 };
 use posthog_sandbox::Sandbox;
 
 /// What most tools cannot do without.
-const READING: Access = Access::Scopes(&["person:read"]);
+const READING: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
 
 /// Who is asked, and how long.
 pub struct Doctor {
@@ -105,7 +106,7 @@ impl Doctor {
                 None
             }
         };
-        let connection = match settings.connected() {
+        let connection = match settings.connection() {
             Ok(connection) => connection,
             Err(error) => {
                 findings
@@ -115,7 +116,7 @@ impl Doctor {
             }
         };
         findings.host = Some(connection.host().to_owned());
-        let visit = connection.visit(self.patience).await;
+        let visit = connection.probe(self.patience).await;
         findings.checks.push(checks::reached(
             settings,
             &connection,
@@ -123,13 +124,13 @@ impl Doctor {
         ));
         let Ok(visit) = visit else { return };
         findings.checks.extend(visit.time.map(checks::clock));
-        let (Answerer::PostHog, Some(key)) = (visit.host, key) else {
+        let (Endpoint::PostHog, Some(key)) = (visit.host, key) else {
             return;
         };
         let set = settings.project().ok();
         let project = set.unwrap_or(posthog_client::Project::Current);
         let client = Client::new(connection, key.clone(), project);
-        let asker = Asker::new(client.clone(), self.patience, until);
+        let asker = KeyInspector::new(client.clone(), self.patience, until);
         let facts = match asker.key().await {
             Ok(facts) => facts,
             Err(error) => {
@@ -151,7 +152,7 @@ impl Doctor {
             None => None,
         };
         let (grants, batches_closed) = match (facts.grants, project) {
-            (Some(grants), Some(project)) if grants.open(READING) == Opens::Yes => {
+            (Some(grants), Some(project)) if grants.check(READING) == Permission::Granted => {
                 let closed = asker.batches_are_closed(project).await;
                 (Some(grants), closed)
             }
@@ -190,7 +191,7 @@ impl Doctor {
                 "access",
                 format!(
                     "{host} could not be asked about the key: {}",
-                    checks::said(error)
+                    checks::describe_error(error)
                 ),
             )
             .advice("Try again. If it stays so, ask whoever runs that PostHog.");
@@ -211,7 +212,7 @@ impl Doctor {
             let Ok(client) = settings.client_with_key(key.expose_secret()) else {
                 continue;
             };
-            match Asker::new(client, self.patience, until).key().await {
+            match KeyInspector::new(client, self.patience, until).key().await {
                 Ok(_) => {
                     return Check::problem(
                         "access",
@@ -228,7 +229,7 @@ impl Doctor {
         }
         match unasked {
             Some((other, error)) => {
-                Check::problem("access", format!("{host} does not know the key, and {} could not be asked: {}", other.host, checks::said(&error)))
+                Check::problem("access", format!("{host} does not know the key, and {} could not be asked: {}", other.host, checks::describe_error(&error)))
                     .advice(format!("If the key is one of PostHog Cloud {}, set POSTHOG_HOST={}; else it is wrong, revoked or expired.", other.name, other.host))
             }
             None => Check::problem("access", "PostHog Cloud knows the key neither in the US nor in the EU: it is wrong, revoked or expired")

@@ -38,13 +38,13 @@ pub struct Check {
 /// Whether a tool will work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Works {
+pub enum ToolStatus {
     /// It will.
-    Works,
+    Available,
     /// It will not.
     Fails,
     /// The settings leave it out.
-    LeftOut,
+    Excluded,
     /// That could not be found out.
     Unknown,
 }
@@ -55,7 +55,7 @@ pub struct Tool {
     /// Its name.
     pub tool: &'static str,
     /// Whether it will work.
-    pub status: Works,
+    pub status: ToolStatus,
     /// Why it does not, or why that is not known.
     pub reason: Option<String>,
     /// The scope that is missing, or of which nothing is known.
@@ -157,12 +157,12 @@ impl Display for Status {
     }
 }
 
-impl Display for Works {
+impl Display for ToolStatus {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Works => "works",
+            Self::Available => "works",
             Self::Fails => "fails",
-            Self::LeftOut => "left out",
+            Self::Excluded => "left out",
             Self::Unknown => "unknown",
         })
     }

@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::output::{Answer, Cells, Row, Screen, fit, push_notes};
+use crate::output::{Cells, Row, Sanitizer, ToolOutput, truncate_rows, write_notes};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{Id, Limit, PageNumber};
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::{Access, Activity, Change};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::{Activity, Change, RequiredScopes};
 
 pub(super) struct PersonsActivityRetrieve;
 
@@ -99,34 +99,34 @@ impl Row for ActivityRow {
     }
 }
 
-fn row(entry: &Activity, screen: &Screen) -> ActivityRow {
+fn row(entry: &Activity, sanitizer: &Sanitizer) -> ActivityRow {
     let user = entry.user.as_ref().map(|user| {
         let name = user.first_name.as_deref().unwrap_or_default();
         match &user.email {
             _ if user.is_system => "System".to_owned(),
-            Some(email) if name.is_empty() => screen.name(email),
-            Some(email) => screen.name(&format!("{name} <{email}>")),
-            None => screen.name(name),
+            Some(email) if name.is_empty() => sanitizer.name(email),
+            Some(email) => sanitizer.name(&format!("{name} <{email}>")),
+            None => sanitizer.name(name),
         }
     });
     let detail = entry.detail.as_ref();
     let change = |change: &Change| {
         let field = change.field.as_deref().unwrap_or_default();
         ChangeRow {
-            field: change.field.as_deref().map(|text| screen.name(text)),
-            action: change.action.as_deref().map(|text| screen.name(text)),
-            before: screen.property(field, change.before.clone()),
-            after: screen.property(field, change.after.clone()),
+            field: change.field.as_deref().map(|text| sanitizer.name(text)),
+            action: change.action.as_deref().map(|text| sanitizer.name(text)),
+            before: sanitizer.property(field, change.before.clone()),
+            after: sanitizer.property(field, change.after.clone()),
         }
     };
     ActivityRow {
         created_at: entry.created_at.clone(),
-        activity: screen.name(&entry.activity),
+        activity: sanitizer.name(&entry.activity),
         user: user.unwrap_or_default(),
         person_id: entry.item_id.as_deref().and_then(|id| id.parse().ok()),
         name: detail
             .and_then(|detail| detail.name.as_deref())
-            .map(|name| screen.name(&screen.redaction().name_alone(name))),
+            .map(|name| sanitizer.name(&sanitizer.redaction().unattributed_name(name))),
         changes: detail
             .map(|detail| detail.changes.iter().map(change).collect())
             .unwrap_or_default(),
@@ -142,14 +142,14 @@ impl Tool for PersonsActivityRetrieve {
          anyone, the only trace of deleted ones. Values: persons-properties-at-time-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
-    const ACCESS: Access = Access::Scopes(&["activity_log:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["activity_log:read"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let (limit, page) = (input.limit.0, input.page.0);
         let id = input.id.as_ref().map(|id| &id.0);
         let activity = context.posthog.activity(id, limit, page).await?;
-        let fitted = fit(&context.limits, &activity.results, row);
-        let shown = fitted.rows.len();
+        let truncated = truncate_rows(&context.limits, &activity.results, row);
+        let shown = truncated.rows.len();
         let cut = shown < activity.results.len();
         let next = if cut {
             let before = (page - 1).saturating_mul(limit);
@@ -182,11 +182,11 @@ impl Tool for PersonsActivityRetrieve {
             Some(total) => format!("{shown} of {total} entries\n"),
             None => format!("{shown} entries\n"),
         };
-        text.push_str(&fitted.table);
-        push_notes(&mut text, &notes);
-        Ok(Answer {
+        text.push_str(&truncated.table);
+        write_notes(&mut text, &notes);
+        Ok(ToolOutput {
             structured: Output {
-                results: fitted.rows,
+                results: truncated.rows,
                 total: activity.total_count,
                 next,
                 notes,

@@ -4,16 +4,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::output::{
-    self, Answer, Cells, Fitted, Limits, PersonRow, REQUESTED, Row, Screen, fit, fit_names,
-    push_list, push_notes,
+    self, Cells, OutputOptions, PersonRow, REQUESTED, Row, Sanitizer, ToolOutput, Truncated,
+    truncate_names, truncate_rows, write_list, write_notes,
 };
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, Select, distinct, select};
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::{Access, MINIMAL_DISTINCT_IDS, Person};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::{MINIMAL_DISTINCT_IDS, Person, RequiredScopes};
 
 /// Ten requests.
-const MOST_IDS: usize = 2000;
+const MAX_IDS: usize = 2000;
 
 pub(super) struct PersonsBatchRetrieve;
 
@@ -45,9 +45,9 @@ struct RequestedRow {
 }
 
 impl RequestedRow {
-    fn new(id: &str, sent: &Person, person: PersonRow, screen: &Screen) -> Self {
+    fn new(id: &str, sent: &Person, person: PersonRow, sanitizer: &Sanitizer) -> Self {
         Self {
-            requested: requested(id, sent, screen),
+            requested: requested(id, sent, sanitizer),
             person,
         }
     }
@@ -75,9 +75,9 @@ impl Tool for PersonsBatchRetrieve {
          merged person stands once for each id.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: Access = Access::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let posthog = &context.posthog;
         let (ids, mut found) = match (input.distinct_ids, input.uuids) {
             (Some(ids), None) => {
@@ -91,7 +91,7 @@ impl Tool for PersonsBatchRetrieve {
                 (ids.iter().map(ToString::to_string).collect(), found)
             }
             _ => {
-                return Err(ToolError::refused(
+                return Err(ToolError::invalid_input(
                     "Give exactly one of `distinct_ids` and `uuids`.",
                 ));
             }
@@ -113,10 +113,10 @@ fn wanted<T: Clone + Eq + std::hash::Hash>(
 ) -> Result<Vec<T>, ToolError> {
     let ids = distinct(ids);
     match ids.len() {
-        1..=MOST_IDS => Ok(ids),
-        0 => Err(ToolError::refused("The list of ids is empty.")),
-        count => Err(ToolError::refused(format!(
-            "{count} ids are too many; at most {MOST_IDS} in one call."
+        1..=MAX_IDS => Ok(ids),
+        0 => Err(ToolError::invalid_input("The list of ids is empty.")),
+        count => Err(ToolError::invalid_input(format!(
+            "{count} ids are too many; at most {MAX_IDS} in one call."
         ))),
     }
 }
@@ -126,28 +126,28 @@ fn answer(
     persons: &[(String, Person)],
     not_found: &[String],
     select: &output::Select,
-) -> Answer<Output> {
-    let screen = context.limits.screen();
+) -> ToolOutput<Output> {
+    let sanitizer = context.limits.sanitizer();
     let missing = not_found.len();
     // The names of the missing are part of the answer, so the rows get what is left.
-    let not_found = fit_names(
+    let not_found = truncate_names(
         context.limits.bytes / 2,
-        not_found.iter().map(|id| screen.name(id)).collect(),
+        not_found.iter().map(|id| sanitizer.name(id)).collect(),
     );
     let taken: usize = not_found.iter().map(|id| id.len() + 4).sum();
     let limits = context.limits.without(taken);
 
     let mut notes = Vec::new();
-    let fitted = rows(&limits, persons, select, &mut notes);
-    if let Some((first, person)) = persons.get(fitted.rows.len()) {
+    let truncated = rows(&limits, persons, select, &mut notes);
+    if let Some((first, person)) = persons.get(truncated.rows.len()) {
         notes.push(format!(
             "{} persons did not fit, in the order asked for those from the id {} on; call again with the rest, or select fewer \
              properties.",
-            persons.len() - fitted.rows.len(),
-            requested(first, person, &screen)
+            persons.len() - truncated.rows.len(),
+            requested(first, person, &sanitizer)
         ));
     }
-    if fitted.shortened > 0 {
+    if truncated.shortened > 0 {
         notes.push("Long values are shortened, marked with …; persons-retrieve with select shows one at length.".to_owned());
     }
     if not_found.len() < missing {
@@ -159,17 +159,17 @@ fn answer(
     let mut text = format!(
         "{} found, {missing} not found\n{}",
         persons.len(),
-        fitted.table
+        truncated.table
     );
     if !not_found.is_empty() {
         text.push_str("not found: ");
-        push_list(&mut text, &not_found);
+        write_list(&mut text, &not_found);
         text.push('\n');
     }
-    push_notes(&mut text, &notes);
-    Answer {
+    write_notes(&mut text, &notes);
+    ToolOutput {
         structured: Output {
-            results: fitted.rows,
+            results: truncated.rows,
             not_found,
             notes,
         },
@@ -179,21 +179,21 @@ fn answer(
 
 /// Rows with everything, or with less of each person where that shows more of them: there is no next page to ask for.
 fn rows(
-    limits: &Limits,
+    limits: &OutputOptions,
     persons: &[(String, Person)],
     select: &output::Select,
     notes: &mut Vec<String>,
-) -> Fitted<RequestedRow> {
-    let fitted = fit(limits, persons, |(id, person), screen| {
-        let row = PersonRow::new(person, select, MINIMAL_DISTINCT_IDS, screen);
-        RequestedRow::new(id, person, row, screen)
+) -> Truncated<RequestedRow> {
+    let truncated = truncate_rows(limits, persons, |(id, person), sanitizer| {
+        let row = PersonRow::new(person, select, MINIMAL_DISTINCT_IDS, sanitizer);
+        RequestedRow::new(id, person, row, sanitizer)
     });
-    if fitted.rows.len() == persons.len() {
-        return fitted;
+    if truncated.rows.len() == persons.len() {
+        return truncated;
     }
-    let lean = fit(limits, persons, |(id, person), screen| {
-        let row = PersonRow::lean(person, select, screen).without_double_name();
-        RequestedRow::new(id, person, row, screen)
+    let lean = truncate_rows(limits, persons, |(id, person), sanitizer| {
+        let row = PersonRow::summary(person, select, sanitizer).dedup_name();
+        RequestedRow::new(id, person, row, sanitizer)
     });
     if lean.rows.len() == persons.len() {
         notes.push(
@@ -203,12 +203,12 @@ fn rows(
         return lean;
     }
     notes.push("To show as many persons as possible, only their UUIDs are shown; ask for fewer to see more of them.".to_owned());
-    fit(limits, persons, |(id, person), screen| {
-        RequestedRow::new(id, person, PersonRow::bare(person), screen)
+    truncate_rows(limits, persons, |(id, person), sanitizer| {
+        RequestedRow::new(id, person, PersonRow::id_only(person), sanitizer)
     })
 }
 
 /// The id that was asked for, which can be what is redacted of its person.
-fn requested(id: &str, person: &Person, screen: &Screen) -> String {
-    screen.name(&screen.redaction().secrets(person).hide(id))
+fn requested(id: &str, person: &Person, sanitizer: &Sanitizer) -> String {
+    sanitizer.name(&sanitizer.redaction().secrets(person).hide(id))
 }

@@ -8,19 +8,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::output::{Answer, Cells, Row, fit, fit_names, push_list, push_notes};
+use crate::output::{
+    Cells, Row, ToolOutput, truncate_names, truncate_rows, write_list, write_notes,
+};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, distinct};
 use crate::tools::support::confirmation_text::{self, Target};
-use crate::tools::{Context, Outcome, Preview, Step, Tool, ToolError, Write};
+use crate::tools::{Context, Outcome, PendingWrite, Preview, Tool, ToolError, ToolOutcome};
 use posthog_client::{
-    Access, BulkDeletion, BulkDeletionSummary, MINIMAL_DISTINCT_IDS, MOST_DELETED, Person, PersonId,
+    BulkDeletion, BulkDeletionSummary, MAX_DELETED, MINIMAL_DISTINCT_IDS, Person, PersonId,
+    RequiredScopes,
 };
 
 /// Persons whose distinct ids are counted one by one, because a batch does not send them all.
-const MOST_COUNTED: usize = 20;
+const MAX_COUNTED: usize = 20;
 /// Requests of one preview that run at the same time.
-const SIDE_BY_SIDE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 pub(super) struct PersonsBulkDelete;
 
@@ -125,34 +128,34 @@ impl Tool for PersonsBulkDelete {
          persons-retrieve (profile), persons-deletion-status-list (events).";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
-    const ACCESS: Access = Access::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
-        let ids = asked_for(&input)?;
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
+        let ids = validate_ids(&input)?;
         let (found, not_found) = resolve(context, &ids).await?;
         if found.is_empty() {
-            return Err(ToolError::refused(format!(
+            return Err(ToolError::invalid_input(format!(
                 "None of the {} ids belongs to a person of this project; nothing was sent. Look the persons up with persons-list.",
                 not_found.len()
             )));
         }
         let plan = Plan::new(context, &input, found, not_found).await?;
         if input.dry_run {
-            return Ok(Step::Done(plan.preview(context, "dry_run")));
+            return Ok(ToolOutcome::Complete(plan.preview(context, "dry_run")));
         }
         let preview = plan.preview(context, "confirmation_required");
         let (context, deletion) = (context.clone(), plan.deletion.clone());
-        Ok(Step::Write(Write {
+        Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: deletion.uuids.iter().map(Uuid::to_string).collect(),
             property_keys: Vec::new(),
             preview: Some(Preview {
                 question: plan.question(),
                 facts: preview.structured,
             }),
-            send: async move {
+            execute: async move {
                 let summary = context.posthog.bulk_delete(&deletion).await;
                 let summary = summary.map_err(|error| {
-                    ToolError::from(error).settled_by(
+                    ToolError::from(error).with_verification_hint(
                         "persons-batch-retrieve with the uuids shows which persons are gone, in a few minutes; \
                          persons-deletion-status-list shows queued events. Do not delete again before you have looked."
                             .to_owned(),
@@ -181,31 +184,31 @@ impl Ids {
 }
 
 /// Every check that needs no request.
-fn asked_for(input: &Input) -> Result<Ids, ToolError> {
+fn validate_ids(input: &Input) -> Result<Ids, ToolError> {
     let ids = match (&input.ids, &input.distinct_ids) {
         (Some(ids), None) => Ids::Uuids(distinct(ids.iter().map(|id| id.0))),
         (None, Some(ids)) => Ids::DistinctIds(distinct(ids.iter().map(|id| id.0.clone()))),
         _ => {
-            return Err(ToolError::refused(
+            return Err(ToolError::invalid_input(
                 "Give exactly one of `ids` (person UUIDs) and `distinct_ids`. Nothing was sent.",
             ));
         }
     };
     match ids.len() {
         0 => {
-            return Err(ToolError::refused(
+            return Err(ToolError::invalid_input(
                 "The list of ids is empty. Nothing was sent.",
             ));
         }
-        1..=MOST_DELETED => {}
+        1..=MAX_DELETED => {}
         count => {
-            return Err(ToolError::refused(format!(
-                "{count} ids are too many: at most {MOST_DELETED} in one call, so that a human can see whom. Nothing was sent."
+            return Err(ToolError::invalid_input(format!(
+                "{count} ids are too many: at most {MAX_DELETED} in one call, so that a human can see whom. Nothing was sent."
             )));
         }
     }
     if input.keep_person && !input.delete_events && !input.delete_recordings {
-        return Err(ToolError::refused(
+        return Err(ToolError::invalid_input(
             "`keep_person` without `delete_events` or `delete_recordings` deletes nothing. Nothing was sent.",
         ));
     }
@@ -258,11 +261,13 @@ impl Plan {
         let mut uuids = Vec::new();
         for person in &persons {
             let uuid = Uuid::try_parse(&person.uuid).map_err(|_| {
-                ToolError::refused("PostHog gave a person without a usable UUID; nothing was sent.")
+                ToolError::invalid_input(
+                    "PostHog gave a person without a usable UUID; nothing was sent.",
+                )
             })?;
             uuids.push(uuid);
         }
-        let screen = context.limits.screen();
+        let sanitizer = context.limits.sanitizer();
         Ok(Self {
             // By UUID also where distinct ids were given: should one of them move to another person before the
             // request arrives, that person was not shown to anybody.
@@ -272,8 +277,8 @@ impl Plan {
                 delete_recordings: input.delete_recordings,
                 keep_person: input.keep_person,
             },
-            targets: counted(context, persons).await?,
-            not_found: not_found.iter().map(|id| screen.name(id)).collect(),
+            targets: with_distinct_id_counts(context, persons).await?,
+            not_found: not_found.iter().map(|id| sanitizer.name(id)).collect(),
             not_found_bytes: context.limits.bytes / 4,
             project: context.posthog.project().await?,
             host: context.posthog.host().to_owned(),
@@ -286,7 +291,7 @@ impl Plan {
             project: self.project,
             persons: Vec::new(),
             person_count: self.targets.len(),
-            not_found: fit_names(self.not_found_bytes, self.not_found.clone()),
+            not_found: truncate_names(self.not_found_bytes, self.not_found.clone()),
             not_found_count: self.not_found.len(),
             delete_events: self.deletion.delete_events,
             delete_recordings: self.deletion.delete_recordings,
@@ -297,16 +302,16 @@ impl Plan {
         }
     }
 
-    fn preview(&self, context: &Context, status: &'static str) -> Answer<Output> {
+    fn preview(&self, context: &Context, status: &'static str) -> ToolOutput<Output> {
         let mut facts = self.facts(status);
         let limits = context.limits.without(self.not_found_bytes);
-        let fitted = fit(&limits, &self.targets, |target, _| PersonToDelete {
+        let truncated = truncate_rows(&limits, &self.targets, |target, _| PersonToDelete {
             uuid: target.uuid.clone(),
             name: target.name.clone(),
             distinct_id_count: target.distinct_id_count,
             count_is_minimum: target.count_is_minimum,
         });
-        facts.persons = fitted.rows;
+        facts.persons = truncated.rows;
         if facts.persons.len() < self.targets.len() {
             facts.notes.push(format!(
                 "Only {} persons are listed here.",
@@ -324,12 +329,12 @@ impl Plan {
             },
             self.project,
             self.host,
-            fitted.table,
+            truncated.table,
             self.consequences()
         );
-        self.push_not_found(&mut text);
-        push_notes(&mut text, &facts.notes);
-        Answer {
+        self.write_not_found(&mut text);
+        write_notes(&mut text, &facts.notes);
+        ToolOutput {
             structured: facts,
             text,
         }
@@ -348,10 +353,10 @@ impl Plan {
             "{what} PostHog project {} at {}? This cannot be undone.\n",
             self.project, self.host
         );
-        confirmation_text::push_targets(&mut text, &self.targets);
+        confirmation_text::write_targets(&mut text, &self.targets);
         text.push_str(&self.consequences());
         text.push('\n');
-        self.push_not_found(&mut text);
+        self.write_not_found(&mut text);
         text
     }
 
@@ -392,14 +397,14 @@ impl Plan {
         )
     }
 
-    fn push_not_found(&self, text: &mut String) {
+    fn write_not_found(&self, text: &mut String) {
         let count = self.not_found.len();
         if count == 0 {
             return;
         }
-        let named = fit_names(self.not_found_bytes.min(4000), self.not_found.clone());
+        let named = truncate_names(self.not_found_bytes.min(4000), self.not_found.clone());
         let _ = write!(text, "Not found, left out ({count}): ");
-        push_list(text, &named);
+        write_list(text, &named);
         text.push_str(if named.len() < count { ", …\n" } else { "\n" });
     }
 
@@ -408,7 +413,7 @@ impl Plan {
         &self,
         context: &Context,
         summary: &BulkDeletionSummary,
-    ) -> Result<(Answer<Output>, Outcome), ToolError> {
+    ) -> Result<(ToolOutput<Output>, Outcome), ToolError> {
         let queued = summary.persons_queued_for_deletion.unwrap_or(0);
         let failed = summary.deletion_errors.len() as u64;
         let keeps = self.deletion.keep_person;
@@ -423,15 +428,15 @@ impl Plan {
             _ if keeps || queued > 0 => ("queued", Outcome::Queued),
             _ => ("deleted", Outcome::Done),
         };
-        let screen = context.limits.screen();
+        let sanitizer = context.limits.sanitizer();
         let mut facts = self.preview(context, status).structured;
         facts.notes.clear();
         let errors: Vec<NotDeleted> = summary
             .deletion_errors
             .iter()
             .map(|error| NotDeleted {
-                person_uuid: screen.name(error.person_uuid.as_deref().unwrap_or("unknown")),
-                step: error.step.as_deref().map(|step| screen.name(step)),
+                person_uuid: sanitizer.name(error.person_uuid.as_deref().unwrap_or("unknown")),
+                step: error.step.as_deref().map(|step| sanitizer.name(step)),
             })
             .collect();
         let all = self.targets.len();
@@ -494,8 +499,8 @@ impl Plan {
         if summary.recordings_queued_for_deletion {
             notes.push("Recordings are deleted in the background; no read shows that.".to_owned());
         }
-        self.push_not_found(&mut text);
-        push_notes(&mut text, notes);
+        self.write_not_found(&mut text);
+        write_notes(&mut text, notes);
         facts.result = Some(Summary {
             persons_found: summary.persons_found,
             persons_deleted: summary.persons_deleted,
@@ -505,7 +510,7 @@ impl Plan {
             deletion_errors: errors,
         });
         Ok((
-            Answer {
+            ToolOutput {
                 structured: facts,
                 text,
             },
@@ -515,9 +520,12 @@ impl Plan {
 }
 
 /// The persons with the true number of their distinct ids, where a batch did not send them all and they are few.
-async fn counted(context: &Context, persons: Vec<Person>) -> Result<Vec<Target>, ToolError> {
+async fn with_distinct_id_counts(
+    context: &Context,
+    persons: Vec<Person>,
+) -> Result<Vec<Target>, ToolError> {
     let open = |person: &Person| person.distinct_ids.len() >= MINIMAL_DISTINCT_IDS;
-    let few = persons.iter().filter(|person| open(person)).count() <= MOST_COUNTED;
+    let few = persons.iter().filter(|person| open(person)).count() <= MAX_COUNTED;
     let mut counts = Vec::new();
     for person in persons {
         let id = PersonId::parse(&person.uuid).filter(|_| open(&person) && few);
@@ -533,6 +541,6 @@ async fn counted(context: &Context, persons: Vec<Person>) -> Result<Vec<Target>,
         });
     }
     let targets: Vec<Result<Target, ToolError>> =
-        stream::iter(counts).buffered(SIDE_BY_SIDE).collect().await;
+        stream::iter(counts).buffered(CONCURRENCY).collect().await;
     targets.into_iter().collect()
 }

@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::output::{Answer, Cells, Row, fit, push_notes};
+use crate::output::{Cells, Row, ToolOutput, truncate_rows, write_notes};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::Id;
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::Access;
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::RequiredScopes;
 
 pub(super) struct PersonsCohortsRetrieve;
 
@@ -58,13 +58,13 @@ impl Tool for PersonsCohortsRetrieve {
          filter.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: Access = Access::Scopes(&["person:read", "cohort:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read", "cohort:read"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let cohorts = context.posthog.person_cohorts(&input.person_id.0).await?;
-        let fitted = fit(&context.limits, &cohorts, |cohort, screen| CohortRow {
+        let truncated = truncate_rows(&context.limits, &cohorts, |cohort, sanitizer| CohortRow {
             id: cohort.id,
-            name: cohort.name.as_deref().map(|name| screen.name(name)),
+            name: cohort.name.as_deref().map(|name| sanitizer.name(name)),
             count: cohort.count,
         });
         let mut notes = vec!["As of each cohort's last calculation.".to_owned()];
@@ -75,11 +75,11 @@ impl Tool for PersonsCohortsRetrieve {
                  {project}, the list is empty though the person is in cohorts."
             ));
         }
-        let mut text = fitted.table;
-        push_notes(&mut text, &notes);
-        Ok(Answer {
+        let mut text = truncated.table;
+        write_notes(&mut text, &notes);
+        Ok(ToolOutput {
             structured: Output {
-                results: fitted.rows,
+                results: truncated.rows,
                 notes,
             },
             text,

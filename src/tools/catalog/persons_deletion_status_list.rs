@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::output::{Answer, Cells, Row, fit, push_notes};
+use crate::output::{Cells, Row, ToolOutput, truncate_rows, write_notes};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{Limit, Offset, PersonUuid};
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::{Access, DeletionStatusQuery};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::{DeletionStatusQuery, RequiredScopes};
 
 pub(super) struct PersonsDeletionStatusList;
 
@@ -85,9 +85,9 @@ impl Tool for PersonsDeletionStatusList {
          persons-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
-    const ACCESS: Access = Access::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let query = DeletionStatusQuery {
             person_uuid: input.person_uuid.map(|uuid| uuid.0),
             status: input.status.map(Status::name),
@@ -95,13 +95,15 @@ impl Tool for PersonsDeletionStatusList {
             offset: input.offset.0,
         };
         let page = context.posthog.deletion_status(&query).await?;
-        let fitted = fit(&context.limits, &page.results, |row, screen| DeletionRow {
-            person_uuid: screen.name(&row.person_uuid),
-            status: screen.name(&row.status),
-            created_at: row.created_at.clone(),
-            delete_verified_at: row.delete_verified_at.clone(),
+        let truncated = truncate_rows(&context.limits, &page.results, |row, sanitizer| {
+            DeletionRow {
+                person_uuid: sanitizer.name(&row.person_uuid),
+                status: sanitizer.name(&row.status),
+                created_at: row.created_at.clone(),
+                delete_verified_at: row.delete_verified_at.clone(),
+            }
         });
-        let shown = fitted.rows.len();
+        let shown = truncated.rows.len();
         let next_offset = if shown < page.results.len() {
             Some(
                 query
@@ -125,11 +127,11 @@ impl Tool for PersonsDeletionStatusList {
                 Self::NAME
             ));
         }
-        let mut text = format!("{shown} of {} rows\n{}", page.count, fitted.table);
-        push_notes(&mut text, &notes);
-        Ok(Answer {
+        let mut text = format!("{shown} of {} rows\n{}", page.count, truncated.table);
+        write_notes(&mut text, &notes);
+        Ok(ToolOutput {
             structured: Output {
-                results: fitted.rows,
+                results: truncated.rows,
                 count: page.count,
                 next_offset,
                 notes,

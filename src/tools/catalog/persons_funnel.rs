@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    Action, BreakdownType, Date, Event, Interval, Limit, Offset, Periods, Select, Shape, Text,
-    select,
+    Action, BreakdownType, Date, Event, Interval, Limit, NonEmptyString, Offset, OpaqueObject,
+    Periods, Select, select,
 };
 use crate::tools::support::insight_page::{actor_page, arguments_of};
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::{Access, Filter};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::{Filter, RequiredScopes};
 
 pub(super) struct PersonsFunnel;
 
@@ -21,17 +21,17 @@ pub(super) struct PersonsFunnel;
 pub(super) struct Input {
     /// Steps {id: event name, order, properties}; actions {id: number}
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Shape>")]
+    #[schemars(with = "Vec<OpaqueObject>")]
     events: Vec<Event>,
     // By number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Shape>")]
+    #[schemars(with = "Vec<OpaqueObject>")]
     actions: Vec<Action>,
     /// n: reached step n; -n: left before
     funnel_step: Option<i32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     funnel_custom_steps: Vec<i32>,
-    funnel_step_breakdown: Option<Text>,
+    funnel_step_breakdown: Option<NonEmptyString>,
     funnel_window_interval: Option<Periods>,
     #[schemars(with = "Option<String>")]
     funnel_window_interval_unit: Option<WindowUnit>,
@@ -50,10 +50,10 @@ pub(super) struct Input {
     breakdown_type: Option<BreakdownType>,
     /// Filters as in persons-list
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Shape>")]
+    #[schemars(with = "Vec<OpaqueObject>")]
     properties: Vec<Filter>,
     filter_test_accounts: Option<bool>,
-    search: Option<Text>,
+    search: Option<NonEmptyString>,
     #[serde(default)]
     limit: Limit,
     #[serde(default)]
@@ -123,11 +123,11 @@ impl Tool for PersonsFunnel {
          else persons-list by cohort.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
-    const ACCESS: Access = Access::ClosedToScopedKeys;
+    const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
 
-    async fn call(context: &Context, input: Input) -> Result<Step<PersonsPage>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
         if input.funnel_step == Some(0) {
-            return Err(ToolError::refused(
+            return Err(ToolError::invalid_input(
                 "`funnel_step` counts from 1; a negative number means those who left before that step.",
             ));
         }

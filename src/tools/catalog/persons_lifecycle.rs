@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    Action, Date, Event, Interval, Limit, Offset, Select, Shape, select,
+    Action, Date, Event, Interval, Limit, Offset, OpaqueObject, Select, select,
 };
 use crate::tools::support::insight_page::{actor_page, arguments_of};
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::Access;
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::RequiredScopes;
 
 pub(super) struct PersonsLifecycle;
 
@@ -22,11 +22,11 @@ pub(super) struct Input {
     lifecycle_type: LifecycleType,
     /// {id: event name, properties}; or actions {id: number}
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Shape>")]
+    #[schemars(with = "Vec<OpaqueObject>")]
     events: Vec<Event>,
     // By number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Shape>")]
+    #[schemars(with = "Vec<OpaqueObject>")]
     actions: Vec<Action>,
     date_from: Option<Date>,
     date_to: Option<Date>,
@@ -59,11 +59,13 @@ impl Tool for PersonsLifecycle {
          else persons-list by cohort.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
-    const ACCESS: Access = Access::ClosedToScopedKeys;
+    const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
 
-    async fn call(context: &Context, input: Input) -> Result<Step<PersonsPage>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
         if !input.events.is_empty() && !input.actions.is_empty() {
-            return Err(ToolError::refused("Give `events` or `actions`, not both."));
+            return Err(ToolError::invalid_input(
+                "Give `events` or `actions`, not both.",
+            ));
         }
         let arguments = arguments_of(&input)?;
         let page = context.posthog.lifecycle(&arguments).await;

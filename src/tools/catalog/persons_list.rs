@@ -4,12 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::output::{
-    self, Answer, Page, PersonsPage, clean_lines, fit_lines, page_of_persons, push_notes,
+    self, Page, PersonsPage, ToolOutput, clean_lines, page_of_persons, truncate_lines, write_notes,
 };
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, Limit, Offset, Select, Text, select};
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::{Access, Filter, PersonPage, PersonsQuery};
+use crate::tools::arguments::{DistinctId, Limit, NonEmptyString, Offset, Select, select};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::{Filter, PersonPage, PersonsQuery, RequiredScopes};
 
 pub(super) struct PersonsList;
 
@@ -17,9 +17,9 @@ pub(super) struct PersonsList;
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
     /// Part of an email, name or id; slow. % and _ are wildcards
-    search: Option<Text>,
+    search: Option<NonEmptyString>,
     /// Exact
-    email: Option<Text>,
+    email: Option<NonEmptyString>,
     /// Exact
     distinct_id: Option<DistinctId>,
     /// All must hold
@@ -68,9 +68,9 @@ impl Tool for PersonsList {
          all, newest first. Known ids: persons-retrieve, persons-batch-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: Access = Access::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let mut query = PersonsQuery {
             search: input.search.map(|text| text.0),
             email: input.email.map(|text| text.0),
@@ -93,7 +93,7 @@ impl Tool for PersonsList {
             page = context.posthog.persons(&query).await?;
             answer = shown(context, &query, &page, count, &select);
         }
-        Ok(Answer {
+        Ok(ToolOutput {
             structured: Output {
                 page: answer.structured,
                 count,
@@ -125,7 +125,7 @@ fn shown(
     page: &PersonPage,
     count: Option<u64>,
     select: &output::Select,
-) -> Answer<PersonsPage> {
+) -> ToolOutput<PersonsPage> {
     let page = Page {
         persons: &page.results,
         tool: PersonsList::NAME,
@@ -143,12 +143,12 @@ async fn csv(
     context: &Context,
     query: &PersonsQuery,
     selects: bool,
-) -> Result<Step<Output>, ToolError> {
+) -> Result<ToolOutcome<Output>, ToolError> {
     let most = context.limits.for_rows();
     let (csv, cut) = context.posthog.persons_csv(query, most).await?;
     let redacted = context.limits.redaction.csv(&csv, cut);
     let whole = clean_lines(&redacted);
-    let mut csv = fit_lines(&context.limits, &whole);
+    let mut csv = truncate_lines(&context.limits, &whole);
     if cut && csv.len() == whole.len() {
         // A quoted value can hold line breaks, so the last whole line may end inside one; it is still a line of the file.
         csv = csv
@@ -172,9 +172,9 @@ async fn csv(
     }
     let csv = csv.to_owned();
     let mut text = csv.clone();
-    push_notes(&mut text, &notes);
+    write_notes(&mut text, &notes);
     let page = PersonsPage::empty(notes);
-    Ok(Answer {
+    Ok(ToolOutput {
         structured: Output {
             page,
             count: None,

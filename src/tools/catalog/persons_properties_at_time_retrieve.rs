@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::output::{PersonCard, person_card};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, Select, Timestamp, select};
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::{Access, PropertiesAtTimeQuery, PropertiesAtTimeSubject};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::{PropertiesAtTimeQuery, PropertiesAtTimeSubject, RequiredScopes};
 
 pub(super) struct PersonsPropertiesAtTimeRetrieve;
 
@@ -34,14 +34,14 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
          moments to see what changed.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
-    const ACCESS: Access = Access::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<PersonCard>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonCard>, ToolError> {
         let subject = match (input.distinct_id, input.person_id) {
             (Some(id), None) => PropertiesAtTimeSubject::DistinctId(id.0),
             (None, Some(uuid)) => PropertiesAtTimeSubject::Person(uuid.0),
             _ => {
-                return Err(ToolError::refused(
+                return Err(ToolError::invalid_input(
                     "Give exactly one of `distinct_id` and `person_id` (the person's UUID).",
                 ));
             }

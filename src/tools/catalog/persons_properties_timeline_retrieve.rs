@@ -6,12 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::output::{Answer, Cells, Row, fit, push_list, push_notes};
+use crate::output::{Cells, Row, ToolOutput, truncate_rows, write_list, write_notes};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{Action, BreakdownType, Date, Event, Id, Interval, Shape, Text};
+use crate::tools::arguments::{
+    Action, BreakdownType, Date, Event, Id, Interval, NonEmptyString, OpaqueObject,
+};
 use crate::tools::support::insight_page::arguments_of;
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::{Access, Filter};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::{Filter, RequiredScopes};
 
 pub(super) struct PersonsPropertiesTimelineRetrieve;
 
@@ -27,18 +29,18 @@ pub(super) struct Input {
     interval: Option<Interval>,
     /// {id: event name, properties}
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Shape>")]
+    #[schemars(with = "Vec<OpaqueObject>")]
     events: Vec<Event>,
     // By number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Shape>")]
+    #[schemars(with = "Vec<OpaqueObject>")]
     actions: Vec<Action>,
     /// Filters as in persons-list; their properties are followed
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Shape>")]
+    #[schemars(with = "Vec<OpaqueObject>")]
     properties: Vec<Filter>,
     // A property to follow.
-    breakdown: Option<Text>,
+    breakdown: Option<NonEmptyString>,
     #[schemars(with = "Option<String>")]
     breakdown_type: Option<BreakdownType>,
 }
@@ -94,61 +96,63 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
          Unscoped keys only; else persons-properties-at-time-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
-    const ACCESS: Access = Access::ClosedToScopedKeys;
+    const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let timeline = context
             .posthog
             .properties_timeline(&input.id.0, &arguments_of(&input)?)
             .await
             .map_err(|error| {
-                ToolError::from(error).instead(
+                ToolError::from(error).with_alternative(
                     "Use persons-properties-at-time-retrieve for two or more moments and compare, and \
                      persons-activity-retrieve for who changed what.",
                 )
             })?;
-        let fitted = fit(&context.limits, &timeline.points, |point, screen| {
+        let truncated = truncate_rows(&context.limits, &timeline.points, |point, sanitizer| {
             PointRow {
                 timestamp: point.timestamp.clone(),
                 relevant_event_count: point.relevant_event_count,
                 properties: point
                     .properties
                     .iter()
-                    .map(|(key, value)| (screen.name(key), screen.property(key, value.clone())))
+                    .map(|(key, value)| {
+                        (sanitizer.name(key), sanitizer.property(key, value.clone()))
+                    })
                     .collect(),
             }
         });
-        let screen = context.limits.screen();
+        let sanitizer = context.limits.sanitizer();
         let keys: Vec<String> = timeline
             .crucial_property_keys
             .iter()
-            .map(|key| screen.name(key))
+            .map(|key| sanitizer.name(key))
             .collect();
         let mut notes = Vec::new();
         if keys.is_empty() {
             notes
                 .push("No property was followed: name some in properties or breakdown.".to_owned());
         }
-        if fitted.rows.len() < timeline.points.len() {
+        if truncated.rows.len() < timeline.points.len() {
             notes.push(format!(
                 "Only {} of {} points fit into the answer; ask for a shorter time: from the last point's timestamp on.",
-                fitted.rows.len(),
+                truncated.rows.len(),
                 timeline.points.len()
             ));
         }
         let mut text = format!(
             "{} points from {} to {}\nproperties followed: ",
-            fitted.rows.len(),
+            truncated.rows.len(),
             timeline.effective_date_from.as_deref().unwrap_or("?"),
             timeline.effective_date_to.as_deref().unwrap_or("?"),
         );
-        push_list(&mut text, &keys);
+        write_list(&mut text, &keys);
         text.push('\n');
-        text.push_str(&fitted.table);
-        push_notes(&mut text, &notes);
-        Ok(Answer {
+        text.push_str(&truncated.table);
+        write_notes(&mut text, &notes);
+        Ok(ToolOutput {
             structured: Output {
-                points: fitted.rows,
+                points: truncated.rows,
                 crucial_property_keys: keys,
                 effective_date_from: timeline.effective_date_from,
                 effective_date_to: timeline.effective_date_to,

@@ -6,16 +6,16 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use crate::output::{Answer, Limits, push_list};
+use crate::output::{OutputOptions, ToolOutput, write_list};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, distinct, subject};
 use crate::tools::support::property_change::{self, Changed};
 use crate::tools::support::resolve_person::uuid_of;
-use crate::tools::{Context, Outcome, Step, Tool, ToolError, Write};
-use posthog_client::{Access, Client, Error, ErrorKind, PersonId};
+use crate::tools::{Context, Outcome, PendingWrite, Tool, ToolError, ToolOutcome};
+use posthog_client::{Client, Error, ErrorKind, PersonId, RequiredScopes};
 
 /// PostHog takes one key a request, and 240 requests a minute.
-const MOST_KEYS: usize = 100;
+const MAX_KEYS: usize = 100;
 
 pub(super) struct PersonsPropertyDelete;
 
@@ -48,10 +48,10 @@ impl<'de> Deserialize<'de> for Keys {
         };
         let keys = distinct(keys);
         match keys.len() {
-            1..=MOST_KEYS if keys.iter().all(|key| !key.trim().is_empty()) => Ok(Self(keys)),
-            1..=MOST_KEYS | 0 => Err(wanted()),
+            1..=MAX_KEYS if keys.iter().all(|key| !key.trim().is_empty()) => Ok(Self(keys)),
+            1..=MAX_KEYS | 0 => Err(wanted()),
             _ => Err(D::Error::custom(format!(
-                "at most {MOST_KEYS} properties in one call"
+                "at most {MAX_KEYS} properties in one call"
             ))),
         }
     }
@@ -96,18 +96,18 @@ impl Tool for PersonsPropertyDelete {
          PostHog took it.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
-    const ACCESS: Access = Access::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
         let keys = input.unset.0;
         let uuid = uuid_of(context, &subject).await?;
         let context = context.clone();
-        Ok(Step::Write(Write {
+        Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![uuid.to_string()],
             property_keys: keys.clone(),
             preview: None,
-            send: async move { remove(&context, uuid, keys).await }.boxed(),
+            execute: async move { remove(&context, uuid, keys).await }.boxed(),
         }))
     }
 }
@@ -116,7 +116,7 @@ async fn remove(
     context: &Context,
     uuid: Uuid,
     keys: Vec<String>,
-) -> Result<(Answer<Output>, Outcome), ToolError> {
+) -> Result<(ToolOutput<Output>, Outcome), ToolError> {
     let (posthog, limits) = (&context.posthog, &context.limits);
     let id = PersonId::from(uuid);
     let mut removed = Vec::new();
@@ -127,8 +127,10 @@ async fn remove(
             Ok(()) => removed.push(key),
             Err(error) => {
                 let error = explained(posthog, &id, error).await;
-                let hopeless =
-                    !matches!(error.kind(), ErrorKind::Failed | ErrorKind::Invalid { .. });
+                let hopeless = !matches!(
+                    error.kind(),
+                    ErrorKind::NotPerformed | ErrorKind::Invalid { .. }
+                );
                 failed.push((key, error));
                 // What failed for the key's sake, or may have arrived, fails for the next as well.
                 if hopeless {
@@ -147,7 +149,7 @@ async fn remove(
             let answer = property_change::queued(limits, uuid, &removed, "remove");
             let structured = answer.structured.into();
             let text = answer.text;
-            Ok((Answer { structured, text }, Outcome::Queued))
+            Ok((ToolOutput { structured, text }, Outcome::Queued))
         }
         (_, Some(last)) => {
             failed.push(last);
@@ -158,21 +160,25 @@ async fn remove(
 
 /// The answer where PostHog took some.
 fn partly(
-    limits: &Limits,
+    limits: &OutputOptions,
     uuid: Uuid,
     keys: &[String],
     failures: &[(String, Error)],
     not_sent: &[String],
-) -> Result<(Answer<Output>, Outcome), ToolError> {
-    let screen = limits.screen();
-    let shown = |keys: &[String]| keys.iter().map(|key| screen.name(key)).collect::<Vec<_>>();
+) -> Result<(ToolOutput<Output>, Outcome), ToolError> {
+    let sanitizer = limits.sanitizer();
+    let shown = |keys: &[String]| {
+        keys.iter()
+            .map(|key| sanitizer.name(key))
+            .collect::<Vec<_>>()
+    };
     let (queued, not_sent) = (shown(keys), shown(not_sent));
     let failed: Vec<FailedKey> = failures
         .iter()
         .map(|(key, error)| FailedKey {
-            key: screen.name(key),
-            reason: screen.name(error.reason().unwrap_or_else(|| error.kind().name())),
-            outcome_unknown: error.kind().leaves_outcome_open(),
+            key: sanitizer.name(key),
+            reason: sanitizer.name(error.reason().unwrap_or_else(|| error.kind().name())),
+            outcome_unknown: error.kind().outcome_unknown(),
         })
         .collect();
     let touched: Vec<String> = queued
@@ -187,7 +193,7 @@ fn partly(
         let mut text = format!(
             "Only some properties of person {uuid} could be removed.\nqueued, not done yet: "
         );
-        push_list(&mut text, &queued);
+        write_list(&mut text, &queued);
         text
     };
     for failed in &failed {
@@ -200,7 +206,7 @@ fn partly(
     }
     if !not_sent.is_empty() {
         text.push_str("\nnot sent: ");
-        push_list(&mut text, &not_sent);
+        write_list(&mut text, &not_sent);
     }
     text.push_str(&format!("\n{check}\n"));
     let unknown = failed.iter().any(|failed| failed.outcome_unknown);
@@ -210,7 +216,7 @@ fn partly(
         (false, false) => Outcome::Partly,
     };
     if queued.is_empty() {
-        return Err(ToolError::told(text, outcome));
+        return Err(ToolError::write_failed(text, outcome));
     }
     let structured = Output {
         changed: Changed {
@@ -222,7 +228,7 @@ fn partly(
         failed,
         not_sent,
     };
-    Ok((Answer { structured, text }, outcome))
+    Ok((ToolOutput { structured, text }, outcome))
 }
 
 /// PostHog answers 500 for a person who does not exist; a look tells that from a failure.

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, Id, Text, subject};
+use crate::tools::arguments::{DistinctId, Id, NonEmptyString, subject};
 use crate::tools::support::property_change::{self, Changed};
 use crate::tools::support::resolve_person::uuid_of;
-use crate::tools::{Context, Outcome, Step, Tool, ToolError, Write};
-use posthog_client::{Access, PersonId};
+use crate::tools::{Context, Outcome, PendingWrite, Tool, ToolError, ToolOutcome};
+use posthog_client::{PersonId, RequiredScopes};
 
 pub(super) struct PersonsPropertySet;
 
@@ -20,7 +20,7 @@ pub(super) struct Input {
     /// UUID or number; or distinct_id
     id: Option<Id>,
     distinct_id: Option<DistinctId>,
-    key: Text,
+    key: NonEmptyString,
     /// Any JSON value; null is stored
     value: Value,
 }
@@ -34,19 +34,19 @@ impl Tool for PersonsPropertySet {
         "Sets one property of a person, overwriting it. Several: persons-update.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
-    const ACCESS: Access = Access::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Changed>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Changed>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
         let (key, value) = (input.key.0, input.value);
         property_change::check_keys([&key])?;
         let uuid = uuid_of(context, &subject).await?;
         let context = context.clone();
-        Ok(Step::Write(Write {
+        Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![uuid.to_string()],
             property_keys: vec![key.clone()],
             preview: None,
-            send: async move {
+            execute: async move {
                 let sent = context
                     .posthog
                     .set_property(&PersonId::from(uuid), &key, &value)

@@ -4,11 +4,11 @@ use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::output::Answer;
+use crate::output::ToolOutput;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::DistinctId;
-use crate::tools::{Context, Outcome, Step, Tool, ToolError, Write};
-use posthog_client::Access;
+use crate::tools::{Context, Outcome, PendingWrite, Tool, ToolError, ToolOutcome};
+use posthog_client::RequiredScopes;
 
 pub(super) struct PersonsResetDistinctId;
 
@@ -34,21 +34,21 @@ impl Tool for PersonsResetDistinctId {
          in lists. Before its first new event it does nothing.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
-    const ACCESS: Access = Access::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let distinct_id = input.distinct_id.0;
         let context = context.clone();
-        Ok(Step::Write(Write {
+        Ok(ToolOutcome::PendingWrite(PendingWrite {
             // Whose it is, if anybody's, PostHog does not say.
             persons: Vec::new(),
             property_keys: Vec::new(),
             preview: None,
-            send: async move {
-                let shown = context.limits.screen().name(&distinct_id);
+            execute: async move {
+                let shown = context.limits.sanitizer().name(&distinct_id);
                 let look = format!("persons-list with search {shown:?} finds the person once the reset worked");
                 let sent = context.posthog.reset_distinct_id(&distinct_id).await;
-                sent.map_err(|error| ToolError::from(error).settled_by(format!("{look}.")))?;
+                sent.map_err(|error| ToolError::from(error).with_verification_hint(format!("{look}.")))?;
                 let check = format!(
                     "PostHog answers the same whether it did anything: it works only if the distinct id has sent an event since the \
                      deletion. {look}; if not, wait for the next event and call this again."
@@ -59,7 +59,7 @@ impl Tool for PersonsResetDistinctId {
                     distinct_id: shown,
                     check,
                 };
-                Ok((Answer { structured, text }, Outcome::Queued))
+                Ok((ToolOutput { structured, text }, Outcome::Queued))
             }
             .boxed(),
         }))

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::output::{PersonCard, person_card};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, Select, Subject, select, subject};
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::{Access, LISTED_DISTINCT_IDS, PersonId};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::{LISTED_DISTINCT_IDS, PersonId, RequiredScopes};
 
 pub(super) struct PersonsRetrieve;
 
@@ -30,9 +30,9 @@ impl Tool for PersonsRetrieve {
          their count, a link. By email or name: persons-list.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: Access = Access::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<PersonCard>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonCard>, ToolError> {
         let posthog = &context.posthog;
         let person = match subject(input.id, input.distinct_id)? {
             Subject::Id(id) => posthog.person(&id).await?,

@@ -9,19 +9,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::output::{Answer, push_list, push_notes};
+use crate::output::{ToolOutput, write_list, write_notes};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, WaitSeconds, distinct};
 use crate::tools::support::confirmation_text::{self, Target, quoted};
-use crate::tools::{Context, Outcome, Preview, Step, Tool, ToolError, Write};
-use posthog_client::{Access, Person, PersonId, Wait, is_creator, split_uuid};
+use crate::tools::{Context, Outcome, PendingWrite, Preview, Tool, ToolError, ToolOutcome};
+use posthog_client::{Person, PersonId, RequiredScopes, WaitReason, is_creator, split_uuid};
 
 /// A human can look through so many, and PostHog moves them in one task.
-const MOST_MOVED: usize = 200;
+const MAX_MOVED: usize = 200;
 /// How often it is looked whether a split has happened.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long one look may take.
-const LONGEST_LOOK: Duration = Duration::from_secs(5);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) struct PersonsSplit;
 
@@ -80,15 +80,15 @@ impl Tool for PersonsSplit {
          without properties; events follow. The user is asked first; dry_run only shows.";
     const EFFECT: Effect = Effect::Delete { idempotent: false };
     const TOOLSET: Toolset = Toolset::Delete;
-    const ACCESS: Access = Access::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
-        let wanted = Wanted::new(input.distinct_ids_to_split, input.main_distinct_id)?;
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
+        let wanted = Selection::new(input.distinct_ids_to_split, input.main_distinct_id)?;
         let person = context.posthog.person(&input.id.0).await?;
         let project = context.posthog.project().await?;
         let plan = Plan::new(context, project, &person, wanted, input.allow_creator_id)?;
         if input.dry_run {
-            return Ok(Step::Done(plan.answer("dry_run", None)));
+            return Ok(ToolOutcome::Complete(plan.answer("dry_run", None)));
         }
         let preview = Preview {
             question: plan.question(),
@@ -98,30 +98,30 @@ impl Tool for PersonsSplit {
             context.clone(),
             Duration::from_secs(input.wait_seconds.0.into()),
         );
-        Ok(Step::Write(Write {
+        Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![plan.target.uuid.clone()],
             property_keys: Vec::new(),
             preview: Some(preview),
-            send: async move { plan.send(&context, wait).await }.boxed(),
+            execute: async move { plan.send(&context, wait).await }.boxed(),
         }))
     }
 }
 
 /// Which distinct ids are to move.
-enum Wanted {
+enum Selection {
     These(Vec<String>),
     AllBut(String),
 }
 
-impl Wanted {
+impl Selection {
     fn new(these: Option<Vec<DistinctId>>, main: Option<DistinctId>) -> Result<Self, ToolError> {
         match (these, main) {
-            (Some(ids), None) if ids.is_empty() => Err(ToolError::refused(
+            (Some(ids), None) if ids.is_empty() => Err(ToolError::invalid_input(
                 "`distinct_ids_to_split` is empty. Nothing was sent.",
             )),
             (Some(ids), None) => Ok(Self::These(distinct(ids.into_iter().map(|id| id.0)))),
             (None, Some(main)) => Ok(Self::AllBut(main.0)),
-            _ => Err(ToolError::refused(
+            _ => Err(ToolError::invalid_input(
                 "Give exactly one of `distinct_ids_to_split` and `main_distinct_id`: without either, PostHog would keep an arbitrary \
                  distinct id and move all others. Nothing was sent.",
             )),
@@ -130,7 +130,7 @@ impl Wanted {
 }
 
 /// A distinct id and the person it goes to.
-struct Planned {
+struct PlannedMove {
     id: String,
     /// The id as it may be shown.
     shown: String,
@@ -141,7 +141,7 @@ struct Planned {
 struct Plan {
     id: PersonId,
     target: Target,
-    moves: Vec<Planned>,
+    moves: Vec<PlannedMove>,
     moves_creator: bool,
     project: u64,
     host: String,
@@ -154,31 +154,31 @@ impl Plan {
         context: &Context,
         project: u64,
         person: &Person,
-        wanted: Wanted,
+        wanted: Selection,
         allow_creator_id: bool,
     ) -> Result<Self, ToolError> {
-        let screen = context.limits.screen();
-        let secrets = screen.redaction().secrets(person);
-        let shown = |id: &str| screen.name(&secrets.hide(id));
+        let sanitizer = context.limits.sanitizer();
+        let secrets = sanitizer.redaction().secrets(person);
+        let shown = |id: &str| sanitizer.name(&secrets.hide(id));
         let has: HashSet<&String> = person.distinct_ids.iter().collect();
         let ids: Vec<String> = match wanted {
-            Wanted::These(ids) => {
+            Selection::These(ids) => {
                 let strangers: Vec<String> = ids
                     .iter()
                     .filter(|id| !has.contains(id))
                     .map(|id| shown(id))
                     .collect();
                 if !strangers.is_empty() {
-                    return Err(ToolError::refused(format!(
+                    return Err(ToolError::invalid_input(format!(
                         "These distinct ids are not on the person: {}. Nothing was sent. persons-retrieve shows the person's distinct ids.",
-                        listed(&strangers)
+                        to_protocol_tool(&strangers)
                     )));
                 }
                 ids
             }
-            Wanted::AllBut(main) => {
+            Selection::AllBut(main) => {
                 if !has.contains(&main) {
-                    return Err(ToolError::refused(format!(
+                    return Err(ToolError::invalid_input(format!(
                         "`main_distinct_id` {} is not on the person: PostHog would move every distinct id away and leave a person without \
                          any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
                         quoted(&shown(&main), 100)
@@ -194,18 +194,18 @@ impl Plan {
         };
         let count = ids.len();
         if count == 0 {
-            return Err(ToolError::refused(
+            return Err(ToolError::invalid_input(
                 "The person has no other distinct id: there is nothing to split. Nothing was sent.",
             ));
         }
         if count >= has.len() {
-            return Err(ToolError::refused(
+            return Err(ToolError::invalid_input(
                 "At least one distinct id has to stay on the person: without any it cannot be changed any more. Nothing was sent.",
             ));
         }
-        if count > MOST_MOVED {
-            return Err(ToolError::refused(format!(
-                "{count} distinct ids would move: at most {MOST_MOVED} in one call, so that a human can see which. Nothing was sent. Name \
+        if count > MAX_MOVED {
+            return Err(ToolError::invalid_input(format!(
+                "{count} distinct ids would move: at most {MAX_MOVED} in one call, so that a human can see which. Nothing was sent. Name \
                  them in distinct_ids_to_split, some at a time."
             )));
         }
@@ -213,7 +213,7 @@ impl Plan {
         if let Some(creator) = creator
             && !allow_creator_id
         {
-            return Err(ToolError::refused(format!(
+            return Err(ToolError::invalid_input(format!(
                 "The person's own UUID was made from the distinct id {}. PostHog versions before autumn 2026 answer such a split with success, \
                  move nothing and blank the person in lists and insights. Nothing was sent. Better: keep this distinct id and split off the \
                  others. If PostHog is newer and this one has to go, call again with allow_creator_id true.",
@@ -222,7 +222,9 @@ impl Plan {
         }
         let moves_creator = creator.is_some();
         let id = PersonId::parse(&person.uuid).ok_or_else(|| {
-            ToolError::refused("PostHog gave a person without a usable UUID; nothing was sent.")
+            ToolError::invalid_input(
+                "PostHog gave a person without a usable UUID; nothing was sent.",
+            )
         })?;
         Ok(Self {
             id,
@@ -232,7 +234,7 @@ impl Plan {
                 .map(|id| {
                     let uuid = split_uuid(project, &id, &person.uuid).to_string();
                     let shown = shown(&id);
-                    Planned { id, shown, uuid }
+                    PlannedMove { id, shown, uuid }
                 })
                 .collect(),
             moves_creator,
@@ -248,7 +250,7 @@ impl Plan {
             "Split {ids} off this person in PostHog project {} at {}? There is no undo.\n",
             self.project, self.host
         );
-        confirmation_text::push_targets(&mut text, std::slice::from_ref(&self.target));
+        confirmation_text::write_targets(&mut text, std::slice::from_ref(&self.target));
         let _ = writeln!(
             text,
             "The person keeps its properties and {}. Moved, each to a new person without properties:",
@@ -268,7 +270,7 @@ impl Plan {
     }
 
     /// The answer; `there` holds the distinct ids that were seen on their new persons, if it was looked.
-    fn answer(&self, status: &'static str, there: Option<&HashSet<String>>) -> Answer<Output> {
+    fn answer(&self, status: &'static str, there: Option<&HashSet<String>>) -> ToolOutput<Output> {
         let moves: Vec<Move> = self
             .moves
             .iter()
@@ -317,8 +319,8 @@ impl Plan {
                 one.new_person_uuid
             );
         }
-        push_notes(&mut text, &notes);
-        Answer {
+        write_notes(&mut text, &notes);
+        ToolOutput {
             structured: Output {
                 status,
                 project: self.project,
@@ -337,11 +339,11 @@ impl Plan {
         &self,
         context: &Context,
         wait: Duration,
-    ) -> Result<(Answer<Output>, Outcome), ToolError> {
+    ) -> Result<(ToolOutput<Output>, Outcome), ToolError> {
         let ids: Vec<String> = self.moves.iter().map(|one| one.id.clone()).collect();
         let sent = context.posthog.split(&self.id, &ids).await;
         sent.map_err(|error| {
-            ToolError::from(error).settled_by(
+            ToolError::from(error).with_verification_hint(
                 "persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again \
                  before you have looked."
                     .to_owned(),
@@ -366,10 +368,10 @@ impl Plan {
             self.moves.iter().map(|one| (&one.id, &one.uuid)).collect();
         let mut there = HashSet::new();
         loop {
-            context.posthog.tell(Wait::Result);
+            context.posthog.notify(WaitReason::Result);
             let last = Instant::now() >= until;
             let look = context.posthog.persons_by_distinct_ids(ids);
-            if let Ok(Ok(found)) = tokio::time::timeout(LONGEST_LOOK, look).await {
+            if let Ok(Ok(found)) = tokio::time::timeout(MAX_POLL_INTERVAL, look).await {
                 there = found
                     .into_iter()
                     .filter(|(id, person)| {
@@ -387,9 +389,9 @@ impl Plan {
     }
 }
 
-fn listed(names: &[String]) -> String {
+fn to_protocol_tool(names: &[String]) -> String {
     let mut text = String::new();
-    push_list(&mut text, names.iter().take(20));
+    write_list(&mut text, names.iter().take(20));
     if names.len() > 20 {
         let _ = write!(text, ", … ({} in all)", names.len());
     }

@@ -6,10 +6,10 @@ use serde_json::Number;
 
 use crate::output::{Cells, PersonRow, PersonsPage, Row, VALUE_AT_DATA_POINT};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{Date, Limit, Offset, Select, Shape, Text, select};
+use crate::tools::arguments::{Date, Limit, NonEmptyString, Offset, OpaqueObject, Select, select};
 use crate::tools::support::insight_page::{actor_page, arguments_of};
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::{Access, Filter};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::{Filter, RequiredScopes};
 
 pub(super) struct PersonsTrends;
 
@@ -17,19 +17,19 @@ pub(super) struct PersonsTrends;
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
     /// Event name, or an action's number
-    entity_id: Text,
+    entity_id: NonEmptyString,
     #[serde(default)]
     entity_type: EntityType,
     // Such as total or dau.
-    entity_math: Option<Text>,
+    entity_math: Option<NonEmptyString>,
     date_from: Option<Date>,
     date_to: Option<Date>,
-    breakdown_value: Option<Text>,
+    breakdown_value: Option<NonEmptyString>,
     /// Filters as in persons-list
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Shape>")]
+    #[schemars(with = "Vec<OpaqueObject>")]
     properties: Vec<Filter>,
-    search: Option<Text>,
+    search: Option<NonEmptyString>,
     #[serde(default)]
     limit: Limit,
     #[serde(default)]
@@ -82,12 +82,12 @@ impl Tool for PersonsTrends {
          persons-list by cohort.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
-    const ACCESS: Access = Access::ClosedToScopedKeys;
+    const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
 
     async fn call(
         context: &Context,
         input: Input,
-    ) -> Result<Step<PersonsPage<TrendRow>>, ToolError> {
+    ) -> Result<ToolOutcome<PersonsPage<TrendRow>>, ToolError> {
         let arguments = arguments_of(&input)?;
         let page = context.posthog.trends(&arguments).await;
         let range = (input.limit, input.offset);

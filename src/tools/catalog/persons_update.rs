@@ -9,8 +9,8 @@ use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, subject};
 use crate::tools::support::property_change::{self, Changed};
 use crate::tools::support::resolve_person::uuid_of;
-use crate::tools::{Context, Outcome, Step, Tool, ToolError, Write};
-use posthog_client::{Access, PersonId};
+use crate::tools::{Context, Outcome, PendingWrite, Tool, ToolError, ToolOutcome};
+use posthog_client::{PersonId, RequiredScopes};
 
 pub(super) struct PersonsUpdate;
 
@@ -33,12 +33,12 @@ impl Tool for PersonsUpdate {
          persons-property-set. Remove: persons-property-delete.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
-    const ACCESS: Access = Access::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Changed>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Changed>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
         if input.properties.is_empty() {
-            return Err(ToolError::refused(
+            return Err(ToolError::invalid_input(
                 "`properties` is empty: there is nothing to set.",
             ));
         }
@@ -47,11 +47,11 @@ impl Tool for PersonsUpdate {
         let keys: Vec<String> = input.properties.keys().cloned().collect();
         let context = context.clone();
         let properties = input.properties;
-        Ok(Step::Write(Write {
+        Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![uuid.to_string()],
             property_keys: keys.clone(),
             preview: None,
-            send: async move {
+            execute: async move {
                 let id = PersonId::from(uuid);
                 let sent = context.posthog.update_properties(&id, &properties).await;
                 sent.map_err(|error| property_change::failed(error, uuid))?;

@@ -4,20 +4,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::output::{Answer, Cells, Row, fit, push_notes};
+use crate::output::{Cells, Row, ToolOutput, truncate_rows, write_notes};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::Text;
-use crate::tools::{Context, Step, Tool, ToolError};
-use posthog_client::Access;
+use crate::tools::arguments::NonEmptyString;
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
+use posthog_client::RequiredScopes;
 
 pub(super) struct PersonsValuesRetrieve;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    key: Text,
+    key: NonEmptyString,
     /// Part of the values
-    value: Option<Text>,
+    value: Option<NonEmptyString>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -56,14 +56,16 @@ impl Tool for PersonsValuesRetrieve {
          one right before filtering by it.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: Access = Access::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
 
-    async fn call(context: &Context, input: Input) -> Result<Step<Output>, ToolError> {
+    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let value = input.value.as_ref().map(|value| value.0.as_str());
         let values = context.posthog.property_values(&input.key.0, value).await?;
-        let fitted = fit(&context.limits, &values.results, |value, screen| ValueRow {
-            value: screen.property(&input.key.0, value.name.clone()),
-            count: value.count,
+        let truncated = truncate_rows(&context.limits, &values.results, |value, sanitizer| {
+            ValueRow {
+                value: sanitizer.property(&input.key.0, value.name.clone()),
+                count: value.count,
+            }
         });
         let mut notes = Vec::new();
         if values.results.is_empty() {
@@ -78,11 +80,11 @@ impl Tool for PersonsValuesRetrieve {
         if values.refreshing {
             notes.push("PostHog is computing a newer answer; ask again in a minute.".to_owned());
         }
-        let mut text = fitted.table;
-        push_notes(&mut text, &notes);
-        Ok(Answer {
+        let mut text = truncated.table;
+        write_notes(&mut text, &notes);
+        Ok(ToolOutput {
             structured: Output {
-                results: fitted.rows,
+                results: truncated.rows,
                 notes,
             },
             text,

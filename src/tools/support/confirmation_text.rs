@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::output::Limits;
+use crate::output::OutputOptions;
 use posthog_client::Person;
 
 /// Names are shown this long, and shorter where there are many persons, so that everyone fits into one question.
-const LONGEST_NAME: usize = 60;
-const LONGEST_NAME_OF_MANY: usize = 12;
+const MAX_NAME_CHARS: usize = 60;
+const MAX_NAME_CHARS_OF_MANY: usize = 12;
 const MANY: usize = 200;
 
 /// A person that would be deleted or split.
@@ -20,11 +20,11 @@ pub(in crate::tools) struct Target {
 }
 
 impl Target {
-    pub(in crate::tools) fn new(limits: &Limits, person: &Person) -> Self {
+    pub(in crate::tools) fn new(limits: &OutputOptions, person: &Person) -> Self {
         let shown = limits.redaction.person(person);
         Self {
             uuid: person.uuid.clone(),
-            name: limits.screen().display(&shown.name),
+            name: limits.sanitizer().display(&shown.name),
             distinct_id_count: person.distinct_ids.len(),
             count_is_minimum: false,
         }
@@ -51,11 +51,11 @@ pub(in crate::tools) fn distinct_ids(count: usize, more: &str) -> String {
 
 /// Writes a line for each person: the UUID and the count first, then the name, in quotes that it cannot close and with
 /// nothing behind it that it could seem to continue.
-pub(in crate::tools) fn push_targets(text: &mut String, targets: &[Target]) {
+pub(in crate::tools) fn write_targets(text: &mut String, targets: &[Target]) {
     let longest = if targets.len() > MANY {
-        LONGEST_NAME_OF_MANY
+        MAX_NAME_CHARS_OF_MANY
     } else {
-        LONGEST_NAME
+        MAX_NAME_CHARS
     };
     for target in targets {
         let more = if target.count_is_minimum {

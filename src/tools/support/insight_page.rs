@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::output::{Page, PersonRow, PersonsPage, Row, Select, page_of_persons};
 use crate::tools::arguments::{Limit, Offset};
-use crate::tools::{Context, Step, ToolError};
+use crate::tools::{Context, ToolError, ToolOutcome};
 use posthog_client::{ActorPage, Arguments, Error, Person};
 
 /// The way round, for keys to which insights are closed.
@@ -14,7 +14,7 @@ const CLOSED_INSIGHT: &str = "The user can open the insight in PostHog and save 
 /// A tool's arguments as the API's parameters: their names are the same.
 pub(in crate::tools) fn arguments_of(input: &impl Serialize) -> Result<Arguments, ToolError> {
     Arguments::of(input)
-        .map_err(|_| ToolError::refused("The arguments could not be put into a request."))
+        .map_err(|_| ToolError::invalid_input("The arguments could not be put into a request."))
 }
 
 /// Makes the answer. `row` adds what only this tool's rows have.
@@ -25,8 +25,8 @@ pub(in crate::tools) fn actor_page<R: Row>(
     (limit, offset): (Limit, Offset),
     select: &Select,
     row: impl Fn(PersonRow, &Person) -> R,
-) -> Result<Step<PersonsPage<R>>, ToolError> {
-    let page = page.map_err(|error| ToolError::from(error).instead(CLOSED_INSIGHT))?;
+) -> Result<ToolOutcome<PersonsPage<R>>, ToolError> {
+    let page = page.map_err(|error| ToolError::from(error).with_alternative(CLOSED_INSIGHT))?;
     let mut notes = Vec::new();
     if page.missing_persons > 0 {
         notes.push(format!(

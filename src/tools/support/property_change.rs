@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::output::{Answer, Limits, push_list};
+use crate::output::{OutputOptions, ToolOutput, write_list};
 use crate::tools::ToolError;
 use posthog_client::Error;
 
@@ -24,32 +24,32 @@ pub(in crate::tools) fn check_keys<'a>(
     keys: impl IntoIterator<Item = &'a String>,
 ) -> Result<(), ToolError> {
     if keys.into_iter().any(|key| key.trim().is_empty()) {
-        return Err(ToolError::refused("A property needs a name."));
+        return Err(ToolError::invalid_input("A property needs a name."));
     }
     Ok(())
 }
 
 /// A write that failed, with the read that tells what became of it.
 pub(in crate::tools) fn failed(error: Error, uuid: Uuid) -> ToolError {
-    ToolError::from(error).settled_by(format!(
+    ToolError::from(error).with_verification_hint(format!(
         "persons-retrieve with id {uuid} and select [\"*\"], in half a minute, shows whether it happened."
     ))
 }
 
 /// The answer where PostHog took everything.
 pub(in crate::tools) fn queued(
-    limits: &Limits,
+    limits: &OutputOptions,
     uuid: Uuid,
     keys: &[String],
     verb: &str,
-) -> Answer<Changed> {
-    let screen = limits.screen();
-    let queued: Vec<String> = keys.iter().map(|key| screen.name(key)).collect();
+) -> ToolOutput<Changed> {
+    let sanitizer = limits.sanitizer();
+    let queued: Vec<String> = keys.iter().map(|key| sanitizer.name(key)).collect();
     let check = check(uuid, &queued);
     let mut text = format!("Queued, not done yet: {verb} ");
-    push_list(&mut text, &queued);
+    write_list(&mut text, &queued);
     text.push_str(&format!(" of person {uuid}.\n{check}\n"));
-    Answer {
+    ToolOutput {
         structured: Changed {
             status: "queued",
             person_uuid: uuid.to_string(),

@@ -22,7 +22,7 @@ pub(in crate::tools) async fn uuid_of(
     };
     match PersonId::parse(&person.uuid).and_then(|id| id.uuid()) {
         Some(uuid) => Ok(uuid),
-        None => Err(ToolError::refused(
+        None => Err(ToolError::invalid_input(
             "PostHog gave a person without a usable UUID; nothing was sent.",
         )),
     }

@@ -5,11 +5,11 @@ mod tls;
 use std::time::Duration;
 
 use clap::Parser;
-use posthog_client::{Access, Region};
-use posthog_persons_mcp::commands::doctor::{Doctor, Report, Status, Works};
+use posthog_client::{Region, RequiredScopes};
+use posthog_persons_mcp::commands::doctor::{Doctor, Report, Status, ToolStatus};
 use posthog_persons_mcp::config::{Arguments, Settings};
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::tools::{Entry, catalog};
+use posthog_persons_mcp::tools::{ToolDefinition, catalog};
 use posthog_sandbox::{Clock, Fault, FaultKind, Key, Options, Sandbox};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -458,7 +458,7 @@ fn answering(
     sandbox.inject(Fault {
         path_contains: String::new(),
         times: usize::MAX,
-        what: FaultKind::Answer {
+        what: FaultKind::Response {
             status,
             content_type: content_type.to_owned(),
             body: body.to_owned(),
@@ -695,7 +695,7 @@ async fn scopes_that_posthog_does_not_tell_are_tried_by_reading() {
         unknown.len(),
         catalog()
             .iter()
-            .filter(|tool| tool.access == Access::Scopes(&["person:write"]))
+            .filter(|tool| tool.access == RequiredScopes::Scopes(&["person:write"]))
             .count()
     );
     assert!(
@@ -822,7 +822,7 @@ fn sample(tool: &str) -> Value {
 }
 
 /// What a tool answers to a key with these scopes.
-async fn called(tool: &Entry, scopes: &[&str]) -> (bool, String) {
+async fn called(tool: &ToolDefinition, scopes: &[&str]) -> (bool, String) {
     let mut setup = Setup {
         key: OWN,
         confirm: Confirm::Off,
@@ -838,7 +838,7 @@ async fn called(tool: &Entry, scopes: &[&str]) -> (bool, String) {
 async fn what_a_tool_says_it_asks_of_a_key_is_what_it_asks() {
     for tool in catalog() {
         match tool.access {
-            Access::ClosedToScopedKeys => {
+            RequiredScopes::ClosedToScopedKeys => {
                 let (failed, text) = called(&tool, &["*"]).await;
                 assert!(
                     failed && text.starts_with("PostHog does not serve this"),
@@ -846,7 +846,7 @@ async fn what_a_tool_says_it_asks_of_a_key_is_what_it_asks() {
                     tool.name
                 );
             }
-            Access::Scopes(scopes) => {
+            RequiredScopes::Scopes(scopes) => {
                 let (failed, text) = called(&tool, scopes).await;
                 assert!(!failed, "{}: {text}", tool.name);
                 for missing in scopes {
@@ -879,7 +879,7 @@ async fn what_a_tool_says_it_asks_of_a_key_is_what_it_asks() {
 fn the_readme_names_every_scope_that_a_tool_asks_for() {
     let readme = include_str!("../../../README.md");
     for tool in catalog() {
-        if let Access::Scopes(scopes) = tool.access {
+        if let RequiredScopes::Scopes(scopes) = tool.access {
             for scope in scopes {
                 assert!(
                     readme.contains(&format!("`{scope}`")),
@@ -938,7 +938,7 @@ async fn nothing_is_known_of_tools_where_posthog_is_not_reached() {
         report
             .tools
             .iter()
-            .all(|tool| tool.status == Works::Unknown)
+            .all(|tool| tool.status == ToolStatus::Unknown)
     );
     assert!(!report.to_string().contains("persons-list"), "{report}");
 }

@@ -510,7 +510,7 @@ async fn readers_that_never_read_hold_up_nobody() {
 #[tokio::test]
 async fn readers_that_hold_every_place_of_their_credential_hold_up_no_other() {
     /// More than the system and the server keep for one connection.
-    const MOST_BUFFERED: usize = 6_000_000;
+    const MAX_BUFFERED: usize = 6_000_000;
     let team = team_limited_to(Limits {
         requests_of_one: 64,
         requests_a_minute: u64::MAX,
@@ -519,7 +519,7 @@ async fn readers_that_hold_every_place_of_their_credential_hold_up_no_other() {
     .await;
     let (mary, john) = (team.caller(MARY), team.caller(JOHN));
     let list = mary.read(mary.stateless("tools/list", json!({}))).await;
-    let enough = 2 * MOST_BUFFERED / list.text.len();
+    let enough = 2 * MAX_BUFFERED / list.text.len();
     let lists = bytes(mary.stateless("tools/list", json!({}))).repeat(enough);
     let mut readers = Vec::new();
     for _ in 0..64 {
@@ -541,7 +541,7 @@ async fn readers_that_hold_every_place_of_their_credential_hold_up_no_other() {
     let (mut reader, writing) = readers.swap_remove(0);
     let mut chunk = vec![0; 1024 * 1024];
     let mut read = 0;
-    while read < MOST_BUFFERED {
+    while read < MAX_BUFFERED {
         let more = timeout(PATIENCE, reader.read(&mut chunk)).await;
         let more = more.expect("more of the answers").unwrap();
         assert_ne!(more, 0, "it ended after {read} bytes");

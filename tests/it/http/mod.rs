@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use posthog_client::{Client, Connection, ConnectionOptions, Project};
-use posthog_persons_mcp::coordination::Shared;
+use posthog_persons_mcp::coordination::Store;
 use posthog_persons_mcp::http::{
-    Credentials, Guard, Kind, Limits, Metrics, Options, Projects, serve,
+    AuthMode, Credentials, Guard, Limits, Metrics, Options, ProjectCache, serve,
 };
-use posthog_persons_mcp::output::Limits as Budget;
+use posthog_persons_mcp::output::OutputOptions as Budget;
 use posthog_persons_mcp::policy::{Confirm, Policy};
-use posthog_persons_mcp::server::confirmation::Gate;
-use posthog_persons_mcp::server::{Safety, Server};
+use posthog_persons_mcp::server::confirmation::Confirmer;
+use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::tools::{catalog, scopes};
 use posthog_sandbox::{Clock, Key, Sandbox};
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
@@ -137,8 +137,8 @@ async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
     options.retry_pause = Duration::from_millis(1);
     let connection = Arc::new(Connection::new(&options).unwrap());
     let kind = match setup.shared {
-        None => Kind::KeyOfRequest,
-        Some(token) => Kind::KeyOfServer {
+        None => AuthMode::PerRequestKey,
+        Some(token) => AuthMode::ServerKey {
             posthog: Client::new(
                 Arc::clone(&connection),
                 SecretString::from(Sandbox::KEY),
@@ -147,9 +147,9 @@ async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
             token: token.map(SecretString::from),
         },
     };
-    let mut gate = Gate::new(setup.confirm, false);
+    let mut confirmer = Confirmer::new(setup.confirm, false);
     if let Some(key) = setup.state_key {
-        gate = gate.with_key(&SecretString::from(key));
+        confirmer = confirmer.with_key(&SecretString::from(key));
     }
     let policy = setup.policy;
     let tools = catalog()
@@ -158,7 +158,14 @@ async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
     let offered: Vec<_> = tools.collect();
     let scopes = scopes(&offered).into_iter().collect();
     let budget = Budget::default();
-    let server = Server::shared(offered, budget, Safety { gate, audit: None });
+    let server = Server::shared(
+        offered,
+        budget,
+        WriteGuards {
+            confirmer,
+            audit: None,
+        },
+    );
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let options = Options {
@@ -169,13 +176,13 @@ async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
             tools: catalog().iter().map(|tool| tool.name).collect(),
             scopes,
             kind,
-            projects: Projects::default(),
+            projects: ProjectCache::default(),
         },
         guard: setup.guard,
         limits: setup.limits,
         sse: setup.sse,
         metrics: metrics(),
-        shared: Shared::default(),
+        shared: Store::default(),
     };
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();

@@ -3,7 +3,9 @@ use posthog_persons_mcp::policy::Confirm;
 use posthog_sandbox::{Era, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
-use crate::writing::{GRACE, LATER, QA, agreeing, agreeing_in, asked, owner, strike, written};
+use crate::writing::{
+    GRACE, LATER, QA, agreeing, approving_with, asked, inject_fault, owner, written,
+};
 use crate::{ADA, NOBODY, Session, Setup, column, connect_with, text};
 
 const TOOL: &str = "persons-bulk-delete";
@@ -81,7 +83,7 @@ async fn those_who_were_shown_are_gone_later_and_nobody_else() {
 
 #[tokio::test]
 async fn before_autumn_2026_they_are_gone_at_once() {
-    let session = agreeing_in(|setup| setup.sandbox.era = Era::A).await;
+    let session = approving_with(|setup| setup.sandbox.era = Era::A).await;
     let answer = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
     assert_snapshot!(text(&answer), @r"
     Deleted: 2 persons.
@@ -311,7 +313,7 @@ async fn a_person_can_be_kept_while_its_events_go() {
 #[tokio::test]
 async fn those_who_were_not_deleted_are_named() {
     for (era, status) in [(Era::B, "partly"), (Era::A, "partly")] {
-        let session = agreeing_in(|setup| setup.sandbox.era = era).await;
+        let session = approving_with(|setup| setup.sandbox.era = era).await;
         session.sandbox.switch(|switches| {
             switches.deletion_fails_at = Some("tombstone_clickhouse".to_owned())
         });
@@ -364,7 +366,7 @@ async fn data_of_persons_who_are_gone_is_not_said_to_be_queued() {
         "persons_found": 0, "persons_deleted": 0, "persons_queued_for_deletion": 0,
         "events_queued_for_deletion": false, "recordings_queued_for_deletion": false, "deletion_errors": [],
     });
-    strike(&session, DELETE, FaultKind::json(202, &nothing));
+    inject_fault(&session, DELETE, FaultKind::json(202, &nothing));
     let arguments = json!({"ids": [QA[0]], "delete_events": true, "keep_person": true});
     let answer = session.result(TOOL, arguments).await;
     assert!(!text(&answer).starts_with("Queued"), "{}", text(&answer));
@@ -429,7 +431,7 @@ async fn a_number_that_was_not_counted_says_so() {
         .map(|uuid| (uuid.clone(), person(uuid)))
         .collect();
     let answer = json!({"results": persons});
-    strike(&session, BY_UUIDS, FaultKind::json(200, &answer));
+    inject_fault(&session, BY_UUIDS, FaultKind::json(200, &answer));
     let shown = session
         .call(TOOL, json!({"ids": uuids, "dry_run": true}))
         .await;
@@ -437,7 +439,7 @@ async fn a_number_that_was_not_counted_says_so() {
     assert_eq!(shown["persons"][20]["distinct_id_count"], 10);
     assert_eq!(shown["persons"][20]["count_is_minimum"], true);
 
-    strike(&session, BY_UUIDS, FaultKind::json(200, &answer));
+    inject_fault(&session, BY_UUIDS, FaultKind::json(200, &answer));
     // They are gone when it is looked again.
     session.error(TOOL, json!({"ids": uuids})).await;
     let question = asked(&session).join("\n");
@@ -453,7 +455,7 @@ async fn a_number_that_was_not_counted_says_so() {
 
 #[tokio::test]
 async fn everyone_stands_in_the_question_however_many_they_are() {
-    let session = agreeing_in(|setup| setup.sandbox.persons = 1000).await;
+    let session = approving_with(|setup| setup.sandbox.persons = 1000).await;
     let ids: Vec<String> = (1..=1000)
         .map(|number| format!("user-{number:04}"))
         .collect();
@@ -477,7 +479,7 @@ async fn everyone_stands_in_the_question_however_many_they_are() {
 /// Batches that are closed to the key are gone round, one by one.
 #[tokio::test]
 async fn closed_batches_are_gone_round() {
-    let session = agreeing_in(|setup| setup.sandbox.batch_closed_to_keys = true).await;
+    let session = approving_with(|setup| setup.sandbox.batch_closed_to_keys = true).await;
     session
         .call(TOOL, json!({"distinct_ids": ["qa-1", "nobody"]}))
         .await;
@@ -496,7 +498,7 @@ async fn a_failed_look_is_no_licence() {
         FaultKind::json(200, &json!({"results": {}})),
         FaultKind::json(200, &json!({"results": null})),
     ] {
-        strike(&session, BY_UUIDS, what);
+        inject_fault(&session, BY_UUIDS, what);
         session.error(TOOL, json!({"ids": [QA[0]]})).await;
         assert_eq!(written(&session), []);
     }
@@ -544,7 +546,7 @@ async fn nobodys_name_can_forge_a_line_of_the_question() {
 /// With a name that is longer than a line, and names that are no text.
 #[tokio::test]
 async fn a_name_is_no_longer_than_a_line_and_need_not_be_text() {
-    let session = agreeing_in(|setup| {
+    let session = approving_with(|setup| {
         setup.sandbox.display_properties = vec!["badge".to_owned()];
     })
     .await;

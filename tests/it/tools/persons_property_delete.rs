@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::FaultKind;
 use serde_json::{Value, json};
 
-use crate::writing::{SOON, properties, strike, written};
+use crate::writing::{SOON, inject_fault, properties, written};
 use crate::{ADA, NOBODY, Session, connect, text};
 
 const TOOL: &str = "persons-property-delete";
@@ -105,12 +105,12 @@ async fn one_key_that_fails_does_not_hide_the_others() {
 #[tokio::test]
 async fn an_unknown_outcome_ends_the_series_and_says_so() {
     let session = connect().await;
-    strike(
+    inject_fault(
         &session,
         &request(),
         FaultKind::json(201, &json!({"success": true})),
     );
-    strike(&session, &request(), FaultKind::ServerError { status: 502 });
+    inject_fault(&session, &request(), FaultKind::ServerError { status: 502 });
     let keys = json!(["plan", "seats", "company"]);
     let answer = session
         .result(TOOL, json!({"id": ADA, "unset": keys}))
@@ -187,7 +187,7 @@ async fn nobody_is_told_from_a_failure() {
 #[tokio::test]
 async fn a_500_for_somebody_who_exists_leaves_the_outcome_open() {
     let session = connect().await;
-    strike(&session, &request(), FaultKind::ServerError { status: 500 });
+    inject_fault(&session, &request(), FaultKind::ServerError { status: 500 });
     let error = session
         .error(TOOL, json!({"id": ADA, "unset": "plan"}))
         .await;

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::FaultKind;
 use serde_json::{Value, json};
 
-use crate::writing::{SOON, properties, strike, written};
+use crate::writing::{SOON, inject_fault, properties, written};
 use crate::{ADA, NOBODY, connect, text};
 
 const TOOL: &str = "persons-property-set";
@@ -152,7 +152,7 @@ async fn the_swapped_envelope_is_read() {
             "type": "validation_error",
         });
         let request = format!("POST B/{ADA}/update_property/");
-        strike(&session, &request, FaultKind::json(400, &envelope));
+        inject_fault(&session, &request, FaultKind::json(400, &envelope));
         let arguments = json!({"id": ADA, "key": "plan", "value": "team"});
         let error = session.error(TOOL, arguments).await;
         assert!(error.contains(shown), "{error}");

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::FaultKind;
 use serde_json::{Map, json};
 
-use crate::writing::{LATER, agreeing, strike};
+use crate::writing::{LATER, agreeing, inject_fault};
 use crate::{column, connect, text};
 
 const TOOL: &str = "persons-reset-distinct-id";
@@ -106,7 +106,7 @@ async fn what_posthog_refuses_is_told() {
         "attr": null,
     });
     let request = "POST B/reset_person_distinct_id/";
-    strike(&session, request, FaultKind::json(400, &envelope));
+    inject_fault(&session, request, FaultKind::json(400, &envelope));
     assert_snapshot!(session.error(TOOL, json!({"distinct_id": "luigi@example.com"})).await, @"Nothing was changed. PostHog refuses the request: distinct_id must be a non-empty string. Change it and call again.");
     assert_eq!(session.requests(), [request]);
 }

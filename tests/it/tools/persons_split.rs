@@ -5,7 +5,7 @@ use posthog_sandbox::{Clock, Era, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
 use crate::writing::{
-    GRACE, SOON, agreeing, agreeing_in, asked, owner, properties, strike, written,
+    GRACE, SOON, agreeing, approving_with, asked, inject_fault, owner, properties, written,
 };
 use crate::{ADA, NOBODY, text};
 
@@ -213,7 +213,7 @@ async fn the_creator_id_moves_to_its_second_derivation_where_it_is_allowed() {
 #[tokio::test]
 async fn where_the_creator_split_does_nothing_it_is_not_reported_as_done() {
     for era in [Era::A, Era::B] {
-        let session = agreeing_in(|setup| {
+        let session = approving_with(|setup| {
             setup.sandbox.era = era;
             setup.sandbox.creator_split_is_noop = true;
         })
@@ -238,7 +238,7 @@ async fn where_the_creator_split_does_nothing_it_is_not_reported_as_done() {
 /// Takes as long as the sandbox's split, on a real clock.
 #[tokio::test]
 async fn waiting_ends_as_soon_as_every_id_is_there() {
-    let session = agreeing_in(|setup| setup.sandbox.clock = Clock::Real).await;
+    let session = approving_with(|setup| setup.sandbox.clock = Clock::Real).await;
     let started = Instant::now();
     let answer = session
         .result(TOOL, with(katherines(), "wait_seconds", 30))
@@ -295,7 +295,7 @@ async fn waiting_takes_as_long_as_was_asked_for() {
 #[tokio::test]
 async fn a_look_that_fails_while_waiting_is_no_failure() {
     let session = agreeing().await;
-    strike(
+    inject_fault(
         &session,
         "POST B/batch_by_distinct_ids/",
         FaultKind::ServerError { status: 500 },
@@ -385,12 +385,12 @@ async fn nobodys_name_can_forge_a_line_of_the_question() {
     let uuid = owner(&session, "eve").await.unwrap();
     // No event of the sandbox merges persons; this is how PostHog would show one that was.
     let person = json!({"id": 1001, "uuid": uuid, "name": name, "distinct_ids": ["eve", id], "properties": {}});
-    strike(
+    inject_fault(
         &session,
         &format!("GET B/{uuid}/"),
         FaultKind::json(200, &person),
     );
-    strike(
+    inject_fault(
         &session,
         &format!("GET B/{uuid}/"),
         FaultKind::json(200, &person),

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::FaultKind;
 use serde_json::json;
 
-use crate::writing::{SOON, properties, strike, written};
+use crate::writing::{SOON, inject_fault, properties, written};
 use crate::{ADA, NOBODY, connect, text};
 
 const TOOL: &str = "persons-update";
@@ -158,7 +158,7 @@ async fn the_swapped_envelope_is_read() {
         "detail": "required",
         "type": "validation_error",
     });
-    strike(
+    inject_fault(
         &session,
         &format!("PATCH B/{ADA}/"),
         FaultKind::json(400, &envelope),

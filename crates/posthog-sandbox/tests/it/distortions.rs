@@ -80,14 +80,14 @@ async fn control(api: &super::Api, method: Method, lever: &str, body: Value) -> 
 async fn faults_can_be_injected_from_another_process() {
     let api = api().await;
     for what in [
-        json!({"answer": {"status": 200, "content_type": "text/html", "body": "<html>"}}),
+        json!({"response": {"status": 200, "content_type": "text/html", "body": "<html>"}}),
         json!({"throttle": {"retry_after": 7}}),
         json!({"server_error": {"status": 502}}),
         json!({"delay": 0.001}),
         json!("stall"),
         json!("drop_before_effect"),
         json!("drop_after_effect"),
-        json!({"cut_answer": {"after_bytes": 20}}),
+        json!({"cut_response": {"after_bytes": 20}}),
         json!({"distort": {"replaced": {"field": "results", "json": "7"}}}),
         json!({"distort": {"padded": {"bytes": 10}}}),
         json!({"distort": {"bomb": {"mebibytes": 1}}}),

@@ -201,7 +201,7 @@ async fn faults_strike_as_often_as_asked_and_only_where_asked() {
         "error",
         Value::Null,
     );
-    let page = FaultKind::Answer {
+    let page = FaultKind::Response {
         status: 502,
         content_type: "text/html".to_owned(),
         body: "<h1>Bad gateway</h1>".to_owned(),
@@ -262,7 +262,7 @@ async fn a_dropped_write_has_happened_or_has_not() {
     assert_eq!(write(13, FaultKind::DropBeforeEffect).await, 12);
     assert_eq!(write(14, FaultKind::DropAfterEffect).await, 14);
     assert_eq!(
-        write(15, FaultKind::CutAnswer { after_bytes: 20 }).await,
+        write(15, FaultKind::CutResponse { after_bytes: 20 }).await,
         15
     );
     assert_eq!(api.sandbox.requests().len(), 6);
@@ -273,7 +273,7 @@ async fn an_answer_can_end_in_the_middle_or_never_begin() {
     let api = api().await;
     api.sandbox.inject(Fault::once(
         "103",
-        FaultKind::CutAnswer { after_bytes: 4000 },
+        FaultKind::CutResponse { after_bytes: 4000 },
     ));
     let path = "/api/projects/1/persons/103/";
     let response = api.request(Method::GET, path).send().await.unwrap();
