@@ -84,7 +84,7 @@ fn fault(chance: &mut Chance) -> Value {
         json!({"server_error": {"status": 503}}),
         json!("drop_before_effect"),
         json!("drop_after_effect"),
-        json!({"cut_answer": {"after_bytes": 200}}),
+        json!({"cut_response": {"after_bytes": 200}}),
         json!({"delay": 0.3}),
         json!({"answer": {"status": 200, "content_type": "text/html", "body": "<html></html>"}}),
         json!({"distort": {"replaced": {"field": "results", "json": "7"}}}),
