@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthog_sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
+use posthog_sandbox::{Clock, Fault, FaultKind, Sandbox, SandboxOptions};
 use tokio::net::TcpListener;
 
 use super::suite::{Fixture, Key, What};
@@ -13,10 +13,10 @@ use super::suite::{Fixture, Key, What};
 /// When no port is to be had.
 pub async fn start(fixture: &Fixture, clock: Clock) -> std::io::Result<Sandbox> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let options = Options {
+    let options = SandboxOptions {
         persons: fixture.persons,
         clock,
-        ..Options::default()
+        ..SandboxOptions::default()
     };
     let sandbox = Sandbox::start(listener, options).await?;
     for fault in &fixture.faults {

@@ -169,9 +169,9 @@ impl Witness {
     ///
     /// # Errors
     /// When the sandbox is not there.
-    pub async fn complaints(&self) -> Result<Value, String> {
-        let (_, answer) = self.read("sandbox/complaints").await?;
-        Ok(answer["complaints"].clone())
+    pub async fn violations(&self) -> Result<Value, String> {
+        let (_, answer) = self.read("sandbox/violations").await?;
+        Ok(answer["violations"].clone())
     }
 
     /// Lets virtual time pass.
@@ -300,10 +300,10 @@ pub async fn score(
             unconfirmed.len()
         ),
     ));
-    let complaints = witness.complaints().await?;
+    let violations = witness.violations().await?;
     findings.push(finding(
-        complaints == json!([]),
-        format!("nothing that PostHog would choke on: {complaints}"),
+        violations == json!([]),
+        format!("nothing that PostHog would choke on: {violations}"),
     ));
 
     witness.advance(Duration::from_secs(task.settle)).await?;

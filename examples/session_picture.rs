@@ -20,7 +20,7 @@ use posthog_persons_mcp::server::confirmation::Confirmer;
 use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::stdio;
 use posthog_persons_mcp::tools::{Context, catalog};
-use posthog_sandbox::{Clock, Options, Sandbox};
+use posthog_sandbox::{Clock, Sandbox, SandboxOptions};
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
     ElicitationAction, Implementation,
@@ -79,9 +79,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 pub async fn draw() -> Result<String, Box<dyn Error>> {
     let sandbox = Sandbox::start(
         TcpListener::bind(("127.0.0.1", 0)).await?,
-        Options {
+        SandboxOptions {
             clock: Clock::Manual,
-            ..Options::default()
+            ..SandboxOptions::default()
         },
     )
     .await?;

@@ -127,9 +127,9 @@ async fn start_sandbox(settings: &Settings, port: u16) -> Result<Sandbox, Failur
         .map_err(|error| {
             format!("The sandbox cannot listen on port {port} of 127.0.0.1: {error}")
         })?;
-    let options = posthog_sandbox::Options {
+    let options = posthog_sandbox::SandboxOptions {
         persons: settings.sandbox_persons,
-        ..posthog_sandbox::Options::default()
+        ..posthog_sandbox::SandboxOptions::default()
     };
     Ok(Sandbox::start(listener, options).await?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::server::audit::AuditLog;
-use posthog_sandbox::{Era, Fault, FaultKind, Sandbox};
+use posthog_sandbox::{DeletionMode, Fault, FaultKind, Sandbox};
 use rmcp::ClientLifecycleMode;
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, ProtocolVersion};
 use rmcp::service::PeerRequestOptions;
@@ -233,7 +233,7 @@ async fn a_line_says_what_became_of_the_request() {
         audit: Some(AuditLog::open(&log.0).unwrap()),
         ..Setup::default()
     };
-    setup.sandbox.era = Era::A;
+    setup.sandbox.deletion_mode = DeletionMode::Immediate;
     let session = connect_with(setup).await;
     let update = json!({"id": ADA, "properties": {"plan": "team"}});
     let patch = format!("PATCH B/{ADA}/");
@@ -266,9 +266,9 @@ async fn a_line_says_what_became_of_the_request() {
     }
     session.call(DELETE, json!({"ids": [QA[0]]})).await;
     expected.push("done");
-    session
-        .sandbox
-        .switch(|switches| switches.deletion_fails_at = Some("delete_postgres".to_owned()));
+    session.sandbox.update_behaviors(|behaviors| {
+        behaviors.deletion_fails_at = Some("delete_postgres".to_owned())
+    });
     session.call(DELETE, json!({"ids": [QA[1], QA[2]]})).await;
     expected.push("partly done");
     session.call(DELETE, json!({"ids": [QA[1]]})).await;
@@ -279,13 +279,13 @@ async fn a_line_says_what_became_of_the_request() {
 
     session
         .sandbox
-        .switch(|switches| switches.restricted_properties = vec!["seats".to_owned()]);
+        .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["seats".to_owned()]);
     let some = json!({"id": ADA, "unset": ["plan", "seats"]});
     session.call("persons-property-delete", some).await;
     expected.push("partly done");
     session
         .sandbox
-        .switch(|switches| switches.capture_down = true);
+        .update_behaviors(|behaviors| behaviors.capture_down = true);
     session
         .error(
             "persons-property-delete",
@@ -304,13 +304,13 @@ async fn a_split_that_was_seen_is_done() {
     let session = agreeing(&log).await;
     session
         .sandbox
-        .switch(|switches| switches.split_task_lost = true);
+        .update_behaviors(|behaviors| behaviors.split_task_lost = true);
     let arguments =
         json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com"], "wait_seconds": 1});
     session.call("persons-split", arguments.clone()).await;
     session
         .sandbox
-        .switch(|switches| switches.split_task_lost = false);
+        .update_behaviors(|behaviors| behaviors.split_task_lost = false);
     let moved = json!({"results": {"katherine@example.com": {
         "id": 1001, "uuid": "cb6afac3-9b8e-52f6-90cd-885fdcc94639", "name": "", "distinct_ids": ["katherine@example.com"], "properties": {},
     }}});

@@ -481,7 +481,7 @@ async fn the_project_stays_the_one_that_was_shown() {
     assert_eq!(preview["project"], Sandbox::PROJECT);
     session
         .sandbox
-        .switch(|switches| switches.foreign_current_project = true);
+        .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     session
         .call(TOOL, with_token(deletion(), &preview["confirmation"]))
         .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use posthog_persons_mcp::tools::catalog;
-use posthog_sandbox::{Distortion, Fault, FaultKind, Sandbox};
+use posthog_sandbox::{Fault, FaultKind, ResponseFault, Sandbox};
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -267,7 +267,7 @@ async fn an_answer_that_never_comes_or_comes_slowly() {
     const LATE: &[&str] = &["did not answer in time"];
     let drip = |bytes, milliseconds| {
         let every = Duration::from_millis(milliseconds);
-        FaultKind::Distort(Distortion::Drip { bytes, every })
+        FaultKind::AlterResponse(ResponseFault::Drip { bytes, every })
     };
     join_all([
         meet(Case::new(FaultKind::Stall, LATE).impatient()),
@@ -281,7 +281,8 @@ async fn an_answer_that_never_comes_or_comes_slowly() {
 #[tokio::test]
 async fn an_answer_of_another_shape() {
     const UNREADABLE: &[&str] = &["could not be read"];
-    let wrong = |field: &str, json: &str| Case::some(FaultKind::replaced(field, json), UNREADABLE);
+    let wrong =
+        |field: &str, json: &str| Case::some(FaultKind::replace_field(field, json), UNREADABLE);
     let whole = |body: Value| Case::some(FaultKind::json(200, &body), UNREADABLE);
     meet_each([
         wrong("distinct_ids", "\"ada@example.com\""),
@@ -311,24 +312,24 @@ async fn properties_that_end_users_made_up() {
     for levels in [100, 120, 123, 124, 125, 126, 127, 128, 5000] {
         let (arrays, objects) = (deep(levels), objects(levels));
         let properties = format!("{{\"email\": {arrays}, \"$geoip_country_code\": {objects}}}");
-        meet(Case::harmless(FaultKind::replaced(
+        meet(Case::harmless(FaultKind::replace_field(
             "properties",
             properties,
         )))
         .await;
     }
     meet_each([
-        Case::harmless(FaultKind::replaced("after", deep(5000))),
+        Case::harmless(FaultKind::replace_field("after", deep(5000))),
         Case::some(
-            FaultKind::replaced("name", deep(5000)),
+            FaultKind::replace_field("name", deep(5000)),
             &["could not be read"],
         ),
         // Half of a pair: no text, though JSON can spell it.
-        Case::harmless(FaultKind::replaced(
+        Case::harmless(FaultKind::replace_field(
             "properties",
             r#"{"\ud800": 1, "email": "\udc00"}"#,
         )),
-        Case::harmless(FaultKind::replaced(
+        Case::harmless(FaultKind::replace_field(
             "properties",
             r#"{"email": 1e999, "": -0.0, "__proto__": {}}"#,
         )),
@@ -343,15 +344,15 @@ async fn an_answer_that_is_too_large() {
     const DEFAULT: usize = 32 * 1024 * 1024;
     let property = |bytes| {
         let email = "x".repeat(bytes);
-        FaultKind::replaced("properties", format!("{{\"email\": \"{email}\"}}"))
+        FaultKind::replace_field("properties", format!("{{\"email\": \"{email}\"}}"))
     };
     let (padded, bomb) = (
-        Distortion::Padded { bytes: 100_000_000 },
-        Distortion::Bomb { mebibytes: 110 },
+        ResponseFault::Pad { bytes: 100_000_000 },
+        ResponseFault::GzipBomb { mebibytes: 110 },
     );
     meet_each([
-        Case::some(FaultKind::Distort(padded), LONG),
-        Case::some(FaultKind::Distort(bomb), LONG),
+        Case::some(FaultKind::AlterResponse(padded), LONG),
+        Case::some(FaultKind::AlterResponse(bomb), LONG),
         Case::harmless(property(300_000)).reading(DEFAULT),
         Case::some(property(5_000_000), LONG_BY_DEFAULT).reading(DEFAULT),
     ])

@@ -54,7 +54,7 @@ use posthog_persons_mcp::server::audit::AuditLog;
 use posthog_persons_mcp::server::confirmation::Confirmer;
 use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::tools::{Context, catalog as all_tools};
-use posthog_sandbox::{Clock, Options, RecordedRequest, Sandbox};
+use posthog_sandbox::{Clock, RecordedRequest, Sandbox, SandboxOptions};
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::service::RunningService;
 use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
@@ -75,7 +75,7 @@ struct Setup {
     limits: OutputOptions,
     max_response_bytes: usize,
     timeout: Duration,
-    sandbox: Options,
+    sandbox: SandboxOptions,
     /// Who sits at the client; nobody to ask, by default.
     human: Human,
     lifecycle: ClientLifecycleMode,
@@ -95,9 +95,9 @@ impl Default for Setup {
             limits: OutputOptions::default(),
             max_response_bytes: 32 * 1024 * 1024,
             timeout: Duration::from_secs(60),
-            sandbox: Options {
+            sandbox: SandboxOptions {
                 clock: Clock::Manual,
-                ..Options::default()
+                ..SandboxOptions::default()
             },
             human: Human::default(),
             lifecycle: ClientLifecycleMode::Initialize,
@@ -213,7 +213,7 @@ impl Session {
 
     /// The requests since the last look as `METHOD path?query`, decoded, the project's root shortened to `B`.
     fn requests(&self) -> Vec<String> {
-        assert_eq!(self.sandbox.complaints(), Vec::<String>::new());
+        assert_eq!(self.sandbox.violations(), Vec::<String>::new());
         let requests = self.sandbox.requests();
         self.sandbox.clear_requests();
         requests.iter().map(line).collect()

@@ -66,7 +66,7 @@ async fn the_project_stays_though_the_owner_selects_another() {
     session.call("persons-retrieve", json!({"id": 101})).await;
     session
         .sandbox
-        .switch(|switches| switches.foreign_current_project = true);
+        .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     session.call("persons-retrieve", json!({"id": 101})).await;
     assert_eq!(session.requests()[3..], [PERSON]);
 }
@@ -97,7 +97,7 @@ async fn a_key_limited_to_one_project_works_on_it() {
     let session = connect_with_key(&["person:read"], &[Sandbox::PROJECT], &[]).await;
     session
         .sandbox
-        .switch(|switches| switches.foreign_current_project = true);
+        .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     session.call("persons-retrieve", json!({"id": 101})).await;
     assert_eq!(session.requests(), [USER, KEY, PERSON]);
 }

@@ -10,7 +10,7 @@ use posthog_persons_mcp::policy::{Effect, Toolset};
 use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::stdio;
 use posthog_persons_mcp::tools::{Context, Tool, ToolDefinition, ToolError, ToolOutcome, catalog};
-use posthog_sandbox::{Options, Sandbox};
+use posthog_sandbox::{Sandbox, SandboxOptions};
 use rmcp::model::{
     CacheScope, CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest,
     ListToolsRequest, ListToolsResult, ProtocolVersion, ServerResult,
@@ -115,7 +115,7 @@ async fn with_and_without_a_handshake_the_same_is_offered_and_answered() {
         client.cancel().await.unwrap();
     }
     assert_eq!(seen[0], seen[1]);
-    assert_eq!(session.sandbox.complaints(), Vec::<String>::new());
+    assert_eq!(session.sandbox.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -270,7 +270,7 @@ fn many(persons: usize, bytes: usize) -> Setup {
             bytes,
             ..OutputOptions::default()
         },
-        sandbox: Options {
+        sandbox: SandboxOptions {
             persons,
             ..Setup::default().sandbox
         },

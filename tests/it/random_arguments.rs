@@ -44,10 +44,10 @@ fn no_arguments_make_a_tool_panic_or_send_what_posthog_does_not_expect() {
             other => json!({"limit": other}),
         };
         runtime.block_on(session.result(tool, arguments));
-        let mut complaints = session.sandbox.complaints();
-        complaints.retain(|complaint| !KNOWN.iter().any(|known| complaint.contains(known)));
-        session.sandbox.clear_complaints();
-        prop_assert_eq!(complaints, Vec::<String>::new());
+        let mut violations = session.sandbox.violations();
+        violations.retain(|violation| !KNOWN.iter().any(|known| violation.contains(known)));
+        session.sandbox.clear_violations();
+        prop_assert_eq!(violations, Vec::<String>::new());
         Ok(())
     });
     if let Err(error) = outcome {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use posthog_persons_mcp::policy::Effect;
 use posthog_persons_mcp::tools::{ToolDefinition, catalog};
-use posthog_sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
+use posthog_sandbox::{Clock, Fault, FaultKind, Sandbox, SandboxOptions};
 use regex_lite::Regex;
 use rmcp::model::{
     ArgumentInfo, CallToolRequestParams, CompleteRequestParams, GetPromptRequestParams,
@@ -54,9 +54,9 @@ struct Session {
 
 async fn begin(settings: &[&str], human: Human, lifecycle: ClientLifecycleMode) -> Session {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let options = Options {
+    let options = SandboxOptions {
         clock: Clock::Manual,
-        ..Options::default()
+        ..SandboxOptions::default()
     };
     let sandbox = Sandbox::start(listener, options).await.unwrap();
     let audit = std::env::temp_dir().join(format!("audit-{}.jsonl", uuid::Uuid::new_v4()));
@@ -550,8 +550,8 @@ async fn writes(session: &Session, story: &Story, wanted: impl Fn(&ToolDefinitio
         // Whatever one tool takes away, the next finds as it was made, or gone.
         session.sandbox.advance(Duration::from_secs(1));
     }
-    session.sandbox.switch(|switches| {
-        switches.deletion_fails_at = Some("ada@example.com".to_owned());
+    session.sandbox.update_behaviors(|behaviors| {
+        behaviors.deletion_fails_at = Some("ada@example.com".to_owned());
     });
     for person in &story.persons {
         let arguments = json!({"ids": [person["uuid"]]});

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
-use posthog_sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
+use posthog_sandbox::{Clock, Fault, FaultKind, Sandbox, SandboxOptions};
 use redis::AsyncCommands;
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -220,9 +220,9 @@ impl Team {
     async fn start_with(arguments: &[&str]) -> Self {
         let redis = RedisServer::start().await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let options = Options {
+        let options = SandboxOptions {
             clock: Clock::Manual,
-            ..Options::default()
+            ..SandboxOptions::default()
         };
         let sandbox = Sandbox::start(listener, options).await.unwrap();
         let processes = [
@@ -271,7 +271,7 @@ impl Team {
 
     /// The bodies of the deletions that reached PostHog since the last look.
     fn deletions(&self) -> Vec<Value> {
-        assert_eq!(self.sandbox.complaints(), Vec::<String>::new());
+        assert_eq!(self.sandbox.violations(), Vec::<String>::new());
         let requests = self.sandbox.requests();
         self.sandbox.clear_requests();
         let deletions = requests
@@ -989,7 +989,9 @@ async fn a_redis_that_hangs_does_not_hold_up_reads() {
 #[tokio::test]
 async fn a_redis_that_is_not_there_stops_the_start_and_its_password_is_not_shown() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let sandbox = Sandbox::start(listener, Options::default()).await.unwrap();
+    let sandbox = Sandbox::start(listener, SandboxOptions::default())
+        .await
+        .unwrap();
     let nobody = free_port().await;
     for url in [
         format!("redis://somebody:hunter2@127.0.0.1:{nobody}"),
@@ -1009,7 +1011,9 @@ async fn a_redis_that_is_not_there_stops_the_start_and_its_password_is_not_shown
 async fn a_redis_that_refuses_the_password_stops_the_start() {
     let mut redis = RedisServer::start().await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let sandbox = Sandbox::start(listener, Options::default()).await.unwrap();
+    let sandbox = Sandbox::start(listener, SandboxOptions::default())
+        .await
+        .unwrap();
     let url = format!("redis://:hunter2@127.0.0.1:{}", redis.port);
     let ended = run(server(&sandbox, &url), "").await;
     let refusal = ended.refusal();

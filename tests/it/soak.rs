@@ -87,11 +87,11 @@ fn fault(chance: &mut Chance) -> Value {
         json!({"cut_response": {"after_bytes": 200}}),
         json!({"delay": 0.3}),
         json!({"answer": {"status": 200, "content_type": "text/html", "body": "<html></html>"}}),
-        json!({"distort": {"replaced": {"field": "results", "json": "7"}}}),
-        json!({"distort": {"replaced": {"field": "properties", "json": format!("{{\"email\": {deep}}}")}}}),
-        json!({"distort": {"padded": {"bytes": 2_000_000}}}),
-        json!({"distort": {"bomb": {"mebibytes": 40}}}),
-        json!({"distort": {"drip": {"bytes": 400, "every": 0.01}}}),
+        json!({"alter_response": {"replace_field": {"field": "results", "json": "7"}}}),
+        json!({"alter_response": {"replace_field": {"field": "properties", "json": format!("{{\"email\": {deep}}}")}}}),
+        json!({"alter_response": {"pad": {"bytes": 2_000_000}}}),
+        json!({"alter_response": {"gzip_bomb": {"mebibytes": 40}}}),
+        json!({"alter_response": {"drip": {"bytes": 400, "every": 0.01}}}),
     ];
     let what = match chance.below(2000) {
         // Waited for a whole minute, in one of the places for calls.
@@ -240,8 +240,8 @@ async fn ten_minutes_of_faults_lose_no_call_and_no_memory() {
     );
     assert!(status.success(), "{log}");
     assert!(!log.contains("defect"), "{log}");
-    let complaints = levers.pull(Method::GET, "complaints", Value::Null).await;
-    assert_eq!(complaints, json!({"complaints": []}));
+    let violations = levers.pull(Method::GET, "violations", Value::Null).await;
+    assert_eq!(violations, json!({"violations": []}));
 }
 
 /// Requests of one key that PostHog gets at once.

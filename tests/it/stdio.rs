@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use posthog_persons_mcp::tools::catalog;
-use posthog_sandbox::{Options, Sandbox};
+use posthog_sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
@@ -396,7 +396,7 @@ pub(crate) struct Imitation {
 /// A sandbox in this process, for a binary beside it.
 pub(crate) async fn sandbox() -> Sandbox {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let started = Sandbox::start(listener, Options::default()).await;
+    let started = Sandbox::start(listener, SandboxOptions::default()).await;
     started.unwrap()
 }
 

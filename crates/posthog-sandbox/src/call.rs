@@ -4,10 +4,10 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Options;
+use super::SandboxOptions;
 use super::answer::Answer;
 use super::dates::{self, Time};
-use super::faults::Switches;
+use super::faults::Behaviors;
 use super::incoming::{Body, Incoming};
 use super::keys::Key;
 use super::properties::{Properties, PropertyMap};
@@ -17,9 +17,9 @@ use super::world::World;
 pub(super) struct Call<'a> {
     pub(super) request: &'a Incoming,
     pub(super) world: &'a mut World,
-    pub(super) options: &'a Options,
-    pub(super) switches: &'a Switches,
-    pub(super) complaints: &'a mut Vec<String>,
+    pub(super) options: &'a SandboxOptions,
+    pub(super) behaviors: &'a Behaviors,
+    pub(super) violations: &'a mut Vec<String>,
     pub(super) key: &'a Key,
     pub(super) now: Time,
     /// The `{id}` of the path, decoded; empty for routes without one.
@@ -29,7 +29,7 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// Writes down what a client should never do, without answering it.
     pub(super) fn complain(&mut self, detail: &str) {
-        self.complaints.push(complaint(self.request, detail));
+        self.violations.push(violation(self.request, detail));
     }
 
     /// Refuses what the contract knows no answer for.
@@ -127,14 +127,14 @@ impl Call<'_> {
     /// The properties that the caller may see; access control removes the rest without a trace.
     pub(super) fn visible(&self, properties: &Properties) -> PropertyMap {
         let mut map = properties.to_map();
-        for key in &self.switches.restricted_properties {
+        for key in &self.behaviors.restricted_properties {
             map.remove(key);
         }
         map
     }
 }
 
-pub(super) fn complaint(request: &Incoming, detail: &str) -> String {
+pub(super) fn violation(request: &Incoming, detail: &str) -> String {
     format!("{} {}: {detail}", request.method(), request.full_path())
 }
 

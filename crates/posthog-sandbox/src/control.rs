@@ -37,7 +37,7 @@ pub(super) fn answer(state: &mut State, incoming: &Incoming) -> Option<Answer> {
             state.faults.clear();
             Answer::empty(204)
         }
-        ("GET", "complaints") => Answer::json(200, json!({"complaints": state.complaints})),
+        ("GET", "violations") => Answer::json(200, json!({"violations": state.violations})),
         _ => strict_answer("this is no control of the sandbox"),
     };
     Some(answer)

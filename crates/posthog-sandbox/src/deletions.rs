@@ -4,7 +4,7 @@ use chrono::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Era;
+use super::DeletionMode;
 use super::answer::Answer;
 use super::call::Call;
 use super::properties::PropertyMap;
@@ -62,8 +62,8 @@ pub(super) fn bulk_delete(call: &mut Call<'_>) -> Result<Answer, Answer> {
         remove(call, &done);
     }
     let any = !found.is_empty();
-    let summary = match call.options.era {
-        Era::A => json!({
+    let summary = match call.options.deletion_mode {
+        DeletionMode::Immediate => json!({
             "persons_found": found.len(),
             "persons_deleted": removed,
             "events_queued_for_deletion": delete_events && any,
@@ -71,7 +71,7 @@ pub(super) fn bulk_delete(call: &mut Call<'_>) -> Result<Answer, Answer> {
             "deletion_errors": errors,
         }),
         // Nothing is deleted yet, and that is success.
-        Era::B => json!({
+        DeletionMode::Queued => json!({
             "persons_found": found.len(),
             "persons_deleted": 0,
             "persons_queued_for_deletion": removed,
@@ -143,25 +143,26 @@ fn resolve(
 
 /// Those that go through, and what is said about the one that does not.
 fn with_first_failing(call: &Call<'_>, found: &[Target]) -> (Vec<Target>, Vec<Value>) {
-    let (Some(step), Some((first, rest))) = (&call.switches.deletion_fails_at, found.split_first())
+    let (Some(step), Some((first, rest))) =
+        (&call.behaviors.deletion_fails_at, found.split_first())
     else {
         return (found.to_vec(), Vec::new());
     };
     let uuid = first.uuid.to_string();
-    let error = match call.options.era {
-        Era::A => json!({"person_uuid": uuid}),
-        Era::B => json!({"person_uuid": uuid, "step": step}),
+    let error = match call.options.deletion_mode {
+        DeletionMode::Immediate => json!({"person_uuid": uuid}),
+        DeletionMode::Queued => json!({"person_uuid": uuid, "step": step}),
     };
     (rest.to_vec(), vec![error])
 }
 
-/// At once in era A; queued in era B, where a later failure is invisible to the caller.
+/// Immediate or queued, where a later failure is invisible to the caller.
 fn remove(call: &mut Call<'_>, targets: &[Target]) {
     for target in targets {
-        match call.options.era {
-            Era::A => call.world.delete(call.now, target.id),
-            Era::B if call.switches.queued_delete_fails => {}
-            Era::B => {
+        match call.options.deletion_mode {
+            DeletionMode::Immediate => call.world.delete(call.now, target.id),
+            DeletionMode::Queued if call.behaviors.queued_delete_fails => {}
+            DeletionMode::Queued => {
                 let due = call.now + Duration::seconds(QUEUED_DELETE_SECONDS);
                 call.world
                     .schedule(due, Effect::Delete { person: target.id });
@@ -170,16 +171,16 @@ fn remove(call: &mut Call<'_>, targets: &[Target]) {
     }
 }
 
-/// Contract 3.8: at once in both eras. The flags count by their presence, so that
+/// Contract 3.8: always immediate. The flags count by their presence, so that
 /// `?delete_events=false` deletes events and `?keep_person=false` keeps the person.
 pub(super) fn delete(call: &mut Call<'_>) -> Result<Answer, Answer> {
     let person = call.person()?;
     let (id, uuid) = (person.id, person.uuid);
     let keep_person = call.parameter("keep_person").is_some();
-    if !keep_person && call.switches.deletion_fails_at.is_some() {
-        return Err(match call.options.era {
-            Era::A => Answer::server_error(500),
-            Era::B => Answer::error(
+    if !keep_person && call.behaviors.deletion_fails_at.is_some() {
+        return Err(match call.options.deletion_mode {
+            DeletionMode::Immediate => Answer::server_error(500),
+            DeletionMode::Queued => Answer::error(
                 503,
                 "server_error",
                 "person_deletion_failed",

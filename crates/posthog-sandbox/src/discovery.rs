@@ -65,7 +65,7 @@ pub(super) fn projects(call: &mut Call<'_>) -> Result<Answer, Answer> {
         return Err(Answer::not_found("Organization not found."));
     }
     let mut numbers = vec![PROJECT];
-    if call.switches.foreign_current_project {
+    if call.behaviors.foreign_current_project {
         numbers.push(OTHER_PROJECT);
     }
     let allowed = numbers
@@ -85,7 +85,7 @@ pub(super) fn project(call: &mut Call<'_>) -> Result<Answer, Answer> {
 }
 
 pub(super) fn current_project(call: &Call<'_>) -> u64 {
-    if call.switches.foreign_current_project {
+    if call.behaviors.foreign_current_project {
         OTHER_PROJECT
     } else {
         PROJECT

@@ -17,14 +17,14 @@ use super::faults::seconds;
 /// What becomes of an answer on its way out.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Distortion {
+pub enum ResponseFault {
     /// Each field of this name, at any depth, holds this text instead. It is sent as it is: it may
     /// be nested more deeply than a reader of JSON goes, or be no JSON at all.
-    Replaced { field: String, json: String },
+    ReplaceField { field: String, json: String },
     /// So many blanks stand before the answer, which remains valid JSON.
-    Padded { bytes: usize },
+    Pad { bytes: usize },
     /// So much of it, compressed: a small body that becomes a huge one where it is read.
-    Bomb { mebibytes: u32 },
+    GzipBomb { mebibytes: u32 },
     /// The body comes in pieces of so many bytes, with a pause before each.
     Drip {
         bytes: usize,
@@ -37,17 +37,17 @@ pub enum Distortion {
 const PIECE: usize = 64 * 1024;
 const MEBIBYTE: usize = 1024 * 1024;
 
-impl Distortion {
+impl ResponseFault {
     pub(super) fn response(self, answer: Answer) -> Response {
         match self {
-            Self::Replaced { field, json } => replaced(answer, &field, &json).into_response(),
-            Self::Padded { bytes } => with_body(answer, |body| {
+            Self::ReplaceField { field, json } => replaced(answer, &field, &json).into_response(),
+            Self::Pad { bytes } => with_body(answer, |body| {
                 let piece = Bytes::from(vec![b' '; PIECE]);
                 let pieces = std::iter::repeat_n(piece, bytes / PIECE);
                 let blanks = stream::iter(pieces.chain([Bytes::from(vec![b' '; bytes % PIECE])]));
                 Body::from_stream(sent(blanks.chain(stream::iter([body]))))
             }),
-            Self::Bomb { mebibytes } => {
+            Self::GzipBomb { mebibytes } => {
                 let mut response = with_body(answer, |body| Body::from(bomb(mebibytes, &body)));
                 let gzip = HeaderValue::from_static("gzip");
                 response

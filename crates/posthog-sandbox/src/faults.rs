@@ -1,4 +1,4 @@
-//! Misfortunes on request: single faults for the next matching requests, and lasting switches
+//! Misfortunes on request: single faults for the next matching requests, and lasting behaviors
 //! (contract section 9).
 
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::answer::{Answer, HTML, JSON};
-use super::distortion::Distortion;
+use super::distortion::ResponseFault;
 use super::incoming::Incoming;
 
 /// A fault for the next requests whose path contains a text.
@@ -57,7 +57,7 @@ pub enum FaultKind {
     /// the head included.
     CutResponse { after_bytes: usize },
     /// The request takes effect, and its answer arrives changed.
-    Distort(Distortion),
+    AlterResponse(ResponseFault),
 }
 
 /// A time as a number of seconds.
@@ -117,8 +117,8 @@ impl FaultKind {
     }
 
     /// The true answer with each field of this name, at any depth, holding this JSON instead.
-    pub fn replaced(field: &str, json: impl Into<String>) -> Self {
-        Self::Distort(Distortion::Replaced {
+    pub fn replace_field(field: &str, json: impl Into<String>) -> Self {
+        Self::AlterResponse(ResponseFault::ReplaceField {
             field: field.to_owned(),
             json: json.into(),
         })
@@ -127,7 +127,7 @@ impl FaultKind {
 
 /// Lasting states of the imitated server, all off at the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Switches {
+pub struct Behaviors {
     /// Ingestion takes no events: PATCH, PUT and `update_property` still say 202 and change
     /// nothing, `delete_property` says 502.
     pub capture_down: bool,

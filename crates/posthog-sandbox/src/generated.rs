@@ -1,4 +1,4 @@
-//! The extra persons behind `Options::persons`. Everything about one of them follows from its
+//! The extra persons behind `SandboxOptions::persons`. Everything about one of them follows from its
 //! number, so that a hundred thousand cost no more than their places in the indexes.
 
 use chrono::{DateTime, Duration, Utc};

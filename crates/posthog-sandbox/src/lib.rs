@@ -3,7 +3,7 @@
 //!
 //! It imitates the contract and never a client: it imports nothing of the rest of this project, and
 //! speaks raw JSON. It is stricter than PostHog where PostHog shrugs: whatever no client should
-//! send is refused loudly and remembered in [`Sandbox::complaints`].
+//! send is refused loudly and remembered in [`Sandbox::violations`].
 //!
 //! Not imitated: ingestion over the capture hosts (there is [`Sandbox::capture`] instead),
 //! throttling by itself (there is [`FaultKind::Throttle`]), the six-hour cache of property values,
@@ -57,8 +57,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use clock::Clock;
-pub use distortion::Distortion;
-pub use faults::{Fault, FaultKind, Switches};
+pub use distortion::ResponseFault;
+pub use faults::{Behaviors, Fault, FaultKind};
 pub use incoming::RecordedRequest;
 pub use keys::Key;
 
@@ -68,13 +68,13 @@ use world::Capture;
 
 /// How a sandbox is set up.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SandboxOptions {
     /// Generated persons besides those of the story, all older than it.
     pub persons: usize,
-    pub era: Era,
+    pub deletion_mode: DeletionMode,
     pub clock: Clock,
     /// Older servers: splitting off a person's creator id changes nothing, and blanks the person in
-    /// the analytics store. Servers of era A always do this.
+    /// the analytics store. Always so with [`DeletionMode::Immediate`].
     pub creator_split_is_noop: bool,
     /// The batch endpoints declare no scope, and are closed to keys.
     pub batch_closed_to_keys: bool,
@@ -84,11 +84,11 @@ pub struct Options {
     pub keys: Vec<Key>,
 }
 
-impl Default for Options {
+impl Default for SandboxOptions {
     fn default() -> Self {
         Self {
             persons: 0,
-            era: Era::default(),
+            deletion_mode: DeletionMode::default(),
             clock: Clock::default(),
             creator_split_is_noop: false,
             batch_closed_to_keys: false,
@@ -98,14 +98,14 @@ impl Default for Options {
     }
 }
 
-/// Which state of the API is imitated (contract section 0).
+/// How bulk deletions are carried out (contract section 0).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Era {
-    /// Before September 2026: a bulk deletion is done when it is answered.
-    A,
+pub enum DeletionMode {
+    /// Before September 2026: a bulk deletion is complete when the response is sent.
+    Immediate,
     /// Since then: bulk deletions are queued, and `persons_deleted: 0` is success.
     #[default]
-    B,
+    Queued,
 }
 
 /// A running sandbox. Handles are cheap to clone; it stops with [`Sandbox::stop`] or when the last
@@ -132,7 +132,7 @@ impl Sandbox {
     pub const PROJECT: u64 = discovery::PROJECT;
 
     /// Starts serving on this listener, in a task of the current runtime.
-    pub async fn start(listener: TcpListener, options: Options) -> io::Result<Self> {
+    pub async fn start(listener: TcpListener, options: SandboxOptions) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let keys = vec![
             Key::scoped(Self::KEY, &["*"]),
@@ -169,12 +169,12 @@ impl Sandbox {
     }
 
     /// Everything that a client should not have sent. A test does well to find this empty.
-    pub fn complaints(&self) -> Vec<String> {
-        self.state().complaints.clone()
+    pub fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
     }
 
-    pub fn clear_complaints(&self) {
-        self.state().complaints.clear();
+    pub fn clear_violations(&self) {
+        self.state().violations.clear();
     }
 
     /// Lets a fault strike the next requests that it fits; the first injected strikes first.
@@ -188,8 +188,8 @@ impl Sandbox {
     }
 
     /// Changes the lasting state of the imitated server.
-    pub fn switch(&self, change: impl FnOnce(&mut Switches)) {
-        change(&mut self.state().switches);
+    pub fn update_behaviors(&self, change: impl FnOnce(&mut Behaviors)) {
+        change(&mut self.state().behaviors);
     }
 
     /// Moves the virtual clock, and lets happen what falls due.

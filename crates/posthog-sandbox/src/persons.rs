@@ -283,7 +283,7 @@ pub(super) fn list_item(call: &Call<'_>, person: &Person, value: Option<u64>) ->
 }
 
 fn name(call: &Call<'_>, person: &Person) -> Value {
-    let restricted = &call.switches.restricted_properties;
+    let restricted = &call.behaviors.restricted_properties;
     let shown = call.options.display_properties.iter();
     let shown: Vec<String> = shown
         .filter(|key| !restricted.contains(key))

@@ -88,7 +88,7 @@ async fn handle(
             tokio::time::sleep(time).await;
             answer.into_response()
         }
-        Some(FaultKind::Distort(how)) => how.response(answer),
+        Some(FaultKind::AlterResponse(how)) => how.response(answer),
         _ => answer.into_response(),
     }
 }

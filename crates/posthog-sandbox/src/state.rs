@@ -3,13 +3,13 @@
 
 use std::collections::VecDeque;
 
-use super::Options;
+use super::SandboxOptions;
 use super::answer::{Answer, CSV, Content};
-use super::call::{Call, complaint, strict_answer};
+use super::call::{Call, strict_answer, violation};
 use super::clock::RunningClock;
 use super::dates::Time;
 use super::discovery::{ORGANIZATION, OTHER_PROJECT, PROJECT};
-use super::faults::{Faults, Switches};
+use super::faults::{Behaviors, Faults};
 use super::incoming::{Body, Incoming, RecordedRequest};
 use super::keys::{Access, Key, authenticate};
 use super::oauth;
@@ -21,28 +21,28 @@ use super::world::World;
 const REMEMBERED_REQUESTS: usize = 20_000;
 
 pub(super) struct State {
-    pub(super) options: Options,
-    pub(super) switches: Switches,
+    pub(super) options: SandboxOptions,
+    pub(super) behaviors: Behaviors,
     pub(super) faults: Faults,
     pub(super) clock: RunningClock,
     pub(super) requests: VecDeque<RecordedRequest>,
-    pub(super) complaints: Vec<String>,
+    pub(super) violations: Vec<String>,
     keys: Vec<Key>,
     home: World,
     other: World,
 }
 
 impl State {
-    pub(super) fn new(options: Options, mut keys: Vec<Key>) -> Self {
+    pub(super) fn new(options: SandboxOptions, mut keys: Vec<Key>) -> Self {
         let clock = RunningClock::start(options.clock);
         keys.extend(options.keys.iter().cloned());
         Self {
             home: seed::world(PROJECT, options.persons, clock.now()),
             other: World::empty(OTHER_PROJECT),
-            switches: Switches::default(),
+            behaviors: Behaviors::default(),
             faults: Faults::default(),
             requests: VecDeque::new(),
-            complaints: Vec::new(),
+            violations: Vec::new(),
             clock,
             keys,
             options,
@@ -80,12 +80,12 @@ impl State {
     }
 
     fn strict(&mut self, incoming: &Incoming, detail: &str) -> Answer {
-        self.complaints.push(complaint(incoming, detail));
+        self.violations.push(violation(incoming, detail));
         strict_answer(detail)
     }
 
     fn complain(&mut self, incoming: &Incoming, detail: &str, answer: Answer) -> Answer {
-        self.complaints.push(complaint(incoming, detail));
+        self.violations.push(violation(incoming, detail));
         answer
     }
 
@@ -121,8 +121,8 @@ impl State {
                 &mut self.home
             },
             options: &self.options,
-            switches: &self.switches,
-            complaints: &mut self.complaints,
+            behaviors: &self.behaviors,
+            violations: &mut self.violations,
             key: &key,
             now,
             id: captured.id,
@@ -211,7 +211,7 @@ impl State {
         let Some(project) = &captured.project else {
             return Ok(false);
         };
-        let current = if self.switches.foreign_current_project {
+        let current = if self.behaviors.foreign_current_project {
             OTHER_PROJECT
         } else {
             PROJECT

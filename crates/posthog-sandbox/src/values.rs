@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::Era;
+use super::DeletionMode;
 use super::answer::Answer;
 use super::call::Call;
 use super::filters::text as text_of;
@@ -33,10 +33,10 @@ pub(super) fn values(call: &mut Call<'_>) -> Result<Answer, Answer> {
     }
     let key = call.parameter("key").unwrap_or_default().to_owned();
     let wanted = call.parameter("value").unwrap_or_default().to_lowercase();
-    let restricted = call.switches.restricted_properties.contains(&key);
+    let restricted = call.behaviors.restricted_properties.contains(&key);
     let results = if key.is_empty() || key.starts_with("$virt") || restricted {
         Vec::new()
-    } else if key == "distinct_id" && call.options.era == Era::B {
+    } else if key == "distinct_id" && call.options.deletion_mode == DeletionMode::Queued {
         listed_distinct_ids(call, &wanted)
     } else {
         counted_values(call, &key, &wanted)

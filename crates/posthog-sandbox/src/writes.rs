@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::Duration;
 use serde_json::{Value, json};
 
-use super::Era;
+use super::DeletionMode;
 use super::answer::Answer;
 use super::call::Call;
 use super::properties::PropertyMap;
@@ -83,7 +83,7 @@ fn refuse_restricted<'a>(
     call: &Call<'_>,
     mut keys: impl Iterator<Item = &'a String>,
 ) -> Result<(), Answer> {
-    match keys.find(|key| call.switches.restricted_properties.contains(key)) {
+    match keys.find(|key| call.behaviors.restricted_properties.contains(key)) {
         Some(key) => Err(Answer::invalid(
             format!("You don't have write access to these properties: {key}"),
             None,
@@ -102,7 +102,7 @@ fn first_distinct_id(person: &Person) -> Result<String, Answer> {
 
 /// Sends an event on its way, unless ingestion is down.
 fn ingest(call: &mut Call<'_>, capture: Capture) {
-    if !call.switches.capture_down {
+    if !call.behaviors.capture_down {
         let due = call.now + Duration::seconds(PROPERTY_SECONDS);
         call.world.schedule(due, Effect::Capture(capture));
     }
@@ -123,7 +123,7 @@ pub(super) fn delete_property(call: &mut Call<'_>) -> Result<Answer, Answer> {
     };
     refuse_restricted(call, [&key].into_iter())?;
     let distinct_id = first_distinct_id(&person)?;
-    if call.switches.capture_down {
+    if call.behaviors.capture_down {
         let detail = "Unable to delete property";
         return Err(Answer::json(
             502,
@@ -180,11 +180,12 @@ pub(super) fn split(call: &mut Call<'_>) -> Result<Answer, Answer> {
     }]);
     call.world
         .log(call.now, "split_person", &person, Some(change));
-    if !call.switches.split_task_lost {
+    if !call.behaviors.split_task_lost {
         let effect = Effect::Split {
             person: person.id,
             distinct_ids: moving,
-            creator_is_noop: call.options.creator_split_is_noop || call.options.era == Era::A,
+            creator_is_noop: call.options.creator_split_is_noop
+                || call.options.deletion_mode == DeletionMode::Immediate,
         };
         call.world
             .schedule(call.now + Duration::seconds(SPLIT_SECONDS), effect);

@@ -10,7 +10,7 @@ use posthog_persons_mcp::commands::doctor::{Doctor, Report, Status, ToolStatus};
 use posthog_persons_mcp::config::{Arguments, Settings};
 use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::tools::{ToolDefinition, catalog};
-use posthog_sandbox::{Clock, Fault, FaultKind, Key, Options, Sandbox};
+use posthog_sandbox::{Clock, Fault, FaultKind, Key, Sandbox, SandboxOptions};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,11 +33,11 @@ async fn sandbox() -> Sandbox {
 
 async fn sandbox_with(keys: Vec<Key>, batch_closed_to_keys: bool) -> Sandbox {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let options = Options {
+    let options = SandboxOptions {
         clock: Clock::Manual,
         keys,
         batch_closed_to_keys,
-        ..Options::default()
+        ..SandboxOptions::default()
     };
     Sandbox::start(listener, options).await.unwrap()
 }
@@ -65,7 +65,7 @@ async fn examined(sandbox: &Sandbox, key: &str, arguments: &[&str], code: i32) -
     let command = doctor(&sandbox.url(), key, arguments);
     let printed = printed(command, code).await;
     let printed = printed.replace(&sandbox.url(), "http://sandbox");
-    assert_eq!(sandbox.complaints(), Vec::<String>::new());
+    assert_eq!(sandbox.violations(), Vec::<String>::new());
     assert!(!printed.contains(key), "{printed}");
     printed
 }
@@ -632,7 +632,7 @@ async fn the_selected_project_is_found_out_and_better_set() {
 #[tokio::test]
 async fn a_project_that_its_owner_has_not_selected_is_told_for_the_cohorts() {
     let sandbox = sandbox().await;
-    sandbox.switch(|switches| switches.foreign_current_project = true);
+    sandbox.update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
     assert!(
         check(&page, "project").starts_with(

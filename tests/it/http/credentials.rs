@@ -6,7 +6,7 @@ use futures::future::join_all;
 use posthog_client::Project;
 use posthog_persons_mcp::policy::{Confirm, Effect, Policy};
 use posthog_persons_mcp::tools::catalog;
-use posthog_sandbox::{Key, Options, RecordedRequest, Sandbox};
+use posthog_sandbox::{Key, RecordedRequest, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::{
@@ -503,7 +503,7 @@ async fn the_project_is_found_out_once_for_each_key() {
     };
     let team = team_with(Setup {
         project: Project::Current,
-        sandbox: Options {
+        sandbox: SandboxOptions {
             keys: vec![limited(MARY, 1), limited(JOHN, 2)],
             ..Setup::default().sandbox
         },

@@ -76,7 +76,7 @@ fn metrics() -> Metrics {
 
 /// How a server for a team is set up.
 struct Setup {
-    sandbox: posthog_sandbox::Options,
+    sandbox: posthog_sandbox::SandboxOptions,
     /// What stands in for the sandbox, where it is another PostHog.
     upstream: Option<String>,
     /// The token of the server, which then has a key; without one every request brings its own.
@@ -93,10 +93,10 @@ struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            sandbox: posthog_sandbox::Options {
+            sandbox: posthog_sandbox::SandboxOptions {
                 clock: Clock::Manual,
                 keys: vec![Key::scoped(MARY, &["*"]), Key::scoped(JOHN, &["*"])],
-                ..posthog_sandbox::Options::default()
+                ..posthog_sandbox::SandboxOptions::default()
             },
             upstream: None,
             shared: None,
@@ -213,7 +213,7 @@ impl Team {
 }
 
 fn sent(sandbox: &Sandbox) -> Vec<String> {
-    assert_eq!(sandbox.complaints(), Vec::<String>::new());
+    assert_eq!(sandbox.violations(), Vec::<String>::new());
     let requests = sandbox.requests();
     sandbox.clear_requests();
     let writes = requests

@@ -47,7 +47,7 @@ async fn with_a_handshake_a_session_is_opened_used_and_closed() {
         let late = session.caller.send(session.request(Method::GET)).await;
         assert_eq!(late.status(), 404, "{version}");
     }
-    assert_eq!(team.sandbox.complaints(), Vec::<String>::new());
+    assert_eq!(team.sandbox.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
 use posthog_persons_mcp::policy::Confirm;
-use posthog_sandbox::{Era, FaultKind, Sandbox};
+use posthog_sandbox::{DeletionMode, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
 use crate::writing::{
@@ -83,7 +83,8 @@ async fn those_who_were_shown_are_gone_later_and_nobody_else() {
 
 #[tokio::test]
 async fn before_autumn_2026_they_are_gone_at_once() {
-    let session = approving_with(|setup| setup.sandbox.era = Era::A).await;
+    let session =
+        approving_with(|setup| setup.sandbox.deletion_mode = DeletionMode::Immediate).await;
     let answer = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
     assert_snapshot!(text(&answer), @r"
     Deleted: 2 persons.
@@ -312,21 +313,24 @@ async fn a_person_can_be_kept_while_its_events_go() {
 
 #[tokio::test]
 async fn those_who_were_not_deleted_are_named() {
-    for (era, status) in [(Era::B, "partly"), (Era::A, "partly")] {
-        let session = approving_with(|setup| setup.sandbox.era = era).await;
-        session.sandbox.switch(|switches| {
-            switches.deletion_fails_at = Some("tombstone_clickhouse".to_owned())
+    for (deletion_mode, status) in [
+        (DeletionMode::Queued, "partly"),
+        (DeletionMode::Immediate, "partly"),
+    ] {
+        let session = approving_with(|setup| setup.sandbox.deletion_mode = deletion_mode).await;
+        session.sandbox.update_behaviors(|behaviors| {
+            behaviors.deletion_fails_at = Some("tombstone_clickhouse".to_owned())
         });
         let answer = session.result(TOOL, json!({"ids": QA})).await;
         assert_eq!(written(&session).len(), 1);
-        match era {
-            Era::B => assert_snapshot!(text(&answer), @r"
+        match deletion_mode {
+            DeletionMode::Queued => assert_snapshot!(text(&answer), @r"
             Only partly done: 2 of 3 persons are deleted or queued.
             NOT deleted: 326043c7-9577-586f-b399-8da3ff6a80ff (failed at tombstone_clickhouse)
             Those not deleted can be asked for again, alone.
             persons-retrieve with the uuid says `not found` once a profile is gone.
             "),
-            Era::A => assert_snapshot!(text(&answer), @r"
+            DeletionMode::Immediate => assert_snapshot!(text(&answer), @r"
             Only partly done: 2 of 3 persons are deleted or queued.
             NOT deleted: 326043c7-9577-586f-b399-8da3ff6a80ff
             Those not deleted can be asked for again, alone.
@@ -346,9 +350,9 @@ async fn those_who_were_not_deleted_are_named() {
 #[tokio::test]
 async fn where_all_fail_nobody_is_said_to_be_deleted() {
     let session = agreeing().await;
-    session
-        .sandbox
-        .switch(|switches| switches.deletion_fails_at = Some("resolve_persons".to_owned()));
+    session.sandbox.update_behaviors(|behaviors| {
+        behaviors.deletion_fails_at = Some("resolve_persons".to_owned())
+    });
     let answer = session.result(TOOL, json!({"ids": [QA[0]]})).await;
     assert_snapshot!(text(&answer), @r"
     Nobody was deleted.
@@ -375,8 +379,8 @@ async fn data_of_persons_who_are_gone_is_not_said_to_be_queued() {
 #[tokio::test]
 async fn data_whose_deletion_failed_is_not_said_to_be_partly_done() {
     let session = agreeing().await;
-    session.sandbox.switch(|switches| {
-        switches.deletion_fails_at = Some("queue_recording_deletion".to_owned())
+    session.sandbox.update_behaviors(|behaviors| {
+        behaviors.deletion_fails_at = Some("queue_recording_deletion".to_owned())
     });
     let arguments = json!({"ids": [QA[0]], "delete_events": true, "keep_person": true});
     let answer = session.result(TOOL, arguments).await;
@@ -394,7 +398,7 @@ async fn a_queued_deletion_that_is_given_up_was_never_said_to_be_done() {
     let session = agreeing().await;
     session
         .sandbox
-        .switch(|switches| switches.queued_delete_fails = true);
+        .update_behaviors(|behaviors| behaviors.queued_delete_fails = true);
     let answer = session.call(TOOL, json!({"ids": [QA[0]]})).await;
     assert_eq!(answer["status"], "queued");
     session.sandbox.advance(LATER);

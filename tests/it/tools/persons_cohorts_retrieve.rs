@@ -40,7 +40,7 @@ async fn an_empty_list_names_the_trap() {
     let session = connect().await;
     session
         .sandbox
-        .switch(|switches| switches.foreign_current_project = true);
+        .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     assert_snapshot!(session.text(TOOL, json!({"person_id": ADA})).await, @r"
     As of each cohort's last calculation.
     No cohorts. PostHog looks in the project that the key's owner has selected: if that is not project 1, the list is empty though the person is in cohorts.

@@ -177,8 +177,8 @@ async fn whether_a_funnel_needs_its_step_is_posthogs_to_judge() {
             error.starts_with("PostHog failed (status 500): "),
             "{error}"
         );
-        assert_eq!(session.sandbox.complaints().len(), 1);
-        session.sandbox.clear_complaints();
+        assert_eq!(session.sandbox.violations().len(), 1);
+        session.sandbox.clear_violations();
         assert_eq!(session.requests().len(), 1);
     }
 }

@@ -73,7 +73,7 @@ async fn one_key_that_fails_does_not_hide_the_others() {
     let session = connect().await;
     session
         .sandbox
-        .switch(|switches| switches.restricted_properties = vec!["seats".to_owned()]);
+        .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["seats".to_owned()]);
     let keys = json!(["plan", "seats", "company"]);
     let answer = session
         .result(TOOL, json!({"id": ADA, "unset": keys}))
@@ -93,7 +93,7 @@ async fn one_key_that_fails_does_not_hide_the_others() {
     session.sandbox.advance(SOON);
     session
         .sandbox
-        .switch(|switches| switches.restricted_properties.clear());
+        .update_behaviors(|behaviors| behaviors.restricted_properties.clear());
     let after = properties(&session, ADA).await;
     assert_eq!(
         (after.get("plan"), after.get("company"), &after["seats"]),
@@ -135,7 +135,7 @@ async fn with_capture_down_the_failure_is_told() {
     let session = connect().await;
     session
         .sandbox
-        .switch(|switches| switches.capture_down = true);
+        .update_behaviors(|behaviors| behaviors.capture_down = true);
     let error = session
         .error(TOOL, json!({"id": ADA, "unset": "plan"}))
         .await;
@@ -150,7 +150,7 @@ async fn several_keys_that_all_fail_are_an_error() {
     let session = connect().await;
     session
         .sandbox
-        .switch(|switches| switches.capture_down = true);
+        .update_behaviors(|behaviors| behaviors.capture_down = true);
     let keys = json!(["plan", "seats"]);
     let answer = session
         .result(TOOL, json!({"id": ADA, "unset": keys}))

@@ -134,7 +134,7 @@ async fn with_capture_down_it_is_queued_and_never_done() {
     let session = connect().await;
     session
         .sandbox
-        .switch(|switches| switches.capture_down = true);
+        .update_behaviors(|behaviors| behaviors.capture_down = true);
     let arguments = json!({"id": ADA, "key": "plan", "value": "team"});
     assert_eq!(session.call(TOOL, arguments).await["status"], "queued");
     session.sandbox.advance(SOON);

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
-use posthog_sandbox::{Clock, Era, FaultKind, Sandbox};
+use posthog_sandbox::{Clock, DeletionMode, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
 use crate::writing::{
@@ -212,9 +212,9 @@ async fn the_creator_id_moves_to_its_second_derivation_where_it_is_allowed() {
 /// Older servers say yes, move nothing and blank the person: the answer must not say that it is done.
 #[tokio::test]
 async fn where_the_creator_split_does_nothing_it_is_not_reported_as_done() {
-    for era in [Era::A, Era::B] {
+    for deletion_mode in [DeletionMode::Immediate, DeletionMode::Queued] {
         let session = approving_with(|setup| {
-            setup.sandbox.era = era;
+            setup.sandbox.deletion_mode = deletion_mode;
             setup.sandbox.creator_split_is_noop = true;
         })
         .await;
@@ -261,7 +261,7 @@ async fn waiting_in_vain_says_what_is_not_there() {
     let session = agreeing().await;
     session
         .sandbox
-        .switch(|switches| switches.split_task_lost = true);
+        .update_behaviors(|behaviors| behaviors.split_task_lost = true);
     let answer = session
         .result(TOOL, with(katherines(), "wait_seconds", 1))
         .await;
@@ -282,7 +282,7 @@ async fn waiting_takes_as_long_as_was_asked_for() {
     let session = agreeing().await;
     session
         .sandbox
-        .switch(|switches| switches.split_task_lost = true);
+        .update_behaviors(|behaviors| behaviors.split_task_lost = true);
     let started = Instant::now();
     session
         .call(TOOL, with(katherines(), "wait_seconds", 1))

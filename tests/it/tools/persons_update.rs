@@ -127,7 +127,7 @@ async fn with_capture_down_it_is_queued_and_never_done() {
     let session = connect().await;
     session
         .sandbox
-        .switch(|switches| switches.capture_down = true);
+        .update_behaviors(|behaviors| behaviors.capture_down = true);
     let before = properties(&session, ADA).await;
     let arguments = json!({"id": ADA, "properties": {"plan": "team"}});
     let answer = session.call(TOOL, arguments).await;
@@ -141,7 +141,7 @@ async fn a_property_that_may_not_be_written_is_told_and_nothing_is_changed() {
     let session = connect().await;
     session
         .sandbox
-        .switch(|switches| switches.restricted_properties = vec!["seats".to_owned()]);
+        .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["seats".to_owned()]);
     let arguments = json!({"id": ADA, "properties": {"plan": "team", "seats": 1}});
     assert_snapshot!(session.error(TOOL, arguments).await, @"Nothing was changed. PostHog refuses the request: You don't have write access to these properties: seats. Change it and call again.");
     session.sandbox.advance(SOON);

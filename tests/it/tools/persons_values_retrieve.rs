@@ -48,7 +48,7 @@ async fn no_values_are_explained() {
     assert_snapshot!(session.text(TOOL, json!({"key": "Plan"})).await, @"No values: the property is unknown, restricted for this key, or no value contains the text. Property names are case-sensitive.");
     session
         .sandbox
-        .switch(|switches| switches.restricted_properties = vec!["plan".to_owned()]);
+        .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["plan".to_owned()]);
     let restricted = session.call(TOOL, json!({"key": "plan"})).await;
     assert_eq!(restricted["results"], json!([]));
 }

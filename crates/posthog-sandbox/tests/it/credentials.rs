@@ -1,6 +1,6 @@
 //! Keys, and what they open.
 
-use posthog_sandbox::{Key, Options, Sandbox, Switches};
+use posthog_sandbox::{Behaviors, Key, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -67,9 +67,9 @@ async fn scopes_open_what_they_name_and_closed_routes_stay_closed() {
             "{detail}"
         );
     }
-    let closed = start(Options {
+    let closed = start(SandboxOptions {
         batch_closed_to_keys: true,
-        ..Options::default()
+        ..SandboxOptions::default()
     })
     .await;
     let body = json!({"uuids": [ADA]});
@@ -91,9 +91,9 @@ async fn a_key_of_ones_own_may_be_bound_to_projects() {
             ..Key::scoped("phx_elsewhere", &["*"])
         },
     ];
-    let api = start(Options {
+    let api = start(SandboxOptions {
         keys,
-        ..Options::default()
+        ..SandboxOptions::default()
     })
     .await;
     assert_eq!(api.with("phx_writer").get("101/").await.status, 200);
@@ -131,10 +131,10 @@ async fn discovery_leads_from_the_key_to_the_project() {
         no_scope.body["detail"],
         "API key missing required scope 'user:read'"
     );
-    api.sandbox.switch(|switches| {
-        *switches = Switches {
+    api.sandbox.update_behaviors(|behaviors| {
+        *behaviors = Behaviors {
             foreign_current_project: true,
-            ..Switches::default()
+            ..Behaviors::default()
         }
     });
     assert_eq!(

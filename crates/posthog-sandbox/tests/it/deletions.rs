@@ -1,6 +1,6 @@
 //! Deletions, and what is left.
 
-use posthog_sandbox::{Era, Options, Sandbox};
+use posthog_sandbox::{DeletionMode, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -46,9 +46,9 @@ async fn example_26_a_bulk_delete_is_queued_in_era_b() {
 
 #[tokio::test]
 async fn example_26_and_27_a_bulk_delete_is_immediate_in_era_a() {
-    let api = start(Options {
-        era: Era::A,
-        ..Options::default()
+    let api = start(SandboxOptions {
+        deletion_mode: DeletionMode::Immediate,
+        ..SandboxOptions::default()
     })
     .await;
     let body = json!({"distinct_ids": ["0190f1aa-5555-4eee-8fff-00000000000a", "qa-2", "nobody"]});
@@ -76,10 +76,10 @@ async fn one_distinct_id_deletes_the_whole_person_once() {
 
 #[tokio::test]
 async fn example_28_keep_person_keeps_the_person() {
-    for era in [Era::A, Era::B] {
-        let api = start(Options {
-            era,
-            ..Options::default()
+    for deletion_mode in [DeletionMode::Immediate, DeletionMode::Queued] {
+        let api = start(SandboxOptions {
+            deletion_mode,
+            ..SandboxOptions::default()
         })
         .await;
         let body = json!({"distinct_ids": ["qa-1"], "keep_person": true, "delete_events": true});
@@ -124,25 +124,28 @@ async fn examples_29_30_31_32_bulk_deletes_that_do_nothing() {
 #[tokio::test]
 async fn example_33_a_failed_deletion_is_told_and_a_late_one_is_not() {
     let body = json!({"distinct_ids": ["qa-1", "qa-2"]});
-    for (era, error) in [
-        (Era::A, json!({})),
-        (Era::B, json!({"step": "tombstone_clickhouse"})),
+    for (deletion_mode, error) in [
+        (DeletionMode::Immediate, json!({})),
+        (
+            DeletionMode::Queued,
+            json!({"step": "tombstone_clickhouse"}),
+        ),
     ] {
-        let api = start(Options {
-            era,
-            ..Options::default()
+        let api = start(SandboxOptions {
+            deletion_mode,
+            ..SandboxOptions::default()
         })
         .await;
         let mut error = error;
         error["person_uuid"] = json!(api.uuid_of("qa-1").await);
-        api.sandbox.switch(|switches| {
-            switches.deletion_fails_at = Some("tombstone_clickhouse".to_owned());
+        api.sandbox.update_behaviors(|behaviors| {
+            behaviors.deletion_fails_at = Some("tombstone_clickhouse".to_owned());
         });
         let deleted = api.post("bulk_delete/", body.clone()).await;
         assert_eq!(deleted.status, 202);
         assert_eq!(deleted.body["persons_found"], 2);
         assert_eq!(deleted.body["deletion_errors"], json!([error]));
-        let done = if era == Era::A {
+        let done = if deletion_mode == DeletionMode::Immediate {
             "persons_deleted"
         } else {
             "persons_queued_for_deletion"
@@ -154,7 +157,7 @@ async fn example_33_a_failed_deletion_is_told_and_a_late_one_is_not() {
     }
     let api = api().await;
     api.sandbox
-        .switch(|switches| switches.queued_delete_fails = true);
+        .update_behaviors(|behaviors| behaviors.queued_delete_fails = true);
     let deleted = api.post("bulk_delete/", body).await;
     assert_eq!(deleted.body["persons_queued_for_deletion"], 2);
     assert_eq!(deleted.body["deletion_errors"], json!([]));
@@ -196,8 +199,9 @@ async fn examples_23_24_25_the_single_delete_counts_flags_by_presence() {
     assert_eq!(api.get("123/").await.status, 200);
     assert_eq!(rows().await, 3);
     is_invalid(&delete("x/").await);
-    api.sandbox
-        .switch(|switches| switches.deletion_fails_at = Some("delete_postgres".to_owned()));
+    api.sandbox.update_behaviors(|behaviors| {
+        behaviors.deletion_fails_at = Some("delete_postgres".to_owned())
+    });
     let failed = delete("124/").await;
     is_error(
         &failed,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use posthog_sandbox::{Distortion, Fault, FaultKind};
+use posthog_sandbox::{Fault, FaultKind, ResponseFault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use super::{api, is_strict, names, read};
 async fn a_field_is_replaced_by_any_text_at_any_depth() {
     let api = api().await;
     let usual = api.get("101/").await;
-    let replaced = FaultKind::replaced("email", "[[[ no JSON");
+    let replaced = FaultKind::replace_field("email", "[[[ no JSON");
     api.sandbox.inject(Fault::once("101", replaced));
     let reply = api.get("101/").await;
     assert!(
@@ -29,7 +29,7 @@ async fn a_padded_answer_is_long_and_the_same() {
     let api = api().await;
     let usual = api.get("101/").await;
     for bytes in [0, 1, 65_536, 1_000_000] {
-        let padded = FaultKind::Distort(Distortion::Padded { bytes });
+        let padded = FaultKind::AlterResponse(ResponseFault::Pad { bytes });
         api.sandbox.inject(Fault::once("101", padded));
         let reply = api.get("101/").await;
         assert_eq!(reply.text.len(), usual.text.len() + bytes);
@@ -41,7 +41,7 @@ async fn a_padded_answer_is_long_and_the_same() {
 async fn a_bomb_is_valid_where_it_is_unpacked() {
     let api = api().await;
     let usual = api.get("101/").await;
-    let bomb = FaultKind::Distort(Distortion::Bomb { mebibytes: 3 });
+    let bomb = FaultKind::AlterResponse(ResponseFault::GzipBomb { mebibytes: 3 });
     api.sandbox.inject(Fault::once("101", bomb));
     let reply = api.get("101/").await;
     assert_eq!(reply.text.len(), usual.text.len() + 3 * 1024 * 1024);
@@ -52,7 +52,7 @@ async fn a_bomb_is_valid_where_it_is_unpacked() {
 async fn a_body_can_drip() {
     let api = api().await;
     let every = Duration::from_millis(10);
-    let drip = FaultKind::Distort(Distortion::Drip { bytes: 100, every });
+    let drip = FaultKind::AlterResponse(ResponseFault::Drip { bytes: 100, every });
     api.sandbox.inject(Fault::once("101", drip));
     let usual = api.get("102/").await;
     let before = Instant::now();
@@ -88,10 +88,10 @@ async fn faults_can_be_injected_from_another_process() {
         json!("drop_before_effect"),
         json!("drop_after_effect"),
         json!({"cut_response": {"after_bytes": 20}}),
-        json!({"distort": {"replaced": {"field": "results", "json": "7"}}}),
-        json!({"distort": {"padded": {"bytes": 10}}}),
-        json!({"distort": {"bomb": {"mebibytes": 1}}}),
-        json!({"distort": {"drip": {"bytes": 1, "every": 0.5}}}),
+        json!({"alter_response": {"replace_field": {"field": "results", "json": "7"}}}),
+        json!({"alter_response": {"pad": {"bytes": 10}}}),
+        json!({"alter_response": {"gzip_bomb": {"mebibytes": 1}}}),
+        json!({"alter_response": {"drip": {"bytes": 1, "every": 0.5}}}),
     ] {
         let reply = control(&api, Method::POST, "faults", json!({"what": what})).await;
         assert_eq!(reply.status, 200, "{what}: {}", reply.text);

@@ -1,6 +1,6 @@
 //! What happened to persons.
 
-use posthog_sandbox::{Options, Sandbox};
+use posthog_sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::{api, is_crash, is_error, is_not_found, results, start};
@@ -85,7 +85,7 @@ async fn examples_34_35_deletion_status() {
     );
     api.was_not_strict();
     assert_eq!(count("?limit=ten").await, 2);
-    assert_eq!(api.sandbox.complaints().len(), 1);
+    assert_eq!(api.sandbox.violations().len(), 1);
 }
 
 #[tokio::test]
@@ -134,7 +134,9 @@ async fn properties_at_a_time_are_rebuilt_from_events() {
 
 #[tokio::test]
 async fn examples_60_61_62_the_timeline_has_a_point_per_change() {
-    let api = start(Options::default()).await.with(Sandbox::LEGACY_KEY);
+    let api = start(SandboxOptions::default())
+        .await
+        .with(Sandbox::LEGACY_KEY);
     for bar in [456, 123, 456] {
         api.advance(3600);
         api.capture("alan@example.com", "step", json!({"$set": {"bar": bar}}));

@@ -231,8 +231,8 @@ async fn times_beyond_all_counting_are_refused() {
         ),
     ] {
         is_strict(&api.get_with(path, &query).await);
-        assert_eq!(api.sandbox.complaints().len(), 1, "{query:?}");
-        api.sandbox.clear_complaints();
+        assert_eq!(api.sandbox.violations().len(), 1, "{query:?}");
+        api.sandbox.clear_violations();
     }
     let window = ("funnel_window_interval_unit", "second");
     let query = [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthog_sandbox::Options;
+use posthog_sandbox::SandboxOptions;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ async fn what_a_filter_must_not_be() {
     // An incomplete filter matches everything; the sandbox answers so, and complains.
     let everything = filtered(json!([{"key": "plan", "type": "person"}])).await;
     assert_eq!(results(&everything).len(), 19);
-    assert_eq!(api.sandbox.complaints().len(), 7);
+    assert_eq!(api.sandbox.violations().len(), 7);
 }
 
 #[tokio::test]
@@ -174,9 +174,9 @@ async fn example_17_csv_by_suffix_parameter_or_header() {
 #[tokio::test]
 async fn many_generated_persons_are_older_than_the_story_and_quick_to_list() {
     let before = std::time::Instant::now();
-    let api = start(Options {
+    let api = start(SandboxOptions {
         persons: 100_000,
-        ..Options::default()
+        ..SandboxOptions::default()
     })
     .await;
     let first = api.get("?limit=1000&include_total=1").await;

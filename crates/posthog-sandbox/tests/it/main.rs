@@ -21,7 +21,7 @@ mod writes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthog_sandbox::{Clock, Options, Sandbox};
+use posthog_sandbox::{Clock, Sandbox, SandboxOptions};
 use reqwest::{Client, Method, Response};
 use rustls::crypto::ring;
 use serde_json::{Map, Value, json};
@@ -45,13 +45,13 @@ struct Reply {
     headers: reqwest::header::HeaderMap,
 }
 
-async fn start(options: Options) -> Api {
+async fn start(options: SandboxOptions) -> Api {
     start_in(options, Clock::Manual).await
 }
 
-async fn start_in(options: Options, clock: Clock) -> Api {
+async fn start_in(options: SandboxOptions, clock: Clock) -> Api {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = Options { clock, ..options };
+    let options = SandboxOptions { clock, ..options };
     Api {
         sandbox: Sandbox::start(listener, options).await.unwrap(),
         client: client(),
@@ -73,7 +73,7 @@ fn client() -> Client {
 }
 
 async fn api() -> Api {
-    start(Options::default()).await
+    start(SandboxOptions::default()).await
 }
 
 impl Api {
@@ -144,7 +144,7 @@ impl Api {
 
     #[track_caller]
     fn was_not_strict(&self) {
-        assert_eq!(self.sandbox.complaints(), Vec::<String>::new());
+        assert_eq!(self.sandbox.violations(), Vec::<String>::new());
     }
 }
 

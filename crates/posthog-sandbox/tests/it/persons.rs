@@ -1,6 +1,6 @@
 //! Persons one by one: what they are found by, and what is shown of them.
 
-use posthog_sandbox::{Options, Sandbox};
+use posthog_sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::{
@@ -113,7 +113,7 @@ async fn examples_10_11_12_exact_lookups() {
 async fn example_13_another_project_has_other_persons() {
     let api = api().await;
     api.sandbox
-        .switch(|switches| switches.foreign_current_project = true);
+        .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     let path = "/api/projects/@current/persons/?distinct_id=ada@example.com";
     let reply = api.at(path).await;
     assert!(results(&reply).is_empty());
@@ -129,9 +129,9 @@ async fn examples_18_19_20_names() {
     assert_eq!(by_id(105).await, "0190f1aa-5555-4eee-8fff-00000000000a");
 
     let display_properties = ["employer", "seats"].map(str::to_owned).to_vec();
-    let custom = start(Options {
+    let custom = start(SandboxOptions {
         display_properties,
-        ..Options::default()
+        ..SandboxOptions::default()
     })
     .await;
     let by_id = async |id: u64| custom.get(&format!("{id}/")).await.body["name"].clone();
@@ -259,7 +259,7 @@ async fn examples_48_49_cohorts_are_as_of_their_last_calculation() {
 
     // The person of one project, the cohorts of another: an empty list and no word about it.
     api.sandbox
-        .switch(|switches| switches.foreign_current_project = true);
+        .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     assert!(results(&cohorts().await).is_empty());
 }
 
@@ -300,14 +300,14 @@ async fn examples_53_to_58_batches() {
     is_invalid(&malformed);
     api.was_not_strict();
     assert_eq!(by_ids(json!("not_a_list")).await, json!({}));
-    assert_eq!(api.sandbox.complaints().len(), 1);
+    assert_eq!(api.sandbox.violations().len(), 1);
 }
 
 #[tokio::test]
 async fn example_59_restricted_properties_vanish() {
     let api = api().await;
     api.sandbox
-        .switch(|switches| switches.restricted_properties = vec!["email".to_owned()]);
+        .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["email".to_owned()]);
     let ada = api.get("101/").await;
     assert_eq!(ada.body["properties"].get("email"), None);
     assert_eq!(ada.body["properties"]["plan"], "pro");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthog_sandbox::{Clock, Fault, FaultKind, Options, Sandbox};
+use posthog_sandbox::{Clock, Fault, FaultKind, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ async fn send_raw(api: &Api, request_line: &str) -> String {
 
 #[tokio::test]
 async fn in_real_time_writes_arrive_by_themselves() {
-    let api = start_in(Options::default(), Clock::Real).await;
+    let api = start_in(SandboxOptions::default(), Clock::Real).await;
     let start = api.sandbox.now();
     assert!(start.starts_with("2026-11-02T09:00:0"), "{start}");
     api.patch("101/", json!({"properties": {"plan": "team"}}))
@@ -54,7 +54,7 @@ async fn a_dot_in_the_path_is_a_format_and_a_slash_is_a_page_of_the_load_balance
     let slashed = api.get("evariste%2Fgalois/").await;
     assert_eq!(slashed.status, 404);
     assert!(slashed.text.starts_with("<!doctype html>"));
-    assert_eq!(api.sandbox.complaints().len(), 1);
+    assert_eq!(api.sandbox.violations().len(), 1);
     // Routes that were removed fall through to the lookup by id.
     assert_eq!(api.get("stickiness/").await.status, 400);
 }
@@ -65,9 +65,9 @@ async fn what_no_client_should_send_is_refused_and_remembered() {
     let mut expected = 0;
     let mut complained = |about: &str| {
         expected += 1;
-        let complaints = api.sandbox.complaints();
-        assert_eq!(complaints.len(), expected, "{complaints:?}");
-        assert!(complaints[expected - 1].contains(about), "{complaints:?}");
+        let violations = api.sandbox.violations();
+        assert_eq!(violations.len(), expected, "{violations:?}");
+        assert!(violations[expected - 1].contains(about), "{violations:?}");
     };
     let root = "/api/projects/1/persons";
 
@@ -150,7 +150,7 @@ async fn what_no_client_should_send_is_refused_and_remembered() {
     complained("User-Agent");
     // Nothing of all this has touched Ada.
     assert_eq!(api.get("101/").await.status, 200);
-    api.sandbox.clear_complaints();
+    api.sandbox.clear_violations();
     api.was_not_strict();
 }
 
@@ -332,7 +332,7 @@ async fn the_controls_need_no_key() {
     api.client.post(url).json(&event).send().await.unwrap();
     let found = api.get_with("", &[("distinct_id", "new")]).await;
     assert_eq!(results(&found)[0]["properties"], json!({"a": 1}));
-    let url = format!("{}/sandbox/complaints", api.sandbox.url());
-    let complaints = read(api.client.get(url).send().await.unwrap()).await;
-    assert_eq!(complaints.body, json!({"complaints": []}));
+    let url = format!("{}/sandbox/violations", api.sandbox.url());
+    let violations = read(api.client.get(url).send().await.unwrap()).await;
+    assert_eq!(violations.body, json!({"violations": []}));
 }

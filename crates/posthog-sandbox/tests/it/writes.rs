@@ -1,6 +1,6 @@
 //! Changes, and when they show.
 
-use posthog_sandbox::{Era, Options, Sandbox};
+use posthog_sandbox::{DeletionMode, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -134,13 +134,14 @@ async fn example_47_delete_property() {
             .status,
         500
     );
-    assert_eq!(api.sandbox.complaints().len(), 2);
+    assert_eq!(api.sandbox.violations().len(), 2);
 }
 
 #[tokio::test]
 async fn while_capture_is_down_only_delete_property_says_so() {
     let api = api().await;
-    api.sandbox.switch(|switches| switches.capture_down = true);
+    api.sandbox
+        .update_behaviors(|behaviors| behaviors.capture_down = true);
     let patch = api
         .patch("101/", json!({"properties": {"plan": "lost"}}))
         .await;
@@ -309,13 +310,13 @@ async fn the_split_of_a_creator_id_works_now_and_blanked_the_person_before() {
     assert_eq!(api_now.get(&format!("{grace}/")).await.body["id"], 102);
 
     for options in [
-        Options {
+        SandboxOptions {
             creator_split_is_noop: true,
-            ..Options::default()
+            ..SandboxOptions::default()
         },
-        Options {
-            era: Era::A,
-            ..Options::default()
+        SandboxOptions {
+            deletion_mode: DeletionMode::Immediate,
+            ..SandboxOptions::default()
         },
     ] {
         let api = start(options).await;
@@ -337,7 +338,7 @@ async fn the_split_of_a_creator_id_works_now_and_blanked_the_person_before() {
 async fn a_lost_split_is_in_the_log_and_nowhere_else() {
     let api = api().await;
     api.sandbox
-        .switch(|switches| switches.split_task_lost = true);
+        .update_behaviors(|behaviors| behaviors.split_task_lost = true);
     let body = json!({"distinct_ids_to_split": ["katherine-laptop"]});
     assert_eq!(api.post("102/split/", body).await.status, 201);
     api.advance(3600);
