@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use reqwest::header::ACCEPT;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use tokio::sync::SemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{OnceCell, SemaphorePermit};
 
 use crate::connection::Connection;
 use crate::decode::decode;
-use crate::error::{self, Error, ErrorKind};
-use crate::project::Project;
+use crate::error::{Error, ErrorKind};
+use crate::project::{Project, ResolvedProject};
 use crate::rate_limit::{self, RateLimiter};
 use crate::request::Request;
+use crate::response::{self, ResponseHead};
 use crate::retry;
 
 /// PostHog as one credential sees it: a connection, a key, and the project that every call is about.
@@ -48,10 +49,6 @@ pub(crate) struct Inner {
     pub(crate) project: Project,
     pub(crate) resolved: ResolvedProject,
 }
-
-/// A project's number once it is known. Clones share it; it holds no key.
-#[derive(Debug, Clone, Default)]
-pub struct ResolvedProject(pub(crate) Arc<OnceCell<u64>>);
 
 impl Client {
     /// A client for one key and one project. No request is made.
@@ -107,21 +104,6 @@ impl Client {
     #[must_use]
     pub fn host(&self) -> &str {
         self.inner.connection.host()
-    }
-
-    /// Where a person reads about this person in PostHog's own pages.
-    ///
-    /// # Errors
-    /// When the project is not known yet and PostHog does not tell.
-    pub async fn person_url(&self, uuid: &str) -> Result<String, Error> {
-        let project = self.project().await?.to_string();
-        let path = ["project", &project, "person", uuid];
-        Ok(self
-            .inner
-            .connection
-            .address(&path, false)
-            .map_err(|error| Error::new(ErrorKind::InvalidRequest).with_reason(error.to_string()))?
-            .into())
     }
 
     pub(crate) async fn json<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {
@@ -190,12 +172,12 @@ impl Client {
         });
         metrics::counter!("posthog_requests_total", "status" => status).increment(1);
         let response = response?;
-        let head = error::Head::of(&response);
+        let head = ResponseHead::new(&response);
         let body = connection.read(response, request.max_bytes).await?;
         if head.status.is_success() {
             return Ok(body);
         }
-        let error = error::classify(&head, &body).redact_key(self.inner.key.expose_secret());
+        let error = response::classify(&head, &body).redact_key(self.inner.key.expose_secret());
         if matches!(error.kind(), ErrorKind::RateLimited { .. }) {
             connection.rate_limiters().enforce();
         }

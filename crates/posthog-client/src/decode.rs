@@ -1,52 +1,80 @@
-//! Decoding of response bodies. Errors name a place and quote nothing: a value may be personal data.
-
-use std::collections::HashMap;
+//! Decoding of response bodies. An error names a field and quotes nothing: values, and keys below the first level, can be
+//! personal data.
 
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::value::RawValue;
+use serde_json::error::Category;
+use serde_path_to_error::Segment;
 
-use crate::error::{self, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::response::looks_like_html;
 
-/// Reads a JSON answer into its type.
-///
-/// The error names the place in the answer but quotes nothing of it: what stands there may be somebody's data.
+/// Decodes a JSON body.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    let unreadable = |reason| Error::new(ErrorKind::InvalidResponse).with_reason(reason);
-    // Looked at once as a whole; otherwise each piece would be.
+    let invalid =
+        |reason: &str| Error::new(ErrorKind::InvalidResponse).with_reason(reason.to_owned());
+    // UTF-8 is validated once for the whole body rather than for each string in it.
     let Ok(text) = std::str::from_utf8(body) else {
-        return Err(unreadable("it is not text".to_owned()));
+        return Err(invalid("it is not UTF-8 text"));
     };
-    serde_json::from_str(text).map_err(|error| {
-        unreadable(match error.classify() {
-            serde_json::error::Category::Data => match field_at(text, &error) {
-                Some(field) => format!("its field `{field}` has an unexpected shape"),
-                None => "it has an unexpected shape".to_owned(),
-            },
-            serde_json::error::Category::Eof => "it ends too early".to_owned(),
-            _ if error::looks_like_html(body) => "it is a web page, not JSON".to_owned(),
-            _ if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
-                "it is nested too deeply, or holds text that is no text".to_owned()
-            }
-            _ => "it is not JSON".to_owned(),
-        })
+    serde_json::from_str(text).map_err(|error| match error.classify() {
+        Category::Data => match failing_field::<T>(text) {
+            Some(field) => invalid(&format!("its field `{field}` has an unexpected shape")),
+            None => invalid("it has an unexpected shape"),
+        },
+        Category::Eof => invalid("it ends too early"),
+        _ if looks_like_html(body) => invalid("it is a web page, not JSON"),
+        _ if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
+            invalid("it is nested too deeply, or contains invalid Unicode escapes")
+        }
+        _ => invalid("it is not JSON"),
     })
 }
 
-/// The field of an answer in which reading it failed, unless that is the answer as a whole. Deeper places can be named
-/// after somebody: batches are maps from distinct ids.
-fn field_at(text: &str, error: &serde_json::Error) -> Option<String> {
-    let lines = text.split_inclusive('\n');
-    let above: usize = lines
-        .take(error.line().saturating_sub(1))
-        .map(str::len)
-        .sum();
-    let failed = above + error.column();
-    let fields: HashMap<String, &RawValue> = serde_json::from_str(text).ok()?;
-    let mut fields = fields.into_iter();
-    fields.find_map(|(name, value)| {
-        let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
-        (start..=start + value.get().len())
-            .contains(&failed)
-            .then_some(name)
-    })
+/// The top-level field in which decoding fails. Deeper keys are never named: batches are maps from distinct ids.
+///
+/// Decodes again, because tracking the path costs an allocation for each key.
+fn failing_field<T: DeserializeOwned>(text: &str) -> Option<String> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
+    match error.path().iter().next()? {
+        Segment::Map { key } => Some(key.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::person::PersonPage;
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only decoded")]
+    struct Batch {
+        results: HashMap<String, u64>,
+    }
+
+    fn reason<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> String {
+        let error = decode::<T>(body.as_bytes()).unwrap_err();
+        error.reason().unwrap().to_owned()
+    }
+
+    #[test]
+    fn only_the_top_level_field_is_named() {
+        let expected = "its field `results` has an unexpected shape";
+        let batch = "{\"next\": 1,\n \"results\": {\"ada@example.com\": \"x\"}}";
+        assert_eq!(reason::<Batch>(batch), expected);
+        let person = r#"{"next": null, "results": [{"uuid": "u", "properties": 7}]}"#;
+        assert_eq!(reason::<PersonPage>(person), expected);
+        for body in ["{}", "7", r#"["results"]"#] {
+            assert_eq!(
+                reason::<Batch>(body),
+                "it has an unexpected shape",
+                "{body}"
+            );
+        }
+    }
 }

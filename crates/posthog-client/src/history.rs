@@ -6,11 +6,10 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::insights::Arguments;
+use crate::insights::InsightArguments;
 use crate::person::{Person, PersonId};
 use crate::person::{any_depth, null_as_default, object_of_any_depth};
-use crate::persons::persons;
-use crate::request::Request;
+use crate::request::{Request, persons};
 
 /// One page of the activity log.
 #[derive(Debug, Deserialize)]
@@ -218,7 +217,7 @@ impl Client {
     pub async fn properties_timeline(
         &self,
         id: &PersonId,
-        arguments: &Arguments,
+        arguments: &InsightArguments,
     ) -> Result<PropertiesTimeline, Error> {
         let project = self.project().await?.to_string();
         let request = Request::get(persons(&project, &[id.as_str(), "properties_timeline"]))

@@ -6,17 +6,16 @@ use serde_json::{Map, Value};
 use crate::client::Client;
 use crate::error::Error;
 use crate::person::Person;
-use crate::persons::persons;
-use crate::request::Request;
+use crate::request::{Request, persons};
 use crate::url::Query;
 
 /// The parameters of an insight under the API's own names, checked by whoever builds them.
 ///
 /// They are passed through: this module knows only how they travel.
 #[derive(Debug)]
-pub struct Arguments(Map<String, Value>);
+pub struct InsightArguments(Map<String, Value>);
 
-impl Arguments {
+impl InsightArguments {
     /// Takes the fields of a structure; those without a value are left out.
     ///
     /// # Errors
@@ -98,7 +97,7 @@ impl Client {
     ///
     /// # Errors
     /// As PostHog and the network give them.
-    pub async fn funnel(&self, arguments: &Arguments) -> Result<ActorPage, Error> {
+    pub async fn funnel(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
         /// Read from the query even when the rest is in the body.
         const ALWAYS_QUERY: [&str; 2] = ["entrance_period_start", "drop_off"];
         let project = self.project().await?.to_string();
@@ -111,7 +110,7 @@ impl Client {
                 .clone()
                 .into_iter()
                 .partition(|(name, _)| ALWAYS_QUERY.contains(&name.as_str()));
-            Request::read_by_post(path, Value::Object(body)).query(Arguments(query).query())
+            Request::read_by_post(path, Value::Object(body)).query(InsightArguments(query).query())
         };
         self.json::<RawActorPage>(request)
             .await
@@ -122,7 +121,7 @@ impl Client {
     ///
     /// # Errors
     /// As PostHog and the network give them.
-    pub async fn trends(&self, arguments: &Arguments) -> Result<ActorPage, Error> {
+    pub async fn trends(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
         self.actors("trends", arguments).await
     }
 
@@ -130,14 +129,14 @@ impl Client {
     ///
     /// # Errors
     /// As PostHog and the network give them.
-    pub async fn lifecycle(&self, arguments: &Arguments) -> Result<ActorPage, Error> {
+    pub async fn lifecycle(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
         self.actors("lifecycle", arguments).await
     }
 
     async fn actors(
         &self,
         insight: &'static str,
-        arguments: &Arguments,
+        arguments: &InsightArguments,
     ) -> Result<ActorPage, Error> {
         let project = self.project().await?.to_string();
         let request = Request::get(persons(&project, &[insight])).query(arguments.query());

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
+use crate::account::{KeyScope, Me, Team, me, own_key};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::persons::persons;
-use crate::request::Request;
+use crate::request::{Request, persons};
 use crate::scopes::GrantedScopes;
 
 const MIN_LEGACY_KEY_LEN: usize = 30;
@@ -77,40 +77,6 @@ impl Region {
     }
 }
 
-/// The owner of a key, as far as it concerns which project to use.
-#[derive(Deserialize)]
-pub(crate) struct Me {
-    pub(crate) team: Option<Team>,
-    #[serde(default)]
-    pub(crate) organizations: Vec<Organization>,
-}
-
-/// A project.
-#[derive(Deserialize)]
-pub(crate) struct Team {
-    pub(crate) id: u64,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    pub(crate) organization: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Organization {
-    pub(crate) id: String,
-}
-
-/// What a key is limited to; empty means no limit.
-#[derive(Deserialize, Default)]
-pub(crate) struct KeyScope {
-    #[serde(default)]
-    scopes: Option<Vec<String>>,
-    #[serde(default)]
-    pub(crate) scoped_teams: Option<Vec<u64>>,
-    #[serde(default)]
-    pub(crate) scoped_organizations: Option<Vec<String>>,
-}
-
 /// What PostHog says about an OAuth token.
 #[derive(Deserialize)]
 struct Introspection {
@@ -120,14 +86,6 @@ struct Introspection {
     scope: String,
     #[serde(default)]
     scoped_teams: Option<Vec<u64>>,
-}
-
-pub(crate) fn me() -> Request<'static> {
-    Request::get(vec!["api", "users", "@me"])
-}
-
-pub(crate) fn own_key() -> Request<'static> {
-    Request::get(vec!["api", "personal_api_keys", "@current"])
 }
 
 /// What is known of a key that PostHog accepts.

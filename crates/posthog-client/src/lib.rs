@@ -2,8 +2,10 @@
 //!
 //! Invariant: knows nothing of MCP, of command lines, or of how a result is worded for a model.
 
+mod account;
 mod client;
 mod connection;
+mod current_project;
 mod date;
 mod decode;
 mod error;
@@ -17,12 +19,13 @@ mod probe;
 mod project;
 mod rate_limit;
 mod request;
+mod response;
 mod retry;
 mod scopes;
 mod url;
 mod writes;
 
-pub use client::{Client, ResolvedProject, WaitReason};
+pub use client::{Client, WaitReason};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
 pub use date::{is_date, is_timestamp};
 pub use error::{Error, ErrorKind};
@@ -31,12 +34,12 @@ pub use history::{
     Activity, ActivityPage, Actor, Change, DeletionStatus, DeletionStatusPage, DeletionStatusQuery,
     Detail, PropertiesAtTimeQuery, PropertiesAtTimeSubject, PropertiesTimeline, TimelinePoint,
 };
-pub use insights::{ActorPage, Arguments};
+pub use insights::{ActorPage, InsightArguments};
 pub use key_info::{KeyFacts, KeyInspector, KeyKind, ProjectAccess, Region};
 pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue, PropertyValues};
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
 pub use probe::{ConnectFailure, Endpoint, ProbeResult};
-pub use project::Project;
+pub use project::{Project, ResolvedProject};
 pub use scopes::{GrantedScopes, Permission, RequiredScopes};
 pub use writes::{
     BulkDeletion, BulkDeletionSummary, DeletionError, MAX_DELETED, is_creator, split_uuid,

@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::error::looks_like_html;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Filter;
-use crate::person::null_as_default;
-use crate::person::{Cohort, Person, PersonId, PersonPage, PropertyValues};
-use crate::request::Request;
+use crate::person::{Cohort, Person, PersonId, PersonPage, PropertyValues, null_as_default};
+use crate::request::{Request, persons};
+use crate::response::looks_like_html;
 use crate::url::Query;
 
 /// The API drops what is over this many ids of one batch, silently.
@@ -120,6 +119,21 @@ impl Client {
                 Err(Error::new(ErrorKind::InvalidResponse).with_reason("it is not UTF-8 text"))
             }
         }
+    }
+
+    /// The address of a person's page in PostHog.
+    ///
+    /// # Errors
+    /// When the client's project cannot be determined.
+    pub async fn person_url(&self, uuid: &str) -> Result<String, Error> {
+        let project = self.project().await?.to_string();
+        let path = ["project", &project, "person", uuid];
+        Ok(self
+            .inner
+            .connection
+            .address(&path, false)
+            .map_err(|error| Error::new(ErrorKind::InvalidRequest).with_reason(error.to_string()))?
+            .into())
     }
 
     /// `GET persons/{id}/`, with all distinct ids, which can be more than a hundred thousand.
@@ -282,9 +296,4 @@ impl Client {
         let cohorts: Cohorts = self.json(request).await?;
         Ok(cohorts.results)
     }
-}
-
-/// The path of an endpoint below a project's persons.
-pub(crate) fn persons<'a>(project: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
-    [&["api", "projects", project, "persons"], rest].concat()
 }

@@ -1,18 +1,15 @@
-//! Which project a client works on, found out as PostHog's own tools do it.
+//! Which project a client works on.
 
-use serde::Deserialize;
+use std::sync::Arc;
 
-use crate::client::Client;
-use crate::error::{Error, ErrorKind};
-use crate::key_info::{self, KeyScope, Me, Team};
-use crate::request::Request;
+use tokio::sync::OnceCell;
 
 /// The project a client works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Project {
     /// This one.
     Number(u64),
-    /// The one that the key's owner has selected, if the key may use it, as it stands when it is first needed.
+    /// The one that the key's owner has selected in PostHog when the first call needs it, if the key may use it.
     Current,
 }
 
@@ -34,91 +31,6 @@ impl std::str::FromStr for Project {
     }
 }
 
-#[derive(Deserialize)]
-struct Projects {
-    results: Vec<Team>,
-}
-
-impl Client {
-    /// The number of the project that every call is about.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Project`] when PostHog does not tell, and what else goes wrong in asking.
-    pub async fn project(&self) -> Result<u64, Error> {
-        match self.inner.project {
-            Project::Number(number) => Ok(number),
-            Project::Current => self
-                .inner
-                .resolved
-                .0
-                .get_or_try_init(|| self.current_project())
-                .await
-                .copied(),
-        }
-    }
-
-    /// The owner's selected project, if the key is not limited to others; else the first that the key may use.
-    async fn current_project(&self) -> Result<u64, Error> {
-        let me = allowed(self.json::<Me>(key_info::me()).await)?;
-        let key = match self.json::<KeyScope>(key_info::own_key()).await {
-            // The key was good enough for the question before: it is a token of OAuth, which has no such page.
-            Err(error) if *error.kind() == ErrorKind::Authentication => KeyScope::default(),
-            answer => allowed(answer)?.unwrap_or_default(),
-        };
-        let teams = key.scoped_teams.unwrap_or_default();
-        let organizations = key.scoped_organizations.unwrap_or_default();
-        let active = me.as_ref().and_then(|me| me.team.as_ref());
-        if let Some(first) = teams.first() {
-            return match active {
-                Some(team) if teams.contains(&team.id) => Ok(team.id),
-                None if teams.len() > 1 => Err(unknown("the key may use several")),
-                _ => Ok(*first),
-            };
-        }
-        let may_use = |organization: &str| {
-            organizations.is_empty() || organizations.iter().any(|allowed| allowed == organization)
-        };
-        if let Some(team) = active
-            && team.organization.as_deref().is_none_or(may_use)
-        {
-            return Ok(team.id);
-        }
-        let first = me
-            .iter()
-            .flat_map(|me| &me.organizations)
-            .find(|organization| may_use(&organization.id));
-        if let Some(organization) = first {
-            let path = vec!["api", "organizations", &organization.id, "projects"];
-            let projects = allowed(self.json::<Projects>(Request::get(path)).await)?;
-            if let Some(project) = projects.and_then(|projects| projects.results.into_iter().next())
-            {
-                return Ok(project.id);
-            }
-        }
-        let path = vec!["api", "projects", "@current"];
-        match allowed(self.json::<Team>(Request::get(path)).await)? {
-            Some(project) => Ok(project.id),
-            None => Err(unknown(
-                "the key may not ask which one its owner has selected",
-            )),
-        }
-    }
-}
-
-fn unknown(why: &str) -> Error {
-    Error::new(ErrorKind::Project).with_reason(why)
-}
-
-/// An endpoint that the key may not use says nothing about the project, but does not end the search.
-fn allowed<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) => match error.kind() {
-            ErrorKind::MissingScope(_)
-            | ErrorKind::Forbidden
-            | ErrorKind::ScopedKeysUnsupported
-            | ErrorKind::NotFound => Ok(None),
-            _ => Err(error),
-        },
-    }
-}
+/// A project's number once it is known. Clones share it; it holds no key.
+#[derive(Debug, Clone, Default)]
+pub struct ResolvedProject(pub(crate) Arc<OnceCell<u64>>);

@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -53,7 +53,7 @@ impl RateLimiters {
     /// The counts of one key. Only its digest is kept.
     pub(crate) fn of(&self, key: &str) -> Arc<RateLimiter> {
         let digest = Sha256::digest(key.as_bytes()).into();
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = lock(&self.keys);
         if keys.len() >= MAX_KEYS && !keys.contains_key(&digest) {
             let oldest = keys
                 .iter()
@@ -127,20 +127,17 @@ impl RateLimiter {
     }
 
     fn take(&self, kind: Quota, counts: bool, now: Instant) -> Result<Duration, Duration> {
-        let window = self.window(kind).lock();
-        window
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(counts, now)
+        lock(self.window(kind)).take(counts, now)
     }
 
     fn used(&self) -> Option<Instant> {
-        let others = self.others.lock();
-        others
-            .unwrap_or_else(PoisonError::into_inner)
-            .taken
-            .back()
-            .copied()
+        lock(&self.others).taken.back().copied()
     }
+}
+
+/// Locks a mutex whose data is valid after every panic: counts of requests.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// When requests were sent, or will be: a place can lie ahead.

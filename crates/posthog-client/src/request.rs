@@ -61,3 +61,8 @@ impl<'a> Request<'a> {
         self
     }
 }
+
+/// The path of an endpoint below a project's persons.
+pub(crate) fn persons<'a>(project: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    [&["api", "projects", project, "persons"], rest].concat()
+}

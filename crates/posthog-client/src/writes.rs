@@ -13,9 +13,8 @@ use crate::decode::decode;
 use crate::error::{Error, ErrorKind};
 use crate::person::PersonId;
 use crate::person::null_as_default;
-use crate::persons::persons;
 use crate::rate_limit::Quota;
-use crate::request::Request;
+use crate::request::{Request, persons};
 
 /// The API refuses more persons in one deletion.
 pub const MAX_DELETED: usize = 1000;

@@ -5,15 +5,17 @@ use serde::Serialize;
 use crate::output::{Page, PersonRow, PersonsPage, Row, Select, page_of_persons};
 use crate::tools::arguments::{Limit, Offset};
 use crate::tools::{Context, ToolError, ToolOutcome};
-use posthog_client::{ActorPage, Arguments, Error, Person};
+use posthog_client::{ActorPage, Error, InsightArguments, Person};
 
 /// The way round, for keys to which insights are closed.
 const CLOSED_INSIGHT: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
      with a cohort filter then lists them.";
 
 /// A tool's arguments as the API's parameters: their names are the same.
-pub(in crate::tools) fn arguments_of(input: &impl Serialize) -> Result<Arguments, ToolError> {
-    Arguments::of(input)
+pub(in crate::tools) fn arguments_of(
+    input: &impl Serialize,
+) -> Result<InsightArguments, ToolError> {
+    InsightArguments::of(input)
         .map_err(|_| ToolError::invalid_input("The arguments could not be put into a request."))
 }
 

@@ -1,0 +1,264 @@
+//! What an unsuccessful response means: the status, the headers and the shapes in which PostHog gives its reasons.
+//!
+//! Two refusals have one code for both, so that only PostHog's sentence distinguishes them: a missing scope, and an
+//! endpoint that supports no scoped keys. Nothing else depends on a sentence.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind};
+
+/// Longer reasons are truncated.
+const MAX_REASON_CHARS: usize = 300;
+
+/// What is kept of an answer besides its body.
+pub(crate) struct ResponseHead {
+    pub(crate) status: StatusCode,
+    retry_after: Option<Duration>,
+    html: bool,
+}
+
+impl ResponseHead {
+    pub(crate) fn new(response: &reqwest::Response) -> Self {
+        let headers = response.headers();
+        Self {
+            status: response.status(),
+            retry_after: retry_after(headers),
+            html: headers
+                .get(CONTENT_TYPE)
+                .is_some_and(|value| value.as_bytes().starts_with(b"text/html")),
+        }
+    }
+}
+
+/// Whole seconds only, as PostHog sends them: a date or a negative number counts as missing.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+pub(crate) fn looks_like_html(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"<")
+}
+
+/// Turns an unsuccessful answer into an error.
+pub(crate) fn classify(head: &ResponseHead, body: &[u8]) -> Error {
+    let envelope = Envelope::read(body);
+    let status = head.status.as_u16();
+    if envelope.is_none() && (400..500).contains(&status) && status != 429 {
+        // Only a load balancer or another web server answers a refusal without an envelope. The CSV endpoint's
+        // empty 400 is the exception.
+        let page = head.html || looks_like_html(body);
+        return match status {
+            401 => Error::new(ErrorKind::Authentication),
+            400 if !page => Error::new(ErrorKind::Invalid { argument: None }),
+            _ => {
+                let what = if page { "a web page" } else { "no reason" };
+                Error::new(ErrorKind::InvalidResponse)
+                    .with_reason(format!("status {status} with {what}"))
+            }
+        };
+    }
+    let envelope = envelope.unwrap_or_default();
+    let kind = match status {
+        _ if envelope.failed => ErrorKind::NotPerformed,
+        300..=399 => ErrorKind::Redirected,
+        401 => ErrorKind::Authentication,
+        403 => envelope.refusal(),
+        404 => ErrorKind::NotFound,
+        429 => ErrorKind::RateLimited {
+            retry_after: head.retry_after,
+        },
+        500.. => ErrorKind::Server { status },
+        _ => ErrorKind::Invalid {
+            argument: envelope.argument.clone(),
+        },
+    };
+    let error = Error::new(kind);
+    match envelope.reason {
+        Some(reason) => error.with_reason(reason),
+        None => error,
+    }
+}
+
+/// PostHog's words about a failure, from any of the shapes that it uses.
+#[derive(Default)]
+struct Envelope {
+    code: String,
+    reason: Option<String>,
+    argument: Option<String>,
+    /// `{"success": false}`: PostHog knows that it did not do it.
+    failed: bool,
+}
+
+impl Envelope {
+    fn read(body: &[u8]) -> Option<Self> {
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+            return None;
+        };
+        let text = |name: &str| fields.get(name).and_then(Value::as_str);
+        let code = text("code").unwrap_or_default();
+        let detail = text("detail");
+        let reason = match detail {
+            // Missing fields of PATCH and update_property: the sentence stands in `code`, the code in `detail`.
+            Some("required") if code.contains(' ') => Some(code),
+            // properties_at_time has `error`; lifecycle and cohorts have `message`, with or without `detail`.
+            _ => text("message").or(detail).or_else(|| text("error")),
+        };
+        Some(Self {
+            code: code.to_owned(),
+            reason: reason.map(shortened),
+            argument: text("attr").map(shortened),
+            failed: fields.get("success") == Some(&Value::Bool(false)),
+        })
+    }
+
+    /// Which of PostHog's refusals a 403 is.
+    ///
+    /// A bad key comes as 403 where the first authenticator offers no challenge. A missing scope and a closed
+    /// endpoint have one code for both, so that only the sentence tells them apart.
+    fn refusal(&self) -> ErrorKind {
+        if matches!(
+            self.code.as_str(),
+            "authentication_failed" | "not_authenticated"
+        ) {
+            return ErrorKind::Authentication;
+        }
+        let reason = self.reason.as_deref().unwrap_or_default();
+        if let Some((_, rest)) = reason.split_once("missing required scope")
+            && let Some(scope) = rest.split(['\'', '"', '`']).nth(1)
+        {
+            return ErrorKind::MissingScope(scope.to_owned());
+        }
+        let lower = reason.to_lowercase();
+        if lower.contains("does not support")
+            && (lower.contains("api key") || lower.contains("oauth"))
+        {
+            return ErrorKind::ScopedKeysUnsupported;
+        }
+        ErrorKind::Forbidden
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_REASON_CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn kind_of(status: u16, body: &Value) -> ErrorKind {
+        error(status, body).kind().clone()
+    }
+
+    fn error(status: u16, body: &Value) -> Error {
+        let head = ResponseHead {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: None,
+            html: false,
+        };
+        classify(&head, body.to_string().as_bytes())
+    }
+
+    fn envelope(kind: &str, code: &str, detail: &str) -> Value {
+        json!({"type": kind, "code": code, "detail": detail, "attr": null})
+    }
+
+    #[test]
+    fn a_bad_key_is_one_kind_with_either_status() {
+        for code in ["authentication_failed", "not_authenticated"] {
+            for status in [401, 403] {
+                let body = envelope("authentication_error", code, "Invalid key");
+                assert_eq!(kind_of(status, &body), ErrorKind::Authentication);
+            }
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let denied = |detail| {
+            kind_of(
+                403,
+                &envelope("authentication_error", "permission_denied", detail),
+            )
+        };
+        assert_eq!(
+            denied("API key missing required scope 'cohort:read'"),
+            ErrorKind::MissingScope("cohort:read".into())
+        );
+        assert_eq!(
+            denied("This action does not support personal API key access"),
+            ErrorKind::ScopedKeysUnsupported
+        );
+        assert_eq!(
+            denied("This action does not support Personal API Key access"),
+            ErrorKind::ScopedKeysUnsupported
+        );
+        assert_eq!(
+            denied("You don't have access to the project."),
+            ErrorKind::Forbidden
+        );
+    }
+
+    #[test]
+    fn every_shape_of_a_reason_is_read() {
+        let reason = |body| error(400, &body).reason().map(str::to_owned);
+        assert_eq!(
+            reason(
+                json!({"attr": "properties", "code": "You must give properties", "detail": "required"})
+            ),
+            Some("You must give properties".into())
+        );
+        assert_eq!(
+            reason(json!({"error": "no timestamp"})),
+            Some("no timestamp".into())
+        );
+        assert_eq!(
+            reason(json!({"success": false, "detail": "not sent"})),
+            Some("not sent".into())
+        );
+        assert_eq!(
+            reason(json!({"message": "pick a type", "detail": "lifecycle_type"})),
+            Some("pick a type".into())
+        );
+    }
+
+    #[test]
+    fn what_posthog_says_it_did_not_do_is_not_open() {
+        let body = json!({"success": false, "detail": "capture is down"});
+        for status in [400, 500, 502] {
+            assert_eq!(kind_of(status, &body), ErrorKind::NotPerformed);
+        }
+        assert!(!ErrorKind::NotPerformed.outcome_unknown());
+        assert!(ErrorKind::Server { status: 502 }.outcome_unknown());
+    }
+
+    #[test]
+    fn a_web_page_is_unreadable_whatever_its_status() {
+        for status in [400, 403, 404] {
+            let head = ResponseHead {
+                status: StatusCode::from_u16(status).unwrap(),
+                retry_after: None,
+                html: true,
+            };
+            assert_eq!(
+                classify(&head, b"<html>no</html>").kind(),
+                &ErrorKind::InvalidResponse
+            );
+        }
+    }
+}
