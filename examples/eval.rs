@@ -21,8 +21,8 @@ use clap::{Parser, Subcommand};
 use kit::score::{Doer, Witness, score};
 use kit::suite::{Human, PERSONS, Suite, Task};
 use kit::transcript::{Line, Transcript, record};
+use posthog_persons_mcp::cli::CliArguments;
 use posthog_persons_mcp::commands;
-use posthog_persons_mcp::config::Arguments;
 use posthog_persons_mcp::tools::catalog;
 use posthog_sandbox::Clock;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<ExitCode, Failure> {
     if let Command::Server { arguments } = command {
         let name = std::iter::once(env!("CARGO_PKG_NAME").to_owned());
-        return Ok(commands::run(Arguments::parse_from(name.chain(arguments))).await);
+        return Ok(commands::run(CliArguments::parse_from(name.chain(arguments))).await);
     }
     let tools = catalog();
     let tools = tools.iter().map(|tool| tool.name.to_owned()).collect();

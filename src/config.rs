@@ -1,503 +1,264 @@
-//! Every setting: its flag, its variable, its default; and what is made of them.
-
-#![allow(
-    clippy::doc_markdown,
-    rustdoc::bare_urls,
-    reason = "the documentation of settings is the text of --help"
-)]
+//! Every setting, checked, as data. What is built from it is the business of the commands.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use clap::builder::FalseyValueParser;
-use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use crate::output::{self, OutputOptions, Redaction};
+use crate::cli::{HttpArgs, SettingsArgs, Switch};
+use crate::output::{OutputOptions, Redaction};
 use crate::policy::{Confirm, Policy};
-use crate::server::audit::AuditLog;
-use posthog_client::{Client, Connection, ConnectionError, ConnectionOptions, Project};
+use posthog_client::Project;
 
-const KEY: &str = "POSTHOG_PERSONAL_API_KEY";
+/// The variable of the personal API key.
+pub const API_KEY: &str = "POSTHOG_PERSONAL_API_KEY";
+/// The variable of the token that guards the server's own PostHog key.
+pub const AUTH_TOKEN: &str = "POSTHOG_MCP_AUTH_TOKEN";
+/// The variable of the key that several processes share for their confirmations.
+pub const STATE_KEY: &str = "POSTHOG_MCP_STATE_KEY";
 
-/// An MCP server for the persons in PostHog.
-///
-/// Without a command it serves one assistant over standard input and output. The key is read from
-/// POSTHOG_PERSONAL_API_KEY, or from a file; --sandbox needs none.
-#[derive(Debug, Parser)]
-#[command(name = env!("CARGO_PKG_NAME"), version, max_term_width = 100, disable_help_subcommand = true)]
-pub struct Arguments {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-    /// How to do it.
-    #[command(flatten)]
-    pub settings: Settings,
-}
-
-impl Arguments {
-    /// Reads the command line and the variables; ends the process where they cannot be read.
-    ///
-    /// A variable that is set to nothing counts as not set: configurations of assistants often leave empty ones.
-    #[must_use]
-    pub fn read() -> Self {
-        let prepared = |argument: Arg| {
-            // What a variable is set to is nobody else's business, not even in --help.
-            let argument = argument.hide_env_values(true);
-            let empty = argument
-                .get_env()
-                .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
-            if empty { argument.env(None) } else { argument }
-        };
-        let command = Self::command()
-            .mut_args(prepared)
-            .mut_subcommands(|command| command.mut_args(prepared));
-        match Self::from_arg_matches(&command.get_matches()) {
-            Ok(arguments) => arguments,
-            Err(error) => error.exit(),
-        }
-    }
-}
-
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Serve one assistant over standard input and output (the default)
-    Stdio,
-    /// Serve a team over HTTP: every request brings its own PostHog key, unless the server has one
-    Http(HttpSettings),
-    /// Call one tool and print its answer
-    Call {
-        /// The tool's name, as `tools` lists it
-        tool: String,
-        /// Its arguments as a JSON object
-        #[arg(default_value = "{}")]
-        arguments: String,
-        /// Print the structured answer instead of the text
-        #[arg(long)]
-        json: bool,
-    },
-    /// List the tools
-    Tools {
-        /// Print what an assistant gets, schemas included
-        #[arg(long)]
-        json: bool,
-    },
-    /// Find out why it does not work, or that it does: the settings, the way to PostHog, the key, the project, and
-    /// which tools will work. Ends with 1 if something keeps the server from working
-    Doctor {
-        /// Print one JSON object instead: ok, version, host, checks, project, scopes, tools (docs/troubleshooting.md
-        /// describes them)
-        #[arg(long)]
-        json: bool,
-    },
-    /// Run the imitation of PostHog's API on a port of this machine
-    Sandbox {
-        /// The port on 127.0.0.1; 0 takes a free one
-        #[arg(long, default_value_t = 8809)]
-        port: u16,
-    },
-    /// Print a whole session of an assistant with the sandbox
-    Demo,
-}
-
-/// How to serve over HTTP. The token that guards the server's own PostHog key is read from POSTHOG_MCP_AUTH_TOKEN, the key
-/// that several processes share for their confirmations from POSTHOG_MCP_STATE_KEY.
-#[derive(Debug, Clone, Args)]
-pub struct HttpSettings {
-    /// Where to listen
-    #[arg(
-        long,
-        env = "POSTHOG_MCP_BIND",
-        value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:8808"
-    )]
-    pub bind: SocketAddr,
-    /// How callers reach this server, such as https://mcp.example.com (default: http://ADDRESS:PORT)
-    #[arg(long, env = "POSTHOG_MCP_PUBLIC_URL", value_name = "URL")]
-    pub public_url: Option<String>,
-    /// Host names that requests may use, besides those of this machine and of --public-url
-    #[arg(
-        long,
-        env = "POSTHOG_MCP_ALLOWED_HOSTS",
-        value_name = "NAMES",
-        value_delimiter = ','
-    )]
-    pub allowed_hosts: Vec<String>,
-    /// Origins whose pages may call this server, besides pages of this machine
-    #[arg(
-        long,
-        env = "POSTHOG_MCP_ALLOWED_ORIGINS",
-        value_name = "ORIGINS",
-        value_delimiter = ','
-    )]
-    pub allowed_origins: Vec<String>,
-    /// Leave out /sse and /messages, for clients that know only HTTP+SSE
-    #[arg(
-        long,
-        env = "POSTHOG_MCP_NO_SSE",
-        value_parser = FalseyValueParser::new())]
-    pub no_sse: bool,
-    /// Share with other processes what must be one thing: used confirmations, counts per credential, sessions of the
-    /// older protocol. Needs a build with the feature redis
-    #[arg(long, env = "POSTHOG_MCP_REDIS", value_name = "URL")]
-    pub redis: Option<String>,
-    /// Requests of one credential in a minute
-    #[arg(
-        long,
-        env = "POSTHOG_MCP_MAX_REQUESTS_PER_MINUTE",
-        value_name = "NUMBER",
-        default_value = "6000"
-    )]
-    pub max_requests_per_minute: u64,
-    /// Sessions of the older protocol that may be open
-    #[arg(
-        long,
-        env = "POSTHOG_MCP_MAX_SESSIONS",
-        value_name = "NUMBER",
-        default_value = "1000"
-    )]
-    pub max_sessions: usize,
-}
-
-/// How to do it. Every flag can be given as a variable; the flag wins.
-#[derive(Debug, Clone, Args)]
-pub struct Settings {
-    /// PostHog's address: https://us.posthog.com, https://eu.posthog.com, or your own (default: https://us.posthog.com)
-    #[arg(long, global = true, env = "POSTHOG_HOST", value_name = "URL")]
-    pub host: Option<String>,
-    /// The project's number, or @current for the one that the key's owner has selected (default: @current)
-    #[arg(long, global = true, env = "POSTHOG_PROJECT_ID", value_name = "NUMBER")]
-    pub project: Option<String>,
-    /// A file that holds the personal API key; it wins over POSTHOG_PERSONAL_API_KEY
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_PERSONAL_API_KEY_FILE",
-        value_name = "FILE"
-    )]
-    pub api_key_file: Option<PathBuf>,
-    /// Certificates in PEM to trust besides the usual ones
-    #[arg(long, global = true, env = "POSTHOG_MCP_CA_CERT", value_name = "FILE")]
-    pub ca_cert: Option<PathBuf>,
-    /// Send the key over plain http to a host that is not this machine
-    #[arg(long, global = true, env = "POSTHOG_MCP_ALLOW_INSECURE_HTTP", value_parser = FalseyValueParser::new())]
-    pub allow_insecure_http: bool,
-    /// Offer only the tools that read
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_READ_ONLY",
-        value_parser = FalseyValueParser::new())]
-    pub read_only: bool,
-    /// Offer these groups of tools: persons, history, insights, write, delete (default: all)
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_TOOLSETS",
-        value_name = "NAMES",
-        value_delimiter = ','
-    )]
-    pub toolsets: Vec<String>,
-    /// Offer these tools, and those of --toolsets if given (default: all)
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_TOOLS",
-        value_name = "NAMES",
-        value_delimiter = ','
-    )]
-    pub tools: Vec<String>,
-    /// Never offer these tools, whatever else is said
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_EXCLUDE_TOOLS",
-        value_name = "NAMES",
-        value_delimiter = ','
-    )]
-    pub exclude_tools: Vec<String>,
-    /// How a deletion gets its yes. auto: the user is asked, or, where the client cannot ask, the assistant repeats the
-    /// call with a token; strict: the user is asked, or it is refused; off: nobody is asked
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_CONFIRM",
-        value_name = "AUTO|STRICT|OFF",
-        default_value = "auto",
-        hide_possible_values = true
-    )]
-    pub confirm: ConfirmMode,
-    /// Append a JSON line for every change and deletion before it is sent; what cannot be written there is not sent
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_AUDIT_LOG",
-        value_name = "FILE"
-    )]
-    pub audit_log: Option<PathBuf>,
-    /// Bytes that a tool's answer may have, as text and as structured content
-    #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESULT_BYTES", value_name = "BYTES", default_value_t = output::BYTES,
-        value_parser = clap::value_parser!(u32).range(4000..=8_000_000))]
-    pub max_result_bytes: u32,
-    /// Withhold the values of these person properties, also where they stand in names and distinct ids; * is a wildcard
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_REDACT",
-        value_name = "KEYS",
-        value_delimiter = ','
-    )]
-    pub redact: Vec<String>,
-    /// Withhold every e-mail address, wherever it stands
-    #[arg(long, global = true, env = "POSTHOG_MCP_MASK_EMAILS", value_parser = FalseyValueParser::new())]
-    pub mask_emails: bool,
-    /// Bytes of an answer of PostHog that are read; a longer one is refused
-    #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESPONSE_BYTES", value_name = "BYTES", default_value_t = posthog_client::RESPONSE_BYTES,
-        value_parser = clap::value_parser!(u32).range(65_536..))]
-    pub max_response_bytes: u32,
-    /// Whether answers carry structured content besides text
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_STRUCTURED",
-        value_name = "ON|OFF",
-        default_value = "on",
-        hide_possible_values = true
-    )]
-    pub structured: Switch,
-    /// Work on the built-in imitation of PostHog instead of PostHog; no key needed
-    #[arg(long, global = true, env = "POSTHOG_MCP_SANDBOX", value_parser = FalseyValueParser::new())]
-    pub sandbox: bool,
-    /// Generated persons in the sandbox, besides those of its story
-    #[arg(
-        long,
-        global = true,
-        env = "POSTHOG_MCP_SANDBOX_PERSONS",
-        value_name = "NUMBER",
-        default_value = "0"
-    )]
-    pub sandbox_persons: usize,
-    /// What is logged to standard error: off, error, warn, info, debug or trace. Never a key, a value or an e-mail
-    /// (default: info when serving, else warn)
-    #[arg(long, global = true, env = "POSTHOG_MCP_LOG", value_name = "LEVEL")]
-    pub log: Option<LevelFilter>,
-}
-
-/// On or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// On.
-    On,
-    /// Off.
-    Off,
-}
-
-/// How a deletion gets its yes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ConfirmMode {
-    /// [`Confirm::Auto`]
-    Auto,
-    /// [`Confirm::Strict`]
-    Strict,
-    /// [`Confirm::Off`]
-    Off,
-}
-
-impl From<ConfirmMode> for Confirm {
-    fn from(mode: ConfirmMode) -> Self {
-        match mode {
-            ConfirmMode::Auto => Self::Auto,
-            ConfirmMode::Strict => Self::Strict,
-            ConfirmMode::Off => Self::Off,
-        }
-    }
-}
-
-/// Why the settings cannot be used: every reason at once.
-#[derive(Debug, thiserror::Error)]
+/// Why settings cannot be used: every problem, one per line.
+#[derive(Debug, Clone, Default, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(Vec<String>);
 
-impl Settings {
-    /// What an answer may cost.
+impl ConfigError {
+    /// One problem.
     #[must_use]
-    pub fn limits(&self) -> OutputOptions {
-        OutputOptions {
-            bytes: self.max_result_bytes as usize,
-            structured: self.structured == Switch::On,
-            redaction: Redaction::new(&self.redact, self.mask_emails),
-        }
+    pub fn new(problem: impl Into<String>) -> Self {
+        Self(vec![problem.into()])
     }
 
-    /// Which tools are offered.
+    /// The value of a setting; its problems join these.
+    pub fn collect<T>(&mut self, setting: Result<T, Self>) -> Option<T> {
+        setting.map_err(|error| self.0.extend(error.0)).ok()
+    }
+
+    /// Whether nothing is wrong.
     #[must_use]
-    pub fn policy(&self) -> Policy {
-        let names = |names: &[String]| {
-            let names = names.iter().map(|name| name.trim().to_owned());
-            names.filter(|name| !name.is_empty()).collect()
-        };
-        Policy {
-            read_only: self.read_only,
-            toolsets: names(&self.toolsets),
-            tools: names(&self.tools),
-            exclude: names(&self.exclude_tools),
-        }
-    }
-
-    /// The audit log, if one is wanted.
-    ///
-    /// # Errors
-    /// When it cannot be written: better now than at the first change.
-    pub fn audit(&self) -> Result<Option<AuditLog>, ConfigError> {
-        let Some(path) = &self.audit_log else {
-            return Ok(None);
-        };
-        AuditLog::open(path).map(Some).map_err(|error| {
-            ConfigError(vec![format!(
-                "the audit log {} cannot be written: {error}",
-                path.display()
-            )])
-        })
-    }
-
-    /// Whether a key is set, usable or not.
-    #[must_use]
-    pub fn has_key(&self) -> bool {
-        self.api_key_file.is_some() || std::env::var_os(KEY).is_some_and(|key| !key.is_empty())
-    }
-
-    /// The key that is set.
-    ///
-    /// # Errors
-    /// When there is none, or it cannot be one.
-    pub fn key(&self) -> Result<SecretString, ConfigError> {
-        self.read_key()
-            .map_err(|problem| ConfigError(vec![problem]))
-    }
-
-    /// The way to PostHog, without a key.
-    ///
-    /// # Errors
-    /// With everything that is wrong.
-    pub fn connection(&self) -> Result<Arc<Connection>, ConfigError> {
-        let mut problems = Vec::new();
-        let connection = self.build_connection(&mut problems);
-        connection
-            .map(Arc::new)
-            .filter(|_| problems.is_empty())
-            .ok_or(ConfigError(problems))
-    }
-
-    /// The project that calls are about.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn project(&self) -> Result<Project, ConfigError> {
-        let project = self
-            .project
-            .as_deref()
-            .unwrap_or("@current")
-            .parse::<Project>();
-        project.map_err(|error| ConfigError(vec![format!("POSTHOG_PROJECT_ID: {error}")]))
-    }
-
-    /// A client for the PostHog that is set. No request is made.
-    ///
-    /// # Errors
-    /// With everything that is wrong or missing.
-    pub fn client(&self) -> Result<Client, ConfigError> {
-        self.client_with(self.read_key())
-    }
-
-    /// As [`Settings::client`], with a key that is not set but known.
-    ///
-    /// # Errors
-    /// With everything that is wrong or missing.
-    pub fn client_with_key(&self, key: &str) -> Result<Client, ConfigError> {
-        self.client_with(Ok(SecretString::from(key)))
-    }
-
-    fn client_with(&self, key: Result<SecretString, String>) -> Result<Client, ConfigError> {
-        let mut problems = Vec::new();
-        let key = collect_error(key, &mut problems);
-        let project = collect_error(
-            self.project().map_err(|error| error.to_string()),
-            &mut problems,
-        );
-        let connection = self.build_connection(&mut problems);
-        match (key, project, connection) {
-            (Some(key), Some(project), Some(connection)) if problems.is_empty() => {
-                Ok(Client::new(Arc::new(connection), key, project))
-            }
-            _ => Err(ConfigError(problems)),
-        }
-    }
-
-    fn build_connection(&self, problems: &mut Vec<String>) -> Option<Connection> {
-        let host = self.host.as_deref().unwrap_or("https://us.posthog.com");
-        // It is not quoted: what was pasted there by mistake may be the key.
-        let url = Url::parse(host).map_err(|_| {
-            "POSTHOG_HOST: this is not an address; it looks like https://eu.posthog.com".to_owned()
-        });
-        let url = collect_error(url, problems);
-        let ca_certificates = self.ca_cert.as_ref().map(|path| {
-            let certificates = std::fs::read(path).map_err(|error| {
-                format!(
-                    "POSTHOG_MCP_CA_CERT: {} cannot be read: {error}",
-                    path.display()
-                )
-            });
-            collect_error(certificates, problems)
-        });
-        let options = ConnectionOptions {
-            allow_insecure_http: self.allow_insecure_http,
-            ca_certificates: ca_certificates.flatten(),
-            max_response_bytes: self.max_response_bytes as usize,
-            ..ConnectionOptions::new(url?)
-        };
-        let connection = Connection::new(&options).map_err(|error| match error {
-            ConnectionError::Certificate(_) => format!("POSTHOG_MCP_CA_CERT: {error}"),
-            ConnectionError::Client(_) => error.to_string(),
-            _ => format!("POSTHOG_HOST: {error}"),
-        });
-        collect_error(connection, problems)
-    }
-
-    fn read_key(&self) -> Result<SecretString, String> {
-        let (key, source) = match &self.api_key_file {
-            Some(path) => {
-                let source = format!("the key file {}", display_path(path));
-                let key = std::fs::read_to_string(path)
-                    .map_err(|error| format!("{source} cannot be read: {error}"))?;
-                (key, source)
-            }
-            None => (std::env::var(KEY).unwrap_or_default(), KEY.to_owned()),
-        };
-        let key = key.trim();
-        if key.is_empty() {
-            return Err(format!(
-                "No key. Set {KEY} to a personal API key of PostHog (create one at https://us.posthog.com/settings/user-api-keys or \
-                 https://eu.posthog.com/settings/user-api-keys, with the scope person:read), or name a file with --api-key-file. \
-                 To try the server without a key, use --sandbox."
-            ));
-        }
-        if key.starts_with("phc_") || key.starts_with("phs_") {
-            return Err(format!(
-                "{source} holds a project's key, which opens nothing here; a personal API key begins with phx_."
-            ));
-        }
-        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("{source} holds characters that no key has."));
-        }
-        Ok(SecretString::from(key))
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-/// A path, unless somebody put the key itself where its file is wanted.
+impl FromIterator<String> for ConfigError {
+    fn from_iter<I: IntoIterator<Item = String>>(problems: I) -> Self {
+        Self(problems.into_iter().collect())
+    }
+}
+
+/// The settings of every command.
+///
+/// A setting that cannot be used holds its problem: a command fails only for what it needs, and the doctor reports on all.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// PostHog's address.
+    pub host: Result<Url, ConfigError>,
+    /// The project that calls are about.
+    pub project: Result<Project, ConfigError>,
+    /// The personal API key, if one is set.
+    pub api_key: Result<Option<ApiKey>, ConfigError>,
+    /// Additional CA certificates, in PEM.
+    pub ca_certificates: Result<Option<Vec<u8>>, ConfigError>,
+    /// Whether the key may be sent over plain HTTP to another machine.
+    pub allow_insecure_http: bool,
+    /// The maximum size of a response of PostHog.
+    pub max_response_bytes: usize,
+    /// Which tools are offered.
+    pub policy: Policy,
+    /// How deletions are confirmed.
+    pub confirm: Confirm,
+    /// Where changes and deletions are logged.
+    pub audit_log: Option<PathBuf>,
+    /// The form of tool results.
+    pub output: OutputOptions,
+    /// Whether to work on a sandbox in this process.
+    pub sandbox: bool,
+    /// Generated persons in a sandbox.
+    pub sandbox_persons: usize,
+    /// The log level, where it is not the command's own.
+    pub log: Option<LevelFilter>,
+}
+
+/// A personal API key, and where it came from.
+#[derive(Debug, Clone)]
+pub struct ApiKey {
+    /// The key.
+    pub secret: SecretString,
+    /// Where it came from.
+    pub source: ApiKeySource,
+}
+
+/// Where an API key came from.
+#[derive(Debug, Clone)]
+pub enum ApiKeySource {
+    /// The variable.
+    Environment,
+    /// A file.
+    File(PathBuf),
+    /// The sandbox in this process.
+    Sandbox,
+}
+
+impl Config {
+    /// Reads the settings: the arguments, the key, and the files that they name.
+    #[must_use]
+    pub fn new(settings: SettingsArgs) -> Self {
+        let host = settings.host.as_deref().unwrap_or("https://us.posthog.com");
+        let project = settings.project.as_deref().unwrap_or("@current");
+        Self {
+            // It is not quoted: what was pasted there by mistake may be the key.
+            host: Url::parse(host).map_err(|_| {
+                ConfigError::new(
+                    "POSTHOG_HOST: this is not an address; it looks like https://eu.posthog.com",
+                )
+            }),
+            project: project
+                .parse()
+                .map_err(|error| ConfigError::new(format!("POSTHOG_PROJECT_ID: {error}"))),
+            api_key: read_api_key(settings.api_key_file.as_deref()),
+            ca_certificates: settings
+                .ca_cert
+                .as_deref()
+                .map(read_ca_certificates)
+                .transpose(),
+            allow_insecure_http: settings.allow_insecure_http,
+            max_response_bytes: settings.max_response_bytes as usize,
+            policy: Policy {
+                read_only: settings.read_only,
+                toolsets: names(&settings.toolsets),
+                tools: names(&settings.tools),
+                exclude: names(&settings.exclude_tools),
+            },
+            confirm: settings.confirm.into(),
+            audit_log: settings.audit_log,
+            output: OutputOptions {
+                bytes: settings.max_result_bytes as usize,
+                structured: settings.structured == Switch::On,
+                redaction: Redaction::new(&settings.redact, settings.mask_emails),
+            },
+            sandbox: settings.sandbox,
+            sandbox_persons: settings.sandbox_persons,
+            log: settings.log,
+        }
+    }
+}
+
+/// The settings of `http`.
+pub struct HttpConfig {
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// How callers reach the server, where that is not the address it listens on.
+    pub public_url: Option<String>,
+    /// Host names that requests may use besides those of this machine.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may call the server besides pages of this machine.
+    pub allowed_origins: Vec<String>,
+    /// Whether HTTP+SSE is served too.
+    pub legacy_sse: bool,
+    /// The Redis that processes share.
+    pub redis: Option<String>,
+    /// Requests of one credential in a minute.
+    pub max_requests_per_minute: u64,
+    /// Open sessions.
+    pub max_sessions: usize,
+    /// The token that guards the server's own PostHog key.
+    pub auth_token: Option<SecretString>,
+    /// The key that processes share for their confirmations.
+    pub state_key: Option<SecretString>,
+}
+
+impl HttpConfig {
+    /// Reads the settings: the arguments, and the two secrets that have no flag.
+    ///
+    /// # Errors
+    /// With every secret that is too short.
+    pub fn new(http: HttpArgs) -> Result<Self, ConfigError> {
+        let mut problems = ConfigError::default();
+        let auth_token = problems.collect(read_secret(AUTH_TOKEN)).flatten();
+        let state_key = problems.collect(read_secret(STATE_KEY)).flatten();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self {
+            bind: http.bind,
+            public_url: http.public_url,
+            allowed_hosts: http.allowed_hosts,
+            allowed_origins: http.allowed_origins,
+            legacy_sse: !http.no_sse,
+            redis: http.redis,
+            max_requests_per_minute: http.max_requests_per_minute,
+            max_sessions: http.max_sessions,
+            auth_token,
+            state_key,
+        })
+    }
+}
+
+fn names(names: &[String]) -> Vec<String> {
+    let names = names.iter().map(|name| name.trim().to_owned());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+fn read_ca_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path).map_err(|error| {
+        ConfigError::new(format!(
+            "POSTHOG_MCP_CA_CERT: {} cannot be read: {error}",
+            path.display()
+        ))
+    })
+}
+
+/// The key that is set: in a file, or else in the variable. A variable that is set to nothing counts as not set.
+fn read_api_key(file: Option<&Path>) -> Result<Option<ApiKey>, ConfigError> {
+    let (key, name, source) = match file {
+        Some(path) => {
+            let name = format!("the key file {}", display_path(path));
+            let key = std::fs::read_to_string(path)
+                .map_err(|error| ConfigError::new(format!("{name} cannot be read: {error}")))?;
+            (key, name, ApiKeySource::File(path.to_owned()))
+        }
+        None => match std::env::var_os(API_KEY) {
+            Some(key) if !key.is_empty() => {
+                let key = key.into_string().unwrap_or_default();
+                (key, API_KEY.to_owned(), ApiKeySource::Environment)
+            }
+            _ => return Ok(None),
+        },
+    };
+    let key = key.trim();
+    if key.is_empty() {
+        return Err(no_api_key());
+    }
+    if key.starts_with("phc_") || key.starts_with("phs_") {
+        return Err(ConfigError::new(format!(
+            "{name} holds a project's key, which opens nothing here; a personal API key begins with phx_."
+        )));
+    }
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(ConfigError::new(format!(
+            "{name} holds characters that no key has."
+        )));
+    }
+    Ok(Some(ApiKey {
+        secret: SecretString::from(key),
+        source,
+    }))
+}
+
+/// That there is no key, and how to set one.
+#[must_use]
+pub fn no_api_key() -> ConfigError {
+    ConfigError::new(format!(
+        "No key. Set {API_KEY} to a personal API key of PostHog (create one at https://us.posthog.com/settings/user-api-keys or \
+         https://eu.posthog.com/settings/user-api-keys, with the scope person:read), or name a file with --api-key-file. \
+         To try the server without a key, use --sandbox."
+    ))
+}
+
+/// A path, unless the key itself was given in place of its file.
 fn display_path(path: &Path) -> String {
     let path = path.display().to_string();
     let is_key = ["phx_", "pha_", "phc_", "phs_"]
@@ -509,6 +270,16 @@ fn display_path(path: &Path) -> String {
     path
 }
 
-fn collect_error<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
-    result.map_err(|problem| problems.push(problem)).ok()
+/// A secret that stands in a variable and nowhere else. One that is easily guessed is refused.
+fn read_secret(name: &str) -> Result<Option<SecretString>, ConfigError> {
+    const MIN_LENGTH: usize = 32;
+    let secret = std::env::var(name).unwrap_or_default();
+    match secret.trim() {
+        "" => Ok(None),
+        secret if secret.len() < MIN_LENGTH => Err(ConfigError::new(format!(
+            "{name} has {} characters; it needs at least {MIN_LENGTH}, such as `openssl rand -hex 32` gives.",
+            secret.len()
+        ))),
+        secret => Ok(Some(SecretString::from(secret))),
+    }
 }

@@ -9,10 +9,11 @@
 //! - [`server`]: the tools, prompts and resources as an MCP server; confirmation and audit log.
 //! - [`coordination`]: what several processes have in common.
 //! - [`stdio`], [`http`]: the transports.
-//! - [`config`]: every setting.
+//! - [`cli`]: the command line; [`config`]: every setting, checked.
 //! - [`commands`]: what the binary does.
 //! - `posthog_sandbox`, a crate of its own: simulates PostHog's API and knows nothing of the rest.
 
+pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod coordination;

@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
+use posthog_persons_mcp::cli::CliArguments;
 use posthog_persons_mcp::commands;
-use posthog_persons_mcp::config::Arguments;
 
 /// An answer is many small pieces of memory, and the system's allocator takes an eighth longer for a call.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::read();
+    let arguments = CliArguments::read();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

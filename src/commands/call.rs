@@ -3,27 +3,28 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use anyhow::{Context, anyhow};
 use serde_json::Value;
 
-use super::Failure;
-use super::client::Client;
-use crate::config::Settings;
+use super::build;
+use super::mcp_client::McpClient;
+use crate::config::Config;
 
 pub(super) async fn run(
-    settings: &Settings,
+    config: Config,
     tool: &str,
     arguments: &str,
     json: bool,
-) -> Result<ExitCode, Failure> {
+) -> anyhow::Result<ExitCode> {
     let arguments = serde_json::from_str(arguments)
         .map(Value::Object)
-        .map_err(|error| format!("The arguments are not a JSON object: {error}"))?;
+        .context("The arguments are not a JSON object")?;
     // A token would be worth nothing to the next process, so that only the person at the terminal can say yes.
-    let (server, _sandbox) = super::server(settings, false).await?;
+    let (server, _sandbox) = build::server(config, false).await?;
     let person = std::io::stdin().is_terminal().then_some(asked);
-    let mut client = Client::connect(server, person).await?;
+    let mut client = McpClient::connect(server, person).await?;
     let answer = client.call(tool, &arguments).await;
-    let answer = answer.map_err(|error| format!("{error}. `tools` lists what there is."))?;
+    let answer = answer.map_err(|error| anyhow!("{error}. `tools` lists what there is."))?;
     let mut out = std::io::stdout().lock();
     match answer.structured() {
         Some(structured) if json => {

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::Failure;
-use super::client::{Client, text};
-use crate::config::Settings;
+use super::build;
+use super::mcp_client::{McpClient, text};
+use crate::config::Config;
 
 /// Lines of an answer that are printed; a table says what it is in a few.
 const MAX_LINES: usize = 14;
@@ -101,13 +101,13 @@ async fn asked(question: String) -> bool {
     agrees
 }
 
-pub(super) async fn run(settings: &Settings) -> Result<ExitCode, Failure> {
-    let settings = Settings {
+pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let config = Config {
         sandbox: true,
-        ..settings.clone()
+        ..config
     };
-    let (server, _sandbox) = super::server(&settings, false).await?;
-    let mut client = Client::connect(server, Some(asked)).await?;
+    let (server, _sandbox) = build::server(config, false).await?;
+    let mut client = McpClient::connect(server, Some(asked)).await?;
     let mut out = std::io::stdout();
     writeln!(
         out,

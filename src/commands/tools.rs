@@ -3,15 +3,15 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::Failure;
-use crate::config::Settings;
+use super::build;
+use crate::config::Config;
 use crate::server::to_protocol_tool;
 
-pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failure> {
+pub(super) fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
-    let tools = super::offered(settings)?;
+    let tools = build::tools(config)?;
     if json {
-        let structured = settings.limits().structured;
+        let structured = config.output.structured;
         let tools: Vec<_> = tools
             .iter()
             .map(|tool| to_protocol_tool(tool, structured))

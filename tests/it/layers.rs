@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// A module and what it may name of ours.
-const MAY_NAME: [(&str, &[&str]); 9] = [
+const MAY_NAME: [(&str, &[&str]); 10] = [
     ("policy", &[]),
     ("coordination", &[]),
     ("output", &[]),
@@ -12,10 +12,12 @@ const MAY_NAME: [(&str, &[&str]); 9] = [
     ("server", &["coordination", "output", "policy", "tools"]),
     ("stdio", &["server"]),
     ("http", &["coordination", "policy", "server"]),
-    ("config", &["output", "policy", "server"]),
+    ("cli", &["output", "policy"]),
+    ("config", &["cli", "output", "policy"]),
     (
         "commands",
         &[
+            "cli",
             "config",
             "coordination",
             "http",

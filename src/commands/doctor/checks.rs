@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
 
 use super::findings::Findings;
 use super::report::{Check, Project, Status};
-use crate::commands;
-use crate::config::Settings;
+use crate::commands::build;
+use crate::config::{ApiKey, ApiKeySource, Config};
 use crate::output::{Redaction, clean};
 use posthog_client::{
     self, ConnectFailure, Connection, Endpoint, Error, KeyFacts, KeyInspector, KeyKind,
@@ -18,13 +19,13 @@ use posthog_client::{
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
 /// Everything that a start refuses besides the key and the host, all at once.
-pub(super) fn usable(settings: &Settings) -> Check {
+pub(super) fn usable(config: &Config) -> Check {
     let problems: Vec<String> = [
-        settings.project().err().map(|error| error.to_string()),
-        settings.audit().err().map(|error| error.to_string()),
-        commands::offered(settings)
+        config.project.as_ref().err().map(ToString::to_string),
+        build::audit_log(config)
             .err()
             .map(|error| error.to_string()),
+        build::tools(config).err().map(|error| error.to_string()),
     ]
     .into_iter()
     .flatten()
@@ -37,13 +38,13 @@ pub(super) fn usable(settings: &Settings) -> Check {
 }
 
 /// What kind of key it is.
-pub(super) fn kind(settings: &Settings, key: &str) -> Check {
-    let source = match (&settings.api_key_file, settings.sandbox) {
-        (_, true) => "the sandbox's own: ".to_owned(),
-        (Some(path), false) => format!("from {}: ", path.display()),
-        (None, false) => String::new(),
+pub(super) fn kind(key: &ApiKey) -> Check {
+    let source = match &key.source {
+        ApiKeySource::Sandbox => "the sandbox's own: ".to_owned(),
+        ApiKeySource::File(path) => format!("from {}: ", path.display()),
+        ApiKeySource::Environment => String::new(),
     };
-    let what = match KeyKind::of(key) {
+    let what = match KeyKind::of(key.secret.expose_secret()) {
         KeyKind::Personal => "a personal API key (phx_...)",
         KeyKind::OAuth => "an OAuth access token (pha_...)",
         KeyKind::Legacy => "a personal API key of the old kind, without phx_",
@@ -57,7 +58,7 @@ pub(super) fn kind(settings: &Settings, key: &str) -> Check {
 
 /// Whether PostHog is there, and over which way.
 pub(super) fn reached(
-    settings: &Settings,
+    config: &Config,
     connection: &Connection,
     visit: &Result<&Endpoint, &ConnectFailure>,
 ) -> Check {
@@ -67,7 +68,7 @@ pub(super) fn reached(
         .as_ref()
         .map_or_else(String::new, |proxy| format!(", through the proxy {proxy}"));
     match visit {
-        Ok(Endpoint::PostHog) if settings.sandbox => Check::ok("host", format!("{host} answers: the sandbox, in this process")),
+        Ok(Endpoint::PostHog) if config.sandbox => Check::ok("host", format!("{host} answers: the sandbox, in this process")),
         Ok(Endpoint::PostHog) => Check::ok("host", format!("{host} answers{way}")),
         Ok(Endpoint::Redirect(Some(place))) if place != host => {
             Check::problem("host", format!("{host} points to {place}, which is not followed so that the key goes nowhere else{way}"))
@@ -83,12 +84,12 @@ pub(super) fn reached(
         Ok(Endpoint::ServerError(status)) => Check::problem("host", format!("{host} fails (status {status}){way}"))
             .advice("Try again later, or ask whoever runs that PostHog."),
         Err(trouble) => Check::problem("host", format!("no connection to {host}{way}: {trouble}"))
-            .advice(remediation(trouble, settings, proxy.is_some())),
+            .advice(remediation(trouble, config, proxy.is_some())),
     }
 }
 
 /// What to do about a host that is not reached.
-fn remediation(trouble: &ConnectFailure, settings: &Settings, proxy: bool) -> &'static str {
+fn remediation(trouble: &ConnectFailure, config: &Config, proxy: bool) -> &'static str {
     match trouble {
         _ if proxy
             && !matches!(
@@ -107,7 +108,7 @@ fn remediation(trouble: &ConnectFailure, settings: &Settings, proxy: bool) -> &'
         ConnectFailure::Unreachable | ConnectFailure::Timeout => {
             "Check the network, the VPN, a firewall on the way; where a proxy is needed, set HTTPS_PROXY."
         }
-        ConnectFailure::Certificate(_) if settings.ca_cert.is_some() => {
+        ConnectFailure::Certificate(_) if matches!(config.ca_certificates, Ok(Some(_))) => {
             "The file of --ca-cert does not hold the authority that signed it."
         }
         ConnectFailure::Certificate(_) => {

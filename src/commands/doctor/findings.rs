@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::report::{Check, Project, Report, Scopes, Status, TOOLS, Tool, ToolStatus};
-use crate::config::Settings;
+use crate::policy::Policy;
 use crate::tools::{self, ToolDefinition, catalog};
 use posthog_client::{BATCH_SIZE, GrantedScopes, Permission};
 
@@ -21,11 +21,11 @@ pub(super) struct Findings {
 
 impl Findings {
     /// What it all means for the tools.
-    pub(super) fn report(mut self, settings: &Settings) -> Report {
+    pub(super) fn report(mut self, policy: &Policy) -> Report {
         let catalog = catalog();
         let tools: Vec<Tool> = catalog
             .iter()
-            .map(|tool| self.tool_status(tool, settings))
+            .map(|tool| self.tool_status(tool, policy))
             .collect();
         if let Some(grants) = &self.grants {
             let scopes = self.scopes(grants, &catalog, &tools);
@@ -65,10 +65,8 @@ impl Findings {
     }
 
     /// Whether a tool will work.
-    fn tool_status(&self, tool: &ToolDefinition, settings: &Settings) -> Tool {
-        let left_out = settings
-            .policy()
-            .left_out_by(tool.name, tool.toolset, tool.effect);
+    fn tool_status(&self, tool: &ToolDefinition, policy: &Policy) -> Tool {
+        let left_out = policy.left_out_by(tool.name, tool.toolset, tool.effect);
         let (status, reason, scope) = match (left_out, &self.grants) {
             (Some(setting), _) => (ToolStatus::Excluded, Some(format!("by {setting}")), None),
             (None, None) => (

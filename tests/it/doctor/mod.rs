@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use posthog_client::{Region, RequiredScopes};
+use posthog_persons_mcp::cli::CliArguments;
 use posthog_persons_mcp::commands::doctor::{Doctor, Report, Status, ToolStatus};
-use posthog_persons_mcp::config::{Arguments, Settings};
+use posthog_persons_mcp::config::{ApiKey, ApiKeySource, Config};
 use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::tools::{ToolDefinition, catalog};
 use posthog_sandbox::{Clock, Fault, FaultKind, Key, Sandbox, SandboxOptions};
@@ -243,12 +244,10 @@ async fn examine(host: &str, key: &str, us: &str, eu: &str) -> Report {
         regions: vec![region("US", us), region("EU", eu)],
         ..Doctor::default()
     };
-    doctor
-        .examine(&settings(host), Ok(SecretString::from(key)))
-        .await
+    doctor.examine(&config(host, key)).await
 }
 
-fn settings(host: &str) -> Settings {
+fn config(host: &str, key: &str) -> Config {
     let arguments = [
         "posthog-persons-mcp",
         "--host",
@@ -257,7 +256,14 @@ fn settings(host: &str) -> Settings {
         "1",
         "doctor",
     ];
-    Arguments::try_parse_from(arguments).unwrap().settings
+    let settings = CliArguments::try_parse_from(arguments).unwrap().settings;
+    Config {
+        api_key: Ok(Some(ApiKey {
+            secret: SecretString::from(key),
+            source: ApiKeySource::Environment,
+        })),
+        ..Config::new(settings)
+    }
 }
 
 /// A check of a report: its status, what was found, and the advice.
@@ -544,8 +550,8 @@ async fn who_never_answers_is_not_waited_for() {
         patience: Duration::from_millis(patience),
         ..Doctor::default()
     };
-    let key = || Ok(SecretString::from(Sandbox::KEY));
-    let report = patient(50).examine(&settings(&sandbox.url()), key()).await;
+    let config = config(&sandbox.url(), Sandbox::KEY);
+    let report = patient(50).examine(&config).await;
     assert!(
         found(&report, "host").1.ends_with(": no answer in time"),
         "{report}"
@@ -556,9 +562,7 @@ async fn who_never_answers_is_not_waited_for() {
         times: usize::MAX,
         what: FaultKind::Stall,
     });
-    let report = patient(2000)
-        .examine(&settings(&sandbox.url()), key())
-        .await;
+    let report = patient(2000).examine(&config).await;
     assert_eq!(
         found(&report, "project"),
         (

@@ -3,26 +3,26 @@
 //! By hand, and not with the protocol library: what that knows of clients would make the binary half a megabyte larger,
 //! and serve these two commands alone.
 
+use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 use tokio::io::{
     AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
 };
 
-use super::Failure;
 use crate::server::Server;
 use crate::stdio;
 
 /// A conversation, and the human at its side.
-pub(super) struct Client<H> {
+pub(super) struct McpClient<H> {
     lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
     writer: WriteHalf<DuplexStream>,
     last_id: u64,
     human: Option<H>,
 }
 
-impl<H: AsyncFnMut(String) -> bool> Client<H> {
+impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
     /// Begins a conversation. Without a human, the server is told that nobody can be asked.
-    pub(super) async fn connect(server: Server, human: Option<H>) -> Result<Self, Failure> {
+    pub(super) async fn connect(server: Server, human: Option<H>) -> anyhow::Result<Self> {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(theirs);
         tokio::spawn(stdio::serve(server, reader, writer));
@@ -49,7 +49,7 @@ impl<H: AsyncFnMut(String) -> bool> Client<H> {
     ///
     /// # Errors
     /// With the server's words, where it gives an error in place of a result.
-    pub(super) async fn request(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
+    pub(super) async fn request(&mut self, method: &str, params: Value) -> anyhow::Result<Value> {
         self.last_id += 1;
         let id = self.last_id;
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
@@ -60,7 +60,7 @@ impl<H: AsyncFnMut(String) -> bool> Client<H> {
                 self.answer(&message).await?;
             } else if message.get("id").and_then(Value::as_u64) == Some(id) {
                 return match text(&message, "/error/message") {
-                    Some(error) => Err(error.into()),
+                    Some(error) => Err(anyhow!("{error}")),
                     None => Ok(message
                         .get_mut("result")
                         .map(Value::take)
@@ -68,23 +68,23 @@ impl<H: AsyncFnMut(String) -> bool> Client<H> {
                 };
             }
         }
-        Err("the server ended the conversation".into())
+        bail!("the server ended the conversation")
     }
 
     /// Calls a tool.
     ///
     /// # Errors
-    /// As [`Client::request`]. That the tool failed is a result.
+    /// As [`McpClient::request`]. That the tool failed is a result.
     pub(super) async fn call(
         &mut self,
         tool: &str,
         arguments: &Value,
-    ) -> Result<CallResult, Failure> {
+    ) -> anyhow::Result<CallResult> {
         let params = json!({"name": tool, "arguments": arguments});
         self.request("tools/call", params).await.map(CallResult)
     }
 
-    async fn answer(&mut self, question: &Value) -> Result<(), Failure> {
+    async fn answer(&mut self, question: &Value) -> anyhow::Result<()> {
         let words = text(question, "/params/message").unwrap_or_default();
         let agrees = match &mut self.human {
             Some(human) => human(words.to_owned()).await,
@@ -99,7 +99,7 @@ impl<H: AsyncFnMut(String) -> bool> Client<H> {
         self.send(&answer).await
     }
 
-    async fn send(&mut self, message: &Value) -> Result<(), Failure> {
+    async fn send(&mut self, message: &Value) -> anyhow::Result<()> {
         let line = format!("{message}\n");
         self.writer.write_all(line.as_bytes()).await?;
         Ok(())

@@ -1,0 +1,250 @@
+//! What the commands work with, built from the settings.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+
+use crate::config::{
+    AUTH_TOKEN, ApiKey, ApiKeySource, Config, ConfigError, HttpConfig, no_api_key,
+};
+use crate::coordination::Store;
+use crate::http::{AuthMode, Credentials, Guard, Limits, Metrics, Options, ProjectCache};
+use crate::server::audit::AuditLog;
+use crate::server::confirmation::Confirmer;
+use crate::server::{Server, WriteGuards};
+use crate::tools::{self, Context, ToolDefinition, catalog};
+use posthog_client::{Client, Connection, ConnectionError, ConnectionOptions};
+use posthog_sandbox::Sandbox;
+
+/// A connection to PostHog, without a key. No request is made.
+///
+/// # Errors
+/// With everything that is wrong.
+pub(super) fn connection(config: &Config) -> Result<Arc<Connection>, ConfigError> {
+    let mut problems = ConfigError::default();
+    let host = problems.collect(config.host.clone());
+    let ca_certificates = problems.collect(config.ca_certificates.clone());
+    let connection = host.and_then(|host| {
+        let options = ConnectionOptions {
+            allow_insecure_http: config.allow_insecure_http,
+            ca_certificates: ca_certificates.flatten(),
+            max_response_bytes: config.max_response_bytes,
+            ..ConnectionOptions::new(host)
+        };
+        let connection = Connection::new(&options).map_err(|error| {
+            ConfigError::new(match error {
+                ConnectionError::Certificate(_) => format!("POSTHOG_MCP_CA_CERT: {error}"),
+                ConnectionError::Client(_) => error.to_string(),
+                _ => format!("POSTHOG_HOST: {error}"),
+            })
+        });
+        problems.collect(connection)
+    });
+    connection
+        .filter(|_| problems.is_empty())
+        .map(Arc::new)
+        .ok_or(problems)
+}
+
+/// A client for PostHog. No request is made.
+///
+/// # Errors
+/// With everything that is wrong or missing.
+pub(super) fn client(config: &Config) -> Result<Client, ConfigError> {
+    let mut problems = ConfigError::default();
+    let key = config.api_key.clone();
+    let key = problems.collect(key.and_then(|key| key.ok_or_else(no_api_key)));
+    let project = problems.collect(config.project.clone());
+    let connection = problems.collect(connection(config));
+    match (key, project, connection) {
+        (Some(key), Some(project), Some(connection)) => {
+            Ok(Client::new(connection, key.secret, project))
+        }
+        _ => Err(problems),
+    }
+}
+
+/// The tools that the policy offers.
+///
+/// # Errors
+/// With every name in the policy that nothing has.
+pub(super) fn tools(config: &Config) -> Result<Vec<ToolDefinition>, ConfigError> {
+    let policy = &config.policy;
+    let tools = catalog();
+    let unknown = policy.unknown_names(tools.iter().map(|tool| tool.name));
+    if !unknown.is_empty() {
+        return Err(unknown.iter().map(ToString::to_string).collect());
+    }
+    let offers = |tool: &ToolDefinition| policy.offers(tool.name, tool.toolset, tool.effect);
+    Ok(tools.into_iter().filter(offers).collect())
+}
+
+/// The audit log, if one is set.
+///
+/// # Errors
+/// When it cannot be written: better now than at the first change.
+pub(super) fn audit_log(config: &Config) -> Result<Option<AuditLog>, ConfigError> {
+    let Some(path) = &config.audit_log else {
+        return Ok(None);
+    };
+    AuditLog::open(path).map(Some).map_err(|error| {
+        ConfigError::new(format!(
+            "the audit log {} cannot be written: {error}",
+            path.display()
+        ))
+    })
+}
+
+/// A server for one user, and the sandbox that it works on, if it does.
+///
+/// `allow_token_confirmation` says whether the assistant may confirm a deletion by a second call where its client cannot
+/// ask the user.
+pub(super) async fn server(
+    config: Config,
+    allow_token_confirmation: bool,
+) -> anyhow::Result<(Server, Option<Sandbox>)> {
+    let (config, sandbox) = with_sandbox(config).await?;
+    let context = Context {
+        posthog: client(&config)?,
+        limits: config.output.clone(),
+    };
+    let safety = WriteGuards {
+        confirmer: Confirmer::new(config.confirm, allow_token_confirmation),
+        audit: audit_log(&config)?,
+    };
+    Ok((Server::new(tools(&config)?, context, safety), sandbox))
+}
+
+/// A server for a team, and how it is served on this listener.
+pub(super) async fn http_server(
+    config: &Config,
+    http: HttpConfig,
+) -> anyhow::Result<(TcpListener, Server, Options)> {
+    let kind = auth_mode(config, &http)?;
+    let connection = match &kind {
+        AuthMode::ServerKey { posthog, .. } => posthog.connection(),
+        AuthMode::PerRequestKey => connection(config)?,
+    };
+    let store = store(http.redis.as_deref()).await?;
+    let mut confirmer = Confirmer::new(config.confirm, false).with_store(store.clone());
+    if let Some(key) = &http.state_key {
+        confirmer = confirmer.with_key(key);
+    }
+    let safety = WriteGuards {
+        confirmer,
+        audit: audit_log(config)?,
+    };
+    let offered = tools(config)?;
+    let scopes = tools::scopes(&offered).into_iter().collect();
+    let server = Server::shared(offered, config.output.clone(), safety);
+    let listener = TcpListener::bind(http.bind)
+        .await
+        .with_context(|| format!("{} cannot be listened on", http.bind))?;
+    let address = listener.local_addr()?;
+    let public_url = http.public_url.as_deref().map_or_else(
+        || format!("http://{address}"),
+        |url| url.trim_end_matches('/').to_owned(),
+    );
+    let public_host = url::Url::parse(&public_url)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned));
+    let mut hosts = http.allowed_hosts;
+    hosts.extend(public_host);
+    let options = Options {
+        credentials: Credentials {
+            public_url,
+            connection,
+            project: config.project.clone()?,
+            tools: catalog().iter().map(|tool| tool.name).collect(),
+            scopes,
+            kind,
+            projects: ProjectCache::default(),
+        },
+        guard: Guard {
+            hosts,
+            origins: http.allowed_origins,
+        },
+        limits: Limits {
+            sessions: http.max_sessions,
+            requests_a_minute: http.max_requests_per_minute,
+            ..Limits::default()
+        },
+        sse: http.legacy_sse,
+        metrics: Metrics::start()?,
+        shared: store,
+    };
+    Ok((listener, server, options))
+}
+
+/// Whose key PostHog sees, and what a request needs for it.
+fn auth_mode(config: &Config, http: &HttpConfig) -> anyhow::Result<AuthMode> {
+    let token = http.auth_token.clone();
+    if let Ok(None) = config.api_key {
+        if token.is_some() {
+            bail!(
+                "{AUTH_TOKEN} is set but no PostHog key: without a key of the server every request brings its own, and a token has nothing to guard."
+            );
+        }
+        return Ok(AuthMode::PerRequestKey);
+    }
+    let posthog = client(config)?;
+    if token.is_none() && !http.bind.ip().is_loopback() {
+        bail!(
+            "{} can be reached from other machines, and anybody there could use this server's PostHog key. Set {AUTH_TOKEN}, \
+             or bind to 127.0.0.1, or leave out the key so that every request brings its own.",
+            http.bind
+        );
+    }
+    Ok(AuthMode::ServerKey { posthog, token })
+}
+
+/// What this process shares with others, if anything.
+async fn store(redis: Option<&str>) -> anyhow::Result<Store> {
+    let Some(url) = redis else {
+        return Ok(Store::default());
+    };
+    #[cfg(feature = "redis")]
+    {
+        let redis = crate::coordination::Redis::connect(url).await;
+        // The address may hold a password, and the library's words may hold the address.
+        let redis = redis
+            .map_err(|error| anyhow::anyhow!("--redis: no connection ({:?})", error.kind()))?;
+        Ok(Store::through(redis))
+    }
+    #[cfg(not(feature = "redis"))]
+    {
+        let _ = url;
+        bail!("--redis: this binary was built without it; build with `--features redis`.")
+    }
+}
+
+/// Starts a sandbox in this process, if the settings ask for one, and points them to it.
+pub(super) async fn with_sandbox(config: Config) -> anyhow::Result<(Config, Option<Sandbox>)> {
+    if !config.sandbox {
+        return Ok((config, None));
+    }
+    let sandbox = sandbox(&config, 0).await?;
+    let config = Config {
+        host: Ok(sandbox.url().parse()?),
+        project: Ok(posthog_client::Project::Number(Sandbox::PROJECT)),
+        api_key: Ok(Some(ApiKey {
+            secret: Sandbox::KEY.into(),
+            source: ApiKeySource::Sandbox,
+        })),
+        ..config
+    };
+    Ok((config, Some(sandbox)))
+}
+
+/// Starts a sandbox on a port of this machine.
+pub(super) async fn sandbox(config: &Config, port: u16) -> anyhow::Result<Sandbox> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .with_context(|| format!("The sandbox cannot listen on port {port} of 127.0.0.1"))?;
+    let options = posthog_sandbox::SandboxOptions {
+        persons: config.sandbox_persons,
+        ..posthog_sandbox::SandboxOptions::default()
+    };
+    Ok(Sandbox::start(listener, options).await?)
+}

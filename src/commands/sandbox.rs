@@ -1,0 +1,31 @@
+//! `sandbox`: the sandbox alone, on a port of this machine.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::{build, signal};
+use crate::config::Config;
+use posthog_sandbox::Sandbox;
+
+pub(super) async fn run(config: &Config, port: u16) -> anyhow::Result<ExitCode> {
+    let sandbox = build::sandbox(config, port).await?;
+    // Before the address is printed: a script that reads it may send a signal right away.
+    let stop = signal::stop()?;
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "The sandbox imitates PostHog at {url}. Its project is {project}.\n\
+         To use it from another terminal:\n\n  \
+         POSTHOG_HOST={url} POSTHOG_PROJECT_ID={project} POSTHOG_PERSONAL_API_KEY={key} posthog-persons-mcp call persons-list\n\n\
+         The key {legacy} opens what PostHog closes to modern keys (funnel, trends, lifecycle, timeline).\n\
+         Its state is in memory. Stop it with Ctrl-C.",
+        url = sandbox.url(),
+        project = Sandbox::PROJECT,
+        key = Sandbox::KEY,
+        legacy = Sandbox::LEGACY_KEY,
+    )?;
+    out.flush()?;
+    stop.await;
+    sandbox.stop();
+    Ok(ExitCode::SUCCESS)
+}
