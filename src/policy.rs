@@ -29,9 +29,9 @@ impl Effect {
         }
     }
 
-    /// Whether a human has to see what would happen, and agree.
+    /// Whether it deletes: then a call requires a confirmation.
     #[must_use]
-    pub fn needs_yes(self) -> bool {
+    pub fn deletes(self) -> bool {
         matches!(self, Self::Delete { .. })
     }
 

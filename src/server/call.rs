@@ -1,4 +1,4 @@
-//! One tool call, from its arguments to its answer: for a write, by way of a yes and a line in the audit log.
+//! One tool call, from its arguments to its result; for a write, with its confirmation and its line in the audit log.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,13 +10,15 @@ use rmcp::{ErrorData, Peer, RoleServer};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::caller::Caller;
+use super::caller::{Caller, session_id};
 use super::handler::Inner;
 use super::notifications::{ClientSession, progress};
 use crate::output::ToolOutput;
 use crate::server::audit::{Intent, Line};
 use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision};
-use crate::tools::{Context, Outcome, PendingWrite, ToolDefinition, ToolError, ToolOutcome};
+use crate::tools::{
+    Context, Outcome, PreparedCall, PreparedWrite, Preview, ToolDefinition, ToolError,
+};
 
 /// A call under way.
 #[derive(Clone)]
@@ -28,21 +30,29 @@ pub(super) struct Call {
     pub(super) arguments: Map<String, Value>,
 }
 
-/// Why a call goes no further: it has its answer.
-pub(super) enum Stop {
-    /// One that the assistant reads.
-    Answer(Box<CallToolResponse>),
-    /// One that the protocol has for broken requests and broken servers.
+/// Why a call has no output of its tool.
+pub(super) enum CallError {
+    /// The tool failed; the model reads why.
+    Tool(ToolError),
+    /// The call has another response: a request for confirmation, or a rejection.
+    Response(Box<CallToolResponse>),
+    /// An error of the protocol.
     Protocol(ErrorData),
 }
 
-impl From<CallToolResult> for Stop {
-    fn from(result: CallToolResult) -> Self {
-        Self::Answer(Box::new(result.into()))
+impl From<ToolError> for CallError {
+    fn from(error: ToolError) -> Self {
+        Self::Tool(error)
     }
 }
 
-impl From<ErrorData> for Stop {
+impl From<CallToolResult> for CallError {
+    fn from(result: CallToolResult) -> Self {
+        Self::Response(Box::new(result.into()))
+    }
+}
+
+impl From<ErrorData> for CallError {
     fn from(error: ErrorData) -> Self {
         Self::Protocol(error)
     }
@@ -56,153 +66,148 @@ impl Call {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let waits = context.meta.get_progress_token().map(|token| {
-            let (waits, told) = mpsc::unbounded_channel();
-            self.caller.posthog = self.caller.posthog.clone().with_progress(waits);
-            progress(&context.peer, token, told)
+            let (sender, waits) = mpsc::unbounded_channel();
+            self.caller.posthog = self.caller.posthog.clone().with_progress(sender);
+            progress(&context.peer, token, waits)
         });
-        // Apart: the library moves what handles a request several times before it runs.
+        // Boxed: the library moves the future of a request several times before it is polled.
         let running = self.run(request, context).boxed();
-        let ran = match waits {
+        let result = match waits {
             None => running.await,
-            // Progress ends with the call: none may follow its answer.
-            Some(telling) => tokio::select! {
-                ran = running => ran,
-                never = telling => match never {},
+            // No progress notification may follow the response.
+            Some(reporting) => tokio::select! {
+                result = running => result,
+                never = reporting => match never {},
             },
         };
-        match ran {
+        match result {
             Ok(result) => Ok(result.into()),
-            Err(Stop::Answer(answer)) => Ok(*answer),
-            Err(Stop::Protocol(error)) => Err(error),
+            Err(CallError::Tool(error)) => Ok(self.failure(&error).into()),
+            Err(CallError::Response(response)) => Ok(*response),
+            Err(CallError::Protocol(error)) => Err(error),
         }
     }
 
-    /// Makes the call of a tool that reads, for its text. An error without words of its own means: not found.
-    pub(super) async fn text(self) -> Result<String, Option<ErrorData>> {
-        match self.tried().await {
-            Ok(Ok(ToolOutcome::Complete(answer))) => Ok(answer.text),
-            Ok(Err(error)) if error.is_not_found() => Err(None),
-            Ok(Err(error)) => Err(Some(ErrorData::internal_error(self.words(&error), None))),
-            Err(Stop::Protocol(error)) => Err(Some(error)),
-            _ => Err(Some(ErrorData::internal_error("internal error", None))),
+    /// The text that a tool that reads puts out.
+    pub(super) async fn text(&self) -> Result<String, CallError> {
+        match self.prepare(false).await? {
+            PreparedCall::Complete(output) => Ok(output.text),
+            PreparedCall::Write(_) => Err(ErrorData::internal_error("internal error", None).into()),
         }
     }
 
     async fn run(
-        self,
+        &mut self,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, Stop> {
-        match self.prepared().await? {
-            ToolOutcome::Complete(answer) => Ok(self.success(answer)),
-            ToolOutcome::PendingWrite(write) if self.tool.effect.needs_yes() => {
-                let (write, grant) = self.permitted(write, request, context).await?;
-                self.send(write, grant.name(), &context.peer).await
-            }
-            ToolOutcome::PendingWrite(write) => self.send(write, "not needed", &context.peer).await,
-        }
+    ) -> Result<CallToolResult, CallError> {
+        let confirmation = self.tool.take_confirmation(&mut self.arguments)?;
+        let write = match self.prepare(confirmation.dry_run).await? {
+            PreparedCall::Complete(output) => return Ok(self.success(output)),
+            PreparedCall::Write(write) => write,
+        };
+        let Some(preview) = &write.to_confirm else {
+            return self.execute(write, "not needed", &context.peer).await;
+        };
+        let token = confirmation.token.as_deref();
+        let method = self.confirm(preview, token, request, context).await?;
+        let write = if method == ConfirmationMethod::Elicited {
+            self.prepare_again(&preview.question).await?
+        } else {
+            write
+        };
+        self.execute(write, method.name(), &context.peer).await
     }
 
-    /// Runs the tool up to its answer or its unsent write.
-    async fn prepared(&self) -> Result<ToolOutcome<Value>, Stop> {
-        let tried = self.tried().await?;
-        tried.map_err(|error| self.failure(&error).into())
-    }
-
-    /// As [`Call::prepared`], with the tool's failure as it is.
-    async fn tried(&self) -> Result<Result<ToolOutcome<Value>, ToolError>, Stop> {
+    /// Runs the tool up to its result or its unsent write.
+    async fn prepare(&self, dry_run: bool) -> Result<PreparedCall, CallError> {
         let context = Context {
             posthog: self.caller.posthog.clone(),
             limits: self.server.limits.clone(),
         };
-        let call = self.tool.call(context, self.arguments.clone());
-        self.in_slot(call).await
+        let call = self.tool.call(context, self.arguments.clone(), dry_run);
+        Ok(self.in_slot(call).await??)
     }
 
-    /// Gets the yes that a deletion needs, and looks again where getting it took a while.
-    async fn permitted(
+    /// Prepares a write again that took a while to be confirmed: what was shown may have changed.
+    async fn prepare_again(&self, shown: &str) -> Result<PreparedWrite, CallError> {
+        match self.prepare(false).await? {
+            PreparedCall::Write(write)
+                if write
+                    .to_confirm
+                    .as_ref()
+                    .is_some_and(|preview| preview.question == shown) =>
+            {
+                Ok(write)
+            }
+            _ => Err(error_result(confirmation::CHANGED).into()),
+        }
+    }
+
+    /// Gets the call confirmed, or ends it with a request for confirmation.
+    async fn confirm(
         &self,
-        write: PendingWrite<Value>,
+        preview: &Preview<Value>,
+        token: Option<&str>,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-    ) -> Result<(PendingWrite<Value>, ConfirmationMethod), Stop> {
-        let Some(preview) = &write.preview else {
-            tracing::error!(tool = self.tool.name, "a deletion without a preview");
-            return Err(ErrorData::internal_error("internal error", None).into());
-        };
+    ) -> Result<ConfirmationMethod, CallError> {
         let confirmation_request = ConfirmationRequest {
             tool: self.tool.name,
             arguments: &self.arguments,
+            token,
             project: self.project().await?,
             principal: &self.caller.principal,
-            question: &preview.question,
-            facts: &preview.facts,
-            structured: self.server.limits.structured,
-            most_bytes: self.server.limits.bytes,
+            preview,
+            max_bytes: self.server.limits.bytes,
             state: request.request_state.as_deref(),
             responses: request.input_responses.as_ref(),
+            session: session_id(context),
             closed: &self.session.closed,
         };
-        let grant = match self
-            .server
-            .safety
-            .confirmer
-            .decide(&confirmation_request, context)
-            .await
-        {
-            Decision::Granted(grant) => grant,
-            Decision::Answer(answer) => return Err(Stop::Answer(Box::new(answer))),
-        };
-        if grant != ConfirmationMethod::Elicited {
-            return Ok((write, grant));
-        }
-        let shown = preview.question.clone();
-        match self.prepared().await? {
-            ToolOutcome::PendingWrite(write)
-                if write
-                    .preview
-                    .as_ref()
-                    .is_some_and(|now| now.question == shown) =>
-            {
-                Ok((write, grant))
+        let confirmer = &self.server.safety.confirmer;
+        match confirmer.decide(&confirmation_request, context).await {
+            Decision::Granted(method) => Ok(method),
+            Decision::InputRequired(result) => Err(CallError::Response(Box::new(result.into()))),
+            Decision::TokenRequired { text, token } => {
+                let structured = preview.confirmation_required(&token)?;
+                Err(self.success(ToolOutput { structured, text }).into())
             }
-            _ => Err(error_result(confirmation::CHANGED).into()),
+            Decision::Rejected(text) => Err(error_result(&text).into()),
         }
     }
 
     /// Sends a write, once, with its line in the audit log around it.
     ///
     /// From here on a cancellation changes nothing: the request may have arrived, and its line has to be completed.
-    async fn send(
-        self,
-        write: PendingWrite<Value>,
+    async fn execute(
+        &self,
+        write: PreparedWrite,
         confirmation: &'static str,
         peer: &Peer<RoleServer>,
-    ) -> Result<CallToolResult, Stop> {
+    ) -> Result<CallToolResult, CallError> {
         let peer = peer.clone();
-        let writes = self.server.writes.clone();
-        let sending = writes.spawn(async move {
-            let line = self
+        let call = self.clone();
+        let executing = self.server.writes.spawn(async move {
+            let line = call
                 .record(&write.persons, &write.property_keys, confirmation)
                 .await?;
-            let sent = self.in_slot(write.execute).await;
-            let outcome = match &sent {
+            let result = call.in_slot(write.execute).await;
+            let outcome = match &result {
                 Ok(Ok((_, outcome))) => *outcome,
                 Ok(Err(error)) => error.outcome(),
                 Err(_) => Outcome::Unknown,
             };
             if let Some(Err(error)) = line.map(|line| line.complete(outcome.name())) {
-                tracing::error!(tool = self.tool.name, %error, "a line of the audit log could not be completed");
+                tracing::error!(tool = call.tool.name, %error, "a line of the audit log could not be completed");
             }
             if outcome != Outcome::NotDone {
-                self.session.changed(&peer, &write.persons).await;
+                call.session.changed(&peer, &write.persons).await;
             }
-            match sent? {
-                Ok((answer, _)) => Ok(self.success(answer)),
-                Err(error) => Ok(self.failure(&error)),
-            }
+            let (output, _) = result??;
+            Ok(call.success(output))
         });
-        sending
+        executing
             .await
             .unwrap_or_else(|_| Err(ErrorData::internal_error("internal error", None).into()))
     }
@@ -213,7 +218,7 @@ impl Call {
         persons: &[String],
         property_keys: &[String],
         confirmation: &str,
-    ) -> Result<Option<Line>, Stop> {
+    ) -> Result<Option<Line>, CallError> {
         let Some(audit) = &self.server.safety.audit else {
             return Ok(None);
         };
@@ -238,18 +243,17 @@ impl Call {
         })
     }
 
-    async fn project(&self) -> Result<u64, Stop> {
-        let project = self.caller.posthog.project().await;
-        project.map_err(|error| self.failure(&error.into()).into())
+    async fn project(&self) -> Result<u64, ToolError> {
+        Ok(self.caller.posthog.project().await?)
     }
 
     /// Waits for a slot, then runs a part of the call, and catches its panic.
-    async fn in_slot<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+    async fn in_slot<T>(&self, work: impl Future<Output = T>) -> Result<T, CallError> {
         let Ok(_slot) = self.server.slots.acquire().await else {
             return Err(ErrorData::internal_error("the server is stopping", None).into());
         };
         AssertUnwindSafe(work).catch_unwind().await.map_err(|_| {
-            // The panic hook has said where; the model can do nothing about it.
+            // The panic hook has logged where.
             tracing::error!(tool = self.tool.name, "a tool panicked");
             ErrorData::internal_error("internal error", None).into()
         })
@@ -263,14 +267,14 @@ impl Call {
         result
     }
 
-    /// What a failure says, which can quote PostHog or the call itself.
-    fn words(&self, error: &ToolError) -> String {
+    /// The text of a failure, which can quote PostHog or the call itself.
+    pub(super) fn error_text(&self, error: &ToolError) -> String {
         let text = error.text(self.caller.posthog.host());
         self.server.limits.redaction.mask(&text).into_owned()
     }
 
     fn failure(&self, error: &ToolError) -> CallToolResult {
-        error_result(&self.words(error))
+        error_result(&self.error_text(error))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::output::OutputOptions;
 use crate::policy::{Confirm, Effect};
 use crate::tools::{Context, ToolDefinition};
 
-use super::call::Call;
+use super::call::{Call, CallError};
 use super::caller::{Caller, CallerSource};
 use super::notifications::ClientSession;
 use super::{prompts, resources};
@@ -172,11 +172,16 @@ impl Server {
     }
 }
 
-/// Whether the request is of a version without a handshake, which asks how long answers hold.
-fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context
-        .protocol_version()
-        .is_some_and(|version| !version.has_initialize())
+/// How long a client may keep a result, in milliseconds, and for whom, in the versions whose results say so. The lists
+/// cannot change while the process runs, but settings and the caller narrow them.
+fn cache_policy(
+    context: &RequestContext<RoleServer>,
+    ttl_ms: u64,
+) -> (Option<u64>, Option<CacheScope>) {
+    match context.protocol_version() {
+        Some(version) if !version.has_initialize() => (Some(ttl_ms), Some(CacheScope::Private)),
+        _ => (None, None),
+    }
 }
 
 /// A tool as `tools/list` shows it.
@@ -277,12 +282,7 @@ impl ServerHandler for Server {
         let offered = offered.filter(|(tool, _)| caller.sees(tool));
         let mut list =
             ListToolsResult::with_all_items(offered.map(|(_, listed)| listed.clone()).collect());
-        if is_modern(&context) {
-            // The list cannot change while the process runs, but settings and the caller narrow it.
-            list = list
-                .with_ttl_ms(LIST_TTL)
-                .with_cache_scope(CacheScope::Private);
-        }
+        (list.ttl_ms, list.cache_scope) = cache_policy(&context, LIST_TTL);
         Ok(list)
     }
 
@@ -342,11 +342,7 @@ impl ServerHandler for Server {
         let caller = self.caller(&context)?;
         let prompts = prompts::list(|tool| self.tool(tool, &caller).is_some());
         let mut list = ListPromptsResult::with_all_items(prompts);
-        if is_modern(&context) {
-            list = list
-                .with_ttl_ms(LIST_TTL)
-                .with_cache_scope(CacheScope::Private);
-        }
+        (list.ttl_ms, list.cache_scope) = cache_policy(&context, LIST_TTL);
         Ok(list)
     }
 
@@ -373,11 +369,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let mut list = ListResourcesResult::with_all_items(Vec::new());
-        if is_modern(&context) {
-            list = list
-                .with_ttl_ms(LIST_TTL)
-                .with_cache_scope(CacheScope::Private);
-        }
+        (list.ttl_ms, list.cache_scope) = cache_policy(&context, LIST_TTL);
         Ok(list)
     }
 
@@ -391,11 +383,7 @@ impl ServerHandler for Server {
             .tool(resources::READ_BY, &caller)
             .map(|_| resources::template());
         let mut list = ListResourceTemplatesResult::with_all_items(template.into_iter().collect());
-        if is_modern(&context) {
-            list = list
-                .with_ttl_ms(LIST_TTL)
-                .with_cache_scope(CacheScope::Private);
-        }
+        (list.ttl_ms, list.cache_scope) = cache_policy(&context, LIST_TTL);
         Ok(list)
     }
 
@@ -419,13 +407,16 @@ impl ServerHandler for Server {
             () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
             text = call.text() => text,
         };
-        let text = text.map_err(|error| error.unwrap_or_else(unknown))?;
+        let text = text.map_err(|error| match error {
+            CallError::Tool(error) if error.is_not_found() => unknown(),
+            CallError::Tool(error) => ErrorData::internal_error(call.error_text(&error), None),
+            CallError::Protocol(error) => error,
+            CallError::Response(_) => ErrorData::internal_error("internal error", None),
+        })?;
         let contents =
             ResourceContents::text(text, request.uri.clone()).with_mime_type("text/plain");
         let mut result = ReadResourceResult::new(vec![contents]);
-        if is_modern(&context) {
-            result = result.with_ttl_ms(0).with_cache_scope(CacheScope::Private);
-        }
+        (result.ttl_ms, result.cache_scope) = cache_policy(&context, 0);
         Ok(result.into())
     }
 

@@ -22,5 +22,7 @@ mod tool;
 
 pub use catalog::{catalog, scopes};
 pub use error::ToolError;
-pub use pending_write::{Outcome, PendingWrite, Preview, ToolOutcome};
-pub use tool::{Context, Tool, ToolDefinition};
+pub use pending_write::{
+    Outcome, PendingWrite, PreparedCall, PreparedWrite, Preview, Status, ToolOutcome, WriteResult,
+};
+pub use tool::{ConfirmationArguments, Context, Tool, ToolDefinition};

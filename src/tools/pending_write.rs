@@ -1,4 +1,4 @@
-//! What a call leads to: an answer, or a write that waits to be sent.
+//! What a call leads to: a result, or a write that is prepared and not sent.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -8,44 +8,95 @@ use serde_json::Value;
 use super::ToolError;
 use crate::output::ToolOutput;
 
-/// Where a call has led.
+/// What a tool returns.
 pub enum ToolOutcome<T> {
-    /// To its answer.
+    /// The result of a call that only reads.
     Complete(ToolOutput<T>),
-    /// To a write that is prepared and not sent.
+    /// A write that is prepared and not sent.
     PendingWrite(PendingWrite<T>),
 }
 
 impl<T> From<ToolOutput<T>> for ToolOutcome<T> {
-    fn from(answer: ToolOutput<T>) -> Self {
-        Self::Complete(answer)
+    fn from(output: ToolOutput<T>) -> Self {
+        Self::Complete(output)
     }
 }
 
-/// A prepared write. Nothing is sent until `send` is polled, and it can be polled once.
+/// A prepared write. Nothing is sent until `execute` is polled.
 pub struct PendingWrite<T> {
-    /// The UUIDs of the persons it is about.
+    /// The UUIDs of the persons that it changes.
     pub persons: Vec<String>,
-    /// The keys of the properties it is about; never their values.
+    /// The keys of the properties that it changes; never their values.
     pub property_keys: Vec<String>,
-    /// What a human has to see before. A deletion without one is never sent.
+    /// What it would do. Required where the call requires a confirmation.
     pub preview: Option<Preview<T>>,
-    /// The request, and what its answer means.
-    pub execute: BoxFuture<'static, Result<(ToolOutput<T>, Outcome), ToolError>>,
+    /// Sends the requests and interprets the responses.
+    pub execute: BoxFuture<'static, Result<WriteResult<T>, ToolError>>,
 }
 
-/// What would be deleted.
+/// What a write would do.
 pub struct Preview<T> {
-    /// The question, for a human: plain text that nobody's name can forge.
+    /// The question for a human: plain text that no name of a person can forge.
     pub question: String,
-    /// The same facts as fields, the answer's own with the status `confirmation_required`.
+    /// The same for the model, continuing the sentence "A call without dry_run would".
+    pub text: String,
+    /// The same as fields.
     pub facts: T,
+}
+
+/// What a write did.
+pub struct WriteResult<T> {
+    /// The status in the result.
+    pub status: Status,
+    /// The result.
+    pub output: ToolOutput<T>,
+    /// The outcome in the audit log.
+    pub outcome: Outcome,
+}
+
+/// The field `status` of a write's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nothing was sent; the result shows what would happen.
+    DryRun,
+    /// Nothing was sent; the call has to be repeated with the confirmation token.
+    ConfirmationRequired,
+    /// PostHog accepted it and does it later.
+    Queued,
+    /// PostHog accepted it and does not report whether it has an effect.
+    Requested,
+    /// It is done.
+    Done,
+    /// The persons are deleted.
+    Deleted,
+    /// Some of it is done or queued.
+    Partly,
+    /// None of it is done.
+    Failed,
+}
+
+impl Status {
+    /// The name in results and schemas.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DryRun => "dry_run",
+            Self::ConfirmationRequired => "confirmation_required",
+            Self::Queued => "queued",
+            Self::Requested => "requested",
+            Self::Done => "done",
+            Self::Deleted => "deleted",
+            Self::Partly => "partly",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What became of a write, for the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// PostHog has it and will do it.
+    /// PostHog accepted it and does it later.
     Queued,
     /// It is done.
     Done,
@@ -53,12 +104,12 @@ pub enum Outcome {
     Partly,
     /// It was not done.
     NotDone,
-    /// Nobody can say.
+    /// It cannot be known whether it was done.
     Unknown,
 }
 
 impl Outcome {
-    /// The word in the audit log.
+    /// The name in the audit log.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -71,45 +122,119 @@ impl Outcome {
     }
 }
 
-impl<T: Serialize + 'static> ToolOutcome<T> {
-    /// The same with fields in place of types.
-    pub(super) fn into_values(self) -> Result<ToolOutcome<Value>, ToolError> {
-        Ok(match self {
-            Self::Complete(answer) => ToolOutcome::Complete(values(answer)?),
-            Self::PendingWrite(write) => ToolOutcome::PendingWrite(PendingWrite {
-                persons: write.persons,
-                property_keys: write.property_keys,
-                preview: match write.preview {
-                    Some(preview) => Some(Preview {
-                        question: preview.question,
-                        facts: value(&preview.facts)?,
-                    }),
-                    None => None,
-                },
-                execute: write
-                    .execute
-                    .map(|sent| {
-                        let (answer, outcome) = sent?;
-                        Ok((values(answer)?, outcome))
-                    })
-                    .boxed(),
-            }),
+/// A call that is ready, with the tool's types erased.
+pub enum PreparedCall {
+    /// The result: of a read, or of a dry run.
+    Complete(ToolOutput<Value>),
+    /// A write that is not sent.
+    Write(PreparedWrite),
+}
+
+/// A [`PendingWrite`] with its types erased.
+pub struct PreparedWrite {
+    /// The UUIDs of the persons that it changes.
+    pub persons: Vec<String>,
+    /// The keys of the properties that it changes.
+    pub property_keys: Vec<String>,
+    /// What has to be confirmed before it is sent; nothing if the call requires no confirmation.
+    pub to_confirm: Option<Preview<Value>>,
+    /// Sends it.
+    pub execute: BoxFuture<'static, Result<(ToolOutput<Value>, Outcome), ToolError>>,
+}
+
+/// The fields of a write's result: those of the tool, and those that all writes have.
+#[derive(Serialize)]
+struct Fields<'a, T> {
+    status: Status,
+    #[serde(flatten)]
+    facts: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmation: Option<&'a str>,
+}
+
+impl<T: Serialize> Preview<T> {
+    /// The fields of a result that asks for a confirmation by token.
+    ///
+    /// # Errors
+    /// When they have no JSON form, which is a defect.
+    pub fn confirmation_required(&self, token: &str) -> Result<Value, ToolError> {
+        to_value(&Fields {
+            status: Status::ConfirmationRequired,
+            facts: &self.facts,
+            confirmation: Some(token),
+        })
+    }
+
+    fn dry_run(&self) -> Result<ToolOutput<Value>, ToolError> {
+        Ok(ToolOutput {
+            structured: to_value(&Fields {
+                status: Status::DryRun,
+                facts: &self.facts,
+                confirmation: None,
+            })?,
+            text: format!(
+                "Nothing was sent. A call without dry_run would {}",
+                self.text
+            ),
         })
     }
 }
 
-fn values<T: Serialize>(answer: ToolOutput<T>) -> Result<ToolOutput<Value>, ToolError> {
-    Ok(ToolOutput {
-        structured: value(&answer.structured)?,
-        text: answer.text,
-    })
+impl<T: Serialize + 'static> ToolOutcome<T> {
+    /// Erases the types, and replaces the write by its preview on a dry run.
+    pub(super) fn prepare(
+        self,
+        requires_confirmation: bool,
+        dry_run: bool,
+    ) -> Result<PreparedCall, ToolError> {
+        let write = match self {
+            Self::Complete(output) => {
+                return Ok(PreparedCall::Complete(ToolOutput {
+                    structured: to_value(&output.structured)?,
+                    text: output.text,
+                }));
+            }
+            Self::PendingWrite(write) => write,
+        };
+        let preview = write.preview.as_ref();
+        if (requires_confirmation || dry_run) && preview.is_none() {
+            return Err(defect("a write without a preview"));
+        }
+        let to_confirm = match preview {
+            Some(preview) if dry_run => return preview.dry_run().map(PreparedCall::Complete),
+            Some(preview) if requires_confirmation => Some(Preview {
+                question: preview.question.clone(),
+                text: preview.text.clone(),
+                facts: to_value(&preview.facts)?,
+            }),
+            _ => None,
+        };
+        let execute = write.execute.map(|result| {
+            let result = result?;
+            let structured = to_value(&Fields {
+                status: result.status,
+                facts: &result.output.structured,
+                confirmation: None,
+            })?;
+            let text = result.output.text;
+            Ok((ToolOutput { structured, text }, result.outcome))
+        });
+        Ok(PreparedCall::Write(PreparedWrite {
+            persons: write.persons,
+            property_keys: write.property_keys,
+            to_confirm,
+            execute: execute.boxed(),
+        }))
+    }
 }
 
-fn value(structured: &impl Serialize) -> Result<Value, ToolError> {
-    serde_json::to_value(structured).map_err(|error| {
-        tracing::error!(%error, "an answer has no JSON form");
-        ToolError::invalid_input(
-            "The answer could not be put into JSON; this is a defect of the server.",
-        )
-    })
+fn to_value(structured: &impl Serialize) -> Result<Value, ToolError> {
+    serde_json::to_value(structured).map_err(|error| defect(&error.to_string()))
+}
+
+fn defect(error: &str) -> ToolError {
+    tracing::error!(error, "tool result could not be built");
+    ToolError::invalid_input(
+        "The answer could not be put into JSON; this is a defect of the server.",
+    )
 }

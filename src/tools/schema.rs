@@ -4,12 +4,49 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::pending_write::Status;
+
 pub(super) fn of_input<T: JsonSchema>() -> Map<String, Value> {
     schema::<T>(settings().for_deserialize())
 }
 
 pub(super) fn of_output<T: JsonSchema>() -> Map<String, Value> {
     schema::<T>(settings().for_serialize())
+}
+
+/// Adds the arguments `C` about a confirmation, and the field that carries its token.
+pub(super) fn add_confirmation<C: JsonSchema>(
+    input: &mut Map<String, Value>,
+    output: &mut Map<String, Value>,
+) {
+    let added = of_input::<C>().remove("properties");
+    if let (Some(Value::Object(properties)), Some(Value::Object(added))) =
+        (input.get_mut("properties"), added)
+    {
+        properties.extend(added);
+    }
+    if let Some(Value::Object(properties)) = output.get_mut("properties") {
+        properties.insert("confirmation".to_owned(), json!({ "type": "string" }));
+    }
+}
+
+/// Adds the field `status` of a write's result.
+pub(super) fn add_status(output: &mut Map<String, Value>, statuses: &[Status], confirmable: bool) {
+    let before: &[Status] = if confirmable {
+        &[Status::DryRun, Status::ConfirmationRequired]
+    } else {
+        &[]
+    };
+    let names = before.iter().chain(statuses).map(|status| status.name());
+    let names = names.collect::<Vec<_>>().join(", ");
+    if let Some(Value::Object(properties)) = output.get_mut("properties") {
+        let status = json!({ "description": names, "type": "string" });
+        properties.insert("status".to_owned(), status);
+    }
+    let required = output.entry("required").or_insert_with(|| json!([]));
+    if let Value::Array(required) = required {
+        required.insert(0, "status".into());
+    }
 }
 
 fn settings() -> SchemaSettings {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use posthog_client::{Client, RequiredScopes};
 
 use super::arguments;
 use super::error::ToolError;
-use super::pending_write::ToolOutcome;
+use super::pending_write::{PreparedCall, Status, ToolOutcome};
 use super::schema;
 use crate::output::OutputOptions;
 use crate::policy::{Effect, Toolset};
@@ -45,6 +45,11 @@ pub trait Tool {
     const TOOLSET: Toolset;
     /// What its endpoints ask of a key.
     const ACCESS: RequiredScopes;
+    /// Whether a call changes more than one person, for a tool of which some calls do. Such calls require a
+    /// confirmation, as all calls of a tool that deletes do.
+    const CHANGES_SEVERAL: Option<fn(&Self::Input) -> bool> = None;
+    /// The statuses that a write of this tool ends with.
+    const STATUSES: &'static [Status] = &[];
 
     /// Does the work, or prepares it where it is a write. The arguments have their types; what only makes sense
     /// together is checked here, before any request.
@@ -54,9 +59,20 @@ pub trait Tool {
     ) -> impl Future<Output = Result<ToolOutcome<Self::Output>, ToolError>> + Send;
 }
 
-type Run = fn(Context, Value) -> BoxFuture<'static, Result<ToolOutcome<Value>, ToolError>>;
+/// The arguments of every tool whose calls can require a confirmation. Tools never see them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct ConfirmationArguments {
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Token of an earlier call, after the user agreed
+    #[serde(default, rename = "confirmation")]
+    pub token: Option<String>,
+}
 
-/// A tool in the catalog, with its types forgotten.
+type Run =
+    fn(Context, Map<String, Value>, bool) -> BoxFuture<'static, Result<PreparedCall, ToolError>>;
+
+/// A tool in the catalog, with its types erased.
 #[derive(Clone)]
 pub struct ToolDefinition {
     /// The name in the protocol.
@@ -71,9 +87,11 @@ pub struct ToolDefinition {
     pub toolset: Toolset,
     /// What its endpoints ask of a key.
     pub access: RequiredScopes,
+    /// Whether calls can require a confirmation.
+    pub confirmable: bool,
     /// JSON Schema of the arguments.
     pub input_schema: Arc<Map<String, Value>>,
-    /// JSON Schema of the answer's fields.
+    /// JSON Schema of the result's fields.
     pub output_schema: Arc<Map<String, Value>>,
     run: Run,
 }
@@ -82,6 +100,18 @@ impl ToolDefinition {
     /// The entry of a tool.
     #[must_use]
     pub fn new<T: Tool + 'static>() -> Self {
+        let confirmable = T::EFFECT.deletes() || T::CHANGES_SEVERAL.is_some();
+        let mut input_schema = schema::of_input::<T::Input>();
+        let mut output_schema = schema::of_output::<T::Output>();
+        if confirmable {
+            schema::add_confirmation::<ConfirmationArguments>(
+                &mut input_schema,
+                &mut output_schema,
+            );
+        }
+        if T::EFFECT != Effect::Read {
+            schema::add_status(&mut output_schema, T::STATUSES, confirmable);
+        }
         Self {
             name: T::NAME,
             title: T::TITLE,
@@ -89,9 +119,10 @@ impl ToolDefinition {
             effect: T::EFFECT,
             toolset: T::TOOLSET,
             access: T::ACCESS,
-            input_schema: Arc::new(schema::of_input::<T::Input>()),
-            output_schema: Arc::new(schema::of_output::<T::Output>()),
-            run: |context, arguments| run::<T>(context, arguments).boxed(),
+            confirmable,
+            input_schema: Arc::new(input_schema),
+            output_schema: Arc::new(output_schema),
+            run: |context, arguments, dry_run| run::<T>(context, arguments, dry_run).boxed(),
         }
     }
 
@@ -99,6 +130,23 @@ impl ToolDefinition {
     #[must_use]
     pub fn arguments(&self, arguments: Map<String, Value>) -> Map<String, Value> {
         arguments::coerce(arguments, &self.input_schema)
+    }
+
+    /// Takes the arguments about the confirmation out of those of a call.
+    ///
+    /// # Errors
+    /// When they have the wrong types.
+    pub fn take_confirmation(
+        &self,
+        arguments: &mut Map<String, Value>,
+    ) -> Result<ConfirmationArguments, ToolError> {
+        if !self.confirmable {
+            return Ok(ConfirmationArguments::default());
+        }
+        let taken = ["dry_run", "confirmation"]
+            .into_iter()
+            .filter_map(|name| arguments.remove_entry(name));
+        arguments::read(Value::Object(taken.collect()))
     }
 
     /// Calls the tool, up to the point where a write would be sent.
@@ -109,12 +157,20 @@ impl ToolDefinition {
         &self,
         context: Context,
         arguments: Map<String, Value>,
-    ) -> Result<ToolOutcome<Value>, ToolError> {
-        (self.run)(context, Value::Object(arguments)).await
+        dry_run: bool,
+    ) -> Result<PreparedCall, ToolError> {
+        (self.run)(context, arguments, dry_run).await
     }
 }
 
-async fn run<T: Tool>(context: Context, arguments: Value) -> Result<ToolOutcome<Value>, ToolError> {
-    let input = arguments::read::<T::Input>(arguments)?;
-    T::call(&context, input).await?.into_values()
+async fn run<T: Tool>(
+    context: Context,
+    arguments: Map<String, Value>,
+    dry_run: bool,
+) -> Result<PreparedCall, ToolError> {
+    let input = arguments::read::<T::Input>(Value::Object(arguments))?;
+    let requires_confirmation =
+        T::EFFECT.deletes() || T::CHANGES_SEVERAL.is_some_and(|changes| changes(&input));
+    let outcome = T::call(&context, input).await?;
+    outcome.prepare(requires_confirmation, dry_run)
 }

@@ -13,7 +13,8 @@ use posthog_persons_mcp::server::confirmation::Confirmer;
 use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::stdio;
 use posthog_persons_mcp::tools::{
-    Context, Outcome, PendingWrite, Preview, Tool, ToolDefinition, ToolError, ToolOutcome, catalog,
+    Context, Outcome, PendingWrite, Preview, Status, Tool, ToolDefinition, ToolError, ToolOutcome,
+    WriteResult, catalog,
 };
 use posthog_sandbox::{FaultKind, Sandbox};
 use rmcp::ClientLifecycleMode;
@@ -1068,10 +1069,7 @@ struct Erasing<const OTHER: bool>;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Whatever {
-    #[serde(rename = "confirmation")]
-    _confirmation: Option<String>,
-}
+struct Whatever {}
 
 #[derive(serde::Serialize, schemars::JsonSchema)]
 struct Erased {}
@@ -1085,6 +1083,7 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const STATUSES: &'static [Status] = &[Status::Done];
 
     async fn call(_: &Context, _: Whatever) -> Result<ToolOutcome<Erased>, ToolError> {
         let erased = ToolOutput {
@@ -1096,9 +1095,17 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
             property_keys: Vec::new(),
             preview: Some(Preview {
                 question: "Erase?".to_owned(),
+                text: "erase".to_owned(),
                 facts: Erased {},
             }),
-            execute: async { Ok((erased, Outcome::Done)) }.boxed(),
+            execute: async {
+                Ok(WriteResult {
+                    status: Status::Done,
+                    output: erased,
+                    outcome: Outcome::Done,
+                })
+            }
+            .boxed(),
         }))
     }
 }

@@ -473,10 +473,7 @@ async fn nothing_is_told(settings: &[&str], names: bool) {
             reads(&session, &story).await;
         }
         // What asks nobody says the same whoever is there.
-        writes(&session, &story, |tool| {
-            number == 0 || tool.effect.needs_yes()
-        })
-        .await;
+        writes(&session, &story, |tool| number == 0 || tool.confirmable).await;
         assert_eq!(human.asked().is_empty(), number == 2);
         let said = session.end().await;
         assert!(said.len() > 100, "only {} messages", said.len());

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::output::{
-    Cells, Row, ToolOutput, truncate_names, truncate_rows, write_list, write_notes,
+    Cells, OutputOptions, Row, ToolOutput, truncate_names, truncate_rows, write_list, write_notes,
 };
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, distinct};
 use crate::tools::support::confirmation_text::{self, Target};
-use crate::tools::{Context, Outcome, PendingWrite, Preview, Tool, ToolError, ToolOutcome};
+use crate::tools::{
+    Context, Outcome, PendingWrite, Preview, Status, Tool, ToolError, ToolOutcome, WriteResult,
+};
 use posthog_client::{
     BulkDeletion, BulkDeletionSummary, MAX_DELETED, MINIMAL_DISTINCT_IDS, Person, PersonId,
     RequiredScopes,
@@ -43,17 +45,10 @@ pub(super) struct Input {
     /// Only events or recordings
     #[serde(default)]
     keep_person: bool,
-    #[serde(default)]
-    dry_run: bool,
-    /// Token of an earlier call, after the user agreed
-    #[serde(default, rename = "confirmation")]
-    _confirmation: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Output {
-    /// dry_run, confirmation_required, queued, deleted, partly, failed
-    status: &'static str,
     project: u64,
     persons: Vec<PersonToDelete>,
     person_count: usize,
@@ -65,8 +60,6 @@ pub(super) struct Output {
     keep_person: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Summary>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confirmation: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -129,6 +122,12 @@ impl Tool for PersonsBulkDelete {
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const STATUSES: &'static [Status] = &[
+        Status::Queued,
+        Status::Deleted,
+        Status::Partly,
+        Status::Failed,
+    ];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let ids = validate_ids(&input)?;
@@ -140,18 +139,12 @@ impl Tool for PersonsBulkDelete {
             )));
         }
         let plan = Plan::new(context, &input, found, not_found).await?;
-        if input.dry_run {
-            return Ok(ToolOutcome::Complete(plan.preview(context, "dry_run")));
-        }
-        let preview = plan.preview(context, "confirmation_required");
+        let preview = plan.preview(context);
         let (context, deletion) = (context.clone(), plan.deletion.clone());
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: deletion.uuids.iter().map(Uuid::to_string).collect(),
             property_keys: Vec::new(),
-            preview: Some(Preview {
-                question: plan.question(),
-                facts: preview.structured,
-            }),
+            preview: Some(preview),
             execute: async move {
                 let summary = context.posthog.bulk_delete(&deletion).await;
                 let summary = summary.map_err(|error| {
@@ -161,7 +154,7 @@ impl Tool for PersonsBulkDelete {
                             .to_owned(),
                     )
                 })?;
-                plan.done(&context, &summary)
+                Ok(plan.result(&context, &summary))
             }
             .boxed(),
         }))
@@ -285,11 +278,17 @@ impl Plan {
         })
     }
 
-    fn facts(&self, status: &'static str) -> Output {
-        Output {
-            status,
+    fn facts(&self, limits: &OutputOptions) -> (Output, String) {
+        let limits = limits.without(self.not_found_bytes);
+        let truncated = truncate_rows(&limits, &self.targets, |target, _| PersonToDelete {
+            uuid: target.uuid.clone(),
+            name: target.name.clone(),
+            distinct_id_count: target.distinct_id_count,
+            count_is_minimum: target.count_is_minimum,
+        });
+        let facts = Output {
             project: self.project,
-            persons: Vec::new(),
+            persons: truncated.rows,
             person_count: self.targets.len(),
             not_found: truncate_names(self.not_found_bytes, self.not_found.clone()),
             not_found_count: self.not_found.len(),
@@ -297,46 +296,36 @@ impl Plan {
             delete_recordings: self.deletion.delete_recordings,
             keep_person: self.deletion.keep_person,
             result: None,
-            confirmation: None,
             notes: Vec::new(),
-        }
+        };
+        (facts, truncated.table)
     }
 
-    fn preview(&self, context: &Context, status: &'static str) -> ToolOutput<Output> {
-        let mut facts = self.facts(status);
-        let limits = context.limits.without(self.not_found_bytes);
-        let truncated = truncate_rows(&limits, &self.targets, |target, _| PersonToDelete {
-            uuid: target.uuid.clone(),
-            name: target.name.clone(),
-            distinct_id_count: target.distinct_id_count,
-            count_is_minimum: target.count_is_minimum,
-        });
-        facts.persons = truncated.rows;
+    fn preview(&self, context: &Context) -> Preview<Output> {
+        let (mut facts, table) = self.facts(&context.limits);
         if facts.persons.len() < self.targets.len() {
             facts.notes.push(format!(
                 "Only {} persons are listed here.",
                 facts.persons.len()
             ));
         }
+        let what = if self.deletion.keep_person {
+            self.data()
+        } else {
+            "these persons"
+        };
         let mut text = format!(
-            "Nothing was sent. A call without dry_run would delete {}, in project {} at {}:
-{}{}
-",
-            if self.deletion.keep_person {
-                self.data()
-            } else {
-                "these persons"
-            },
+            "delete {what}, in project {} at {}:\n{table}{}\n",
             self.project,
             self.host,
-            truncated.table,
             self.consequences()
         );
         self.write_not_found(&mut text);
         write_notes(&mut text, &facts.notes);
-        ToolOutput {
-            structured: facts,
+        Preview {
+            question: self.question(),
             text,
+            facts,
         }
     }
 
@@ -409,11 +398,7 @@ impl Plan {
     }
 
     /// What PostHog's answer means.
-    fn done(
-        &self,
-        context: &Context,
-        summary: &BulkDeletionSummary,
-    ) -> Result<(ToolOutput<Output>, Outcome), ToolError> {
+    fn result(&self, context: &Context, summary: &BulkDeletionSummary) -> WriteResult<Output> {
         let queued = summary.persons_queued_for_deletion.unwrap_or(0);
         let failed = summary.deletion_errors.len() as u64;
         let keeps = self.deletion.keep_person;
@@ -423,14 +408,13 @@ impl Plan {
             summary.persons_deleted + queued
         };
         let (status, outcome) = match (went, failed) {
-            (0, _) => ("failed", Outcome::NotDone),
-            (_, 1..) => ("partly", Outcome::Partly),
-            _ if keeps || queued > 0 => ("queued", Outcome::Queued),
-            _ => ("deleted", Outcome::Done),
+            (0, _) => (Status::Failed, Outcome::NotDone),
+            (_, 1..) => (Status::Partly, Outcome::Partly),
+            _ if keeps || queued > 0 => (Status::Queued, Outcome::Queued),
+            _ => (Status::Deleted, Outcome::Done),
         };
         let sanitizer = context.limits.sanitizer();
-        let mut facts = self.preview(context, status).structured;
-        facts.notes.clear();
+        let (mut facts, _) = self.facts(&context.limits);
         let errors: Vec<NotDeleted> = summary
             .deletion_errors
             .iter()
@@ -441,25 +425,25 @@ impl Plan {
             .collect();
         let all = self.targets.len();
         let mut text = match status {
-            "queued" if keeps => {
+            Status::Queued if keeps => {
                 "Queued, not done yet: deletion of the data asked for. The persons stay.\n"
                     .to_owned()
             }
-            "queued" if summary.persons_deleted > 0 => format!(
+            Status::Queued if summary.persons_deleted > 0 => format!(
                 "Deleted: {}. Queued, not done yet: deletion of {}. PostHog does it within minutes.\n",
                 confirmation_text::persons(summary.persons_deleted),
                 confirmation_text::persons(queued)
             ),
-            "queued" => format!(
+            Status::Queued => format!(
                 "Queued, not done yet: deletion of {}. PostHog does it within minutes.\n",
                 confirmation_text::persons(queued)
             ),
-            "deleted" => format!(
+            Status::Deleted => format!(
                 "Deleted: {}.\n",
                 confirmation_text::persons(summary.persons_deleted)
             ),
-            "failed" if keeps => "No data was deleted.\n".to_owned(),
-            "failed" => "Nobody was deleted.\n".to_owned(),
+            Status::Failed if keeps => "No data was deleted.\n".to_owned(),
+            Status::Failed => "Nobody was deleted.\n".to_owned(),
             _ if keeps => format!(
                 "Only partly done: the data of {went} of {} is queued for deletion.\n",
                 confirmation_text::persons(all as u64)
@@ -509,13 +493,14 @@ impl Plan {
             recordings_queued_for_deletion: summary.recordings_queued_for_deletion,
             deletion_errors: errors,
         });
-        Ok((
-            ToolOutput {
+        WriteResult {
+            status,
+            output: ToolOutput {
                 structured: facts,
                 text,
             },
             outcome,
-        ))
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, distinct, subject};
 use crate::tools::support::property_change::{self, Changed};
 use crate::tools::support::resolve_person::uuid_of;
-use crate::tools::{Context, Outcome, PendingWrite, Tool, ToolError, ToolOutcome};
+use crate::tools::{
+    Context, Outcome, PendingWrite, Status, Tool, ToolError, ToolOutcome, WriteResult,
+};
 use posthog_client::{Client, Error, ErrorKind, PersonId, RequiredScopes};
 
 /// PostHog takes one key a request, and 240 requests a minute.
@@ -97,6 +99,7 @@ impl Tool for PersonsPropertyDelete {
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const STATUSES: &'static [Status] = &[Status::Queued, Status::Partly];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
@@ -116,7 +119,7 @@ async fn remove(
     context: &Context,
     uuid: Uuid,
     keys: Vec<String>,
-) -> Result<(ToolOutput<Output>, Outcome), ToolError> {
+) -> Result<WriteResult<Output>, ToolError> {
     let (posthog, limits) = (&context.posthog, &context.limits);
     let id = PersonId::from(uuid);
     let mut removed = Vec::new();
@@ -146,10 +149,18 @@ async fn remove(
             Err(property_change::failed(error, uuid))
         }
         (_, None) => {
-            let answer = property_change::queued(limits, uuid, &removed, "remove");
-            let structured = answer.structured.into();
-            let text = answer.text;
-            Ok((ToolOutput { structured, text }, Outcome::Queued))
+            let WriteResult {
+                status,
+                output,
+                outcome,
+            } = property_change::queued(limits, uuid, &removed, "remove");
+            let structured = output.structured.into();
+            let text = output.text;
+            Ok(WriteResult {
+                status,
+                output: ToolOutput { structured, text },
+                outcome,
+            })
         }
         (_, Some(last)) => {
             failed.push(last);
@@ -165,7 +176,7 @@ fn partly(
     keys: &[String],
     failures: &[(String, Error)],
     not_sent: &[String],
-) -> Result<(ToolOutput<Output>, Outcome), ToolError> {
+) -> Result<WriteResult<Output>, ToolError> {
     let sanitizer = limits.sanitizer();
     let shown = |keys: &[String]| {
         keys.iter()
@@ -220,7 +231,6 @@ fn partly(
     }
     let structured = Output {
         changed: Changed {
-            status: "partly",
             person_uuid: uuid.to_string(),
             queued,
             check,
@@ -228,7 +238,11 @@ fn partly(
         failed,
         not_sent,
     };
-    Ok((ToolOutput { structured, text }, outcome))
+    Ok(WriteResult {
+        status: Status::Partly,
+        output: ToolOutput { structured, text },
+        outcome,
+    })
 }
 
 /// PostHog answers 500 for a person who does not exist; a look tells that from a failure.

@@ -9,7 +9,7 @@ use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, NonEmptyString, subject};
 use crate::tools::support::property_change::{self, Changed};
 use crate::tools::support::resolve_person::uuid_of;
-use crate::tools::{Context, Outcome, PendingWrite, Tool, ToolError, ToolOutcome};
+use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
 use posthog_client::{PersonId, RequiredScopes};
 
 pub(super) struct PersonsPropertySet;
@@ -35,6 +35,7 @@ impl Tool for PersonsPropertySet {
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const STATUSES: &'static [Status] = &[Status::Queued];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Changed>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
@@ -52,9 +53,11 @@ impl Tool for PersonsPropertySet {
                     .set_property(&PersonId::from(uuid), &key, &value)
                     .await;
                 sent.map_err(|error| property_change::failed(error, uuid))?;
-                Ok((
-                    property_change::queued(&context.limits, uuid, &[key], "set"),
-                    Outcome::Queued,
+                Ok(property_change::queued(
+                    &context.limits,
+                    uuid,
+                    &[key],
+                    "set",
                 ))
             }
             .boxed(),

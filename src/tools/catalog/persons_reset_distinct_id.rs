@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::output::ToolOutput;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::DistinctId;
-use crate::tools::{Context, Outcome, PendingWrite, Tool, ToolError, ToolOutcome};
+use crate::tools::{
+    Context, Outcome, PendingWrite, Status, Tool, ToolError, ToolOutcome, WriteResult,
+};
 use posthog_client::RequiredScopes;
 
 pub(super) struct PersonsResetDistinctId;
@@ -20,7 +22,6 @@ pub(super) struct Input {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Output {
-    status: &'static str,
     distinct_id: String,
     check: String,
 }
@@ -35,6 +36,7 @@ impl Tool for PersonsResetDistinctId {
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const STATUSES: &'static [Status] = &[Status::Requested];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let distinct_id = input.distinct_id.0;
@@ -55,11 +57,14 @@ impl Tool for PersonsResetDistinctId {
                 );
                 let text = format!("Asked for: reset of distinct id {shown}.\n{check}\n");
                 let structured = Output {
-                    status: "requested",
                     distinct_id: shown,
                     check,
                 };
-                Ok((ToolOutput { structured, text }, Outcome::Queued))
+                Ok(WriteResult {
+                    status: Status::Requested,
+                    output: ToolOutput { structured, text },
+                    outcome: Outcome::Queued,
+                })
             }
             .boxed(),
         }))

@@ -13,7 +13,9 @@ use crate::output::{ToolOutput, write_list, write_notes};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, WaitSeconds, distinct};
 use crate::tools::support::confirmation_text::{self, Target, quoted};
-use crate::tools::{Context, Outcome, PendingWrite, Preview, Tool, ToolError, ToolOutcome};
+use crate::tools::{
+    Context, Outcome, PendingWrite, Preview, Status, Tool, ToolError, ToolOutcome, WriteResult,
+};
 use posthog_client::{Person, PersonId, RequiredScopes, WaitReason, is_creator, split_uuid};
 
 /// A human can look through so many, and PostHog moves them in one task.
@@ -40,24 +42,15 @@ pub(super) struct Input {
     /// Look for the result so long
     #[serde(default)]
     wait_seconds: WaitSeconds,
-    #[serde(default)]
-    dry_run: bool,
-    /// Token of an earlier call, after the user agreed
-    #[serde(default, rename = "confirmation")]
-    _confirmation: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Output {
-    /// dry_run, confirmation_required, queued, done, partly
-    status: &'static str,
     project: u64,
     person_uuid: String,
     name: String,
     moves: Vec<Move>,
     kept_distinct_id_count: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confirmation: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -81,19 +74,14 @@ impl Tool for PersonsSplit {
     const EFFECT: Effect = Effect::Delete { idempotent: false };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const STATUSES: &'static [Status] = &[Status::Queued, Status::Done, Status::Partly];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let wanted = Selection::new(input.distinct_ids_to_split, input.main_distinct_id)?;
         let person = context.posthog.person(&input.id.0).await?;
         let project = context.posthog.project().await?;
         let plan = Plan::new(context, project, &person, wanted, input.allow_creator_id)?;
-        if input.dry_run {
-            return Ok(ToolOutcome::Complete(plan.answer("dry_run", None)));
-        }
-        let preview = Preview {
-            question: plan.question(),
-            facts: plan.answer("confirmation_required", None).structured,
-        };
+        let preview = plan.preview();
         let (context, wait) = (
             context.clone(),
             Duration::from_secs(input.wait_seconds.0.into()),
@@ -171,7 +159,7 @@ impl Plan {
                 if !strangers.is_empty() {
                     return Err(ToolError::invalid_input(format!(
                         "These distinct ids are not on the person: {}. Nothing was sent. persons-retrieve shows the person's distinct ids.",
-                        to_protocol_tool(&strangers)
+                        listed(&strangers)
                     )));
                 }
                 ids
@@ -269,8 +257,46 @@ impl Plan {
         self.target.distinct_id_count - self.moves.len()
     }
 
-    /// The answer; `there` holds the distinct ids that were seen on their new persons, if it was looked.
-    fn answer(&self, status: &'static str, there: Option<&HashSet<String>>) -> ToolOutput<Output> {
+    fn preview(&self) -> Preview<Output> {
+        let output = self.output("move", &[], None);
+        Preview {
+            question: self.question(),
+            text: output.text,
+            facts: output.structured,
+        }
+    }
+
+    /// The result; `there` holds the distinct ids that were seen on their new persons, if it was looked.
+    fn result(&self, status: Status, there: Option<&HashSet<String>>) -> WriteResult<Output> {
+        let (head, outcome) = match status {
+            Status::Done => ("Done: moved", Outcome::Done),
+            Status::Partly => (
+                "Sent, and only partly done so far: moved or still to be moved",
+                Outcome::Queued,
+            ),
+            _ => ("Queued, not done yet: to be moved", Outcome::Queued),
+        };
+        let notes: &[&str] = match status {
+            Status::Done => &[],
+            _ => &[
+                "persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and PostHog says \
+                 nothing if it fails.",
+            ],
+        };
+        let output = self.output(head, notes, there);
+        WriteResult {
+            status,
+            output,
+            outcome,
+        }
+    }
+
+    fn output(
+        &self,
+        head: &str,
+        notes: &[&str],
+        there: Option<&HashSet<String>>,
+    ) -> ToolOutput<Output> {
         let moves: Vec<Move> = self
             .moves
             .iter()
@@ -280,25 +306,11 @@ impl Plan {
                 moved: there.map(|there| there.contains(&one.id)),
             })
             .collect();
-        let mut notes = Vec::new();
-        match status {
-            "queued" | "partly" => notes.push(
-                "persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and PostHog says \
-                 nothing if it fails."
-                    .to_owned(),
-            ),
-            _ => {}
-        }
-        if self.moves_creator && status != "done" {
+        let mut notes: Vec<String> = notes.iter().map(|note| (*note).to_owned()).collect();
+        let done = there.is_some_and(|there| there.len() == self.moves.len());
+        if self.moves_creator && !done {
             notes.push("It moves the id that the person's UUID was made from: look at the person afterwards.".to_owned());
         }
-        let head = match status {
-            "dry_run" => "Nothing was sent. A call without dry_run would move",
-            "confirmation_required" => "To be moved",
-            "done" => "Done: moved",
-            "partly" => "Sent, and only partly done so far: moved or still to be moved",
-            _ => "Queued, not done yet: to be moved",
-        };
         let mut text = format!(
             "{head}, off person {} {} of project {}, which keeps {}:\n",
             self.target.uuid,
@@ -322,13 +334,11 @@ impl Plan {
         write_notes(&mut text, &notes);
         ToolOutput {
             structured: Output {
-                status,
                 project: self.project,
                 person_uuid: self.target.uuid.clone(),
                 name: self.target.name.clone(),
                 moves,
                 kept_distinct_id_count: self.kept(),
-                confirmation: None,
                 notes,
             },
             text,
@@ -339,7 +349,7 @@ impl Plan {
         &self,
         context: &Context,
         wait: Duration,
-    ) -> Result<(ToolOutput<Output>, Outcome), ToolError> {
+    ) -> Result<WriteResult<Output>, ToolError> {
         let ids: Vec<String> = self.moves.iter().map(|one| one.id.clone()).collect();
         let sent = context.posthog.split(&self.id, &ids).await;
         sent.map_err(|error| {
@@ -350,15 +360,15 @@ impl Plan {
             )
         })?;
         if wait.is_zero() {
-            return Ok((self.answer("queued", None), Outcome::Queued));
+            return Ok(self.result(Status::Queued, None));
         }
         let there = self.watch(context, &ids, wait).await;
-        let (status, outcome) = match there.len() {
-            0 => ("queued", Outcome::Queued),
-            all if all == ids.len() => ("done", Outcome::Done),
-            _ => ("partly", Outcome::Queued),
+        let status = match there.len() {
+            0 => Status::Queued,
+            all if all == ids.len() => Status::Done,
+            _ => Status::Partly,
         };
-        Ok((self.answer(status, Some(&there)), outcome))
+        Ok(self.result(status, Some(&there)))
     }
 
     /// Looks until every distinct id is on its new person or the time is up. That a look fails does not undo the split.
@@ -389,7 +399,7 @@ impl Plan {
     }
 }
 
-fn to_protocol_tool(names: &[String]) -> String {
+fn listed(names: &[String]) -> String {
     let mut text = String::new();
     write_list(&mut text, names.iter().take(20));
     if names.len() > 20 {

@@ -5,13 +5,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::output::{OutputOptions, ToolOutput, write_list};
-use crate::tools::ToolError;
+use crate::tools::{Outcome, Status, ToolError, WriteResult};
 use posthog_client::Error;
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::tools) struct Changed {
-    /// queued or partly
-    pub(in crate::tools) status: &'static str,
     pub(in crate::tools) person_uuid: String,
     // Names of properties.
     pub(in crate::tools) queued: Vec<String>,
@@ -36,27 +34,28 @@ pub(in crate::tools) fn failed(error: Error, uuid: Uuid) -> ToolError {
     ))
 }
 
-/// The answer where PostHog took everything.
+/// The result where PostHog accepted everything.
 pub(in crate::tools) fn queued(
     limits: &OutputOptions,
     uuid: Uuid,
     keys: &[String],
     verb: &str,
-) -> ToolOutput<Changed> {
+) -> WriteResult<Changed> {
     let sanitizer = limits.sanitizer();
     let queued: Vec<String> = keys.iter().map(|key| sanitizer.name(key)).collect();
     let check = check(uuid, &queued);
     let mut text = format!("Queued, not done yet: {verb} ");
     write_list(&mut text, &queued);
     text.push_str(&format!(" of person {uuid}.\n{check}\n"));
-    ToolOutput {
-        structured: Changed {
-            status: "queued",
-            person_uuid: uuid.to_string(),
-            queued,
-            check,
-        },
-        text,
+    let structured = Changed {
+        person_uuid: uuid.to_string(),
+        queued,
+        check,
+    };
+    WriteResult {
+        status: Status::Queued,
+        output: ToolOutput { structured, text },
+        outcome: Outcome::Queued,
     }
 }
 
