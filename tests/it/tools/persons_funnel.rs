@@ -171,7 +171,7 @@ async fn whether_a_funnel_needs_its_step_is_posthogs_to_judge() {
         json!({"events": steps(), "funnel_viz_type": "trends", "drop_off": true}),
         json!({"events": steps(), "funnel_viz_type": "trends", "entrance_period_start": "2026-10-27"}),
     ] {
-        // The contract does not say what PostHog does; the sandbox does not survive it, and minds.
+        // What PostHog responds is not known; the sandbox responds 500 and records a violation.
         let error = session.error(TOOL, arguments).await;
         assert!(
             error.starts_with("PostHog failed (status 500): "),

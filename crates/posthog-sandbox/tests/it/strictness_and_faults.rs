@@ -77,7 +77,7 @@ async fn what_no_client_should_send_is_refused_and_remembered() {
     assert_eq!(api.at(root).await.status, 400);
     complained("trailing slash");
     assert_eq!(api.at("/api/persons/").await.status, 404);
-    complained("nothing is served");
+    complained("no route");
     assert_eq!(api.at("/api/environments/1/persons/").await.status, 400);
     complained("environments");
     assert!(
@@ -121,7 +121,7 @@ async fn what_no_client_should_send_is_refused_and_remembered() {
     is_strict(&text);
     complained("delete_events");
     is_crash(&api.post("bulk_delete/", json!([])).await);
-    complained("no JSON object");
+    complained("not a JSON object");
     let body = |content_type: &'static str, body: &'static str| {
         let request = api.request(Method::POST, &format!("{root}/bulk_delete/"));
         request.header("content-type", content_type).body(body)
@@ -140,7 +140,7 @@ async fn what_no_client_should_send_is_refused_and_remembered() {
         "unsupported_media_type",
         Value::Null,
     );
-    complained("announced");
+    complained("Content-Type");
     let broken = read(body("application/json", "{").send().await.unwrap()).await;
     is_error(&broken, 400, "invalid_request", "parse_error", Value::Null);
     complained("not JSON");

@@ -1,0 +1,288 @@
+//! The persons of an insight: trends and lifecycle, and the pages that they share with the funnel (Persons API, Trends;
+//! Persons API, Lifecycle).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::arguments::{InsightArguments, event_of_action, read_entities};
+use super::context::Context;
+use super::persons::{Search, list_item, with_offset};
+use crate::fixtures::is_test_account;
+use crate::http::Response;
+use crate::model::dates::text;
+use crate::model::filters::text as text_of;
+use crate::model::{Entity, Event, EventFilters, Properties};
+
+pub(crate) const TRENDS_ARGUMENTS: &[&str] = &[
+    "actions",
+    "breakdown",
+    "breakdown_type",
+    "breakdown_value",
+    "date_from",
+    "date_to",
+    "display",
+    "entity_id",
+    "entity_math",
+    "entity_type",
+    "events",
+    "filter_test_accounts",
+    "insight",
+    "interval",
+    "limit",
+    "offset",
+    "properties",
+    "refresh",
+    "search",
+];
+
+pub(crate) const LIFECYCLE_ARGUMENTS: &[&str] = &[
+    "actions",
+    "date_from",
+    "date_to",
+    "events",
+    "filter_test_accounts",
+    "insight",
+    "interval",
+    "lifecycle_type",
+    "limit",
+    "offset",
+    "properties",
+    "refresh",
+    "search",
+    "target_date",
+];
+
+/// The events of each person, oldest first, by the person that they belong to now.
+pub(crate) fn by_person<'a>(
+    context: &'a Context<'_>,
+    accept: impl Fn(&Event, &Properties) -> bool,
+) -> BTreeMap<Uuid, Vec<&'a Event>> {
+    let analytics = &context.project.analytics;
+    let mut found: BTreeMap<Uuid, Vec<&Event>> = BTreeMap::new();
+    for event in &context.project.events {
+        if accept(event, &event.person_properties) {
+            let person = analytics.actor(event);
+            found.entry(person).or_default().push(event);
+        }
+    }
+    for events in found.values_mut() {
+        events.sort_by_key(|event| event.at);
+    }
+    found
+}
+
+/// The event filters that all insights share.
+pub(crate) struct InsightFilters {
+    filters: EventFilters,
+    without_test_accounts: bool,
+}
+
+impl InsightFilters {
+    pub(crate) fn read(
+        context: &mut Context<'_>,
+        arguments: &InsightArguments,
+    ) -> Result<Self, Response> {
+        Ok(Self {
+            filters: arguments.filters(context)?,
+            without_test_accounts: arguments
+                .flag(context, "filter_test_accounts")?
+                .unwrap_or(false),
+        })
+    }
+
+    pub(crate) fn accept(&self, event: &Event, person: &Properties) -> bool {
+        !(self.without_test_accounts && is_test_account(person))
+            && self.filters.accept(event, person)
+    }
+}
+
+/// Persons API, Trends.
+pub(crate) fn trends(context: &mut Context<'_>) -> Result<Response, Response> {
+    let arguments = InsightArguments::read(context)?;
+    let Some(id) = arguments.text("entity_id").map(str::to_owned) else {
+        return Err(context.reject("trends without entity_id"));
+    };
+    let event = match arguments.text("entity_type").unwrap_or("events") {
+        "events" => id,
+        "actions" => event_of_action(&Value::from(id))?,
+        other => {
+            let detail = format!("unknown entity_type {other:?}");
+            return Err(context.reject(detail));
+        }
+    };
+    let once_per_person = match arguments.text("entity_math").unwrap_or("total") {
+        "total" => false,
+        "dau" | "weekly_active" | "monthly_active" | "unique_session" => true,
+        other => {
+            let detail = format!("unknown entity_math {other:?}");
+            return Err(context.reject(detail));
+        }
+    };
+    let entity = Entity::of_event(Some(&event));
+    let range = arguments.date_range(context)?;
+    let filters = InsightFilters::read(context, &arguments)?;
+    let breakdown = arguments
+        .text("breakdown")
+        .zip(arguments.text("breakdown_value"));
+    let of_person = arguments.text("breakdown_type") == Some("person");
+    let in_breakdown = |event: &Event, person: &Properties| match breakdown {
+        None => true,
+        Some((key, value)) => {
+            let found = if of_person {
+                person.get(key).map(std::borrow::Cow::into_owned)
+            } else {
+                event.properties.get(key).cloned()
+            };
+            text_of(&found.unwrap_or_default()).as_deref() == Some(value)
+        }
+    };
+    let persons = by_person(context, |event, person| {
+        range.contains(event.at)
+            && entity.matches(event)
+            && filters.accept(event, person)
+            && in_breakdown(event, person)
+    });
+    let count = |events: &[&Event]| {
+        let times = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        if once_per_person { 1 } else { times }
+    };
+    let mut found: Vec<(Uuid, Option<u64>)> = persons
+        .iter()
+        .map(|(person, events)| (*person, Some(count(events))))
+        .collect();
+    found.sort_by_key(|(person, value)| (std::cmp::Reverse(*value), *person));
+    actors_page(context, &arguments, found)
+}
+
+/// Persons API, Lifecycle.
+pub(crate) fn lifecycle(context: &mut Context<'_>) -> Result<Response, Response> {
+    let arguments = InsightArguments::read(context)?;
+    let Some(target) = arguments.text("target_date") else {
+        return Err(missing("target_date"));
+    };
+    let Some(kind) = arguments.text("lifecycle_type") else {
+        return Err(missing("lifecycle_type"));
+    };
+    let Some(target) = context.date(target)? else {
+        return Err(missing("target_date"));
+    };
+    let interval = arguments.interval(context)?;
+    let filters = InsightFilters::read(context, &arguments)?;
+    let mut entities = read_entities(context, &arguments)?;
+    if entities.is_empty() {
+        entities.push(Entity::of_event(Some("$pageview")));
+    }
+    let start = interval.start(target);
+    let (previous, end) = (interval.before(start), interval.after(start));
+    let persons = by_person(context, |event, person| {
+        entities.iter().any(|entity| entity.matches(event)) && filters.accept(event, person)
+    });
+    let primary = &context.project.primary;
+    let is = |person: Uuid, events: &[&Event]| {
+        let within = |from, to| events.iter().any(|event| from <= event.at && event.at < to);
+        let (now, before) = (within(start, end), within(previous, start));
+        let created = primary.by_uuid(person).map(|person| person.created_at);
+        let is_new = created.is_some_and(|created| start <= created && created < end);
+        match (now, before) {
+            (true, _) if is_new => "new",
+            (true, true) => "returning",
+            (true, false) => "resurrecting",
+            (false, true) => "dormant",
+            (false, false) => "",
+        }
+    };
+    if !matches!(kind, "new" | "returning" | "resurrecting" | "dormant") {
+        let detail = format!("unknown lifecycle_type {kind:?}");
+        return Err(context.reject(detail));
+    }
+    let found: Vec<(Uuid, Option<u64>)> = persons
+        .iter()
+        .filter(|(person, events)| is(**person, events) == kind)
+        .map(|(person, _)| (*person, None))
+        .collect();
+    let page = actors(context, &arguments, found)?;
+    Ok(Response::json(
+        200,
+        json!({
+            "results": [{"people": page.people, "count": page.people.len()}],
+            "next": page.next,
+        }),
+    ))
+}
+
+fn missing(name: &str) -> Response {
+    let detail = format!("Missing {name} parameter");
+    Response::json(400, json!({"message": detail, "detail": detail}))
+}
+
+struct ActorPage {
+    people: Vec<Value>,
+    next: Option<String>,
+    missing: usize,
+}
+
+pub(crate) fn actors_page(
+    context: &mut Context<'_>,
+    arguments: &InsightArguments,
+    found: Vec<(Uuid, Option<u64>)>,
+) -> Result<Response, Response> {
+    let page = actors(context, arguments, found)?;
+    Ok(Response::json(
+        200,
+        json!({
+            // The size of this page, not a total.
+            "results": [{"people": page.people, "count": page.people.len()}],
+            "next": page.next,
+            "initial": context.request.absolute_url(),
+            "missing_persons": page.missing,
+            "is_cached": false,
+            "last_refresh": text(context.now),
+        }),
+    ))
+}
+
+fn actors(
+    context: &mut Context<'_>,
+    arguments: &InsightArguments,
+    mut found: Vec<(Uuid, Option<u64>)>,
+) -> Result<ActorPage, Response> {
+    let limit = match arguments.integer(context, "limit")?.unwrap_or(0) {
+        0 => 100,
+        limit => usize::try_from(limit).unwrap_or(0),
+    };
+    let offset = arguments.integer(context, "offset")?.unwrap_or(0);
+    let offset = usize::try_from(offset).unwrap_or(0);
+    if let Some(words) = arguments.text("search") {
+        let search = Search::new(context, words);
+        let analytics = &context.project.analytics;
+        found.retain(|(uuid, _)| {
+            let row = analytics.active(*uuid);
+            row.is_some_and(|row| search.finds(*uuid, &row.properties))
+        });
+    }
+    let rows: Vec<(Uuid, Option<u64>)> = found.into_iter().skip(offset).take(limit).collect();
+    let (analytics, primary) = (&context.project.analytics, &context.project.primary);
+    let people: Vec<Value> = rows
+        .iter()
+        .filter(|(uuid, _)| analytics.active(*uuid).is_some())
+        .filter_map(|(uuid, value)| Some(list_item(context, primary.by_uuid(*uuid)?, *value)))
+        .collect();
+    let next = (limit > 0 && rows.len() >= limit).then(|| next_link(context, offset + limit));
+    Ok(ActorPage {
+        missing: rows.len() - people.len(),
+        people,
+        next,
+    })
+}
+
+/// Absolute if the URL has no offset yet, otherwise a relative path without its leading slash.
+fn next_link(context: &Context<'_>, offset: usize) -> String {
+    if context.request.parameter("offset").is_some() {
+        let path = context.request.full_path();
+        with_offset(path.trim_start_matches('/'), offset)
+    } else {
+        with_offset(&context.request.absolute_url(), offset)
+    }
+}

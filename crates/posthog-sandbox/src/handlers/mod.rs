@@ -1,0 +1,18 @@
+//! The endpoints: one function each, from a [`Context`] to a response.
+//!
+//! Invariant: knows nothing of routing and of transport.
+
+mod arguments;
+mod context;
+
+pub(crate) mod batch;
+pub(crate) mod deletions;
+pub(crate) mod discovery;
+pub(crate) mod funnel;
+pub(crate) mod history;
+pub(crate) mod insights;
+pub(crate) mod persons;
+pub(crate) mod values;
+pub(crate) mod writes;
+
+pub(crate) use context::{Context, rejection, violation};

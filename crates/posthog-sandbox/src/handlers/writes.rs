@@ -1,0 +1,245 @@
+//! Changing persons: properties, split, reset (Persons API, Update, and the sections after it). Accepted changes are
+//! carried out later, on the virtual clock.
+
+use std::sync::Arc;
+
+use chrono::Duration;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use crate::http::Response;
+use crate::model::{Capture, Effect, Person, PropertyMap, property_change};
+use crate::options::DeletionMode;
+
+/// How long ingestion takes.
+const PROPERTY_SECONDS: i64 = 2;
+const SPLIT_SECONDS: i64 = 5;
+
+/// The fields of a person in responses: clients may send a whole person back.
+const PERSON_FIELDS: &[&str] = &[
+    "created_at",
+    "distinct_ids",
+    "id",
+    "is_identified",
+    "last_seen_at",
+    "matched_recordings",
+    "name",
+    "properties",
+    "type",
+    "uuid",
+    "value_at_data_point",
+];
+
+/// Persons API, Update: PATCH and PUT. 202 does not mean that the change will be made.
+pub(crate) fn update(context: &mut Context<'_>) -> Result<Response, Response> {
+    let fields = context.any_fields()?;
+    let set = match fields.get("properties") {
+        None | Some(Value::Null) => {
+            return Err(Response::swapped("properties", "This field is required."));
+        }
+        Some(Value::Object(set)) => set.clone(),
+        Some(other) => return Err(context.reject(format!("properties is not an object: {other}"))),
+    };
+    context.fields(PERSON_FIELDS)?;
+    set_properties(context, set)
+}
+
+/// Persons API, Update property.
+pub(crate) fn update_property(context: &mut Context<'_>) -> Result<Response, Response> {
+    let fields = context.fields(&["key", "value"])?;
+    let Some(value) = fields.get("value") else {
+        return Err(Response::swapped("value", "This field is required."));
+    };
+    let key = match fields.get("key") {
+        None | Some(Value::Null) => {
+            return Err(Response::swapped("key", "This field is required."));
+        }
+        Some(Value::String(key)) => key.clone(),
+        Some(other) => return Err(context.reject(format!("key is not text: {other}"))),
+    };
+    set_properties(context, PropertyMap::from_iter([(key, value.clone())]))
+}
+
+/// Merges: other keys stay. Failures of ingestion are not reported.
+fn set_properties(context: &mut Context<'_>, set: PropertyMap) -> Result<Response, Response> {
+    let person = context.person()?.clone();
+    reject_restricted(context, set.keys())?;
+    let distinct_id = first_distinct_id(&person)?;
+    let capture = Capture {
+        distinct_id,
+        event: "$set".to_owned(),
+        set,
+        ..Capture::default()
+    };
+    ingest(context, capture);
+    let changes = Some(property_change());
+    context
+        .project
+        .log(context.now, "updated", &person, changes);
+    Ok(Response::empty(202))
+}
+
+fn reject_restricted<'a>(
+    context: &Context<'_>,
+    mut keys: impl Iterator<Item = &'a String>,
+) -> Result<(), Response> {
+    match keys.find(|key| context.behaviors.restricted_properties.contains(key)) {
+        Some(key) => Err(Response::invalid(
+            format!("You don't have write access to these properties: {key}"),
+            None,
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Property writes need a distinct id; PostHog fails on a person without one.
+fn first_distinct_id(person: &Person) -> Result<String, Response> {
+    let first = person.distinct_ids.first();
+    first
+        .map(ToString::to_string)
+        .ok_or_else(|| Response::server_error(500))
+}
+
+/// Schedules an event, unless ingestion is down.
+fn ingest(context: &mut Context<'_>, capture: Capture) {
+    if !context.behaviors.capture_down {
+        let due = context.now + Duration::seconds(PROPERTY_SECONDS);
+        context.project.schedule(due, Effect::Capture(capture));
+    }
+}
+
+/// Persons API, Delete property. Unlike the other endpoints it responds 500 for an unknown person.
+pub(crate) fn delete_property(context: &mut Context<'_>) -> Result<Response, Response> {
+    let fields = context.fields(&["$unset"])?;
+    let key = match fields.get("$unset") {
+        Some(Value::String(key)) => key.clone(),
+        None => return Err(context.crash("delete_property without $unset")),
+        Some(other) => return Err(context.reject(format!("$unset is not a property key: {other}"))),
+    };
+    let person = match context.person() {
+        Ok(person) => person.clone(),
+        Err(response) if response.status == 404 => return Err(Response::server_error(500)),
+        Err(_) => return Err(context.crash("delete_property with an invalid person id")),
+    };
+    reject_restricted(context, [&key].into_iter())?;
+    let distinct_id = first_distinct_id(&person)?;
+    if context.behaviors.capture_down {
+        let detail = "Unable to delete property";
+        return Err(Response::json(
+            502,
+            json!({"success": false, "detail": detail}),
+        ));
+    }
+    let capture = Capture {
+        distinct_id,
+        event: "$delete_person_property".to_owned(),
+        unset: vec![key],
+        ..Capture::default()
+    };
+    ingest(context, capture);
+    let changes = Some(property_change());
+    context
+        .project
+        .log(context.now, "delete_property", &person, changes);
+    Ok(Response::json(201, json!({"success": true})))
+}
+
+/// Persons API, Split. The activity entry is written immediately, even if the task is lost.
+pub(crate) fn split(context: &mut Context<'_>) -> Result<Response, Response> {
+    let fields = context.fields(&["distinct_ids_to_split", "main_distinct_id"])?;
+    let person = context.person()?.clone();
+    let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
+    let (listed, main) = (given("distinct_ids_to_split"), given("main_distinct_id"));
+    if listed.is_some() && main.is_some() {
+        let detail = "Provide either distinct_ids_to_split or main_distinct_id, not both.";
+        return Err(Response::invalid(detail, None));
+    }
+    let moving = match (listed, main) {
+        (Some(listed), _) => listed_ids(&person, listed)?,
+        (None, None) => person.distinct_ids.iter().skip(1).cloned().collect(),
+        // PostHog does not check that the person has this id; with another one the person loses all of its ids.
+        (None, Some(Value::String(main))) => {
+            let others = person.distinct_ids.iter().filter(|id| ***id != **main);
+            others.cloned().collect()
+        }
+        (None, Some(other)) => {
+            return Err(context.reject(format!("main_distinct_id is not text: {other}")));
+        }
+    };
+    let mut after = json!({"distinct_ids": texts(&person.distinct_ids)});
+    if listed.is_some()
+        && let Some(after) = after.as_object_mut()
+    {
+        after.insert("distinct_ids_to_split".to_owned(), json!(texts(&moving)));
+    }
+    let change = json!([{
+        "type": "Person",
+        "action": "split",
+        "field": null,
+        "before": null,
+        "after": after,
+    }]);
+    context
+        .project
+        .log(context.now, "split_person", &person, Some(change));
+    if !context.behaviors.split_task_lost {
+        let effect = Effect::Split {
+            person: person.id,
+            distinct_ids: moving,
+            creator_is_noop: context.options.creator_split_is_noop
+                || context.options.deletion_mode == DeletionMode::Immediate,
+        };
+        context
+            .project
+            .schedule(context.now + Duration::seconds(SPLIT_SECONDS), effect);
+    }
+    Ok(Response::json(201, json!({"success": true})))
+}
+
+/// The ids of the list without duplicates, if the person has all of them.
+fn listed_ids(person: &Person, listed: &Value) -> Result<Vec<Arc<str>>, Response> {
+    let invalid = |detail: String| Response::invalid(detail, Some("distinct_ids_to_split"));
+    let texts = listed
+        .as_array()
+        .and_then(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    let Some(texts) = texts else {
+        return Err(invalid("Must be a list of strings.".to_owned()));
+    };
+    if texts.is_empty() {
+        return Err(invalid("Must not be empty.".to_owned()));
+    }
+    let (mut moving, mut unknown): (Vec<Arc<str>>, Vec<&str>) = (Vec::new(), Vec::new());
+    for text in texts {
+        match person.distinct_ids.iter().find(|id| ***id == *text) {
+            Some(id) if moving.contains(id) => {}
+            Some(id) => moving.push(Arc::clone(id)),
+            None => unknown.push(text),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(moving);
+    }
+    unknown.sort_unstable();
+    unknown.dedup();
+    Err(invalid(format!(
+        "These distinct_ids do not belong to this person: {unknown:?}"
+    )))
+}
+
+fn texts(distinct_ids: &[Arc<str>]) -> Vec<&str> {
+    distinct_ids.iter().map(AsRef::as_ref).collect()
+}
+
+/// Persons API, Reset distinct id. Responds 202 even for an id that has not been used since its deletion.
+pub(crate) fn reset_person_distinct_id(context: &mut Context<'_>) -> Result<Response, Response> {
+    let fields = context.fields(&["distinct_id"])?;
+    let distinct_id = fields.get("distinct_id").and_then(Value::as_str);
+    let Some(distinct_id) = distinct_id.filter(|text| !text.is_empty()) else {
+        return Err(Response::invalid(
+            "distinct_id must be a non-empty string.",
+            None,
+        ));
+    };
+    context.project.reset_distinct_id(distinct_id);
+    Ok(Response::empty(202))
+}

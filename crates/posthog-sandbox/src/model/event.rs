@@ -1,0 +1,91 @@
+//! Events, before and after ingestion.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::dates::Time;
+use super::properties::{Properties, PropertyMap};
+
+/// An ingested event, with the person's properties as they were right after it.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) at: Time,
+    pub(crate) name: String,
+    pub(crate) distinct_id: String,
+    /// The person that the event was attributed to at ingestion.
+    pub(crate) person: Uuid,
+    pub(crate) properties: PropertyMap,
+    pub(crate) set: PropertyMap,
+    pub(crate) set_once: PropertyMap,
+    pub(crate) unset: Vec<String>,
+    pub(crate) person_properties: Properties,
+}
+
+/// An event before ingestion.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Capture {
+    pub(crate) distinct_id: String,
+    pub(crate) event: String,
+    pub(crate) properties: PropertyMap,
+    pub(crate) set: PropertyMap,
+    pub(crate) set_once: PropertyMap,
+    pub(crate) unset: Vec<String>,
+}
+
+impl Capture {
+    /// As ingestion reads it: `$set` and `$set_once` are not properties of the event.
+    pub(crate) fn read(distinct_id: &str, event: &str, mut properties: PropertyMap) -> Self {
+        let mut take = |name: &str| match properties.remove(name) {
+            Some(Value::Object(map)) => map,
+            _ => PropertyMap::new(),
+        };
+        Self {
+            set: take("$set"),
+            set_once: take("$set_once"),
+            distinct_id: distinct_id.to_owned(),
+            event: event.to_owned(),
+            properties,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn changes_person(&self) -> bool {
+        !(self.set.is_empty() && self.set_once.is_empty() && self.unset.is_empty())
+    }
+
+    pub(crate) fn apply_to(&self, properties: &mut PropertyMap) {
+        change_properties(properties, &self.set_once, &self.set, &self.unset);
+    }
+}
+
+impl Event {
+    /// Applies the property changes of this event again, `$set_once` only on request.
+    pub(crate) fn replay_on(&self, properties: &mut PropertyMap, include_set_once: bool) {
+        let none = PropertyMap::new();
+        let set_once = if include_set_once {
+            &self.set_once
+        } else {
+            &none
+        };
+        change_properties(properties, set_once, &self.set, &self.unset);
+    }
+}
+
+fn change_properties(
+    properties: &mut PropertyMap,
+    set_once: &PropertyMap,
+    set: &PropertyMap,
+    unset: &[String],
+) {
+    for (key, value) in set_once {
+        properties
+            .entry(key.clone())
+            .or_insert_with(|| value.clone());
+    }
+    for (key, value) in set {
+        properties.insert(key.clone(), value.clone());
+    }
+    for key in unset {
+        properties.remove(key);
+    }
+}

@@ -1,0 +1,386 @@
+//! The state of one project and the rules by which it changes. Handlers schedule effects, which run when they are due on
+//! the virtual clock.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::dates::{Time, next_weekly_batch};
+use super::event::{Capture, Event};
+use super::filters::Filter;
+use super::identity::{person_uuid, split_uuid};
+use super::properties::Properties;
+use super::stores::{AnalyticsRow, AnalyticsStore, Person, PrimaryStore, TOMBSTONE_LEAD};
+
+/// An entry of the activity log.
+#[derive(Clone, Debug)]
+pub(crate) struct Activity {
+    pub(crate) id: Uuid,
+    pub(crate) at: Time,
+    pub(crate) activity: &'static str,
+    /// The numeric id of the person.
+    pub(crate) person: u64,
+    pub(crate) name: Option<String>,
+    pub(crate) changes: Option<Value>,
+    pub(crate) by_system: bool,
+}
+
+/// A row of the event deletions that `deletion_status` shows.
+#[derive(Clone, Debug)]
+pub(crate) struct EventDeletion {
+    pub(crate) person: Uuid,
+    pub(crate) created_at: Time,
+    pub(crate) verified_at: Option<Time>,
+}
+
+pub(crate) struct Cohort {
+    pub(crate) id: u64,
+    pub(crate) name: Option<String>,
+    /// `None` for a static cohort, whose members never change by themselves.
+    pub(crate) definition: Option<Vec<Filter>>,
+    pub(crate) members: Arc<HashSet<Uuid>>,
+    pub(crate) count: Option<usize>,
+}
+
+/// A change that the API has accepted and that is carried out later.
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    Capture(Capture),
+    Split {
+        person: u64,
+        distinct_ids: Vec<Arc<str>>,
+        creator_is_noop: bool,
+    },
+    Delete {
+        person: u64,
+    },
+    DeleteEvents {
+        person: Uuid,
+    },
+    CalculateCohorts,
+}
+
+struct Scheduled {
+    due: Time,
+    effect: Effect,
+}
+
+pub(crate) struct ProjectState {
+    pub(crate) id: u64,
+    pub(crate) primary: PrimaryStore,
+    pub(crate) analytics: AnalyticsStore,
+    pub(crate) events: Vec<Event>,
+    /// Oldest first.
+    pub(crate) activity: Vec<Activity>,
+    pub(crate) deletions: Vec<EventDeletion>,
+    pub(crate) cohorts: Vec<Cohort>,
+    scheduled: Vec<Scheduled>,
+    next_person: u64,
+}
+
+impl ProjectState {
+    pub(crate) fn empty(id: u64) -> Self {
+        Self {
+            id,
+            primary: PrimaryStore::default(),
+            analytics: AnalyticsStore::default(),
+            events: Vec::new(),
+            activity: Vec::new(),
+            deletions: Vec::new(),
+            cohorts: Vec::new(),
+            scheduled: Vec::new(),
+            next_person: 1,
+        }
+    }
+
+    /// Sets the numeric id of the next person that is created.
+    pub(crate) fn number_persons_from(&mut self, id: u64) {
+        self.next_person = id;
+    }
+
+    pub(crate) fn schedule(&mut self, due: Time, effect: Effect) {
+        self.scheduled.push(Scheduled { due, effect });
+    }
+
+    /// Applies the effects that are due, in the order of their times.
+    pub(crate) fn run_due_effects(&mut self, now: Time) {
+        loop {
+            let due = self.scheduled.iter().enumerate();
+            let due = due.filter(|(_, scheduled)| scheduled.due <= now);
+            let Some((index, _)) = due.min_by_key(|(index, scheduled)| (scheduled.due, *index))
+            else {
+                return;
+            };
+            let Scheduled { due, effect } = self.scheduled.remove(index);
+            self.apply(due, effect, now);
+        }
+    }
+
+    fn apply(&mut self, at: Time, effect: Effect, now: Time) {
+        match effect {
+            Effect::Capture(capture) => self.capture(at, capture),
+            Effect::Split {
+                person,
+                distinct_ids,
+                creator_is_noop,
+            } => {
+                self.split(at, person, &distinct_ids, creator_is_noop);
+            }
+            Effect::Delete { person } => self.delete(at, person),
+            Effect::DeleteEvents { person } => self.delete_events(at, person),
+            Effect::CalculateCohorts => {
+                self.calculate_cohorts();
+                // After a long jump of the clock only the last calculation shows.
+                let mut next = at + chrono::Duration::days(1);
+                while next <= now {
+                    next += chrono::Duration::days(1);
+                }
+                self.schedule(next, Effect::CalculateCohorts);
+            }
+        }
+    }
+
+    pub(crate) fn log(
+        &mut self,
+        at: Time,
+        activity: &'static str,
+        person: &Person,
+        changes: Option<Value>,
+    ) {
+        let number = u128::try_from(self.activity.len()).unwrap_or_default() + 1;
+        self.activity.push(Activity {
+            id: Uuid::from_u128(0x019d_0000_0000_7000_8000_0000_0000_0000 + number),
+            at,
+            activity,
+            person: person.id,
+            name: Some(person.uuid.to_string()),
+            changes,
+            by_system: false,
+        });
+    }
+
+    /// Adds a person to both stores.
+    pub(crate) fn add(&mut self, person: Person) {
+        let row = analytics_row(&person);
+        for distinct_id in &person.distinct_ids {
+            self.analytics.map(distinct_id, person.uuid, 0);
+        }
+        self.analytics.write(person.uuid, row);
+        self.primary.insert(person);
+    }
+
+    /// Ingestion: finds or creates the person of the distinct id, changes its properties, stores the event.
+    pub(crate) fn capture(&mut self, at: Time, capture: Capture) {
+        let owner = self.primary.by_distinct_id(&capture.distinct_id);
+        let id = match owner {
+            Some(person) => person.id,
+            None => self.create(at, &capture.distinct_id),
+        };
+        let Some(person) = self.primary.get_mut(id) else {
+            return;
+        };
+        if capture.changes_person() {
+            person.properties.edit(|map| capture.apply_to(map));
+            person.version += 1;
+        }
+        if capture.event == "$identify" {
+            person.is_identified = true;
+        }
+        if !is_bookkeeping(&capture.event) {
+            person.last_seen_at = Some(at);
+        }
+        let (uuid, row) = (person.uuid, analytics_row(person));
+        let person_properties = person.properties.clone();
+        self.analytics.write(uuid, row);
+        self.events.push(Event {
+            at,
+            name: capture.event,
+            distinct_id: capture.distinct_id,
+            person: uuid,
+            properties: capture.properties,
+            set: capture.set,
+            set_once: capture.set_once,
+            unset: capture.unset,
+            person_properties,
+        });
+    }
+
+    fn create(&mut self, at: Time, distinct_id: &str) -> u64 {
+        let id = self.next_person;
+        self.next_person += 1;
+        self.add(Person {
+            id,
+            uuid: person_uuid(self.id, distinct_id),
+            created_at: at,
+            last_seen_at: None,
+            is_identified: false,
+            properties: Properties::empty(),
+            distinct_ids: vec![Arc::from(distinct_id)],
+            version: 0,
+        });
+        id
+    }
+
+    /// Moves each distinct id to a person of its own (Persons API, Split).
+    fn split(&mut self, at: Time, source: u64, distinct_ids: &[Arc<str>], creator_is_noop: bool) {
+        for distinct_id in distinct_ids {
+            let Some(person) = self.primary.get(source) else {
+                return;
+            };
+            if !person.distinct_ids.contains(distinct_id) {
+                continue;
+            }
+            let version = person.version;
+            let mut target = person_uuid(self.id, distinct_id);
+            if target == person.uuid {
+                if creator_is_noop {
+                    self.blank(source);
+                    continue;
+                }
+                target = split_uuid(self.id, distinct_id);
+            }
+            let lead = TOMBSTONE_LEAD + 1;
+            let mapping_version = self.primary.version_of(distinct_id).unwrap_or(0) + lead;
+            let existing = self.primary.by_uuid(target).map(|person| person.id);
+            let to = existing.unwrap_or_else(|| {
+                let id = self.next_person;
+                self.next_person += 1;
+                self.add(Person {
+                    id,
+                    uuid: target,
+                    created_at: at,
+                    last_seen_at: None,
+                    is_identified: false,
+                    properties: Properties::empty(),
+                    distinct_ids: Vec::new(),
+                    version: version + lead,
+                });
+                id
+            });
+            self.primary.reassign(distinct_id, to, mapping_version);
+            self.analytics.map(distinct_id, target, mapping_version);
+        }
+    }
+
+    /// Splitting off the creator id on older servers: nothing changes in the primary store, and an empty person replaces
+    /// the full one in the analytics store.
+    fn blank(&mut self, id: u64) {
+        let Some(person) = self.primary.get_mut(id) else {
+            return;
+        };
+        person.version += TOMBSTONE_LEAD + 1;
+        let row = AnalyticsRow {
+            properties: Properties::empty(),
+            ..analytics_row(person)
+        };
+        let uuid = person.uuid;
+        self.analytics.write(uuid, row);
+    }
+
+    /// Tombstones first, then the primary rows, then the activity entry (Persons API, Deletion and reuse).
+    pub(crate) fn delete(&mut self, at: Time, id: u64) {
+        let Some(person) = self.primary.get(id).cloned() else {
+            return;
+        };
+        for distinct_id in &person.distinct_ids {
+            let known = self.primary.version_of(distinct_id).unwrap_or(0);
+            let version = known + TOMBSTONE_LEAD;
+            self.analytics.unmap(distinct_id, person.uuid, version);
+        }
+        let tombstone = AnalyticsRow {
+            version: person.version + TOMBSTONE_LEAD,
+            deleted: true,
+            properties: Properties::empty(),
+            ..analytics_row(&person)
+        };
+        self.analytics.write(person.uuid, tombstone);
+        self.primary.remove(id);
+        self.log(at, "deleted", &person, None);
+    }
+
+    /// Queues the person's events for the weekly batch. An existing row stays as it is, even a completed one.
+    pub(crate) fn queue_event_deletion(&mut self, now: Time, person: Uuid) {
+        if self.deletions.iter().any(|row| row.person == person) {
+            return;
+        }
+        self.deletions.push(EventDeletion {
+            person,
+            created_at: now,
+            verified_at: None,
+        });
+        self.schedule(next_weekly_batch(now), Effect::DeleteEvents { person });
+    }
+
+    fn delete_events(&mut self, at: Time, person: Uuid) {
+        let mut rows = self.deletions.iter_mut();
+        let Some(row) = rows.find(|row| row.person == person) else {
+            return;
+        };
+        row.verified_at = Some(at);
+        let until = row.created_at;
+        let analytics = &self.analytics;
+        self.events
+            .retain(|event| analytics.actor(event) != person || event.at > until);
+    }
+
+    /// Raises the versions above the tombstones. Does nothing for an id that has not been used since its deletion.
+    pub(crate) fn reset_distinct_id(&mut self, distinct_id: &str) {
+        let Some(person) = self.primary.by_distinct_id(distinct_id) else {
+            return;
+        };
+        let (id, uuid) = (person.id, person.uuid);
+        let version = self.analytics.version_of(uuid).max(person.version) + 1;
+        let mapping_version = self.analytics.mapping_version_of(distinct_id) + 1;
+        self.primary.bump_version(distinct_id, mapping_version);
+        if let Some(person) = self.primary.get_mut(id) {
+            person.version = version;
+            let row = analytics_row(person);
+            self.analytics.write(uuid, row);
+        }
+        self.analytics
+            .map(&Arc::from(distinct_id), uuid, mapping_version);
+    }
+
+    pub(crate) fn calculate_cohorts(&mut self) {
+        let analytics = &self.analytics;
+        for cohort in &mut self.cohorts {
+            let Some(definition) = &cohort.definition else {
+                continue;
+            };
+            let matching = analytics.in_order().filter(|(uuid, row)| {
+                definition
+                    .iter()
+                    .all(|filter| filter.matches(&row.properties, *uuid))
+            });
+            cohort.members = Arc::new(matching.map(|(uuid, _)| uuid).collect());
+            cohort.count = Some(cohort.members.len());
+        }
+    }
+}
+
+fn analytics_row(person: &Person) -> AnalyticsRow {
+    AnalyticsRow {
+        version: person.version,
+        deleted: false,
+        created_at: person.created_at,
+        properties: person.properties.clone(),
+    }
+}
+
+/// Events that only carry property changes, and do not count as activity of the person.
+fn is_bookkeeping(event: &str) -> bool {
+    event == "$set" || event == "$delete_person_property"
+}
+
+/// The change that an activity entry about properties has: never the values.
+pub(crate) fn property_change() -> Value {
+    json!([{
+        "type": "Person",
+        "action": "changed",
+        "field": "properties",
+        "before": null,
+        "after": null,
+    }])
+}

@@ -1,0 +1,66 @@
+//! How the simulated server is set up, and what can be changed about it while it runs.
+
+use crate::http::Key;
+use crate::model::Clock;
+
+/// How a sandbox is set up.
+#[derive(Clone, Debug)]
+pub struct SandboxOptions {
+    /// Generated persons in addition to the seeded ones, all older than these.
+    pub persons: usize,
+    pub deletion_mode: DeletionMode,
+    pub clock: Clock,
+    /// Older servers: splitting off a person's creator id moves nothing, and blanks the person in the analytics store.
+    /// Always so with [`DeletionMode::Immediate`].
+    pub creator_split_is_noop: bool,
+    /// The batch endpoints declare no scope, and so reject keys that have scopes.
+    pub batch_closed_to_keys: bool,
+    /// The properties that a display name is taken from, in this order.
+    pub display_properties: Vec<String>,
+    /// Keys that are accepted in addition to the constants of [`Sandbox`](crate::Sandbox).
+    pub keys: Vec<Key>,
+}
+
+impl Default for SandboxOptions {
+    fn default() -> Self {
+        Self {
+            persons: 0,
+            deletion_mode: DeletionMode::default(),
+            clock: Clock::default(),
+            creator_split_is_noop: false,
+            batch_closed_to_keys: false,
+            display_properties: ["email", "name", "username"].map(str::to_owned).to_vec(),
+            keys: Vec::new(),
+        }
+    }
+}
+
+/// How bulk deletions are carried out (Persons API, Versions).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletionMode {
+    /// Before September 2026: a bulk deletion is complete when the response is sent.
+    Immediate,
+    /// Since then: bulk deletions are queued, and `persons_deleted: 0` is success.
+    #[default]
+    Queued,
+}
+
+/// Lasting states of the simulated server, all off at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Behaviors {
+    /// Ingestion accepts no events: PATCH, PUT and `update_property` still respond 202 and change nothing,
+    /// `delete_property` responds 502.
+    pub capture_down: bool,
+    /// Splits are accepted and logged, and never carried out.
+    pub split_task_lost: bool,
+    /// Queued deletions are accepted, and fail later without a trace.
+    pub queued_delete_fails: bool,
+    /// The deletion of the first person fails at this step: in `deletion_errors` of a bulk delete, as a 503 of the
+    /// single one.
+    pub deletion_fails_at: Option<String>,
+    /// Properties that access control hides from the caller and does not let it write.
+    pub restricted_properties: Vec<String>,
+    /// The key owner's current project is another one: `@current` resolves to it, and the cohorts of persons of the
+    /// seeded project come out empty.
+    pub foreign_current_project: bool,
+}
