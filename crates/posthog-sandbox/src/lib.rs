@@ -1,4 +1,4 @@
-//! A simulator of PostHog's Persons API, in memory, behind real HTTP: for `--sandbox`, for the demo and for tests.
+//! An in-memory simulator of PostHog's Persons API behind real HTTP: for `--sandbox`, for the demo and for tests.
 //!
 //! It simulates the API and not a client: it shares no code with the client, and works on raw JSON. Where PostHog
 //! tolerates a request that no client should send, the sandbox rejects it and records a violation

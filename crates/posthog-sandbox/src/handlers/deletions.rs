@@ -1,4 +1,4 @@
-//! Deleting persons and their events (Persons API, Bulk delete, and the sections after it).
+//! Deleting persons and their events (Persons API, Bulk delete; Persons API, Delete).
 
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -205,7 +205,6 @@ pub(crate) fn delete(context: &mut Context<'_>) -> Result<Response, Response> {
     Ok(Response::empty(202))
 }
 
-/// Persons API, Delete events and recordings.
 pub(crate) fn delete_events(context: &mut Context<'_>) -> Result<Response, Response> {
     context.fields(&[])?;
     let uuid = context.person()?.uuid;
@@ -213,7 +212,7 @@ pub(crate) fn delete_events(context: &mut Context<'_>) -> Result<Response, Respo
     Ok(Response::empty(202))
 }
 
-/// Persons API, Delete events and recordings. No endpoint shows the effect.
+/// No endpoint shows the effect.
 pub(crate) fn delete_recordings(context: &mut Context<'_>) -> Result<Response, Response> {
     context.fields(&[])?;
     context.person()?;

@@ -1,5 +1,5 @@
-//! The persons of an insight: trends and lifecycle, and the pages that they share with the funnel (Persons API, Trends;
-//! Persons API, Lifecycle).
+//! The persons of an insight: trends and lifecycle, and the pages that they share with the funnel
+//! (Persons API, Trends and lifecycle).
 
 use std::collections::BTreeMap;
 
@@ -98,7 +98,6 @@ impl InsightFilters {
     }
 }
 
-/// Persons API, Trends.
 pub(crate) fn trends(context: &mut Context<'_>) -> Result<Response, Response> {
     let arguments = InsightArguments::read(context)?;
     let Some(id) = arguments.text("entity_id").map(str::to_owned) else {
@@ -156,7 +155,6 @@ pub(crate) fn trends(context: &mut Context<'_>) -> Result<Response, Response> {
     actors_page(context, &arguments, found)
 }
 
-/// Persons API, Lifecycle.
 pub(crate) fn lifecycle(context: &mut Context<'_>) -> Result<Response, Response> {
     let arguments = InsightArguments::read(context)?;
     let Some(target) = arguments.text("target_date") else {

@@ -233,7 +233,7 @@ pub(crate) fn with_offset(url: &str, offset: usize) -> String {
     format!("{base}?{}", parts.join("&"))
 }
 
-/// Persons API, Create.
+/// Persons API, Other endpoints.
 pub(crate) fn create_not_allowed(_: &mut Context<'_>) -> Result<Response, Response> {
     Err(Response::method_not_allowed("POST"))
 }
@@ -244,7 +244,7 @@ pub(crate) fn retrieve(context: &mut Context<'_>) -> Result<Response, Response> 
     Ok(Response::json(200, record(context, person, usize::MAX)))
 }
 
-/// Persons API, Emails. The feature is off.
+/// Persons API, Other endpoints. The feature is off.
 pub(crate) fn emails(_: &mut Context<'_>) -> Result<Response, Response> {
     Err(Response::not_found("Not found."))
 }

@@ -1,5 +1,4 @@
-//! Changing persons: properties, split, reset (Persons API, Update, and the sections after it). Accepted changes are
-//! carried out later, on the virtual clock.
+//! Changing persons: properties, split, reset. Accepted changes are carried out later, on the virtual clock.
 
 use std::sync::Arc;
 

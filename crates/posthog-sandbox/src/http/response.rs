@@ -71,7 +71,7 @@ impl Response {
         Self::error(400, "validation_error", "invalid_input", detail, attr)
     }
 
-    /// PATCH and `update_property` swap code and detail when a field is missing (Persons API, Other error bodies).
+    /// PATCH and `update_property` swap code and detail when a field is missing (Persons API, Errors).
     pub(crate) fn swapped(attr: &str, sentence: &str) -> Self {
         Self::error(400, "validation_error", sentence, "required", Some(attr))
     }

@@ -1,5 +1,5 @@
-//! Derived person UUIDs, anonymous ids and display names (Persons API, Person UUIDs; Persons API, Names and anonymous
-//! ids).
+//! Derived person UUIDs, anonymous ids and display names
+//! (Persons API, Person UUIDs; Persons API, Names and anonymous ids).
 
 use std::sync::Arc;
 

@@ -56,7 +56,7 @@ pub(crate) const LIST: &str = "projects/{project}/persons";
 pub(crate) const ROUTES: &[Route] = &[
     // List
     get(LIST, READ, persons::LIST_QUERY, persons::list),
-    // Create: persons are created by events
+    // Other endpoints
     write("POST", LIST, persons::create_not_allowed),
     // Bulk delete
     write(
@@ -127,7 +127,7 @@ pub(crate) const ROUTES: &[Route] = &[
         query: &["entrance_period_start", "drop_off", "offset", "limit"],
         handler: funnel::funnel,
     },
-    // Trends, Lifecycle, Properties at a time
+    // Trends and lifecycle
     get(
         "projects/{project}/persons/trends",
         RouteAccess::UnscopedKeys,
@@ -140,6 +140,7 @@ pub(crate) const ROUTES: &[Route] = &[
         insights::LIFECYCLE_ARGUMENTS,
         insights::lifecycle,
     ),
+    // Properties at a time
     get(
         "projects/{project}/persons/properties_at_time",
         READ,
@@ -189,7 +190,7 @@ pub(crate) const ROUTES: &[Route] = &[
         "projects/{project}/persons/{id}/split",
         writes::split,
     ),
-    // Delete events and recordings
+    // Delete: events and recordings
     write(
         "POST",
         "projects/{project}/persons/{id}/delete_events",
@@ -207,7 +208,7 @@ pub(crate) const ROUTES: &[Route] = &[
         history::TIMELINE_QUERY,
         history::properties_timeline,
     ),
-    // Emails
+    // Other endpoints
     get(
         "projects/{project}/persons/{id}/emails",
         READ,

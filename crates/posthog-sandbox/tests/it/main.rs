@@ -8,6 +8,7 @@
     reason = "a test that fails should stop where it fails"
 )]
 
+mod citations;
 mod credentials;
 mod deletions;
 mod distortions;
