@@ -1,10 +1,10 @@
-# The server alone, without a system around it: no shell, no libc, no certificates but those compiled in.
+# The server and nothing else: no shell, no libc, and only the compiled-in CA certificates.
 #
 #   docker build -t posthog-persons-mcp .
 #   docker run --rm -i -e POSTHOG_PERSONAL_API_KEY posthog-persons-mcp
 #   docker run --rm -p 127.0.0.1:8808:8808 posthog-persons-mcp http --public-url https://mcp.example.com
 
-# Alpine's Rust makes static binaries by itself.
+# Rust on Alpine links statically by default.
 FROM rust:1.95-alpine AS build
 WORKDIR /source
 COPY . .
@@ -15,11 +15,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 FROM scratch
 COPY --from=build /posthog-persons-mcp /posthog-persons-mcp
-# Nobody's number on the host.
+# An unprivileged user that exists on no host.
 USER 65532:65532
-# Inside a container, this machine is the container: whoever calls comes from outside.
+# Loopback is only reachable from inside the container.
 ENV POSTHOG_MCP_BIND=0.0.0.0:8808
 EXPOSE 8808
-# There is no HEALTHCHECK: it would need a program in the image that asks. Have the platform ask for /healthz.
+# No HEALTHCHECK: it would need an HTTP client in the image. Use /healthz as the platform's liveness check.
 ENTRYPOINT ["/posthog-persons-mcp"]
 CMD ["stdio"]

@@ -1,4 +1,4 @@
-// Puts binaries and the manifest into a bundle, and tries the bundle. See pack, which runs it.
+// Builds the bundle from binaries and the manifest, and tests it. Run by pack.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -14,58 +14,58 @@ if (binaries.length === 0) {
   process.exit(2);
 }
 
-/** What a binary runs on, by the first bytes of its file. */
+/** The platform of a binary, by its magic number. */
 function platform(binary) {
   const magic = fs.readFileSync(binary).subarray(0, 4).toString('hex');
   if (magic === '7f454c46') return 'linux';
-  // Mach-O for one processor, and for several.
+  // Mach-O, and universal Mach-O.
   if (['cffaedfe', 'cafebabe'].includes(magic)) return 'darwin';
   if (magic.startsWith('4d5a')) return 'win32';
-  throw new Error(`${binary} is no binary for Linux, macOS or Windows`);
+  throw new Error(`${binary} is not a binary for Linux, macOS or Windows`);
 }
 
-/** The manifest for these platforms alone, each with its place for a binary. */
+/** The manifest reduced to these platforms, and the command for each platform. */
 function manifestFor(platforms) {
   const manifest = JSON.parse(fs.readFileSync(new URL('manifest.json', import.meta.url)));
   const { mcp_config: config } = manifest.server;
-  const { platform_overrides: others, ...usual } = config;
-  const commands = { darwin: usual.command };
-  for (const [name, { command }] of Object.entries(others)) commands[name] = command;
+  const { platform_overrides: overrides, ...base } = config;
+  const commands = { darwin: base.command };
+  for (const [name, { command }] of Object.entries(overrides)) commands[name] = command;
   const [first, ...rest] = platforms;
   manifest.compatibility.platforms = platforms;
   manifest.server.entry_point = inBundle(commands[first]);
-  manifest.server.mcp_config = { ...usual, command: commands[first] };
+  manifest.server.mcp_config = { ...base, command: commands[first] };
   if (rest.length) {
-    const overrides = rest.map((name) => [name, { command: commands[name] }]);
-    manifest.server.mcp_config.platform_overrides = Object.fromEntries(overrides);
+    const entries = rest.map((name) => [name, { command: commands[name] }]);
+    manifest.server.mcp_config.platform_overrides = Object.fromEntries(entries);
   }
   return { manifest, commands };
 }
 
-/** Where a command's binary is in the bundle. */
+/** The path of a command's binary in the bundle. */
 function inBundle(command) {
   return command.replace('${__dirname}/', '');
 }
 
-// Settings of whoever runs this are not the bundle's settings.
+// The environment's settings must not affect the test.
 for (const name of Object.keys(process.env).filter((name) => name.startsWith('POSTHOG_'))) delete process.env[name];
 
-/** Asks a server over standard input and output, one request after the other. */
-function conversation({ command, args, env }) {
+/** A minimal MCP client over stdio, one request at a time. */
+function connect({ command, args, env }) {
   const server = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
-  const answers = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+  const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
   let id = 0;
   return {
-    async ask(method, params) {
+    async request(method, params) {
       id += 1;
       server.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
-      const { value: line, done } = await answers.next();
-      assert.ok(!done, `no answer to ${method}`);
-      const answer = JSON.parse(line);
-      assert.equal(answer.error, undefined);
-      return answer.result;
+      const { value: line, done } = await lines.next();
+      assert.ok(!done, `no response to ${method}`);
+      const response = JSON.parse(line);
+      assert.equal(response.error, undefined);
+      return response.result;
     },
-    tell(method) {
+    notify(method) {
       server.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', method })}\n`);
     },
     close() {
@@ -74,17 +74,17 @@ function conversation({ command, args, env }) {
   };
 }
 
-/** Installs the bundle as a host does, with these settings; what comes of it is how to start the server. */
+/** Installs the bundle as a host does, with these settings, and returns how to start the server. */
 async function install(folder, userConfig) {
-  assert.ok(await unpackExtension({ mcpbPath: bundle, outputDir: folder, silent: true }), 'it cannot be unpacked');
+  assert.ok(await unpackExtension({ mcpbPath: bundle, outputDir: folder, silent: true }), 'unpacking failed');
   const manifest = JSON.parse(fs.readFileSync(path.join(folder, 'manifest.json')));
   const place = { manifest, extensionPath: folder, systemDirs: {}, pathSeparator: path.sep };
-  assert.equal(await getMcpConfigForManifest({ ...place, userConfig: {} }), undefined, 'it starts without a key');
+  assert.equal(await getMcpConfigForManifest({ ...place, userConfig: {} }), undefined, 'the manifest does not require a key');
   return { manifest, config: await getMcpConfigForManifest({ ...place, userConfig }) };
 }
 
-/** A person's first minutes with the bundle, on the sandbox. */
-async function tryOut(work) {
+/** Installs the bundle and calls the server, on the sandbox. */
+async function test(work) {
   const folder = path.join(work, 'installed');
   const binary = path.join(folder, inBundle(commands[process.platform]));
   const key = 'phx_sandbox_all_scopes';
@@ -92,7 +92,7 @@ async function tryOut(work) {
   assert.equal(config.env.POSTHOG_HOST, 'https://us.posthog.com');
   assert.equal(config.env.POSTHOG_MCP_READ_ONLY, 'false');
   const version = spawnSync(binary, ['--version'], { encoding: 'utf8' }).stdout.trim();
-  assert.equal(version, `${manifest.name} ${manifest.version}`, 'the binary is of another version');
+  assert.equal(version, `${manifest.name} ${manifest.version}`, 'the version of the binary and of the manifest differ');
 
   const sandbox = spawn(binary, ['sandbox', '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
@@ -101,16 +101,16 @@ async function tryOut(work) {
     for (const readOnly of [false, true]) {
       fs.rmSync(folder, { recursive: true });
       const settings = { key, host, project: '1', read_only: readOnly };
-      const server = conversation((await install(folder, settings)).config);
+      const server = connect((await install(folder, settings)).config);
       const clientInfo = { name: 'bundle', version: '0' };
-      await server.ask('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo });
-      server.tell('notifications/initialized');
-      const { tools } = await server.ask('tools/list', {});
-      const offered = tools.filter(({ annotations }) => !readOnly || annotations.readOnlyHint).map(({ name }) => name);
-      assert.deepEqual(tools.map(({ name }) => name), offered, 'read only is not');
-      if (!readOnly) assert.deepEqual(manifest.tools.map(({ name }) => name), offered, 'the manifest lists other tools');
+      await server.request('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo });
+      server.notify('notifications/initialized');
+      const { tools } = await server.request('tools/list', {});
+      const expected = tools.filter(({ annotations }) => !readOnly || annotations.readOnlyHint).map(({ name }) => name);
+      assert.deepEqual(tools.map(({ name }) => name), expected, 'read-only mode exposes other tools');
+      if (!readOnly) assert.deepEqual(manifest.tools.map(({ name }) => name), expected, 'the manifest lists other tools');
       const find = { name: 'persons-list', arguments: { email: 'ada@example.com' } };
-      const { isError, content } = await server.ask('tools/call', find);
+      const { isError, content } = await server.request('tools/call', find);
       assert.ok(!isError && content[0].text.includes('ada@example.com'), content[0].text);
       server.close();
     }
@@ -138,11 +138,11 @@ try {
   for (const name of ['LICENSE', 'README.md']) fs.copyFileSync(new URL(name, root), path.join(content, name));
   // Validates the manifest as well.
   const packed = await packExtension({ extensionPath: content, outputPath: bundle, silent: true });
-  assert.ok(packed, 'it cannot be packed');
-  const tried = process.platform in places;
-  if (tried) await tryOut(work);
+  assert.ok(packed, 'packing failed');
+  const tested = process.platform in places;
+  if (tested) await test(work);
   const { size } = fs.statSync(bundle);
-  console.log(`${bundle} ${size} bytes, for ${Object.keys(places).join(', ')}${tried ? ', tried' : ', not tried here'}`);
+  console.log(`${bundle} ${size} bytes, for ${Object.keys(places).join(', ')}${tested ? ', tested' : ', not tested on this platform'}`);
 } finally {
   fs.rmSync(work, { recursive: true, force: true });
 }

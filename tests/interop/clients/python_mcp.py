@@ -1,5 +1,5 @@
-"""The Python client, in each of its ways to agree on a version: the handshake (legacy), asking the server (auto), or no
-negotiation at all (the version's name). Checks what the clients in JavaScript check."""
+"""The Python client, with each kind of version negotiation: the handshake (legacy), discovery (auto), or a pinned version
+(its name). Runs the same checks as the JavaScript clients."""
 
 import asyncio
 import json
@@ -23,12 +23,12 @@ tools = sorted(os.environ["INTEROP_TOOLS"].split(","))
 sandbox, server, keyless = (os.environ.get(f"INTEROP_{name}") for name in ("SANDBOX", "SERVER", "KEYLESS"))
 key, other_key = os.environ["INTEROP_KEY"], os.environ["INTEROP_OTHER_KEY"]
 
-YES = types.ElicitResult(action="accept", content={"confirm": True})
-NO = types.ElicitResult(action="decline")
+ACCEPT = types.ElicitResult(action="accept", content={"confirm": True})
+DECLINE = types.ElicitResult(action="decline")
 UNTICKED = types.ElicitResult(action="accept", content={"confirm": False})
 
 
-def where(base, bearer):
+def target(base, bearer):
     if transport == "stdio":
         environment = {
             "POSTHOG_HOST": sandbox,
@@ -43,25 +43,25 @@ def where(base, bearer):
     return streamable_http_client(f"{base}/mcp", http_client=httpx2.AsyncClient(headers=headers, timeout=30))
 
 
-def connect(answer=None, asked=None, base=server, bearer=None):
-    """A client whose human gives this answer; without one, it cannot ask anybody."""
+def connect(reply=None, asked=None, base=server, bearer=None):
+    """A client whose user gives this reply to an elicitation; without one, it does not support elicitation."""
 
-    async def ask(_, params):
+    async def callback(_, params):
         asked.append(params.message)
-        return answer
+        return reply
 
-    return Client(where(base, bearer), mode=era, elicitation_callback=ask if answer else None)
+    return Client(target(base, bearer), mode=era, elicitation_callback=callback if reply else None)
 
 
 def deletions():
-    """The deletions that have arrived at the sandbox, in the sandbox's own record."""
-    with urllib.request.urlopen(f"{sandbox}/sandbox/requests") as answer:
-        requests = json.load(answer)["requests"]
+    """The deletions that the sandbox has received."""
+    with urllib.request.urlopen(f"{sandbox}/sandbox/requests") as response:
+        requests = json.load(response)["requests"]
     return [r for r in requests if r["method"] == "POST" and r["path"].endswith("/persons/bulk_delete/")]
 
 
 class Sends:
-    """Checks that so many deletions arrive inside the block."""
+    """Checks that the sandbox receives `expected` deletions inside the block."""
 
     def __init__(self, expected):
         self.expected, self.before = expected, len(deletions())
@@ -104,9 +104,9 @@ def assert_refused(result):
     assert "Nothing was sent" in text(result), text(result)
 
 
-async def asks(answer, distinct_id, **options):
+async def elicit(reply, distinct_id, **options):
     asked = []
-    async with connect(answer, asked, **options) as client:
+    async with connect(reply, asked, **options) as client:
         result = await remove(client, distinct_id)
     assert len(asked) == 1, f"{len(asked)} questions"
     assert asked[0].startswith("Delete 1 person from PostHog project 1"), asked[0]
@@ -114,33 +114,33 @@ async def asks(answer, distinct_id, **options):
     return result
 
 
-async def lists():
+async def lists_tools():
     async with connect() as client:
         assert client.protocol_version == version, client.protocol_version
         assert sorted(tool.name for tool in (await client.list_tools()).tools) == tools
 
 
-async def finds():
+async def finds_person():
     async with connect() as client:
         assert_found(await find(client))
 
 
-async def says_yes():
+async def deletes_after_accept():
     with Sends(1):
-        assert_queued(await asks(YES, "qa-1"))
+        assert_queued(await elicit(ACCEPT, "qa-1"))
 
 
-async def says_no():
+async def sends_nothing_after_decline():
     with Sends(0):
-        assert_refused(await asks(NO, "qa-2"))
+        assert_refused(await elicit(DECLINE, "qa-2"))
 
 
-async def leaves_unticked():
+async def sends_nothing_unticked():
     with Sends(0):
-        assert_refused(await asks(UNTICKED, "qa-3"))
+        assert_refused(await elicit(UNTICKED, "qa-3"))
 
 
-async def uses_token():
+async def deletes_with_token():
     async with connect() as client:
         with Sends(0):
             preview = await remove(client, "qa-4")
@@ -154,46 +154,46 @@ async def uses_token():
             assert_refused(await remove(client, "qa-4", confirmation=token))
 
 
-async def is_refused():
+async def rejects_without_elicitation():
     with Sends(0):
         async with connect() as client:
             assert_refused(await remove(client, "qa-4"))
 
 
-async def is_not_let_in():
+async def rejects_without_key():
     for bearer in (None, "phc_project_key"):
         try:
             async with connect(base=keyless, bearer=bearer) as client:
                 await client.list_tools()
-        except Exception:  # However this client puts it.
+        except Exception:  # The client decides the type.
             continue
-        raise AssertionError("let in")
+        raise AssertionError("the request was accepted")
 
 
-async def brings_its_key():
+async def uses_key_of_request():
     own = {"base": keyless, "bearer": other_key}
     async with connect(**own) as client:
         assert_found(await find(client))
     with Sends(1):
-        assert_queued(await asks(YES, "qa-5", **own))
+        assert_queued(await elicit(ACCEPT, "qa-5", **own))
     headers = dict(deletions()[-1]["headers"])
-    assert headers["authorization"] == f"Bearer {other_key}", "PostHog saw another key"
+    assert headers["authorization"] == f"Bearer {other_key}", "PostHog received another key"
 
 
 CHECKS = [
-    (f"speaks {version}, and lists the {len(tools)} tools", lists),
-    ("finds a person", finds),
-    ("deletes after one question and a yes", says_yes),
-    ("sends nothing after a no", says_no),
-    ("sends nothing while the box is not ticked", leaves_unticked),
+    (f"speaks {version}, and lists the {len(tools)} tools", lists_tools),
+    ("finds a person", finds_person),
+    ("deletes after one question is accepted", deletes_after_accept),
+    ("sends nothing after a decline", sends_nothing_after_decline),
+    ("sends nothing while the box is not ticked", sends_nothing_unticked),
 ]
 if transport == "stdio":
-    CHECKS += [("deletes with the token where nobody can be asked, once", uses_token)]
+    CHECKS += [("deletes once with the token without elicitation", deletes_with_token)]
 else:
     CHECKS += [
-        ("is refused a deletion where nobody can be asked", is_refused),
-        ("is not let in without a key of its own", is_not_let_in),
-        ("reads and deletes with a key of its own", brings_its_key),
+        ("rejects a deletion without elicitation", rejects_without_elicitation),
+        ("rejects a request without an API key", rejects_without_key),
+        ("reads and deletes with the key of the request", uses_key_of_request),
     ]
 
 for name, check in CHECKS:

@@ -1,9 +1,9 @@
-// The TypeScript client of the protocol's second generation, in each of its ways to agree on a version: the handshake
-// (legacy), asking the server (auto), or no negotiation at all (the version's name).
+// The TypeScript client of the protocol's second generation, with each kind of version negotiation: the handshake (legacy),
+// discovery (auto), or a pinned version (its name).
 
 import { Client, SSEClientTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
-import { address, converse, era, stdio, transport } from './conversation.mjs';
+import { address, era, runChecks, stdio, transport } from './checks.mjs';
 
 const mode = ['legacy', 'auto'].includes(era) ? era : { pin: era };
 
@@ -14,14 +14,14 @@ function open({ base, bearer }) {
   return new Transport(address(base), { requestInit });
 }
 
-await converse(async ({ answer, ...where }) => {
-  const capabilities = answer ? { elicitation: { form: {} } } : {};
+await runChecks(async ({ reply, ...where }) => {
+  const capabilities = reply ? { elicitation: { form: {} } } : {};
   const client = new Client({ name: 'typescript-client', version: '0' }, { capabilities, versionNegotiation: { mode } });
   const asked = [];
-  if (answer) {
+  if (reply) {
     client.setRequestHandler('elicitation/create', async ({ params }) => {
       asked.push(params.message);
-      return answer;
+      return reply;
     });
   }
   await client.connect(open(where));

@@ -1,11 +1,11 @@
-// The TypeScript client of the protocol's first generation: the handshake, over stdio, Streamable HTTP and HTTP+SSE.
+// The TypeScript client of the protocol's first generation, over stdio, Streamable HTTP and HTTP+SSE.
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
-import { address, converse, stdio, transport } from './conversation.mjs';
+import { address, runChecks, stdio, transport } from './checks.mjs';
 
 function open({ base, bearer }) {
   if (transport === 'stdio') return new StdioClientTransport({ ...stdio, stderr: 'inherit' });
@@ -14,23 +14,23 @@ function open({ base, bearer }) {
   return new Transport(address(base), { requestInit });
 }
 
-await converse(async ({ answer, ...where }) => {
-  const capabilities = answer ? { elicitation: {} } : {};
+await runChecks(async ({ reply, ...where }) => {
+  const capabilities = reply ? { elicitation: {} } : {};
   const client = new Client({ name: 'typescript-sdk', version: '0' }, { capabilities });
   const asked = [];
-  if (answer) {
+  if (reply) {
     client.setRequestHandler(ElicitRequestSchema, async ({ params }) => {
       asked.push(params.message);
-      return answer;
+      return reply;
     });
   }
   const connection = open(where);
-  // The client tells its transport what was agreed on, and nobody else.
+  // The client reports the negotiated version only to its transport.
   let version;
-  const tell = connection.setProtocolVersion?.bind(connection);
-  connection.setProtocolVersion = (agreed) => {
-    version = agreed;
-    tell?.(agreed);
+  const setVersion = connection.setProtocolVersion?.bind(connection);
+  connection.setProtocolVersion = (negotiated) => {
+    version = negotiated;
+    setVersion?.(negotiated);
   };
   await client.connect(connection);
   return { client, asked, speaks: () => version };

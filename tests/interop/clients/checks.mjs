@@ -1,17 +1,17 @@
-// What the clients written in JavaScript do with the server, and what is checked. A client's own file knows how that
-// client connects; nothing here knows which client it is.
+// The checks that every JavaScript client runs. Each client's own file connects the client; nothing here depends on which
+// client it is.
 
 import assert from 'node:assert/strict';
 
 export const { INTEROP_BINARY: binary, INTEROP_SANDBOX: sandbox, INTEROP_SERVER: server } = process.env;
-/** A server without a key: every request brings its own. */
+/** A server without an API key: every request carries its own. */
 export const { INTEROP_KEYLESS: keyless } = process.env;
-/** The server's key and, for the server that has none, a request's own. */
+/** The server's API key and, for the server without one, a request's. */
 export const { INTEROP_KEY: key, INTEROP_OTHER_KEY: otherKey } = process.env;
 const tools = process.env.INTEROP_TOOLS.split(',');
 
 export const [transport, era] = process.argv.slice(2);
-/** How a server over stdio is started: all of it is in its environment. */
+/** How to start a server over stdio. */
 export const stdio = {
   command: binary,
   args: ['stdio'],
@@ -23,15 +23,15 @@ export const stdio = {
   },
 };
 
-/** The address of a server for this transport. */
+/** The URL of a server for this transport. */
 export function address(base) {
   return new URL(transport === 'sse' ? '/sse' : '/mcp', base);
 }
 
-/** One line for a check; the first one that fails is the last. */
-export async function check(name, checked) {
+/** Runs a check and prints a line for it; exits if it fails. */
+export async function check(name, run) {
   try {
-    await checked();
+    await run();
     console.log(`ok ${name}`);
   } catch (error) {
     console.log(`FAILED ${name}: ${String(error.message).split('\n')[0]}`);
@@ -40,14 +40,14 @@ export async function check(name, checked) {
   }
 }
 
-/** The deletions that have arrived at the sandbox, in the sandbox's own record. */
+/** The deletions that the sandbox has received. */
 export async function deletions() {
-  const answer = await fetch(`${sandbox}/sandbox/requests`);
-  const { requests } = await answer.json();
+  const response = await fetch(`${sandbox}/sandbox/requests`);
+  const { requests } = await response.json();
   return requests.filter(({ method, path }) => method === 'POST' && path.endsWith('/persons/bulk_delete/'));
 }
 
-/** Checks that so many deletions arrive while `work` is done, and returns the last. */
+/** Checks that the sandbox receives `expected` deletions during `work`, and returns the last. */
 export async function sends(expected, work) {
   const before = (await deletions()).length;
   await work();
@@ -92,19 +92,19 @@ export function remove(distinctId, more = {}) {
   return { name: 'persons-bulk-delete', arguments: { distinct_ids: [distinctId], ...more } };
 }
 
-/** What the human does when asked. */
-export const yes = { action: 'accept', content: { confirm: true } };
-const no = { action: 'decline' };
+/** The user's replies to an elicitation. */
+export const accept = { action: 'accept', content: { confirm: true } };
+const decline = { action: 'decline' };
 const unticked = { action: 'accept', content: { confirm: false } };
 
 /**
- * The whole conversation. `connect({ answer, base, bearer })` gives a connected client: `answer` is what its human says
- * (without it, the client cannot ask one), `base` the server where it is not started over stdio. Besides the client it
- * returns the questions that were asked and the protocol version that was agreed on.
+ * Runs all checks. `connect({ reply, base, bearer })` returns a connected client: `reply` is the user's reply to an
+ * elicitation (without it, the client does not support elicitation), `base` the URL of the server unless it is started over
+ * stdio. It also returns the questions asked so far and the negotiated protocol version.
  */
-export async function converse(connect, version) {
-  const asks = async (answer, distinctId, options = {}) => {
-    const { client, asked } = await connect({ answer, base: server, ...options });
+export async function runChecks(connect, version) {
+  const elicit = async (reply, distinctId, options = {}) => {
+    const { client, asked } = await connect({ reply, base: server, ...options });
     const result = await client.callTool(remove(distinctId));
     await client.close();
     assert.equal(asked.length, 1, `${asked.length} questions`);
@@ -123,16 +123,16 @@ export async function converse(connect, version) {
     assertFound(await client.callTool(find));
     await client.close();
   });
-  await check('deletes after one question and a yes', async () => {
-    const request = await sends(1, async () => assertQueued(await asks(yes, 'qa-1')));
+  await check('deletes after one question is accepted', async () => {
+    const request = await sends(1, async () => assertQueued(await elicit(accept, 'qa-1')));
     assert.equal(request.body.ids.length, 1);
   });
-  await check('sends nothing after a no', () => sends(0, async () => assertRefused(await asks(no, 'qa-2'))));
+  await check('sends nothing after a decline', () => sends(0, async () => assertRefused(await elicit(decline, 'qa-2'))));
   await check('sends nothing while the box is not ticked', () =>
-    sends(0, async () => assertRefused(await asks(unticked, 'qa-3'))));
+    sends(0, async () => assertRefused(await elicit(unticked, 'qa-3'))));
 
   if (transport === 'stdio') {
-    await check('deletes with the token where nobody can be asked, once', async () => {
+    await check('deletes once with the token without elicitation', async () => {
       const { client } = await connect({});
       let token;
       await sends(0, async () => {
@@ -148,22 +148,22 @@ export async function converse(connect, version) {
     });
     return;
   }
-  await check('is refused a deletion where nobody can be asked', async () => {
+  await check('rejects a deletion without elicitation', async () => {
     const { client } = await connect({ base: server });
     await sends(0, async () => assertRefused(await client.callTool(remove('qa-4'))));
     await client.close();
   });
-  await check('is not let in without a key of its own', async () => {
+  await check('rejects a request without an API key', async () => {
     await assert.rejects(connect({ base: keyless }));
     await assert.rejects(connect({ base: keyless, bearer: 'phc_project_key' }));
   });
-  await check('reads and deletes with a key of its own', async () => {
+  await check('reads and deletes with the key of the request', async () => {
     const own = { base: keyless, bearer: otherKey };
     const { client } = await connect(own);
     assertFound(await client.callTool(find));
     await client.close();
-    const { headers } = await sends(1, async () => assertQueued(await asks(yes, 'qa-5', own)));
+    const { headers } = await sends(1, async () => assertQueued(await elicit(accept, 'qa-5', own)));
     const authorization = headers.find(([name]) => name === 'authorization')[1];
-    assert.ok(authorization === `Bearer ${otherKey}`, 'PostHog saw another key');
+    assert.ok(authorization === `Bearer ${otherKey}`, 'PostHog received another key');
   });
 }
