@@ -22,4 +22,5 @@ pub mod output;
 pub mod policy;
 pub mod server;
 pub mod stdio;
+mod sync;
 pub mod tools;

@@ -3,7 +3,7 @@
 //! Knows the protocol's messages, not the tools.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rmcp::model::{ClientNotification, ClientRequest, GetMeta, JsonRpcMessage, RequestId};
@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::server::Server;
+use crate::sync::lock;
 
 /// Serves one client over standard input and output.
 ///
@@ -107,7 +108,7 @@ impl PendingCounts {
 
 impl Pending {
     fn counts(&self) -> MutexGuard<'_, PendingCounts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 
     fn change(&self, change: impl FnOnce(&mut PendingCounts)) {

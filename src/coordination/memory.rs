@@ -1,10 +1,12 @@
 //! What is shared, where there is one process to share it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
+
+use crate::sync::lock;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -24,14 +26,14 @@ struct RequestCounts {
 
 impl Memory {
     pub(super) fn consume_nonce(&self, nonce: Uuid, holds: Duration) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = lock(&self.used);
         let now = Instant::now();
         used.retain(|_, until| *until > now);
         used.insert(nonce, now + holds).is_none()
     }
 
     pub(super) fn count(&self, principal: &str) -> u64 {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.counts);
         if counts.minute.is_none_or(|began| began.elapsed() >= MINUTE) {
             counts.minute = Some(Instant::now());
             counts.of.clear();

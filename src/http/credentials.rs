@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
@@ -18,6 +18,7 @@ use subtle::ConstantTimeEq;
 
 use crate::policy::Policy;
 use crate::server::Caller;
+use crate::sync::lock;
 use posthog_client::{Client, Connection, Project, ResolvedProject};
 
 /// Where the protected-resource document (RFC 9728) is.
@@ -274,7 +275,7 @@ impl ProjectCache {
         if project != Project::Current {
             return ResolvedProject::default();
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         if known.len() >= MAX_KEYS {
             // Rare, and forgetting costs each key one look-up.
             known.clear();

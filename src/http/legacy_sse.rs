@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,6 +24,7 @@ use tokio_util::sync::{CancellationToken, PollSender};
 use uuid::Uuid;
 
 use crate::server::{Caller, Server};
+use crate::sync::lock;
 
 /// Messages that may wait in one direction.
 const QUEUE: usize = 16;
@@ -66,7 +67,7 @@ struct Stream {
 
 impl Streams {
     fn open(&self) -> MutexGuard<'_, HashMap<String, Stream>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sessions of the older protocol: each belongs to the credential that opened it, and there are only so many.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 #[cfg(feature = "redis")]
 use std::time::Duration;
 use std::time::Instant;
@@ -22,6 +22,7 @@ use super::host_policy::MessageKind;
 use crate::coordination::Message;
 use crate::coordination::Store;
 use crate::server::Caller;
+use crate::sync::lock;
 
 const SESSION: &str = "mcp-session-id";
 /// How often others are told that a session is in use.
@@ -135,7 +136,7 @@ impl Sessions {
     }
 
     fn owners(&self) -> MutexGuard<'_, HashMap<String, Owner>> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.owners)
     }
 
     /// Whether a session is this caller's. One that nobody knows is nobody's.

@@ -4,6 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
+use super::person::write_notes;
 use super::redact::Redaction;
 use super::sanitize::Sanitizer;
 use super::table::{self, Row};
@@ -122,6 +123,23 @@ pub struct Truncated<R> {
     pub shortened: usize,
     /// Whether even one row had no room for property values.
     pub bare: bool,
+}
+
+impl<R> Truncated<R> {
+    /// A tool's output: the head, the table and a line for each note. `fields` takes the rows and the notes.
+    pub fn into_output<T>(
+        self,
+        head: &str,
+        notes: Vec<String>,
+        fields: impl FnOnce(Vec<R>, Vec<String>) -> T,
+    ) -> ToolOutput<T> {
+        let mut text = format!("{head}{}", self.table);
+        write_notes(&mut text, &notes);
+        ToolOutput {
+            structured: fields(self.rows, notes),
+            text,
+        }
+    }
 }
 
 /// Makes rows of items, as many as the budget holds.

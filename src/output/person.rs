@@ -391,7 +391,7 @@ pub fn page_of_persons<R: Row>(
             page.tool
         ));
     }
-    let mut text = match (shown, page.count) {
+    let head = match (shown, page.count) {
         (0, _) if page.has_next => "No person on this page any more\n".to_owned(),
         (0, _) if page.offset == 0 => "No person matches\n".to_owned(),
         (0, _) => "No more persons\n".to_owned(),
@@ -399,14 +399,11 @@ pub fn page_of_persons<R: Row>(
         (_, None) => format!("{shown} persons\n"),
         (_, Some(count)) => format!("{shown} of {count} persons\n"),
     };
-    text.push_str(&truncated.table);
-    write_notes(&mut text, &notes);
-    let structured = PersonsPage {
-        results: truncated.rows,
+    truncated.into_output(&head, notes, |results, notes| PersonsPage {
+        results,
         next_offset,
         notes,
-    };
-    ToolOutput { structured, text }
+    })
 }
 
 /// Appends the notes, a line each.

@@ -6,10 +6,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
+
+use crate::sync::lock;
 
 /// Room for what is known only afterwards: the longest outcome and a time.
 const TAIL: usize = 96;
@@ -81,7 +83,7 @@ impl AuditLog {
         line.push(',');
         let tail = line.len() as u64;
         line.push_str(&padded("started", None));
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = lock(&self.file);
         // Another process may be writing to the end as well.
         file.lock()?;
         let written = append(&mut file, line.as_bytes());
@@ -99,7 +101,7 @@ impl Line {
     /// # Errors
     /// When it cannot be written; the line then stays `started`.
     pub fn complete(self, outcome: &str) -> io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = lock(&self.file);
         file.seek(SeekFrom::Start(self.tail))?;
         file.write_all(padded(outcome, Some(now())).as_bytes())?;
         file.sync_data()

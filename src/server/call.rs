@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use super::caller::{Caller, session_id};
-use super::handler::Inner;
-use super::notifications::{ClientSession, progress};
+use super::notifications::{persons_changed, progress};
+use super::server::Inner;
+use super::session::ClientSession;
 use crate::output::ToolOutput;
 use crate::server::audit::{Intent, Line};
 use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision};
@@ -202,7 +203,7 @@ impl Call {
                 tracing::error!(tool = call.tool.name, %error, "a line of the audit log could not be completed");
             }
             if outcome != Outcome::NotDone {
-                call.session.changed(&peer, &write.persons).await;
+                persons_changed(&call.session, &peer, &write.persons).await;
             }
             let (output, _) = result??;
             Ok(call.success(output))

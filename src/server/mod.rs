@@ -11,9 +11,12 @@ mod caller;
 pub mod completion;
 pub mod confirmation;
 mod handler;
+mod instructions;
 mod notifications;
 pub mod prompts;
 pub mod resources;
+mod server;
+mod session;
 
 pub use caller::Caller;
-pub use handler::{Server, WriteGuards, to_protocol_tool};
+pub use server::{Server, WriteGuards, to_protocol_tool};

@@ -4,14 +4,18 @@
 use std::path::{Path, PathBuf};
 
 /// A module and what it may name of ours.
-const MAY_NAME: [(&str, &[&str]); 10] = [
+const MAY_NAME: [(&str, &[&str]); 11] = [
     ("policy", &[]),
-    ("coordination", &[]),
+    ("sync", &[]),
+    ("coordination", &["sync"]),
     ("output", &[]),
     ("tools", &["output", "policy"]),
-    ("server", &["coordination", "output", "policy", "tools"]),
-    ("stdio", &["server"]),
-    ("http", &["coordination", "policy", "server"]),
+    (
+        "server",
+        &["coordination", "output", "policy", "sync", "tools"],
+    ),
+    ("stdio", &["server", "sync"]),
+    ("http", &["coordination", "policy", "server", "sync"]),
     ("cli", &["output", "policy"]),
     ("config", &["cli", "output", "policy"]),
     (

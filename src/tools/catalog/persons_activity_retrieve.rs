@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::output::{Cells, Row, Sanitizer, ToolOutput, truncate_rows, write_notes};
+use crate::output::{Cells, Row, Sanitizer, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{Id, Limit, PageNumber};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
@@ -178,22 +178,17 @@ impl Tool for PersonsActivityRetrieve {
                 next.page
             ));
         }
-        let mut text = match activity.total_count {
+        let head = match activity.total_count {
             Some(total) => format!("{shown} of {total} entries\n"),
             None => format!("{shown} entries\n"),
         };
-        text.push_str(&truncated.table);
-        write_notes(&mut text, &notes);
-        Ok(ToolOutput {
-            structured: Output {
-                results: truncated.rows,
-                total: activity.total_count,
-                next,
-                notes,
-            },
-            text,
-        }
-        .into())
+        let output = truncated.into_output(&head, notes, |results, notes| Output {
+            results,
+            total: activity.total_count,
+            next,
+            notes,
+        });
+        Ok(output.into())
     }
 }
 

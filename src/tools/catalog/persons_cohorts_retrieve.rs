@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::output::{Cells, Row, ToolOutput, truncate_rows, write_notes};
+use crate::output::{Cells, Row, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::Id;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
@@ -75,15 +75,7 @@ impl Tool for PersonsCohortsRetrieve {
                  {project}, the list is empty though the person is in cohorts."
             ));
         }
-        let mut text = truncated.table;
-        write_notes(&mut text, &notes);
-        Ok(ToolOutput {
-            structured: Output {
-                results: truncated.rows,
-                notes,
-            },
-            text,
-        }
-        .into())
+        let output = truncated.into_output("", notes, |results, notes| Output { results, notes });
+        Ok(output.into())
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::output::{Cells, Row, ToolOutput, truncate_rows, write_notes};
+use crate::output::{Cells, Row, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{Limit, Offset, PersonUuid};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
@@ -127,17 +127,13 @@ impl Tool for PersonsDeletionStatusList {
                 Self::NAME
             ));
         }
-        let mut text = format!("{shown} of {} rows\n{}", page.count, truncated.table);
-        write_notes(&mut text, &notes);
-        Ok(ToolOutput {
-            structured: Output {
-                results: truncated.rows,
-                count: page.count,
-                next_offset,
-                notes,
-            },
-            text,
-        }
-        .into())
+        let head = format!("{shown} of {} rows\n", page.count);
+        let output = truncated.into_output(&head, notes, |results, notes| Output {
+            results,
+            count: page.count,
+            next_offset,
+            notes,
+        });
+        Ok(output.into())
     }
 }

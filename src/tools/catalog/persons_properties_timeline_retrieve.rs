@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::output::{Cells, Row, ToolOutput, truncate_rows, write_list, write_notes};
+use crate::output::{Cells, Row, truncate_rows, write_list};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
     Action, BreakdownType, Date, Event, Id, Interval, NonEmptyString, OpaqueObject,
@@ -140,26 +140,21 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
                 timeline.points.len()
             ));
         }
-        let mut text = format!(
+        let mut head = format!(
             "{} points from {} to {}\nproperties followed: ",
             truncated.rows.len(),
             timeline.effective_date_from.as_deref().unwrap_or("?"),
             timeline.effective_date_to.as_deref().unwrap_or("?"),
         );
-        write_list(&mut text, &keys);
-        text.push('\n');
-        text.push_str(&truncated.table);
-        write_notes(&mut text, &notes);
-        Ok(ToolOutput {
-            structured: Output {
-                points: truncated.rows,
-                crucial_property_keys: keys,
-                effective_date_from: timeline.effective_date_from,
-                effective_date_to: timeline.effective_date_to,
-                notes,
-            },
-            text,
-        }
-        .into())
+        write_list(&mut head, &keys);
+        head.push('\n');
+        let output = truncated.into_output(&head, notes, |points, notes| Output {
+            points,
+            crucial_property_keys: keys,
+            effective_date_from: timeline.effective_date_from,
+            effective_date_to: timeline.effective_date_to,
+            notes,
+        });
+        Ok(output.into())
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::output::{Cells, Row, ToolOutput, truncate_rows, write_notes};
+use crate::output::{Cells, Row, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::NonEmptyString;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
@@ -80,15 +80,7 @@ impl Tool for PersonsValuesRetrieve {
         if values.refreshing {
             notes.push("PostHog is computing a newer answer; ask again in a minute.".to_owned());
         }
-        let mut text = truncated.table;
-        write_notes(&mut text, &notes);
-        Ok(ToolOutput {
-            structured: Output {
-                results: truncated.rows,
-                notes,
-            },
-            text,
-        }
-        .into())
+        let output = truncated.into_output("", notes, |results, notes| Output { results, notes });
+        Ok(output.into())
     }
 }

@@ -1,19 +1,16 @@
-//! Arguments that several tools share, and how all are read: leniently in form, strictly in meaning.
+//! The types of arguments that several tools share. Strict in meaning: each checks itself.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{DeserializeOwned, Error as _};
+use schemars::JsonSchema;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::output;
-use posthog_client::{EventFilter, PersonId, is_date, is_timestamp};
-
-use super::ToolError;
+use crate::tools::ToolError;
+use posthog_client::{PersonId, is_date, is_timestamp};
 
 /// PostHog stores no distinct id that is longer.
 const MAX_DISTINCT_ID_CHARS: usize = 400;
@@ -21,65 +18,10 @@ const MAX_DISTINCT_ID_CHARS: usize = 400;
 const HOW_TO_FIND: &str = "To find the person behind an e-mail, a name or a distinct id, call persons-list with email, \
                            search or distinct_id.";
 
-/// Reads a tool's arguments.
-pub(super) fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, ToolError> {
-    serde_path_to_error::deserialize(arguments).map_err(|error| {
-        let path = error.path().to_string();
-        let reason = error.into_inner();
-        ToolError::invalid_input(match path.as_str() {
-            "." => format!("Wrong arguments: {reason}."),
-            path => format!("Wrong argument `{path}`: {reason}."),
-        })
-    })
-}
-
-/// Accepts what models send though the schema says otherwise: numbers and booleans as text, whole numbers where text is
-/// wanted, null for absent. Only where the schema leaves no doubt about what is meant.
-pub(super) fn coerce(
-    arguments: Map<String, Value>,
-    schema: &Map<String, Value>,
-) -> Map<String, Value> {
-    let fields = schema.get("properties");
-    arguments
-        .into_iter()
-        .filter_map(|(name, value)| {
-            let wanted = fields
-                .and_then(|fields| fields.get(&name)?.get("type"))
-                .and_then(Value::as_str);
-            let value = match (wanted, value) {
-                (Some(_), Value::Null) => return None,
-                (Some("integer"), Value::String(text)) => match text.trim().parse::<i64>() {
-                    Ok(number) => number.into(),
-                    Err(_) => text.into(),
-                },
-                (Some("integer"), Value::Number(number)) => match number.as_f64() {
-                    // 20.0 is an integer in JSON Schema.
-                    Some(float)
-                        if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 =>
-                    {
-                        (float as i64).into()
-                    }
-                    _ => number.into(),
-                },
-                (Some("boolean"), Value::String(text)) => match text.trim() {
-                    "true" => true.into(),
-                    "false" => false.into(),
-                    _ => text.into(),
-                },
-                (Some("string"), Value::Number(number)) if number.is_i64() || number.is_u64() => {
-                    number.to_string().into()
-                }
-                (_, value) => value,
-            };
-            Some((name, value))
-        })
-        .collect()
-}
-
 // A person's UUID or numeric id.
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(inline, transparent)]
-pub(super) struct Id(#[schemars(with = "String")] pub(super) PersonId);
+pub(in crate::tools) struct Id(#[schemars(with = "String")] pub(in crate::tools) PersonId);
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -95,13 +37,13 @@ impl<'de> Deserialize<'de> for Id {
 
 /// A person, by one of two names.
 #[derive(Debug)]
-pub(super) enum Subject {
+pub(in crate::tools) enum Subject {
     Id(PersonId),
     DistinctId(String),
 }
 
 /// Reads the pair of arguments of which exactly one must be given.
-pub(super) fn subject(
+pub(in crate::tools) fn subject(
     id: Option<Id>,
     distinct_id: Option<DistinctId>,
 ) -> Result<Subject, ToolError> {
@@ -118,7 +60,7 @@ pub(super) fn subject(
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct DistinctId(pub(super) String);
+pub(in crate::tools) struct DistinctId(pub(in crate::tools) String);
 
 impl<'de> Deserialize<'de> for DistinctId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -136,7 +78,7 @@ impl<'de> Deserialize<'de> for DistinctId {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct NonEmptyString(pub(super) String);
+pub(in crate::tools) struct NonEmptyString(pub(in crate::tools) String);
 
 impl<'de> Deserialize<'de> for NonEmptyString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -153,7 +95,7 @@ impl<'de> Deserialize<'de> for NonEmptyString {
 // A person's UUID.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline, transparent)]
-pub(super) struct PersonUuid(#[schemars(with = "String")] pub(super) Uuid);
+pub(in crate::tools) struct PersonUuid(#[schemars(with = "String")] pub(in crate::tools) Uuid);
 
 impl<'de> Deserialize<'de> for PersonUuid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -172,7 +114,7 @@ impl<'de> Deserialize<'de> for PersonUuid {
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct Limit(#[schemars(range(min = 1, max = 1000))] pub(super) u32);
+pub(in crate::tools) struct Limit(#[schemars(range(min = 1, max = 1000))] pub(in crate::tools) u32);
 
 impl Default for Limit {
     fn default() -> Self {
@@ -190,7 +132,7 @@ impl<'de> Deserialize<'de> for Limit {
 #[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct Offset(pub(super) u32);
+pub(in crate::tools) struct Offset(pub(in crate::tools) u32);
 
 impl<'de> Deserialize<'de> for Offset {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -202,7 +144,7 @@ impl<'de> Deserialize<'de> for Offset {
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct PageNumber(#[schemars(range(min = 1))] pub(super) u32);
+pub(in crate::tools) struct PageNumber(#[schemars(range(min = 1))] pub(in crate::tools) u32);
 
 impl Default for PageNumber {
     fn default() -> Self {
@@ -220,7 +162,7 @@ impl<'de> Deserialize<'de> for PageNumber {
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct Periods(#[schemars(range(min = 1, max = 1000))] u32);
+pub(in crate::tools) struct Periods(#[schemars(range(min = 1, max = 1000))] u32);
 
 impl<'de> Deserialize<'de> for Periods {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -232,7 +174,7 @@ impl<'de> Deserialize<'de> for Periods {
 #[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct WaitSeconds(#[schemars(range(max = 60))] pub(super) u32);
+pub(in crate::tools) struct WaitSeconds(#[schemars(range(max = 60))] pub(in crate::tools) u32);
 
 impl<'de> Deserialize<'de> for WaitSeconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -256,7 +198,7 @@ fn bounded<'de, D: Deserializer<'de>>(
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct Date(String);
+pub(in crate::tools) struct Date(String);
 
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -274,7 +216,7 @@ impl<'de> Deserialize<'de> for Date {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct Timestamp(pub(super) String);
+pub(in crate::tools) struct Timestamp(pub(in crate::tools) String);
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -292,10 +234,12 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(super) struct Select(Vec<NonEmptyString>);
+pub(in crate::tools) struct Select(Vec<NonEmptyString>);
 
 /// Each item once, in the order of its first.
-pub(super) fn distinct<T: Clone + Eq + Hash>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+pub(in crate::tools) fn distinct<T: Clone + Eq + Hash>(
+    items: impl IntoIterator<Item = T>,
+) -> Vec<T> {
     let mut seen = HashSet::new();
     items
         .into_iter()
@@ -304,100 +248,6 @@ pub(super) fn distinct<T: Clone + Eq + Hash>(items: impl IntoIterator<Item = T>)
 }
 
 /// Reads the `select` argument.
-pub(super) fn select(keys: Option<Select>) -> output::Select {
+pub(in crate::tools) fn select(keys: Option<Select>) -> output::Select {
     output::Select::from_keys(keys.map(|keys| keys.0.into_iter().map(|key| key.0).collect()))
-}
-
-/// Stands in a schema for an object whose fields the argument's description names: written out, the parts of insights
-/// would be a third of what every conversation begins with.
-pub(super) struct OpaqueObject;
-
-impl JsonSchema for OpaqueObject {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "OpaqueObject".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object" })
-    }
-}
-
-// An event of an insight.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Event {
-    // Its name.
-    id: NonEmptyString,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    order: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    math: Option<NonEmptyString>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    properties: Vec<EventFilter>,
-}
-
-// An action of an insight.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Action {
-    // Its number.
-    id: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    order: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    math: Option<NonEmptyString>,
-}
-
-// The length of a period.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Interval {
-    Minute,
-    Hour,
-    Day,
-    Week,
-    Month,
-}
-
-// What a breakdown looks at.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum BreakdownType {
-    Event,
-    Person,
-    Cohort,
-    Group,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn form_is_forgiven_where_the_schema_leaves_no_doubt() {
-        let schema = json!({"properties": {
-            "limit": {"type": "integer"}, "flag": {"type": "boolean"}, "id": {"type": "string"}, "value": {}
-        }});
-        let arguments =
-            json!({"limit": "20", "flag": "true", "id": 7, "value": null, "other": "1"});
-        let read = coerce(
-            arguments.as_object().unwrap().clone(),
-            schema.as_object().unwrap(),
-        );
-        assert_eq!(
-            Value::Object(read),
-            json!({"limit": 20, "flag": true, "id": "7", "value": null, "other": "1"})
-        );
-        let absent = json!({"limit": null, "flag": "yes"});
-        let read = coerce(
-            absent.as_object().unwrap().clone(),
-            schema.as_object().unwrap(),
-        );
-        assert_eq!(Value::Object(read), json!({"flag": "yes"}));
-    }
 }

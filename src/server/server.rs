@@ -1,0 +1,163 @@
+//! The server that every transport shares: its tools, its callers and what guards its writes.
+
+use std::sync::Arc;
+
+use rmcp::model::{JsonObject, Tool as ProtocolTool, ToolAnnotations};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::audit::AuditLog;
+use super::call::Call;
+use super::caller::{Caller, CallerSource};
+use super::confirmation::Confirmer;
+use super::session::ClientSession;
+use crate::output::OutputOptions;
+use crate::policy::Confirm;
+use crate::tools::{Context, ToolDefinition};
+
+/// Calls that run at the same time; more wait for their turn.
+const SLOTS: usize = 64;
+
+/// What stands between a write and PostHog.
+pub struct WriteGuards {
+    /// Gets the yes for a deletion.
+    pub confirmer: Confirmer,
+    /// Keeps the record, if one is wanted.
+    pub audit: Option<AuditLog>,
+}
+
+impl Default for WriteGuards {
+    /// The usual confirmer for one user, and no log.
+    fn default() -> Self {
+        Self {
+            confirmer: Confirmer::new(Confirm::Auto, true),
+            audit: None,
+        }
+    }
+}
+
+/// The server. Cheap to clone; all clones share the tools, the slots and the safety.
+#[derive(Clone)]
+pub struct Server {
+    pub(super) inner: Arc<Inner>,
+    callers: CallerSource,
+    pub(super) session: Arc<ClientSession>,
+}
+
+pub(super) struct Inner {
+    pub(super) tools: Vec<ToolDefinition>,
+    pub(super) listed: Vec<ProtocolTool>,
+    pub(super) limits: OutputOptions,
+    pub(super) safety: WriteGuards,
+    pub(super) slots: Semaphore,
+    /// Writes under way, which go on to their end whatever becomes of their calls.
+    pub(super) writes: TaskTracker,
+}
+
+impl Server {
+    /// A server that offers these tools to one caller.
+    #[must_use]
+    pub fn new(tools: Vec<ToolDefinition>, context: Context, safety: WriteGuards) -> Self {
+        Self {
+            callers: CallerSource::Fixed(Caller::local(context.posthog)),
+            ..Self::shared(tools, context.limits, safety)
+        }
+    }
+
+    /// A server that offers these tools to whoever calls over HTTP, as a [`Caller`] among the request's extensions.
+    #[must_use]
+    pub fn shared(tools: Vec<ToolDefinition>, limits: OutputOptions, safety: WriteGuards) -> Self {
+        let listed = tools
+            .iter()
+            .map(|tool| to_protocol_tool(tool, limits.structured))
+            .collect();
+        Self {
+            inner: Arc::new(Inner {
+                tools,
+                listed,
+                limits,
+                safety,
+                slots: Semaphore::new(SLOTS),
+                writes: TaskTracker::new(),
+            }),
+            callers: CallerSource::PerRequest,
+            session: Arc::default(),
+        }
+    }
+
+    /// The same server for one session, which ends with the token: nobody is waited for after that.
+    #[must_use]
+    pub fn with_shutdown(&self, closed: CancellationToken) -> Self {
+        Self {
+            session: Arc::new(ClientSession::with_shutdown(closed)),
+            ..self.clone()
+        }
+    }
+
+    /// Waits until no write is under way.
+    pub async fn drain_writes(&self) {
+        self.inner.writes.close();
+        self.inner.writes.wait().await;
+    }
+
+    pub(super) fn prepare_call(
+        &self,
+        tool: &ToolDefinition,
+        caller: Caller,
+        arguments: JsonObject,
+    ) -> Call {
+        Call {
+            server: Arc::clone(&self.inner),
+            session: Arc::clone(&self.session),
+            caller,
+            tool: tool.clone(),
+            arguments: tool.arguments(arguments),
+        }
+    }
+
+    pub(super) fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
+        let caller = match &self.callers {
+            CallerSource::Fixed(caller) => Some(caller),
+            CallerSource::PerRequest => context
+                .extensions
+                .get::<http::request::Parts>()
+                .and_then(|parts| parts.extensions.get::<Caller>()),
+        };
+        caller.cloned().ok_or_else(|| {
+            tracing::error!("a request without a caller");
+            ErrorData::internal_error("internal error", None)
+        })
+    }
+
+    /// The tool of this name, if it is offered to the caller.
+    pub(super) fn tool(&self, name: &str, caller: &Caller) -> Option<&ToolDefinition> {
+        self.inner
+            .tools
+            .iter()
+            .find(|tool| tool.name == name && caller.sees(tool))
+    }
+}
+
+/// A tool as `tools/list` shows it.
+#[must_use]
+pub fn to_protocol_tool(tool: &ToolDefinition, structured: bool) -> ProtocolTool {
+    let hints = tool.effect.hints();
+    let annotations = ToolAnnotations::from_raw(
+        None,
+        Some(hints.read_only),
+        Some(hints.destructive),
+        Some(hints.idempotent),
+        Some(hints.open_world),
+    );
+    let listed = ProtocolTool::new(tool.name, tool.description, tool.input_schema.clone())
+        .with_title(tool.title)
+        .with_annotations(annotations);
+    if structured {
+        listed.with_raw_output_schema(tool.output_schema.clone())
+    } else {
+        listed
+    }
+}

@@ -1,0 +1,55 @@
+//! What the server remembers of one session.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use rmcp::model::LoggingLevel;
+use tokio_util::sync::CancellationToken;
+
+use crate::sync::lock;
+
+/// How many persons a client can watch: it has a few open, not thousands.
+const MAX_WATCHED: usize = 1000;
+
+/// The state of one session.
+#[derive(Default)]
+pub(super) struct ClientSession {
+    /// Cancelled when the client can no longer reply.
+    pub(super) closed: CancellationToken,
+    /// The least severe log messages that the client asked for; it gets none before.
+    log_level: Mutex<Option<LoggingLevel>>,
+    /// The resources that the client subscribed to.
+    watched: Mutex<HashSet<String>>,
+}
+
+impl ClientSession {
+    pub(super) fn with_shutdown(closed: CancellationToken) -> Self {
+        Self {
+            closed,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn set_log_level(&self, level: LoggingLevel) {
+        *lock(&self.log_level) = Some(level);
+    }
+
+    pub(super) fn log_level(&self) -> Option<LoggingLevel> {
+        *lock(&self.log_level)
+    }
+
+    pub(super) fn watch(&self, uri: String) {
+        let mut watched = lock(&self.watched);
+        if watched.len() < MAX_WATCHED {
+            watched.insert(uri);
+        }
+    }
+
+    pub(super) fn unwatch(&self, uri: &str) {
+        lock(&self.watched).remove(uri);
+    }
+
+    pub(super) fn watches(&self, uri: &str) -> bool {
+        lock(&self.watched).contains(uri)
+    }
+}

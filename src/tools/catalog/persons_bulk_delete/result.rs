@@ -1,0 +1,188 @@
+//! The result: what PostHog did with the deletion.
+
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::plan::Plan;
+use crate::output::{Cells, Row, ToolOutput, write_notes};
+use crate::tools::support::confirmation_text;
+use crate::tools::{Context, Outcome, Status, WriteResult};
+use posthog_client::BulkDeletionSummary;
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(in crate::tools) struct Output {
+    pub(super) project: u64,
+    pub(super) persons: Vec<PersonToDelete>,
+    pub(super) person_count: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) not_found: Vec<String>,
+    pub(super) not_found_count: usize,
+    pub(super) delete_events: bool,
+    pub(super) delete_recordings: bool,
+    pub(super) keep_person: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<Summary>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct PersonToDelete {
+    pub(super) uuid: String,
+    pub(super) name: String,
+    pub(super) distinct_id_count: usize,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    pub(super) count_is_minimum: bool,
+}
+
+// As PostHog says it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Summary {
+    persons_found: u64,
+    persons_deleted: u64,
+    persons_queued_for_deletion: u64,
+    events_queued_for_deletion: bool,
+    recordings_queued_for_deletion: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    deletion_errors: Vec<NotDeleted>,
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct NotDeleted {
+    person_uuid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+}
+
+impl Row for PersonToDelete {
+    fn header(_: &[Self]) -> Vec<String> {
+        ["uuid", "name", "distinct_id_count"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    fn cells(&self, _: &[String], cells: &mut Cells<'_>) {
+        cells.text(&self.uuid);
+        cells.text(&self.name);
+        if self.count_is_minimum {
+            cells.text(&format!("{}+", self.distinct_id_count));
+        } else {
+            cells.number(self.distinct_id_count);
+        }
+    }
+}
+
+impl Plan {
+    /// What PostHog's response means.
+    pub(super) fn result(
+        &self,
+        context: &Context,
+        summary: &BulkDeletionSummary,
+    ) -> WriteResult<Output> {
+        let queued = summary.persons_queued_for_deletion.unwrap_or(0);
+        let failed = summary.deletion_errors.len() as u64;
+        let keeps = self.deletion.keep_person;
+        let went = if keeps {
+            summary.persons_found.saturating_sub(failed)
+        } else {
+            summary.persons_deleted + queued
+        };
+        let (status, outcome) = match (went, failed) {
+            (0, _) => (Status::Failed, Outcome::NotDone),
+            (_, 1..) => (Status::Partly, Outcome::Partly),
+            _ if keeps || queued > 0 => (Status::Queued, Outcome::Queued),
+            _ => (Status::Deleted, Outcome::Done),
+        };
+        let sanitizer = context.limits.sanitizer();
+        let (mut facts, _) = self.facts(&context.limits);
+        let errors: Vec<NotDeleted> = summary
+            .deletion_errors
+            .iter()
+            .map(|error| NotDeleted {
+                person_uuid: sanitizer.name(error.person_uuid.as_deref().unwrap_or("unknown")),
+                step: error.step.as_deref().map(|step| sanitizer.name(step)),
+            })
+            .collect();
+        let all = self.targets.len();
+        let mut text = match status {
+            Status::Queued if keeps => {
+                "Queued, not done yet: deletion of the data asked for. The persons stay.\n"
+                    .to_owned()
+            }
+            Status::Queued if summary.persons_deleted > 0 => format!(
+                "Deleted: {}. Queued, not done yet: deletion of {}. PostHog does it within minutes.\n",
+                confirmation_text::persons(summary.persons_deleted),
+                confirmation_text::persons(queued)
+            ),
+            Status::Queued => format!(
+                "Queued, not done yet: deletion of {}. PostHog does it within minutes.\n",
+                confirmation_text::persons(queued)
+            ),
+            Status::Deleted => format!(
+                "Deleted: {}.\n",
+                confirmation_text::persons(summary.persons_deleted)
+            ),
+            Status::Failed if keeps => "No data was deleted.\n".to_owned(),
+            Status::Failed => "Nobody was deleted.\n".to_owned(),
+            _ if keeps => format!(
+                "Only partly done: the data of {went} of {} is queued for deletion.\n",
+                confirmation_text::persons(all as u64)
+            ),
+            _ => format!(
+                "Only partly done: {went} of {} are deleted or queued.\n",
+                confirmation_text::persons(all as u64)
+            ),
+        };
+        for error in &errors {
+            let _ = write!(text, "NOT deleted: {}", error.person_uuid);
+            if let Some(step) = &error.step {
+                let _ = write!(text, " (failed at {step})");
+            }
+            text.push('\n');
+        }
+        let notes = &mut facts.notes;
+        if !errors.is_empty() {
+            notes.push("Those not deleted can be asked for again, alone.".to_owned());
+        }
+        if summary.persons_found < self.targets.len() as u64 {
+            notes.push(format!(
+                "PostHog found {} of the {} persons shown; the others were gone already.",
+                summary.persons_found,
+                self.targets.len()
+            ));
+        }
+        if !keeps {
+            notes.push(
+                "persons-retrieve with the uuid says `not found` once a profile is gone."
+                    .to_owned(),
+            );
+        }
+        if summary.events_queued_for_deletion {
+            notes.push("persons-deletion-status-list with person_uuid shows when the events are gone: after the weekly batch.".to_owned());
+        }
+        if summary.recordings_queued_for_deletion {
+            notes.push("Recordings are deleted in the background; no read shows that.".to_owned());
+        }
+        self.write_not_found(&mut text);
+        write_notes(&mut text, notes);
+        facts.result = Some(Summary {
+            persons_found: summary.persons_found,
+            persons_deleted: summary.persons_deleted,
+            persons_queued_for_deletion: queued,
+            events_queued_for_deletion: summary.events_queued_for_deletion,
+            recordings_queued_for_deletion: summary.recordings_queued_for_deletion,
+            deletion_errors: errors,
+        });
+        WriteResult {
+            status,
+            output: ToolOutput {
+                structured: facts,
+                text,
+            },
+            outcome,
+        }
+    }
+}

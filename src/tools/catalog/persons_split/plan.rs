@@ -1,0 +1,333 @@
+//! What would move where, the split itself, and whether it happened.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::Selection;
+use crate::output::{ToolOutput, write_list, write_notes};
+use crate::tools::support::confirmation_text::{self, Target, quoted};
+use crate::tools::{Context, Outcome, Preview, Status, ToolError, WriteResult};
+use posthog_client::{Person, PersonId, WaitReason, is_creator, split_uuid};
+
+/// A human can look through so many, and PostHog moves them in one task.
+const MAX_MOVED: usize = 200;
+/// How often it is looked whether a split has happened.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long one look may take.
+const POLL_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(in crate::tools) struct Output {
+    project: u64,
+    person_uuid: String,
+    name: String,
+    moves: Vec<Move>,
+    kept_distinct_id_count: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct Move {
+    distinct_id: String,
+    new_person_uuid: String,
+    /// Absent: not looked
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<bool>,
+}
+
+/// A distinct id and the person it goes to.
+struct PlannedMove {
+    id: String,
+    /// The id as it may be shown.
+    shown: String,
+    uuid: String,
+}
+
+/// A split that is ready to be shown and to be sent.
+pub(super) struct Plan {
+    id: PersonId,
+    pub(super) target: Target,
+    moves: Vec<PlannedMove>,
+    moves_creator: bool,
+    project: u64,
+    host: String,
+}
+
+impl Plan {
+    /// Catches, before anything is sent, what PostHog would do without a word: strip a person of every identity because
+    /// of a misspelt main id, or blank a person by moving the id it is named after.
+    pub(super) fn new(
+        context: &Context,
+        project: u64,
+        person: &Person,
+        wanted: Selection,
+        allow_creator_id: bool,
+    ) -> Result<Self, ToolError> {
+        let sanitizer = context.limits.sanitizer();
+        let secrets = sanitizer.redaction().secrets(person);
+        let shown = |id: &str| sanitizer.name(&secrets.hide(id));
+        let has: HashSet<&String> = person.distinct_ids.iter().collect();
+        let ids: Vec<String> = match wanted {
+            Selection::These(ids) => {
+                let strangers: Vec<String> = ids
+                    .iter()
+                    .filter(|id| !has.contains(id))
+                    .map(|id| shown(id))
+                    .collect();
+                if !strangers.is_empty() {
+                    return Err(ToolError::invalid_input(format!(
+                        "These distinct ids are not on the person: {}. Nothing was sent. persons-retrieve shows the person's distinct ids.",
+                        listed(&strangers)
+                    )));
+                }
+                ids
+            }
+            Selection::AllBut(main) => {
+                if !has.contains(&main) {
+                    return Err(ToolError::invalid_input(format!(
+                        "`main_distinct_id` {} is not on the person: PostHog would move every distinct id away and leave a person without \
+                         any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
+                        quoted(&shown(&main), 100)
+                    )));
+                }
+                person
+                    .distinct_ids
+                    .iter()
+                    .filter(|id| **id != main)
+                    .cloned()
+                    .collect()
+            }
+        };
+        let count = ids.len();
+        if count == 0 {
+            return Err(ToolError::invalid_input(
+                "The person has no other distinct id: there is nothing to split. Nothing was sent.",
+            ));
+        }
+        if count >= has.len() {
+            return Err(ToolError::invalid_input(
+                "At least one distinct id has to stay on the person: without any it cannot be changed any more. Nothing was sent.",
+            ));
+        }
+        if count > MAX_MOVED {
+            return Err(ToolError::invalid_input(format!(
+                "{count} distinct ids would move: at most {MAX_MOVED} in one call, so that a human can see which. Nothing was sent. Name \
+                 them in distinct_ids_to_split, some at a time."
+            )));
+        }
+        let creator = ids.iter().find(|id| is_creator(project, id, &person.uuid));
+        if let Some(creator) = creator
+            && !allow_creator_id
+        {
+            return Err(ToolError::invalid_input(format!(
+                "The person's own UUID was made from the distinct id {}. PostHog versions before autumn 2026 answer such a split with success, \
+                 move nothing and blank the person in lists and insights. Nothing was sent. Better: keep this distinct id and split off the \
+                 others. If PostHog is newer and this one has to go, call again with allow_creator_id true.",
+                quoted(&shown(creator), 100)
+            )));
+        }
+        let moves_creator = creator.is_some();
+        let id = PersonId::parse(&person.uuid).ok_or_else(|| {
+            ToolError::invalid_input(
+                "PostHog gave a person without a usable UUID; nothing was sent.",
+            )
+        })?;
+        Ok(Self {
+            id,
+            target: Target::new(&context.limits, person),
+            moves: ids
+                .into_iter()
+                .map(|id| {
+                    let uuid = split_uuid(project, &id, &person.uuid).to_string();
+                    let shown = shown(&id);
+                    PlannedMove { id, shown, uuid }
+                })
+                .collect(),
+            moves_creator,
+            project,
+            host: context.posthog.host().to_owned(),
+        })
+    }
+
+    fn question(&self) -> String {
+        let count = self.moves.len();
+        let ids = confirmation_text::distinct_ids(count, "");
+        let mut text = format!(
+            "Split {ids} off this person in PostHog project {} at {}? There is no undo.\n",
+            self.project, self.host
+        );
+        confirmation_text::write_targets(&mut text, std::slice::from_ref(&self.target));
+        let _ = writeln!(
+            text,
+            "The person keeps its properties and {}. Moved, each to a new person without properties:",
+            confirmation_text::distinct_ids(self.kept(), "")
+        );
+        for one in &self.moves {
+            let _ = writeln!(text, "- {} to {}", quoted(&one.shown, 100), one.uuid);
+        }
+        if self.moves_creator {
+            text.push_str("One of them is the id that the person's UUID was made from: PostHog versions before autumn 2026 blank the person instead.\n");
+        }
+        text
+    }
+
+    fn kept(&self) -> usize {
+        self.target.distinct_id_count - self.moves.len()
+    }
+
+    pub(super) fn preview(&self) -> Preview<Output> {
+        let output = self.output("move", &[], None);
+        Preview {
+            question: self.question(),
+            text: output.text,
+            facts: output.structured,
+        }
+    }
+
+    /// The result; `there` holds the distinct ids that were seen on their new persons, if it was looked.
+    fn result(&self, status: Status, there: Option<&HashSet<String>>) -> WriteResult<Output> {
+        let (head, outcome) = match status {
+            Status::Done => ("Done: moved", Outcome::Done),
+            Status::Partly => (
+                "Sent, and only partly done so far: moved or still to be moved",
+                Outcome::Queued,
+            ),
+            _ => ("Queued, not done yet: to be moved", Outcome::Queued),
+        };
+        let notes: &[&str] = match status {
+            Status::Done => &[],
+            _ => &[
+                "persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and PostHog says \
+                 nothing if it fails.",
+            ],
+        };
+        let output = self.output(head, notes, there);
+        WriteResult {
+            status,
+            output,
+            outcome,
+        }
+    }
+
+    fn output(
+        &self,
+        head: &str,
+        notes: &[&str],
+        there: Option<&HashSet<String>>,
+    ) -> ToolOutput<Output> {
+        let moves: Vec<Move> = self
+            .moves
+            .iter()
+            .map(|one| Move {
+                distinct_id: one.shown.clone(),
+                new_person_uuid: one.uuid.clone(),
+                moved: there.map(|there| there.contains(&one.id)),
+            })
+            .collect();
+        let mut notes: Vec<String> = notes.iter().map(|note| (*note).to_owned()).collect();
+        let done = there.is_some_and(|there| there.len() == self.moves.len());
+        if self.moves_creator && !done {
+            notes.push("It moves the id that the person's UUID was made from: look at the person afterwards.".to_owned());
+        }
+        let mut text = format!(
+            "{head}, off person {} {} of project {}, which keeps {}:\n",
+            self.target.uuid,
+            quoted(&self.target.name, 60),
+            self.project,
+            confirmation_text::distinct_ids(self.kept(), "")
+        );
+        for one in &moves {
+            let seen = match one.moved {
+                Some(true) => " (there)",
+                Some(false) => " (not there yet)",
+                None => "",
+            };
+            let _ = writeln!(
+                text,
+                "- {} to {}{seen}",
+                quoted(&one.distinct_id, 400),
+                one.new_person_uuid
+            );
+        }
+        write_notes(&mut text, &notes);
+        ToolOutput {
+            structured: Output {
+                project: self.project,
+                person_uuid: self.target.uuid.clone(),
+                name: self.target.name.clone(),
+                moves,
+                kept_distinct_id_count: self.kept(),
+                notes,
+            },
+            text,
+        }
+    }
+
+    pub(super) async fn send(
+        &self,
+        context: &Context,
+        wait: Duration,
+    ) -> Result<WriteResult<Output>, ToolError> {
+        let ids: Vec<String> = self.moves.iter().map(|one| one.id.clone()).collect();
+        let sent = context.posthog.split(&self.id, &ids).await;
+        sent.map_err(|error| {
+            ToolError::from(error).with_verification_hint(
+                "persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again \
+                 before you have looked."
+                    .to_owned(),
+            )
+        })?;
+        if wait.is_zero() {
+            return Ok(self.result(Status::Queued, None));
+        }
+        let there = self.watch(context, &ids, wait).await;
+        let status = match there.len() {
+            0 => Status::Queued,
+            all if all == ids.len() => Status::Done,
+            _ => Status::Partly,
+        };
+        Ok(self.result(status, Some(&there)))
+    }
+
+    /// Looks until every distinct id is on its new person or the time is up. That a look fails does not undo the split.
+    async fn watch(&self, context: &Context, ids: &[String], wait: Duration) -> HashSet<String> {
+        let until = Instant::now() + wait;
+        let goes_to: HashMap<&String, &String> =
+            self.moves.iter().map(|one| (&one.id, &one.uuid)).collect();
+        let mut there = HashSet::new();
+        loop {
+            context.posthog.notify(WaitReason::Result);
+            let last = Instant::now() >= until;
+            let look = context.posthog.persons_by_distinct_ids(ids);
+            if let Ok(Ok(found)) = tokio::time::timeout(POLL_TIMEOUT, look).await {
+                there = found
+                    .into_iter()
+                    .filter(|(id, person)| {
+                        goes_to.get(id).is_some_and(|uuid| **uuid == person.uuid)
+                    })
+                    .map(|(id, _)| id)
+                    .collect();
+            }
+            if last || there.len() == ids.len() {
+                return there;
+            }
+            tokio::time::sleep(POLL_INTERVAL.min(until.saturating_duration_since(Instant::now())))
+                .await;
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let mut text = String::new();
+    write_list(&mut text, names.iter().take(20));
+    if names.len() > 20 {
+        let _ = write!(text, ", … ({} in all)", names.len());
+    }
+    text
+}
