@@ -1,21 +1,23 @@
-//! Keys, and what they open.
+//! API keys, scopes, discovery and projects.
 
 use posthog_sandbox::{Behaviors, Key, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{api, is_error, is_forbidden, is_not_found, is_unauthenticated, read, start};
+use super::{
+    api, assert_error, assert_forbidden, assert_not_found, assert_unauthenticated, read, start,
+};
 use crate::ADA;
 
 #[tokio::test]
-async fn credentials_come_first() {
+async fn credentials_are_checked_before_arguments() {
     let api = api().await;
     let url = format!(
         "{}/api/projects/1/persons/?limit=nonsense",
         api.sandbox.url()
     );
     let none = read(api.client.get(&url).send().await.unwrap()).await;
-    is_error(
+    assert_error(
         &none,
         401,
         "authentication_error",
@@ -25,25 +27,25 @@ async fn credentials_come_first() {
     assert!(!none.headers.contains_key("www-authenticate"));
     for key in ["phx_wrong", Sandbox::PROJECT_TOKEN] {
         let wrong = read(api.client.get(&url).bearer_auth(key).send().await.unwrap()).await;
-        is_unauthenticated(&wrong);
+        assert_unauthenticated(&wrong);
     }
-    // The scope hides the bad argument, too.
+    // Scopes too are checked before arguments.
     let read_only = api.with(Sandbox::READ_KEY);
     let write = read_only.patch("nonsense/", json!({})).await;
-    is_forbidden(&write);
+    assert_forbidden(&write);
     assert_eq!(
         write.body["detail"],
         "API key missing required scope 'person:write'"
     );
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn scopes_open_what_they_name_and_closed_routes_stay_closed() {
+async fn endpoints_require_their_scopes_and_some_reject_scoped_keys() {
     let api = api().await;
     let missing = async |key: &'static str, path: &str| {
         let reply = api.with(key).get(path).await;
-        is_forbidden(&reply);
+        assert_forbidden(&reply);
         reply.body["detail"].as_str().unwrap().to_owned()
     };
     let scope = |name: &str| format!("API key missing required scope '{name}'");
@@ -79,11 +81,11 @@ async fn scopes_open_what_they_name_and_closed_routes_stay_closed() {
     );
     let legacy = closed.with(Sandbox::LEGACY_KEY);
     assert_eq!(legacy.post("batch_by_uuids/", body).await.status, 200);
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn a_key_of_ones_own_may_be_bound_to_projects() {
+async fn added_keys_can_be_limited_to_projects() {
     let keys = vec![
         Key::scoped("phx_writer", &["person:write"]),
         Key {
@@ -98,11 +100,11 @@ async fn a_key_of_ones_own_may_be_bound_to_projects() {
     .await;
     assert_eq!(api.with("phx_writer").get("101/").await.status, 200);
     let elsewhere = api.with("phx_elsewhere").get("101/").await;
-    is_forbidden(&elsewhere);
+    assert_forbidden(&elsewhere);
 }
 
 #[tokio::test]
-async fn discovery_leads_from_the_key_to_the_project() {
+async fn discovery_finds_the_project_of_a_key() {
     let api = api().await;
     let get = async |key: &'static str, path: &str| {
         let request = api.with(key).request(Method::GET, path);
@@ -145,11 +147,11 @@ async fn discovery_leads_from_the_key_to_the_project() {
         get(Sandbox::KEY, "/api/users/@me/").await.body["team"]["id"],
         2
     );
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn projects_are_numbers_that_the_key_reaches() {
+async fn unknown_projects_are_forbidden_or_not_found() {
     let api = api().await;
     let at = async |project: &str| {
         let path = format!("/api/projects/{project}/persons/101/");
@@ -157,9 +159,9 @@ async fn projects_are_numbers_that_the_key_reaches() {
     };
     assert_eq!(at("@current").await.status, 200);
     let other = at("2").await;
-    is_forbidden(&other);
+    assert_forbidden(&other);
     let no_number = at("one").await;
-    is_not_found(&no_number);
+    assert_not_found(&no_number);
     assert_eq!(no_number.body["detail"], "Project not found.");
-    api.was_not_strict();
+    api.assert_no_violations();
 }

@@ -1,14 +1,16 @@
-//! Deletions, and what is left.
+//! Deletions, event deletions, and the reuse of deleted distinct ids.
 
 use posthog_sandbox::{DeletionMode, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{GHOST, api, is_error, is_invalid, is_not_found, names, people, read, results, start};
+use super::{
+    GHOST, api, assert_error, assert_invalid, assert_not_found, names, people, read, results, start,
+};
 use crate::ADA;
 
 #[tokio::test]
-async fn example_26_a_bulk_delete_is_queued_in_era_b() {
+async fn bulk_delete_is_queued_by_default() {
     let api = api().await;
     let (one, two) = (api.uuid_of("qa-1").await, api.uuid_of("qa-2").await);
     let body = json!({"ids": [one, two, GHOST], "delete_events": true});
@@ -41,11 +43,11 @@ async fn example_26_a_bulk_delete_is_queued_in_era_b() {
     assert_eq!(completed["status"], "completed");
     assert_eq!(completed["created_at"], "2026-11-02T09:00:00Z");
     assert_eq!(completed["delete_verified_at"], "2026-11-08T05:00:00Z");
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn example_26_and_27_a_bulk_delete_is_immediate_in_era_a() {
+async fn bulk_delete_is_immediate_in_immediate_mode() {
     let api = start(SandboxOptions {
         deletion_mode: DeletionMode::Immediate,
         ..SandboxOptions::default()
@@ -63,7 +65,7 @@ async fn example_26_and_27_a_bulk_delete_is_immediate_in_era_a() {
 }
 
 #[tokio::test]
-async fn one_distinct_id_deletes_the_whole_person_once() {
+async fn bulk_delete_by_distinct_id_deletes_the_whole_person_once() {
     let api = api().await;
     let body = json!({"distinct_ids": ["katherine-laptop", "grace@example.com"]});
     let deleted = api.post("bulk_delete/", body).await;
@@ -75,7 +77,7 @@ async fn one_distinct_id_deletes_the_whole_person_once() {
 }
 
 #[tokio::test]
-async fn example_28_keep_person_keeps_the_person() {
+async fn bulk_delete_with_keep_person_deletes_events_only() {
     for deletion_mode in [DeletionMode::Immediate, DeletionMode::Queued] {
         let api = start(SandboxOptions {
             deletion_mode,
@@ -91,38 +93,38 @@ async fn example_28_keep_person_keeps_the_person() {
         assert_eq!(api.get("121/").await.status, 200);
         let rows = api.get("deletion_status/?status=pending").await;
         assert_eq!(rows.body["count"], 2);
-        api.was_not_strict();
+        api.assert_no_violations();
     }
 }
 
 #[tokio::test]
-async fn examples_29_30_31_32_bulk_deletes_that_do_nothing() {
+async fn bulk_delete_rejects_invalid_lists_and_ignores_unknown_ids() {
     let api = api().await;
     let many: Vec<String> = (0..1001).map(|number| format!("id-{number}")).collect();
     let too_many = api
         .post("bulk_delete/", json!({"distinct_ids": many}))
         .await;
-    is_invalid(&too_many);
+    assert_invalid(&too_many);
     assert!(too_many.text.contains("1000"));
     for body in [
         json!({"delete_events": true}),
         json!({"ids": [], "distinct_ids": []}),
         json!({"ids": [ADA], "distinct_ids": ["ada@example.com"]}),
     ] {
-        let refused = api.post("bulk_delete/", body).await;
-        is_invalid(&refused);
+        let rejected = api.post("bulk_delete/", body).await;
+        assert_invalid(&rejected);
     }
-    let nobody = json!({"ids": [GHOST], "delete_events": true});
-    let nobody = api.post("bulk_delete/", nobody).await;
-    assert_eq!(nobody.status, 202);
-    assert_eq!(nobody.body["persons_found"], 0);
-    assert_eq!(nobody.body["events_queued_for_deletion"], false);
+    let unknown = json!({"ids": [GHOST], "delete_events": true});
+    let reply = api.post("bulk_delete/", unknown).await;
+    assert_eq!(reply.status, 202);
+    assert_eq!(reply.body["persons_found"], 0);
+    assert_eq!(reply.body["events_queued_for_deletion"], false);
     assert_eq!(api.get("deletion_status/").await.body["count"], 2);
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn example_33_a_failed_deletion_is_told_and_a_late_one_is_not() {
+async fn bulk_delete_reports_immediate_failures_and_not_later_ones() {
     let body = json!({"distinct_ids": ["qa-1", "qa-2"]});
     for (deletion_mode, error) in [
         (DeletionMode::Immediate, json!({})),
@@ -166,7 +168,7 @@ async fn example_33_a_failed_deletion_is_told_and_a_late_one_is_not() {
 }
 
 #[tokio::test]
-async fn examples_23_24_25_the_single_delete_counts_flags_by_presence() {
+async fn delete_counts_flags_by_presence() {
     let api = api().await;
     let delete = async |path: &str| {
         let path = format!("/api/projects/1/persons/{path}");
@@ -176,7 +178,7 @@ async fn examples_23_24_25_the_single_delete_counts_flags_by_presence() {
     let deleted = delete(&format!("{uuid}/")).await;
     assert_eq!((deleted.status, deleted.text.as_str()), (202, ""));
     let again = delete(&format!("{uuid}/")).await;
-    is_not_found(&again);
+    assert_not_found(&again);
     let log = api.get("activity/?limit=1").await;
     let entry = &results(&log)[0];
     assert_eq!(
@@ -187,7 +189,7 @@ async fn examples_23_24_25_the_single_delete_counts_flags_by_presence() {
     assert_eq!(entry["detail"]["changes"], Value::Null);
     let rows = async || api.get("deletion_status/?status=pending").await.body["count"].clone();
     assert_eq!(rows().await, 1);
-    // False deletes the events, and false keeps the person.
+    // Even `false` deletes the events and keeps the person.
     assert_eq!(delete("122/?delete_events=false").await.status, 202);
     assert_eq!(rows().await, 2);
     assert_eq!(
@@ -198,27 +200,27 @@ async fn examples_23_24_25_the_single_delete_counts_flags_by_presence() {
     );
     assert_eq!(api.get("123/").await.status, 200);
     assert_eq!(rows().await, 3);
-    is_invalid(&delete("x/").await);
+    assert_invalid(&delete("x/").await);
     api.sandbox.update_behaviors(|behaviors| {
         behaviors.deletion_fails_at = Some("delete_postgres".to_owned())
     });
     let failed = delete("124/").await;
-    is_error(
+    assert_error(
         &failed,
         503,
         "server_error",
         "person_deletion_failed",
         Value::Null,
     );
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn example_50_delete_events_and_recordings_want_a_person() {
+async fn delete_events_and_recordings_need_a_person() {
     let api = api().await;
     for action in ["delete_events", "delete_recordings"] {
         let unknown = api.post(&format!("{GHOST}/{action}/"), json!({})).await;
-        is_not_found(&unknown);
+        assert_not_found(&unknown);
         assert_eq!(unknown.body["detail"], "Not found.");
         let queued = api.post(&format!("101/{action}/"), json!({})).await;
         assert_eq!((queued.status, queued.text.as_str()), (202, ""));
@@ -227,7 +229,7 @@ async fn example_50_delete_events_and_recordings_want_a_person() {
         .get(&format!("deletion_status/?person_uuid={ADA}"))
         .await;
     assert_eq!(rows.body["count"], 1);
-    // A repeated request keeps the old row and its time, even when it is done.
+    // A second request keeps the row and its time, even a completed one.
     api.advance(7 * 24 * 3600);
     api.post("101/delete_events/", json!({})).await;
     let rows = api
@@ -236,11 +238,11 @@ async fn example_50_delete_events_and_recordings_want_a_person() {
     assert_eq!(rows.body["count"], 1);
     assert_eq!(results(&rows)[0]["created_at"], "2026-11-02T09:00:00Z");
     assert_eq!(results(&rows)[0]["status"], "completed");
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn events_outlive_their_person_until_the_weekly_batch() {
+async fn events_stay_until_the_weekly_batch() {
     let api = api().await;
     let legacy = api.with(Sandbox::LEGACY_KEY);
     let missing = async || {
@@ -257,7 +259,7 @@ async fn events_outlive_their_person_until_the_weekly_batch() {
 }
 
 #[tokio::test]
-async fn examples_51_52_a_reused_id_is_hidden_until_its_reset() {
+async fn reused_distinct_ids_are_hidden_until_their_reset() {
     let api = api().await;
     let reset = async |id: &str| {
         let reply = api
@@ -266,7 +268,7 @@ async fn examples_51_52_a_reused_id_is_hidden_until_its_reset() {
         assert_eq!((reply.status, reply.text.as_str()), (202, ""));
     };
     let found = async |words: &str| results(&api.get_with("", &[("search", words)]).await).len();
-    // Luigi came back before the story begins.
+    // Luigi's id is used again before the sandbox starts.
     assert_eq!(api.get("131/").await.status, 200);
     let exact = api
         .get_with("", &[("distinct_id", "luigi@example.com")])
@@ -276,7 +278,7 @@ async fn examples_51_52_a_reused_id_is_hidden_until_its_reset() {
     reset("luigi@example.com").await;
     assert_eq!(found("luigi").await, 1);
 
-    // Charles has not: the reset finds nobody, and says 202.
+    // The id of Charles is not: the reset finds no person, and responds 202.
     reset("charles@example.com").await;
     reset("never seen").await;
     assert_eq!(found("Babbage").await, 0);
@@ -291,7 +293,7 @@ async fn examples_51_52_a_reused_id_is_hidden_until_its_reset() {
     assert_eq!(found("Babbage").await, 1);
     let batch = api.post("batch_by_uuids/", json!({"uuids": [uuid]})).await;
     assert_eq!(batch.body["results"].as_object().unwrap().len(), 1);
-    // From here on writes arrive as usual.
+    // Later writes take effect in the list.
     let id = batch.body["results"][&uuid]["id"].to_string();
     let body = json!({"key": "name", "value": "C. Babbage"});
     api.post(&format!("{id}/update_property/"), body).await;
@@ -303,8 +305,8 @@ async fn examples_51_52_a_reused_id_is_hidden_until_its_reset() {
         json!({"distinct_id": ""}),
         json!({"distinct_id": 7}),
     ] {
-        let refused = api.post("reset_person_distinct_id/", body).await;
-        is_invalid(&refused);
+        let rejected = api.post("reset_person_distinct_id/", body).await;
+        assert_invalid(&rejected);
     }
-    api.was_not_strict();
+    api.assert_no_violations();
 }

@@ -1,13 +1,13 @@
-//! What happened to persons.
+//! Activity, deletion status, and properties over time.
 
 use posthog_sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
-use super::{api, is_crash, is_error, is_not_found, results, start};
+use super::{api, assert_error, assert_not_found, assert_server_error, results, start};
 use crate::ADA;
 
 #[tokio::test]
-async fn activity_is_paged_and_names_persons_by_number() {
+async fn activity_is_paged_and_has_numeric_person_ids() {
     let api = api().await;
     let first = api.get("activity/").await;
     assert_eq!(first.body["total_count"], 10);
@@ -36,14 +36,14 @@ async fn activity_is_paged_and_names_persons_by_number() {
         (&change["before"], &change["after"]),
         (&Value::Null, &Value::Null)
     );
-    // The history of a deleted person is only in the log of the project.
-    is_not_found(&api.get("110/activity/").await);
-    api.was_not_strict();
-    is_crash(&api.get("activity/?page=0").await);
+    // The activity of a deleted person is only in the project's log.
+    assert_not_found(&api.get("110/activity/").await);
+    api.assert_no_violations();
+    assert_server_error(&api.get("activity/?page=0").await);
 }
 
 #[tokio::test]
-async fn examples_34_35_deletion_status() {
+async fn deletion_status_filters_by_status_and_person() {
     let api = api().await;
     let count = async |query: &str| {
         let reply = api.get(&format!("deletion_status/{query}")).await;
@@ -68,7 +68,7 @@ async fn examples_34_35_deletion_status() {
     assert_eq!(second.body["previous"], format!("{base}?limit=1"));
 
     let status = api.get("deletion_status/?status=invalid").await;
-    is_error(
+    assert_error(
         &status,
         400,
         "validation_error",
@@ -76,14 +76,14 @@ async fn examples_34_35_deletion_status() {
         json!("status"),
     );
     let uuid = api.get("deletion_status/?person_uuid=not-a-uuid").await;
-    is_error(
+    assert_error(
         &uuid,
         400,
         "validation_error",
         "invalid_input",
         json!("person_uuid"),
     );
-    api.was_not_strict();
+    api.assert_no_violations();
     assert_eq!(count("?limit=ten").await, 2);
     assert_eq!(api.sandbox.violations().len(), 1);
 }
@@ -129,11 +129,11 @@ async fn properties_at_a_time_are_rebuilt_from_events() {
         let fields = failed.body.as_object().unwrap();
         assert_eq!(fields.keys().collect::<Vec<_>>(), ["error"]);
     }
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn examples_60_61_62_the_timeline_has_a_point_per_change() {
+async fn the_timeline_has_one_point_per_change() {
     let api = start(SandboxOptions::default())
         .await
         .with(Sandbox::LEGACY_KEY);
@@ -174,11 +174,11 @@ async fn examples_60_61_62_the_timeline_has_a_point_per_change() {
     );
     let before = timeline("2026-11-03", "2026-11-05").await;
     assert_eq!(before["points"], json!([]));
-    // Without crucial keys at most one point.
+    // Without crucial keys there is at most one point.
     let one = api
         .get("112/properties_timeline/?date_from=2026-10-01")
         .await;
     assert_eq!(one.body["points"].as_array().unwrap().len(), 1);
     assert_eq!(one.body["points"][0]["relevant_event_count"], 7);
-    api.was_not_strict();
+    api.assert_no_violations();
 }

@@ -1,15 +1,15 @@
-//! The persons behind an insight.
+//! The persons of an insight.
 
 use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use super::{api, is_error, is_invalid, is_strict, people, results};
+use super::{api, assert_error, assert_invalid, assert_rejected_by_sandbox, people, results};
 use crate::ADA;
 
 const SIGN_UP_TO_PURCHASE: &str = r#"[{"id":"sign up","order":0},{"id":"purchase","order":1}]"#;
 
 #[tokio::test]
-async fn a_funnel_gives_those_who_came_through_and_those_who_dropped() {
+async fn funnels_return_converted_and_dropped_off_persons() {
     let api = api().await.with(Sandbox::LEGACY_KEY);
     let funnel = async |extra: &[(&str, &str)]| {
         let mut query = vec![("events", SIGN_UP_TO_PURCHASE)];
@@ -40,17 +40,17 @@ async fn a_funnel_gives_those_who_came_through_and_those_who_dropped() {
     let events: Value = serde_json::from_str(SIGN_UP_TO_PURCHASE).unwrap();
     let posted = json!({"events": events, "funnel_step": 2, "date_from": "-14d"});
     assert_eq!(people(&api.post("funnel/", posted).await).len(), 2);
-    // Luigi's old purchase still points at a person that is gone.
+    // Luigi's old purchase still belongs to a deleted person.
     let first = r#"[{"id":"purchase"}]"#;
     let gone = api
         .get_with("funnel/", &[("events", first), ("funnel_step", "1")])
         .await;
     assert_eq!(gone.body["missing_persons"], 1);
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn the_next_page_of_a_funnel_is_relative_once_there_is_an_offset() {
+async fn next_of_a_funnel_is_relative_if_the_request_has_an_offset() {
     let api = api().await.with(Sandbox::LEGACY_KEY);
     let first = api
         .get("funnel/?events=[{\"id\":\"sign+up\"}]&funnel_step=1&limit=2")
@@ -72,7 +72,7 @@ async fn the_next_page_of_a_funnel_is_relative_once_there_is_an_offset() {
 }
 
 #[tokio::test]
-async fn example_63_a_trends_funnel_asks_for_one_entrance_period() {
+async fn trends_funnels_select_one_entrance_period() {
     let api = api().await.with(Sandbox::LEGACY_KEY);
     let period = async |start: &str, drop_off: &str| {
         let query = [
@@ -87,15 +87,15 @@ async fn example_63_a_trends_funnel_asks_for_one_entrance_period() {
     assert_eq!(period("2026-10-28", "false").await, Vec::<String>::new());
     let through = period("2026-10-27", "false").await;
     assert_eq!(through, ["hedy@example.com", "margaret@example.com"]);
-    api.was_not_strict();
-    // Only ever read from the query.
+    api.assert_no_violations();
+    // PostHog reads these two from the query only.
     let body = json!({"events": [], "entrance_period_start": "2026-10-28", "drop_off": true});
-    let refused = api.post("funnel/", body).await;
-    is_strict(&refused);
+    let rejected = api.post("funnel/", body).await;
+    assert_rejected_by_sandbox(&rejected);
 }
 
 #[tokio::test]
-async fn trends_are_sorted_by_the_value_at_the_point() {
+async fn trends_are_sorted_by_value_at_data_point() {
     let api = api().await.with(Sandbox::LEGACY_KEY);
     let trends = api
         .get("trends/?entity_id=$pageview&entity_type=events&limit=3")
@@ -113,11 +113,11 @@ async fn trends_are_sorted_by_the_value_at_the_point() {
             .iter()
             .all(|person| person["value_at_data_point"] == 1)
     );
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn lifecycle_sorts_persons_into_four_kinds() {
+async fn lifecycle_has_four_types() {
     let api = api().await.with(Sandbox::LEGACY_KEY);
     let lifecycle = async |day: &str, kind: &str| {
         let query = [("target_date", day), ("lifecycle_type", kind)];
@@ -139,11 +139,11 @@ async fn lifecycle_sorts_persons_into_four_kinds() {
         assert_eq!(missing.status, 400);
         assert!(missing.body["message"].is_string() && missing.body["detail"].is_string());
     }
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn a_cohort_narrows_an_insight_as_it_narrows_the_list() {
+async fn cohort_filters_apply_to_insights() {
     let api = api().await.with(Sandbox::LEGACY_KEY);
     for (operator, expected) in [
         ("in", ["hedy@example.com", "margaret@example.com"]),
@@ -162,14 +162,14 @@ async fn a_cohort_narrows_an_insight_as_it_narrows_the_list() {
         ];
         assert_eq!(people(&api.get_with("funnel/", &query).await), expected);
     }
-    api.was_not_strict();
+    api.assert_no_violations();
     let unknown = json!([{"type": "cohort", "key": "id", "value": 99}]).to_string();
     let query = [("entity_id", "sign up"), ("properties", unknown.as_str())];
-    is_invalid(&api.get_with("trends/", &query).await);
+    assert_invalid(&api.get_with("trends/", &query).await);
 }
 
 #[tokio::test]
-async fn insights_count_by_the_minute_too() {
+async fn insights_support_minute_intervals() {
     let api = api().await.with(Sandbox::LEGACY_KEY);
     let lifecycle = async |minute: &str, kind: &str| {
         let query = [
@@ -192,11 +192,11 @@ async fn insights_count_by_the_minute_too() {
             .await
             .is_empty()
     );
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn times_beyond_all_counting_are_refused() {
+async fn out_of_range_times_are_rejected() {
     let api = api().await.with(Sandbox::LEGACY_KEY);
     let sign_up = ("entity_id", "sign up");
     let beyond = "+262142-12-31";
@@ -230,7 +230,7 @@ async fn times_beyond_all_counting_are_refused() {
             ],
         ),
     ] {
-        is_strict(&api.get_with(path, &query).await);
+        assert_rejected_by_sandbox(&api.get_with(path, &query).await);
         assert_eq!(api.sandbox.violations().len(), 1, "{query:?}");
         api.sandbox.clear_violations();
     }
@@ -242,9 +242,9 @@ async fn times_beyond_all_counting_are_refused() {
         window,
     ];
     assert_eq!(api.get_with("funnel/", &query).await.status, 200);
-    // So far back there is no date to be strict about.
+    // A relative date too far back is not a date.
     let ages = [sign_up, ("date_from", "-4294967295d")];
-    is_error(
+    assert_error(
         &api.get_with("trends/", &ages).await,
         400,
         "validation_error",
@@ -253,5 +253,5 @@ async fn times_beyond_all_counting_are_refused() {
     );
     let at = [("person_id", ADA), ("timestamp", "-262143-01-01")];
     assert_eq!(api.get_with("properties_at_time/", &at).await.status, 400);
-    api.was_not_strict();
+    api.assert_no_violations();
 }

@@ -7,11 +7,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    GHOST, api, is_crash, is_invalid, is_not_found, is_strict, names, read, results, start,
+    GHOST, api, assert_invalid, assert_not_found, assert_rejected_by_sandbox, assert_server_error,
+    names, read, results, start,
 };
 
 #[tokio::test]
-async fn examples_7_8_9_filters_are_a_flat_array() {
+async fn lists_filter_by_properties_and_cohorts() {
     let api = api().await;
     let filtered = async |filters: Value| {
         let filters = filters.to_string();
@@ -42,12 +43,12 @@ async fn examples_7_8_9_filters_are_a_flat_array() {
     assert_eq!(filtered(of_both).await, ["ada@example.com"]);
 
     let unreadable = api.get_with("", &[("properties", "[{")]).await;
-    is_invalid(&unreadable);
-    api.was_not_strict();
+    assert_invalid(&unreadable);
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn what_a_filter_must_not_be() {
+async fn invalid_filters_are_violations() {
     let api = api().await;
     let filtered = async |filters: Value| {
         let filters = filters.to_string();
@@ -55,7 +56,7 @@ async fn what_a_filter_must_not_be() {
             .await
     };
     let group = json!({"type": "AND", "values": []});
-    is_crash(&filtered(group).await);
+    assert_server_error(&filtered(group).await);
     for filter in [
         json!([{"key": "1 = 1", "type": "hogql"}]),
         json!([{"key": "plan", "value": "pro"}]),
@@ -63,17 +64,17 @@ async fn what_a_filter_must_not_be() {
         json!([{"key": "plan", "value": "pro", "type": "person", "operator": "between"}]),
         json!([{"key": "plan", "valeu": "pro", "type": "person"}]),
     ] {
-        let refused = filtered(filter).await;
-        is_strict(&refused);
+        let rejected = filtered(filter).await;
+        assert_rejected_by_sandbox(&rejected);
     }
-    // An incomplete filter matches everything; the sandbox answers so, and complains.
+    // An incomplete filter matches everything, and is recorded as a violation.
     let everything = filtered(json!([{"key": "plan", "type": "person"}])).await;
     assert_eq!(results(&everything).len(), 19);
     assert_eq!(api.sandbox.violations().len(), 7);
 }
 
 #[tokio::test]
-async fn examples_14_15_a_ghost_makes_a_page_shorter() {
+async fn pages_omit_persons_missing_from_the_primary_store() {
     let api = api().await;
     let first = api.get("?limit=10").await;
     assert_eq!(results(&first).len(), 9);
@@ -85,9 +86,9 @@ async fn examples_14_15_a_ghost_makes_a_page_shorter() {
 
     let second = api.get("?limit=10&offset=10").await;
     assert_eq!(results(&second).len(), 10);
-    // The page was full, so that there may be more; there is not.
+    // The page is full, so `next` is set although nothing follows.
     assert_eq!(second.body["next"], format!("{base}?limit=10&offset=20"));
-    // A zero offset is not written: the link points at its own page.
+    // A zero offset is not written, so the link leads to the same page.
     assert_eq!(
         second.body["previous"],
         format!("{base}?limit=10&offset=10")
@@ -97,7 +98,7 @@ async fn examples_14_15_a_ghost_makes_a_page_shorter() {
     assert_eq!(third.body["next"], Value::Null);
     assert_eq!(third.body["previous"], format!("{base}?limit=10&offset=10"));
 
-    // Counted by presence, and with the ghost.
+    // `include_total` counts by presence; the total includes the ghost.
     let counted = api.get("?limit=10&include_total=false").await;
     assert_eq!(counted.body["count"], 20);
     let by_ghost = api
@@ -105,11 +106,11 @@ async fn examples_14_15_a_ghost_makes_a_page_shorter() {
         .await;
     assert!(results(&by_ghost).is_empty());
     assert_eq!(by_ghost.body["count"], 1);
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn example_16_equal_times_are_walked_once_each() {
+async fn paging_returns_persons_with_equal_times_once() {
     let api = api().await;
     let mut seen: Vec<String> = Vec::new();
     let mut offset = 0;
@@ -143,7 +144,7 @@ async fn example_16_equal_times_are_walked_once_each() {
 }
 
 #[tokio::test]
-async fn example_17_csv_by_suffix_parameter_or_header() {
+async fn csv_is_selected_by_suffix_parameter_or_header() {
     let api = api().await;
     let suffix = "/api/projects/1/persons.csv?email=ada@example.com";
     let suffix = api.at(suffix).await;
@@ -166,13 +167,13 @@ async fn example_17_csv_by_suffix_parameter_or_header() {
     assert!(everything.text.lines().count() > 19);
     let failed = api.get("?format=csv&properties=x").await;
     assert_eq!((failed.status, failed.text.as_str()), (400, ""));
-    api.was_not_strict();
+    api.assert_no_violations();
     let unknown = api.get("?format=xml").await;
-    is_not_found(&unknown);
+    assert_not_found(&unknown);
 }
 
 #[tokio::test]
-async fn many_generated_persons_are_older_than_the_story_and_quick_to_list() {
+async fn generated_persons_are_older_than_seeded_ones_and_fast_to_list() {
     let before = std::time::Instant::now();
     let api = start(SandboxOptions {
         persons: 100_000,
@@ -192,7 +193,7 @@ async fn many_generated_persons_are_older_than_the_story_and_quick_to_list() {
     assert_eq!(one["properties"].as_object().unwrap().len(), 15);
     let found = api.get("?search=Person+99999").await;
     assert_eq!(results(&found).len(), 1);
-    // Above the cap of the query layer no page is full, and the rest is cut without a word.
+    // Above the row limit no page is full, so `next` is null.
     let capped = api
         .get_with("", &[("limit", "60000"), ("email", "nobody")])
         .await;
@@ -202,5 +203,5 @@ async fn many_generated_persons_are_older_than_the_story_and_quick_to_list() {
         "{:?}",
         before.elapsed()
     );
-    api.was_not_strict();
+    api.assert_no_violations();
 }

@@ -1,4 +1,4 @@
-//! The sandbox over real HTTP. Numbers in names are the worked examples of the contract.
+//! The sandbox over real HTTP.
 
 #![allow(
     clippy::expect_used,
@@ -9,14 +9,16 @@
 )]
 
 mod citations;
+mod control;
 mod credentials;
 mod deletions;
-mod distortions;
+mod faults;
 mod history;
 mod insights;
 mod lists;
 mod persons;
-mod strictness_and_faults;
+mod response_faults;
+mod violations;
 mod writes;
 
 use std::sync::Arc;
@@ -28,11 +30,11 @@ use rustls::crypto::ring;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
-/// Ada, of the sandbox's story.
+/// The UUID of Ada, a seeded person.
 const ADA: &str = "ada0ada0-1815-4852-8000-000000000101";
 const GHOST: &str = "90057000-0000-4000-8000-000000000130";
 
-/// A client with one key and a sandbox of its own.
+/// An HTTP client with one key, and the sandbox that it calls.
 struct Api {
     sandbox: Sandbox,
     client: Client,
@@ -60,8 +62,8 @@ async fn start_in(options: SandboxOptions, clock: Clock) -> Api {
     }
 }
 
-/// A client of plain HTTP, which wants to know its cryptography all the same. It is told here and not for the whole
-/// process, where it would help the server under test as well.
+/// reqwest needs a TLS provider even for plain HTTP. It is set for this client and not for the process, so that it does
+/// not affect other code.
 fn client() -> Client {
     let provider = Arc::new(ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -91,7 +93,7 @@ impl Api {
         self.client.request(method, url).bearer_auth(self.key)
     }
 
-    /// Below the persons of the project.
+    /// A path below the persons of the seeded project.
     async fn get(&self, path: &str) -> Reply {
         self.at(&format!("/api/projects/1/persons/{path}")).await
     }
@@ -108,7 +110,7 @@ impl Api {
         read(request.send().await.unwrap()).await
     }
 
-    /// Anywhere on the server.
+    /// Any path of the server.
     async fn at(&self, path: &str) -> Reply {
         read(self.request(Method::GET, path).send().await.unwrap()).await
     }
@@ -144,7 +146,7 @@ impl Api {
     }
 
     #[track_caller]
-    fn was_not_strict(&self) {
+    fn assert_no_violations(&self) {
         assert_eq!(self.sandbox.violations(), Vec::<String>::new());
     }
 }
@@ -171,7 +173,7 @@ fn names(reply: &Reply) -> Vec<String> {
     results(reply).iter().map(name).collect()
 }
 
-/// The persons behind an insight, whose count is that of its page.
+/// The names of the persons of an insight, sorted. `count` is the size of the page.
 fn people(reply: &Reply) -> Vec<String> {
     let people = results(reply)[0]["people"].as_array().unwrap();
     assert_eq!(results(reply)[0]["count"], people.len());
@@ -184,7 +186,7 @@ fn people(reply: &Reply) -> Vec<String> {
 }
 
 #[track_caller]
-fn is_error(reply: &Reply, status: u16, kind: &str, code: &str, attr: Value) {
+fn assert_error(reply: &Reply, status: u16, kind: &str, code: &str, attr: Value) {
     assert_eq!(reply.status, status, "{}", reply.text);
     assert_eq!(reply.body["type"], kind, "{}", reply.text);
     assert_eq!(reply.body["code"], code, "{}", reply.text);
@@ -193,25 +195,25 @@ fn is_error(reply: &Reply, status: u16, kind: &str, code: &str, attr: Value) {
 }
 
 #[track_caller]
-fn is_invalid(reply: &Reply) {
-    is_error(reply, 400, "validation_error", "invalid_input", Value::Null);
+fn assert_invalid(reply: &Reply) {
+    assert_error(reply, 400, "validation_error", "invalid_input", Value::Null);
 }
 
 #[track_caller]
-fn is_not_found(reply: &Reply) {
-    is_error(reply, 404, "invalid_request", "not_found", Value::Null);
+fn assert_not_found(reply: &Reply) {
+    assert_error(reply, 404, "invalid_request", "not_found", Value::Null);
 }
 
-/// What the real server does not survive.
+/// PostHog's 500.
 #[track_caller]
-fn is_crash(reply: &Reply) {
-    is_error(reply, 500, "server_error", "error", Value::Null);
+fn assert_server_error(reply: &Reply) {
+    assert_error(reply, 500, "server_error", "error", Value::Null);
 }
 
-/// What no client should send.
+/// The sandbox's own error, for requests to which PostHog's response is not known.
 #[track_caller]
-fn is_strict(reply: &Reply) {
-    is_error(
+fn assert_rejected_by_sandbox(reply: &Reply) {
+    assert_error(
         reply,
         400,
         "validation_error",
@@ -221,8 +223,8 @@ fn is_strict(reply: &Reply) {
 }
 
 #[track_caller]
-fn is_forbidden(reply: &Reply) {
-    is_error(
+fn assert_forbidden(reply: &Reply) {
+    assert_error(
         reply,
         403,
         "authentication_error",
@@ -232,8 +234,8 @@ fn is_forbidden(reply: &Reply) {
 }
 
 #[track_caller]
-fn is_unauthenticated(reply: &Reply) {
-    is_error(
+fn assert_unauthenticated(reply: &Reply) {
+    assert_error(
         reply,
         401,
         "authentication_error",
@@ -243,8 +245,8 @@ fn is_unauthenticated(reply: &Reply) {
 }
 
 #[track_caller]
-fn is_method_not_allowed(reply: &Reply) {
-    is_error(
+fn assert_method_not_allowed(reply: &Reply) {
+    assert_error(
         reply,
         405,
         "invalid_request",

@@ -1,16 +1,16 @@
-//! Persons one by one: what they are found by, and what is shown of them.
+//! Retrieve, exact lookups, search, batch reads, property values and cohorts.
 
 use posthog_sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::{
-    GHOST, api, is_crash, is_forbidden, is_invalid, is_method_not_allowed, is_not_found, names,
-    results, start,
+    GHOST, api, assert_forbidden, assert_invalid, assert_method_not_allowed, assert_not_found,
+    assert_server_error, names, results, start,
 };
 use crate::ADA;
 
 #[tokio::test]
-async fn examples_1_2_3_retrieve_takes_a_number_or_a_uuid() {
+async fn retrieve_takes_a_number_or_a_uuid() {
     let api = api().await;
     let by_number = api.get("101/").await;
     assert_eq!(by_number.status, 200);
@@ -34,30 +34,30 @@ async fn examples_1_2_3_retrieve_takes_a_number_or_a_uuid() {
     assert_eq!(keys, record);
 
     let neither = api.get("NOT_A_UUID/").await;
-    is_invalid(&neither);
+    assert_invalid(&neither);
     let detail = neither.body["detail"].as_str().unwrap();
     assert!(
         detail.contains("NOT_A_UUID") && detail.contains("?distinct_id="),
         "{detail}"
     );
-    is_not_found(&api.get("999/").await);
-    api.was_not_strict();
+    assert_not_found(&api.get("999/").await);
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn a_distinct_id_that_looks_like_another_person_is_no_person_id() {
+async fn distinct_ids_that_look_like_person_ids_do_not_resolve_as_such() {
     let api = api().await;
     let digits = api.get_with("", &[("distinct_id", "101")]).await;
     assert_eq!(names(&digits), ["mary.shelley@example.com"]);
     let twin = api.get_with("", &[("distinct_id", ADA)]).await;
     assert_eq!(names(&twin), ["wheatstone@example.com"]);
     let id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8/";
-    is_not_found(&api.get(id).await);
-    api.was_not_strict();
+    assert_not_found(&api.get(id).await);
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn examples_4_5_6_search_is_a_substring_of_four_things() {
+async fn search_matches_email_name_uuid_and_distinct_ids() {
     let api = api().await;
     let search = async |words: &str| names(&api.get_with("", &[("search", words)]).await);
     assert_eq!(search(" ADA@exa ").await, ["ada@example.com"]);
@@ -71,11 +71,11 @@ async fn examples_4_5_6_search_is_a_substring_of_four_things() {
     assert_eq!(search("nobody like this").await, Vec::<String>::new());
     // A tombstone hides Luigi from every search.
     assert_eq!(search("luigi").await, Vec::<String>::new());
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn examples_10_11_12_exact_lookups() {
+async fn email_and_distinct_id_match_exactly() {
     let api = api().await;
     let by_email = api.get_with("", &[("email", "radia@example.com")]).await;
     assert_eq!(
@@ -103,25 +103,25 @@ async fn examples_10_11_12_exact_lookups() {
         let odd = api.get_with("", &[("distinct_id", id)]).await;
         assert_eq!(names(&odd), ["Evariste Galois"], "{id}");
     }
-    for nobody in [("distinct_id", "inexistent"), ("email", "inexistent")] {
-        assert!(results(&api.get_with("", &[nobody]).await).is_empty());
+    for unknown in [("distinct_id", "inexistent"), ("email", "inexistent")] {
+        assert!(results(&api.get_with("", &[unknown]).await).is_empty());
     }
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn example_13_another_project_has_other_persons() {
+async fn other_projects_have_other_persons() {
     let api = api().await;
     api.sandbox
         .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     let path = "/api/projects/@current/persons/?distinct_id=ada@example.com";
     let reply = api.at(path).await;
     assert!(results(&reply).is_empty());
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn examples_18_19_20_names() {
+async fn names_come_from_display_properties() {
     let api = api().await;
     let by_id = async |id: u64| api.get(&format!("{id}/")).await.body["name"].clone();
     assert_eq!(by_id(101).await, "ada@example.com");
@@ -141,7 +141,7 @@ async fn examples_18_19_20_names() {
 }
 
 #[tokio::test]
-async fn a_list_item_has_other_fields_than_a_record() {
+async fn list_items_have_other_fields_than_retrieve() {
     let api = api().await;
     let list = api.get_with("", &[("email", "ada@example.com")]).await;
     let item = &results(&list)[0];
@@ -166,12 +166,12 @@ async fn a_list_item_has_other_fields_than_a_record() {
     assert_eq!(item["matched_recordings"], json!([]));
     assert_eq!(item["value_at_data_point"], Value::Null);
     assert_eq!(item["is_identified"], true);
-    // Named ids first.
+    // Ids that do not look anonymous come first.
     assert_eq!(item["distinct_ids"][0], "ada@example.com");
 }
 
 #[tokio::test]
-async fn distinct_ids_are_capped_at_1000_in_lists_10_in_batches_and_not_in_retrieve() {
+async fn distinct_ids_are_capped_at_1000_in_lists_and_10_in_batches() {
     let api = api().await;
     let list = api.get_with("", &[("search", "Lobby Kiosk")]).await;
     let listed = results(&list)[0]["distinct_ids"].as_array().unwrap();
@@ -180,7 +180,6 @@ async fn distinct_ids_are_capped_at_1000_in_lists_10_in_batches_and_not_in_retri
     assert_eq!(listed[500], "0190f3c0-0000-4000-8000-000000000001");
     let all = api.get("103/").await;
     assert_eq!(all.body["distinct_ids"].as_array().unwrap().len(), 2500);
-    // Example 54.
     let batch = api.post(
         "batch_by_distinct_ids/",
         json!({"distinct_ids": ["kiosk-badge-0500"]}),
@@ -193,7 +192,7 @@ async fn distinct_ids_are_capped_at_1000_in_lists_10_in_batches_and_not_in_retri
 }
 
 #[tokio::test]
-async fn examples_21_22_values_are_counted() {
+async fn property_values_are_counted() {
     let api = api().await;
     let plans = api.get("values/?key=plan").await;
     let expected = json!([
@@ -227,11 +226,11 @@ async fn examples_21_22_values_are_counted() {
         results(&ids)[0],
         json!({"name": "kiosk-badge-0001", "count": 1})
     );
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn examples_48_49_cohorts_are_as_of_their_last_calculation() {
+async fn cohorts_are_as_of_their_last_calculation() {
     let api = api().await;
     let cohorts = async || api.get(&format!("cohorts/?person_id={ADA}")).await;
     let expected = json!([
@@ -253,18 +252,18 @@ async fn examples_48_49_cohorts_are_as_of_their_last_calculation() {
     assert_eq!(results(&cohorts().await).len(), 1);
 
     let unknown = api.get(&format!("cohorts/?person_id={GHOST}")).await;
-    is_not_found(&unknown);
-    api.was_not_strict();
-    is_crash(&api.get("cohorts/").await);
+    assert_not_found(&unknown);
+    api.assert_no_violations();
+    assert_server_error(&api.get("cohorts/").await);
 
-    // The person of one project, the cohorts of another: an empty list and no word about it.
+    // The cohorts are those of another project: an empty list without an error.
     api.sandbox
         .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     assert!(results(&cohorts().await).is_empty());
 }
 
 #[tokio::test]
-async fn examples_53_to_58_batches() {
+async fn batch_reads_return_known_ids_of_the_first_200() {
     let api = api().await;
     let by_ids = async |ids: Value| {
         let reply = api
@@ -297,14 +296,14 @@ async fn examples_53_to_58_batches() {
     let malformed = api
         .post("batch_by_uuids/", json!({"uuids": ["nope"]}))
         .await;
-    is_invalid(&malformed);
-    api.was_not_strict();
+    assert_invalid(&malformed);
+    api.assert_no_violations();
     assert_eq!(by_ids(json!("not_a_list")).await, json!({}));
     assert_eq!(api.sandbox.violations().len(), 1);
 }
 
 #[tokio::test]
-async fn example_59_restricted_properties_vanish() {
+async fn restricted_properties_are_hidden_and_read_only() {
     let api = api().await;
     api.sandbox
         .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["email".to_owned()]);
@@ -316,13 +315,13 @@ async fn example_59_restricted_properties_vanish() {
     assert_eq!(batch.body["results"][ADA]["properties"].get("email"), None);
     assert!(results(&api.get("values/?key=email").await).is_empty());
     let write = json!({"key": "email", "value": "x"});
-    let refused = api.post("101/update_property/", write).await;
-    is_invalid(&refused);
-    assert!(refused.body["detail"].as_str().unwrap().contains("email"));
+    let rejected = api.post("101/update_property/", write).await;
+    assert_invalid(&rejected);
+    assert!(rejected.body["detail"].as_str().unwrap().contains("email"));
 }
 
 #[tokio::test]
-async fn hostile_values_arrive_untouched() {
+async fn injection_fixtures_are_returned_unchanged() {
     let api = api().await;
     let mallory = api.get("104/").await;
     let name = mallory.body["name"].as_str().unwrap();
@@ -335,12 +334,12 @@ async fn hostile_values_arrive_untouched() {
 }
 
 #[tokio::test]
-async fn persons_are_made_by_events_only() {
+async fn persons_cannot_be_created_by_request() {
     let api = api().await;
-    let refused = api.post("", json!({"properties": {}})).await;
-    is_method_not_allowed(&refused);
+    let rejected = api.post("", json!({"properties": {}})).await;
+    assert_method_not_allowed(&rejected);
     let read_only = api.with(Sandbox::READ_KEY).post("", json!({})).await;
-    is_forbidden(&read_only);
-    is_not_found(&api.get("101/emails/").await);
-    api.was_not_strict();
+    assert_forbidden(&read_only);
+    assert_not_found(&api.get("101/emails/").await);
+    api.assert_no_violations();
 }

@@ -1,21 +1,22 @@
-//! Changes, and when they show.
+//! Property writes and splits.
 
 use posthog_sandbox::{DeletionMode, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    api, is_crash, is_error, is_invalid, is_not_found, names, people, read, results, start,
+    api, assert_error, assert_invalid, assert_not_found, assert_server_error, names, people, read,
+    results, start,
 };
 use crate::ADA;
 
 #[tokio::test]
-async fn examples_42_43_a_patch_merges_after_a_while() {
+async fn patch_merges_properties_asynchronously() {
     let api = api().await;
     let no_properties = api.patch("101/", json!({"foo": "bar"})).await;
     assert_eq!(no_properties.status, 400);
     assert_eq!(no_properties.body["attr"], "properties");
-    // Code and detail have changed places.
+    // `code` and `detail` are swapped.
     assert_eq!(no_properties.body["detail"], "required");
     assert!(no_properties.body["code"].as_str().unwrap().contains(' '));
     let null = api
@@ -26,7 +27,7 @@ async fn examples_42_43_a_patch_merges_after_a_while() {
         (400, &json!("properties"))
     );
 
-    // A whole person sent back, with one more property.
+    // A whole person with one more property.
     let mut person = api.get(&format!("{ADA}/")).await.body;
     person["properties"]["nickname"] = json!("Enchantress");
     let patched = api.patch(&format!("{ADA}/"), person).await;
@@ -51,12 +52,12 @@ async fn examples_42_43_a_patch_merges_after_a_while() {
     let nothing = api.patch("101/", json!({"properties": {}})).await;
     assert_eq!(nothing.status, 202);
     let unknown = api.patch("999/", json!({"properties": {}})).await;
-    is_not_found(&unknown);
-    api.was_not_strict();
+    assert_not_found(&unknown);
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn examples_44_45_46_update_property() {
+async fn update_property_sets_one_property() {
     let api = api().await;
     let ada = format!("{ADA}/update_property/");
     for (path, body) in [
@@ -79,16 +80,16 @@ async fn examples_44_45_46_update_property() {
         (json!({"key": null, "value": "bar"}), "key"),
         (json!({}), "value"),
     ] {
-        let refused = api.post(&ada, body).await;
-        assert_eq!(refused.status, 400);
-        assert_eq!(refused.body["attr"], attr);
-        assert_eq!(refused.body["detail"], "required");
+        let rejected = api.post(&ada, body).await;
+        assert_eq!(rejected.status, 400);
+        assert_eq!(rejected.body["attr"], attr);
+        assert_eq!(rejected.body["detail"], "required");
     }
     let unknown = api
         .post("999/update_property/", json!({"key": "a", "value": 1}))
         .await;
-    is_not_found(&unknown);
-    // The write is an event, and shows in the history.
+    assert_not_found(&unknown);
+    // The write is an event, and part of the history.
     let query = [
         ("distinct_id", "ada@example.com"),
         ("timestamp", "2026-11-03"),
@@ -96,11 +97,11 @@ async fn examples_44_45_46_update_property() {
     api.advance(24 * 3600);
     let at_time = api.get_with("properties_at_time/", &query).await;
     assert_eq!(at_time.status, 200);
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn example_47_delete_property() {
+async fn delete_property_removes_one_property() {
     let api = api().await;
     let deleted = api
         .post("101/delete_property/", json!({"$unset": "seats"}))
@@ -118,12 +119,12 @@ async fn example_47_delete_property() {
     assert_eq!(api.get("101/").await.body["properties"].get("seats"), None);
     let log = api.get("101/activity/?limit=1").await;
     assert_eq!(results(&log)[0]["activity"], "delete_property");
-    // It bypasses the shared lookup: no 404, a 500.
+    // Unknown persons are a 500, not a 404.
     let unknown = api
         .post("999/delete_property/", json!({"$unset": "a"}))
         .await;
-    is_crash(&unknown);
-    api.was_not_strict();
+    assert_server_error(&unknown);
+    api.assert_no_violations();
     assert_eq!(
         api.post("101/delete_property/", json!({})).await.status,
         500
@@ -138,7 +139,7 @@ async fn example_47_delete_property() {
 }
 
 #[tokio::test]
-async fn while_capture_is_down_only_delete_property_says_so() {
+async fn only_delete_property_reports_that_capture_is_down() {
     let api = api().await;
     api.sandbox
         .update_behaviors(|behaviors| behaviors.capture_down = true);
@@ -161,11 +162,11 @@ async fn while_capture_is_down_only_delete_property_says_so() {
     assert!(delete.body["detail"].is_string());
     api.advance(3600);
     assert_eq!(api.get("101/").await.body["properties"]["plan"], "pro");
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn example_38_a_split_moves_exactly_the_listed_ids() {
+async fn split_moves_the_listed_ids() {
     let api = api().await;
     let moved = ["katherine@example.com", "katherine-laptop"];
     let body = json!({"distinct_ids_to_split": [moved[0], moved[1], moved[0]]});
@@ -174,7 +175,7 @@ async fn example_38_a_split_moves_exactly_the_listed_ids() {
         (split.status, &split.body),
         (201, &json!({"success": true}))
     );
-    // Until it is done, the id still leads to the old person; the log knows already.
+    // Until the split is carried out, the id resolves to the old person; the log has its entry already.
     let grace = api.uuid_of("grace@example.com").await;
     assert_eq!(api.uuid_of(moved[0]).await, grace);
     let log = api.get("102/activity/?limit=1").await;
@@ -195,17 +196,17 @@ async fn example_38_a_split_moves_exactly_the_listed_ids() {
     assert_eq!(new["properties"], json!({}));
     assert_eq!(new["distinct_ids"], json!([moved[0]]));
     assert_ne!(new["uuid"], found.body["results"][moved[1]]["uuid"]);
-    // Each is a person of its own in the lists too, and her events went with her id.
+    // The new person is in the lists too, and the events follow their distinct id.
     let listed = api.get_with("", &[("search", moved[1])]).await;
     assert_eq!(names(&listed), [moved[1]]);
     let legacy = api.with(Sandbox::LEGACY_KEY);
     let trends = legacy.get("trends/?entity_id=$pageview").await;
     assert!(people(&trends).contains(&moved[1].to_owned()));
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn examples_36_37_a_split_can_keep_one_id_of_many() {
+async fn split_can_keep_one_id() {
     let api = api().await;
     let split = api
         .post(
@@ -222,43 +223,43 @@ async fn examples_36_37_a_split_can_keep_one_id_of_many() {
     assert_eq!(kept.body["distinct_ids"], json!(["katherine-laptop"]));
     assert_eq!(kept.body["properties"]["email"], "grace@example.com");
 
-    // No body at all: the first stays.
+    // Without a body the first id stays.
     let path = "/api/projects/1/persons/101/split/";
     let split = read(api.request(Method::POST, path).send().await.unwrap()).await;
     assert_eq!(split.status, 201);
     api.advance(5);
     let first = json!(["0190f1aa-1111-4aaa-8bbb-00000000ada1"]);
     assert_eq!(api.get("101/").await.body["distinct_ids"], first);
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn examples_39_40_41_splits_that_are_refused() {
+async fn split_rejects_invalid_lists() {
     let api = api().await;
     let attr = json!("distinct_ids_to_split");
-    let strange = json!({"distinct_ids_to_split": ["katherine-laptop", "z", "not_hers"]});
-    let refused = api.post("102/split/", strange).await;
-    is_error(
-        &refused,
+    let unknown = json!({"distinct_ids_to_split": ["katherine-laptop", "z", "not_hers"]});
+    let rejected = api.post("102/split/", unknown).await;
+    assert_error(
+        &rejected,
         400,
         "validation_error",
         "invalid_input",
         attr.clone(),
     );
-    let detail = refused.body["detail"].as_str().unwrap();
+    let detail = rejected.body["detail"].as_str().unwrap();
     assert!(
         detail.find("not_hers").unwrap() < detail.find("\"z\"").unwrap(),
         "{detail}"
     );
     let both = json!({"distinct_ids_to_split": ["a"], "main_distinct_id": "b"});
-    let refused = api.post("102/split/", both).await;
-    is_invalid(&refused);
+    let rejected = api.post("102/split/", both).await;
+    assert_invalid(&rejected);
     for listed in [json!([]), json!("a"), json!([1, 2])] {
-        let refused = api
+        let rejected = api
             .post("102/split/", json!({"distinct_ids_to_split": listed}))
             .await;
-        is_error(
-            &refused,
+        assert_error(
+            &rejected,
             400,
             "validation_error",
             "invalid_input",
@@ -273,11 +274,11 @@ async fn examples_39_40_41_splits_that_are_refused() {
             .len(),
         4
     );
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn a_wrong_main_id_strips_a_person_of_all_ids() {
+async fn split_with_an_unknown_main_id_removes_all_ids() {
     let api = api().await;
     let split = api
         .post("101/split/", json!({"main_distinct_id": "ada@exmaple.com"}))
@@ -288,18 +289,18 @@ async fn a_wrong_main_id_strips_a_person_of_all_ids() {
     assert_eq!(stripped.body["distinct_ids"], json!([]));
     assert_eq!(stripped.body["properties"]["plan"], "pro");
     let patch = api.patch("101/", json!({"properties": {"a": 1}})).await;
-    is_crash(&patch);
+    assert_server_error(&patch);
     assert_eq!(
         api.post("101/delete_property/", json!({"$unset": "a"}))
             .await
             .status,
         500
     );
-    api.was_not_strict();
+    api.assert_no_violations();
 }
 
 #[tokio::test]
-async fn the_split_of_a_creator_id_works_now_and_blanked_the_person_before() {
+async fn split_of_the_creator_id_moves_it_or_blanks_the_person_on_older_servers() {
     let body = json!({"distinct_ids_to_split": ["grace@example.com"]});
     let api_now = api().await;
     let grace = api_now.uuid_of("grace@example.com").await;
@@ -335,7 +336,7 @@ async fn the_split_of_a_creator_id_works_now_and_blanked_the_person_before() {
 }
 
 #[tokio::test]
-async fn a_lost_split_is_in_the_log_and_nowhere_else() {
+async fn lost_splits_are_logged_and_change_nothing() {
     let api = api().await;
     api.sandbox
         .update_behaviors(|behaviors| behaviors.split_task_lost = true);
