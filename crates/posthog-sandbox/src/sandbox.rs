@@ -106,7 +106,7 @@ impl Sandbox {
 
     /// The virtual time as the API writes it.
     pub fn now(&self) -> String {
-        dates::text(self.state().clock.now())
+        dates::format_time(self.state().clock.now())
     }
 
     /// Captures an event at this moment, as PostHog's ingestion does: `$set` and `$set_once` are read from its

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::Context;
-use super::persons::record;
+use super::persons::person_record;
 use crate::http::Response;
 use crate::model::PropertyMap;
 
@@ -16,7 +16,7 @@ pub(crate) fn by_distinct_ids(context: &mut Context<'_>) -> Result<Response, Res
     let mut results = PropertyMap::new();
     for distinct_id in requested(context, "distinct_ids")? {
         if let Some(person) = context.project.primary.by_distinct_id(&distinct_id) {
-            let record = record(context, person, MAX_DISTINCT_IDS);
+            let record = person_record(context, person, MAX_DISTINCT_IDS);
             results.insert(distinct_id, record);
         }
     }
@@ -30,7 +30,7 @@ pub(crate) fn by_uuids(context: &mut Context<'_>) -> Result<Response, Response> 
             return Err(Response::invalid("Invalid UUID(s) in request", None));
         };
         if let Some(person) = context.project.primary.by_uuid(uuid) {
-            let record = record(context, person, MAX_DISTINCT_IDS);
+            let record = person_record(context, person, MAX_DISTINCT_IDS);
             results.insert(uuid.to_string(), record);
         }
     }

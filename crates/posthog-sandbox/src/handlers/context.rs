@@ -119,7 +119,7 @@ impl Context<'_> {
     }
 
     /// The properties without those that access control hides from the caller.
-    pub(crate) fn visible(&self, properties: &Properties) -> PropertyMap {
+    pub(crate) fn visible_properties(&self, properties: &Properties) -> PropertyMap {
         let mut map = properties.to_map();
         for key in &self.behaviors.restricted_properties {
             map.remove(key);

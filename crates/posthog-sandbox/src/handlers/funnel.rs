@@ -11,7 +11,7 @@ use super::context::Context;
 use super::insights::{InsightFilters, actors_page, by_person};
 use crate::http::Response;
 use crate::model::dates;
-use crate::model::filters::text as text_of;
+use crate::model::filters::property_text;
 use crate::model::funnel::{Attempt, Funnel, FunnelSelection, StepOrder};
 
 pub(crate) const FUNNEL_ARGUMENTS: &[&str] = &[
@@ -80,7 +80,7 @@ pub(crate) fn funnel(context: &mut Context<'_>) -> Result<Response, Response> {
                 attempt.entry.properties.get(key).map(Cow::Borrowed)
             };
             let found = found.unwrap_or_default();
-            let one_of = |value: &Value| text_of(value) == text_of(&found);
+            let one_of = |value: &Value| property_text(value) == property_text(&found);
             match value {
                 Value::Array(values) => values.iter().any(one_of),
                 value => one_of(value),

@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::arguments::{InsightArguments, read_entities};
 use super::context::Context;
 use super::discovery::{OWNER_EMAIL, OWNER_FIRST_NAME};
-use super::persons::record;
+use super::persons::person_record;
 use crate::http::Response;
-use crate::model::dates::{self, Time, text};
+use crate::model::dates::{self, Time, format_time};
 use crate::model::{Activity, Event, EventDeletion, Properties, PropertyMap};
 
 /// Persons API, Activity.
@@ -70,7 +70,7 @@ fn activity_entry(entry: &Activity) -> Value {
             "short_id": null,
             "type": null,
         },
-        "created_at": text(entry.at),
+        "created_at": format_time(entry.at),
     })
 }
 
@@ -169,9 +169,9 @@ fn page_link(context: &Context<'_>, limit: usize, offset: usize) -> String {
 fn deletion_row(row: &EventDeletion) -> Value {
     json!({
         "person_uuid": row.person.to_string(),
-        "created_at": text(row.created_at),
+        "created_at": format_time(row.created_at),
         "status": if row.verified_at.is_some() { "completed" } else { "pending" },
-        "delete_verified_at": row.verified_at.map(text),
+        "delete_verified_at": row.verified_at.map(format_time),
     })
 }
 
@@ -226,8 +226,8 @@ pub(crate) fn properties_timeline(context: &mut Context<'_>) -> Result<Response,
         json!({
             "points": points,
             "crucial_property_keys": crucial,
-            "effective_date_from": dates::text_with_offset(range.from),
-            "effective_date_to": dates::text_with_offset(range.to),
+            "effective_date_from": dates::format_with_offset(range.from),
+            "effective_date_to": dates::format_with_offset(range.to),
         }),
     ))
 }
@@ -242,8 +242,8 @@ fn points(context: &Context<'_>, events: &[&Event], crucial: &[String]) -> Vec<V
     let point = |run: &[&Event]| {
         let first = run.first()?;
         Some(json!({
-            "timestamp": text(first.at),
-            "properties": context.visible(&first.person_properties),
+            "timestamp": format_time(first.at),
+            "properties": context.visible_properties(&first.person_properties),
             "relevant_event_count": run.len(),
         }))
     };
@@ -291,9 +291,9 @@ pub(crate) fn properties_at_time(context: &mut Context<'_>) -> Result<Response, 
             .collect(),
     };
     let properties = rebuild(context, &queried, at, include_set_once);
-    let mut response = record(context, person, usize::MAX);
+    let mut response = person_record(context, person, usize::MAX);
     if let Some(fields) = response.as_object_mut() {
-        let properties = context.visible(&Properties::from(properties));
+        let properties = context.visible_properties(&Properties::from(properties));
         fields.insert("properties".to_owned(), Value::Object(properties));
         let mode = if distinct_id.is_some() {
             "distinct_id"
@@ -301,7 +301,7 @@ pub(crate) fn properties_at_time(context: &mut Context<'_>) -> Result<Response, 
             "person_id"
         };
         let metadata = json!({
-            "queried_timestamp": text(at),
+            "queried_timestamp": format_time(at),
             "include_set_once": include_set_once,
             "distinct_id_used": distinct_id,
             "person_id_used": person_id,

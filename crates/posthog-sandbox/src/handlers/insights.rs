@@ -11,8 +11,8 @@ use super::context::Context;
 use super::persons::{Search, list_item, with_offset};
 use crate::fixtures::is_test_account;
 use crate::http::Response;
-use crate::model::dates::text;
-use crate::model::filters::text as text_of;
+use crate::model::dates::format_time;
+use crate::model::filters::property_text;
 use crate::model::{Entity, Event, EventFilters, Properties};
 
 pub(crate) const TRENDS_ARGUMENTS: &[&str] = &[
@@ -134,7 +134,7 @@ pub(crate) fn trends(context: &mut Context<'_>) -> Result<Response, Response> {
             } else {
                 event.properties.get(key).cloned()
             };
-            text_of(&found.unwrap_or_default()).as_deref() == Some(value)
+            property_text(&found.unwrap_or_default()).as_deref() == Some(value)
         }
     };
     let persons = by_person(context, |event, person| {
@@ -236,7 +236,7 @@ pub(crate) fn actors_page(
             "initial": context.request.absolute_url(),
             "missing_persons": page.missing,
             "is_cached": false,
-            "last_refresh": text(context.now),
+            "last_refresh": format_time(context.now),
         }),
     ))
 }

@@ -10,8 +10,8 @@ use super::arguments::read_filters;
 use super::context::Context;
 use super::discovery::current_project;
 use crate::http::{CSV, Response, render_csv};
-use crate::model::dates::{Time, text};
-use crate::model::filters::{Filter, text as text_of};
+use crate::model::dates::{Time, format_time};
+use crate::model::filters::{Filter, property_text};
 use crate::model::identity::{display_name, sorted_distinct_ids};
 use crate::model::{AnalyticsRow, Pattern, Person, Properties};
 
@@ -134,7 +134,7 @@ impl ListFilters {
             properties
                 .get("email")
                 .as_deref()
-                .and_then(text_of)
+                .and_then(property_text)
                 .as_deref()
                 == Some(email)
         }) && self
@@ -168,7 +168,7 @@ impl Search {
     pub(crate) fn finds(&self, uuid: Uuid, properties: &Properties) -> bool {
         let in_property = |key: &str| {
             let value = properties.get(key);
-            let value = value.as_deref().and_then(text_of);
+            let value = value.as_deref().and_then(property_text);
             value.is_some_and(|value| self.pattern.matches(&value))
         };
         self.by_distinct_id.contains(&uuid)
@@ -241,7 +241,10 @@ pub(crate) fn create_not_allowed(_: &mut Context<'_>) -> Result<Response, Respon
 /// Persons API, Retrieve.
 pub(crate) fn retrieve(context: &mut Context<'_>) -> Result<Response, Response> {
     let person = context.person()?;
-    Ok(Response::json(200, record(context, person, usize::MAX)))
+    Ok(Response::json(
+        200,
+        person_record(context, person, usize::MAX),
+    ))
 }
 
 /// Persons API, Other endpoints. The feature is off.
@@ -250,15 +253,15 @@ pub(crate) fn emails(_: &mut Context<'_>) -> Result<Response, Response> {
 }
 
 /// A person in the response of retrieve and batch, where `id` is the number.
-pub(crate) fn record(context: &Context<'_>, person: &Person, distinct_ids: usize) -> Value {
+pub(crate) fn person_record(context: &Context<'_>, person: &Person, distinct_ids: usize) -> Value {
     json!({
         "id": person.id,
-        "name": name(context, person),
+        "name": display_name_of(context, person),
         "distinct_ids": sorted_distinct_ids(&person.distinct_ids, distinct_ids),
-        "properties": context.visible(&person.properties),
-        "created_at": text(person.created_at),
+        "properties": context.visible_properties(&person.properties),
+        "created_at": format_time(person.created_at),
         "uuid": person.uuid.to_string(),
-        "last_seen_at": person.last_seen_at.map(text),
+        "last_seen_at": person.last_seen_at.map(format_time),
     })
 }
 
@@ -268,18 +271,18 @@ pub(crate) fn list_item(context: &Context<'_>, person: &Person, value: Option<u6
         "type": "person",
         "id": person.uuid.to_string(),
         "uuid": person.uuid.to_string(),
-        "name": name(context, person),
+        "name": display_name_of(context, person),
         "distinct_ids": sorted_distinct_ids(&person.distinct_ids, MAX_LISTED_DISTINCT_IDS),
-        "properties": context.visible(&person.properties),
-        "created_at": text(person.created_at),
-        "last_seen_at": person.last_seen_at.map(text),
+        "properties": context.visible_properties(&person.properties),
+        "created_at": format_time(person.created_at),
+        "last_seen_at": person.last_seen_at.map(format_time),
         "is_identified": person.is_identified,
         "matched_recordings": [],
         "value_at_data_point": value,
     })
 }
 
-fn name(context: &Context<'_>, person: &Person) -> Value {
+fn display_name_of(context: &Context<'_>, person: &Person) -> Value {
     let restricted = &context.behaviors.restricted_properties;
     let visible = context.options.display_properties.iter();
     let visible: Vec<String> = visible

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use crate::http::Response;
-use crate::model::filters::text as text_of;
+use crate::model::filters::property_text;
 use crate::options::DeletionMode;
 
 const MAX_VALUES: usize = 20;
@@ -62,7 +62,7 @@ fn counted_values(context: &Context<'_>, key: &str, substring: &str) -> Vec<Valu
     let mut counts: HashMap<String, usize> = HashMap::new();
     for (_, row) in context.project.analytics.in_order() {
         let value = row.properties.get(key);
-        if let Some(value) = value.as_deref().and_then(text_of)
+        if let Some(value) = value.as_deref().and_then(property_text)
             && value.to_lowercase().contains(substring)
         {
             *counts.entry(value.into_owned()).or_default() += 1;

@@ -34,7 +34,10 @@ pub(crate) fn update(context: &mut Context<'_>) -> Result<Response, Response> {
     let fields = context.any_fields()?;
     let set = match fields.get("properties") {
         None | Some(Value::Null) => {
-            return Err(Response::swapped("properties", "This field is required."));
+            return Err(Response::missing_field(
+                "properties",
+                "This field is required.",
+            ));
         }
         Some(Value::Object(set)) => set.clone(),
         Some(other) => return Err(context.reject(format!("properties is not an object: {other}"))),
@@ -47,11 +50,11 @@ pub(crate) fn update(context: &mut Context<'_>) -> Result<Response, Response> {
 pub(crate) fn update_property(context: &mut Context<'_>) -> Result<Response, Response> {
     let fields = context.fields(&["key", "value"])?;
     let Some(value) = fields.get("value") else {
-        return Err(Response::swapped("value", "This field is required."));
+        return Err(Response::missing_field("value", "This field is required."));
     };
     let key = match fields.get("key") {
         None | Some(Value::Null) => {
-            return Err(Response::swapped("key", "This field is required."));
+            return Err(Response::missing_field("key", "This field is required."));
         }
         Some(Value::String(key)) => key.clone(),
         Some(other) => return Err(context.reject(format!("key is not text: {other}"))),

@@ -61,7 +61,7 @@ fn cell(value: &Value, path: &str) -> String {
         Value::Bool(false) => "False".to_owned(),
         // Only these two fields are times to PostHog; a time among the properties is text.
         Value::String(text) if matches!(path, "created_at" | "last_seen_at") => {
-            dates::parse(text).map_or_else(|| text.clone(), dates::text_for_csv)
+            dates::parse(text).map_or_else(|| text.clone(), dates::format_for_csv)
         }
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -72,7 +72,7 @@ impl Response {
     }
 
     /// PATCH and `update_property` swap code and detail when a field is missing (Persons API, Errors).
-    pub(crate) fn swapped(attr: &str, sentence: &str) -> Self {
+    pub(crate) fn missing_field(attr: &str, sentence: &str) -> Self {
         Self::error(400, "validation_error", sentence, "required", Some(attr))
     }
 

@@ -7,17 +7,17 @@ use chrono::{
 pub(crate) type Time = DateTime<Utc>;
 
 /// ISO 8601 with `Z`; the fraction is left out when it is zero and has six digits otherwise.
-pub(crate) fn text(time: Time) -> String {
+pub(crate) fn format_time(time: Time) -> String {
     with_zone(time, 'T', "Z")
 }
 
 /// The same instant as the timeline writes it, with a numeric offset.
-pub(crate) fn text_with_offset(time: Time) -> String {
+pub(crate) fn format_with_offset(time: Time) -> String {
     with_zone(time, 'T', "+00:00")
 }
 
 /// The same instant as the CSV renderer writes it.
-pub(crate) fn text_for_csv(time: Time) -> String {
+pub(crate) fn format_for_csv(time: Time) -> String {
     with_zone(time, ' ', "+00:00")
 }
 
@@ -178,18 +178,18 @@ mod tests {
     #[test]
     fn zero_fractions_are_omitted() {
         assert_eq!(
-            text(instant("2026-11-02T09:00:00Z")),
+            format_time(instant("2026-11-02T09:00:00Z")),
             "2026-11-02T09:00:00Z"
         );
         let fraction = instant("2021-08-25T22:09:14.252Z");
-        assert_eq!(text(fraction), "2021-08-25T22:09:14.252000Z");
-        assert_eq!(text_for_csv(fraction), "2021-08-25 22:09:14.252000+00:00");
+        assert_eq!(format_time(fraction), "2021-08-25T22:09:14.252000Z");
+        assert_eq!(format_for_csv(fraction), "2021-08-25 22:09:14.252000+00:00");
     }
 
     #[test]
     fn relative_dates_start_at_midnight_unless_in_hours() {
         let now = instant("2026-11-02T09:30:00Z");
-        let relative = |written| text(parse_relative(written, now).unwrap());
+        let relative = |written| format_time(parse_relative(written, now).unwrap());
         assert_eq!(relative("-7d"), "2026-10-26T00:00:00Z");
         assert_eq!(relative("-24h"), "2026-11-01T09:30:00Z");
         assert_eq!(relative("-1m"), "2026-10-02T00:00:00Z");
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_weekly_batch_runs_on_sundays_at_five() {
-        let batch = |written| text(next_weekly_batch(instant(written)));
+        let batch = |written| format_time(next_weekly_batch(instant(written)));
         assert_eq!(batch("2026-11-02T09:00:00Z"), "2026-11-08T05:00:00Z");
         assert_eq!(batch("2026-11-01T04:59:59Z"), "2026-11-01T05:00:00Z");
         assert_eq!(batch("2026-11-01T05:00:00Z"), "2026-11-08T05:00:00Z");

@@ -177,7 +177,7 @@ impl Condition {
         let texts = || {
             list(value)
                 .into_iter()
-                .filter_map(text)
+                .filter_map(property_text)
                 .map(Cow::into_owned)
         };
         let date = |comparison| match value.as_str().map(|v| dates::parse_relative(v, now)) {
@@ -231,15 +231,15 @@ impl Condition {
             Self::Set(expected) => stored.is_some() == *expected,
             // A missing property is not equal, does not contain and does not match, so it passes the negated conditions.
             Self::Equal { any_of, expected } => {
-                let stored = stored.and_then(text);
+                let stored = stored.and_then(property_text);
                 stored.is_some_and(|stored| any_of.iter().any(|v| *v == *stored)) == *expected
             }
             Self::Like { any_of, expected } => {
-                let stored = stored.and_then(text);
+                let stored = stored.and_then(property_text);
                 stored.is_some_and(|stored| any_of.iter().any(|p| p.matches(&stored))) == *expected
             }
             Self::Regex { any_of, expected } => {
-                let stored = stored.and_then(text);
+                let stored = stored.and_then(property_text);
                 stored.is_some_and(|stored| any_of.iter().any(|r| r.is_match(&stored))) == *expected
             }
             Self::Compare { any_of, comparison } => stored
@@ -266,7 +266,7 @@ impl Comparison {
                     _ => None,
                 }
             }
-            other => match (text(other), text(value)) {
+            other => match (property_text(other), property_text(value)) {
                 (Some(stored), Some(expected)) => Some(stored.cmp(&expected)),
                 _ => None,
             },
@@ -293,7 +293,7 @@ fn list(value: &Value) -> Vec<&Value> {
 }
 
 /// A property value as text: what is compared, and what the values endpoint lists.
-pub(crate) fn text(value: &Value) -> Option<Cow<'_, str>> {
+pub(crate) fn property_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(Cow::Borrowed(text)),

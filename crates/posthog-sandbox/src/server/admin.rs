@@ -11,7 +11,7 @@ use crate::faults::Fault;
 use crate::handlers::rejection;
 use crate::http::{Body, RecordedRequest, Request, Response};
 use crate::model::Capture;
-use crate::model::dates::text;
+use crate::model::dates::format_time;
 
 /// `None` for requests outside `/sandbox/`.
 pub(crate) fn respond(state: &mut SandboxState, request: &Request) -> Option<Response> {
@@ -51,7 +51,7 @@ fn advance(state: &mut SandboxState, body: &Value) -> Response {
         return rejection("seconds must be a number that is not negative");
     };
     let now = state.advance(by);
-    Response::json(200, json!({"now": text(now)}))
+    Response::json(200, json!({"now": format_time(now)}))
 }
 
 /// A [`Fault`] as JSON, for the next requests that it matches.
