@@ -24,6 +24,7 @@ use super::limits::{self, Limits};
 use super::metrics::{self as http_metrics, Metrics};
 use super::{connections, legacy_sse, sessions};
 use crate::coordination::{SESSION_IDLE, Store};
+use crate::output::{Redaction, Sanitizer};
 use crate::server::Server;
 
 /// After the last answer, open streams get so long to end.
@@ -179,7 +180,11 @@ async fn ready(State(credentials): State<Arc<Credentials>>) -> impl IntoResponse
     match credentials.connection().reachable().await {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(error) => {
-            let reason = error.reason().unwrap_or_default();
+            let sanitizer = Sanitizer::names_only(Redaction::default());
+            let reason = error
+                .reason()
+                .map(|reason| sanitizer.text(reason))
+                .unwrap_or_default();
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!(

@@ -4,10 +4,9 @@ use std::io;
 
 use serde::Serialize;
 
-use super::person::write_notes;
 use super::redact::Redaction;
 use super::sanitize::Sanitizer;
-use super::table::{self, Row};
+use super::table::{self, Row, write_notes};
 
 /// What an answer may cost where nothing else is said, in bytes.
 pub const BYTES: u32 = 80_000;
@@ -56,7 +55,7 @@ impl OutputOptions {
         }
     }
 
-    /// The way out for names.
+    /// A sanitizer for names, keys and messages.
     #[must_use]
     pub fn sanitizer(&self) -> Sanitizer {
         Sanitizer::names_only(self.redaction.clone())
@@ -66,11 +65,11 @@ impl OutputOptions {
 /// The first lines of a file that is the answer, as many as the budget holds, which in structured content they reach
 /// sooner: quotes and line breaks are escaped there.
 #[must_use]
-pub fn truncate_lines<'a>(limits: &OutputOptions, text: &'a str) -> &'a str {
-    let budget = limits.for_rows();
+pub fn truncate_lines<'a>(options: &OutputOptions, text: &'a str) -> &'a str {
+    let budget = options.for_rows();
     let mut kept = text;
     loop {
-        let size = if limits.structured {
+        let size = if options.structured {
             json_len(&kept)
         } else {
             kept.len()
@@ -119,10 +118,10 @@ pub struct Truncated<R> {
     pub rows: Vec<R>,
     /// The same as text.
     pub table: String,
-    /// Values that were shortened in them.
-    pub shortened: usize,
+    /// Texts that were truncated in them.
+    pub truncated_values: usize,
     /// Whether even one row had no room for property values.
-    pub bare: bool,
+    pub values_omitted: bool,
 }
 
 impl<R> Truncated<R> {
@@ -144,15 +143,15 @@ impl<R> Truncated<R> {
 
 /// Makes rows of items, as many as the budget holds.
 pub fn truncate_rows<P, R: Row>(
-    limits: &OutputOptions,
+    options: &OutputOptions,
     items: &[P],
     make: impl Fn(&P, &Sanitizer) -> R,
 ) -> Truncated<R> {
-    let budget = limits.for_rows();
+    let budget = options.for_rows();
     let mut truncated = None;
     for (value, name) in LENGTHS {
-        let sanitizer = Sanitizer::new(limits.redaction.clone(), value, name);
-        let rows = rows_within(limits.structured.then_some(budget), items, |item| {
+        let sanitizer = Sanitizer::new(options.redaction.clone(), value, name);
+        let rows = rows_within(options.structured.then_some(budget), items, |item| {
             make(item, &sanitizer)
         });
         let (rows, table) = table_within(budget, rows);
@@ -160,8 +159,8 @@ pub fn truncate_rows<P, R: Row>(
         truncated = Some(Truncated {
             rows,
             table,
-            shortened: sanitizer.shortened(),
-            bare: sanitizer.values_omitted(),
+            truncated_values: sanitizer.truncated(),
+            values_omitted: sanitizer.values_omitted(),
         });
         if done {
             break;
@@ -170,8 +169,8 @@ pub fn truncate_rows<P, R: Row>(
     truncated.unwrap_or_else(|| Truncated {
         rows: Vec::new(),
         table: String::new(),
-        shortened: 0,
-        bare: true,
+        truncated_values: 0,
+        values_omitted: true,
     })
 }
 
@@ -202,9 +201,9 @@ fn table_within<R: Row>(budget: usize, mut rows: Vec<R>) -> (Vec<R>, String) {
 }
 
 /// Whether an answer keeps the budget as it is.
-pub fn fits<T: Serialize>(limits: &OutputOptions, answer: &ToolOutput<T>) -> bool {
-    answer.text.len() <= limits.bytes
-        && (!limits.structured || json_len(&answer.structured) <= limits.bytes)
+pub fn fits<T: Serialize>(options: &OutputOptions, answer: &ToolOutput<T>) -> bool {
+    answer.text.len() <= options.bytes
+        && (!options.structured || json_len(&answer.structured) <= options.bytes)
 }
 
 fn json_len(value: &impl Serialize) -> usize {

@@ -1,22 +1,27 @@
 //! What a model reads: small, valid, and safe to read.
 //!
-//! Text written by strangers gets out through [`Sanitizer`] alone, cleaned and redacted. Rows are cut to a budget by
-//! [`truncate_rows`], whole. Knows persons as PostHog sends them; knows nothing of the protocol or of any tool.
+//! Text that end users or PostHog wrote is shown through [`Sanitizer`] alone, sanitized and redacted. Rows are truncated
+//! to a budget by [`truncate_rows`], each kept whole.
+//!
+//! Invariant: knows persons as PostHog sends them, and nothing of MCP or of any tool.
 
 mod budget;
-mod person;
+mod person_card;
+mod person_page;
+mod person_row;
 mod redact;
 mod sanitize;
+mod select;
 mod table;
 
 pub use budget::{
     BYTES, OutputOptions, ToolOutput, Truncated, fits, truncate_lines, truncate_names,
     truncate_rows,
 };
-pub use person::{
-    Page, PersonCard, PersonRow, PersonsPage, REQUESTED, Select, VALUE_AT_DATA_POINT,
-    page_of_persons, person_card, write_notes,
-};
+pub use person_card::{PersonCard, person_card};
+pub use person_page::{Page, PersonsPage, page_of_persons};
+pub use person_row::{PersonRow, REQUESTED, VALUE_AT_DATA_POINT};
 pub use redact::Redaction;
-pub use sanitize::{Sanitizer, clean, clean_lines};
-pub use table::{Cells, Row, write_list};
+pub use sanitize::{Sanitizer, clean, clean_lines, quote};
+pub use select::Select;
+pub use table::{Cells, Row, write_list, write_notes};

@@ -1,71 +1,147 @@
-//! The one way out for text that strangers wrote: cleaned, redacted, and no longer than wanted.
+//! The sanitizer: the only place where text that end users or PostHog wrote becomes text that may be shown.
+//!
+//! Invariant: [`Untrusted`] is opened here and in `redact`, nowhere else in the server.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use posthog_client::{Person, Untrusted};
 use serde_json::Value;
 
 use super::redact::Redaction;
 
-/// A name, a key or a distinct id is never shown longer than this, in characters.
+/// Characters of a name, a key or a distinct id at most.
 const MAX_NAME_CHARS: usize = 400;
 
-/// A value within which values are nested more deeply than this is shown as text: readers of JSON have their limits,
-/// and an answer that is beyond them is lost as a whole.
+/// A value that is nested more deeply is shown as text: JSON parsers have a limit, and a tool result beyond it would be
+/// lost as a whole.
 const MAX_LEVELS: usize = 32;
 
-/// Cleans, redacts and shortens what is shown, and counts what it shortened.
+/// Sanitizes, redacts and truncates text, and counts what it truncated.
 #[derive(Debug)]
 pub struct Sanitizer {
     redaction: Redaction,
-    longest_value: usize,
-    longest_name: usize,
-    shortened: Cell<usize>,
+    max_value_chars: usize,
+    max_name_chars: usize,
+    truncated: Cell<usize>,
 }
 
 impl Sanitizer {
-    /// A sanitizer that shortens values and names to so many characters.
+    /// A sanitizer that truncates values and names to these numbers of characters.
     #[must_use]
-    pub(super) fn new(redaction: Redaction, longest_value: usize, longest_name: usize) -> Self {
+    pub(super) fn new(redaction: Redaction, max_value_chars: usize, max_name_chars: usize) -> Self {
         Self {
             redaction,
-            longest_value,
-            longest_name,
-            shortened: Cell::new(0),
+            max_value_chars,
+            max_name_chars,
+            truncated: Cell::new(0),
         }
     }
 
-    /// A sanitizer for names alone: values have no room.
+    /// A sanitizer for names, keys and messages: it omits values.
     #[must_use]
-    pub(super) fn names_only(redaction: Redaction) -> Self {
+    pub fn names_only(redaction: Redaction) -> Self {
         Self::new(redaction, 0, MAX_NAME_CHARS)
     }
 
-    /// What is withheld.
+    /// What is redacted.
     #[must_use]
     pub fn redaction(&self) -> &Redaction {
         &self.redaction
     }
 
-    /// How many values were shortened so far.
+    /// How many texts were truncated so far.
     #[must_use]
-    pub fn shortened(&self) -> usize {
-        self.shortened.get()
+    pub fn truncated(&self) -> usize {
+        self.truncated.get()
     }
 
     /// Whether there is no room for property values at all.
     #[must_use]
     pub fn values_omitted(&self) -> bool {
-        self.longest_value == 0
+        self.max_value_chars == 0
     }
 
-    /// A name, a key or a distinct id.
+    /// A name, a key, a distinct id, a reason.
     #[must_use]
-    pub fn name(&self, text: &str) -> String {
-        self.shorten(&self.safe(text), self.longest_name)
+    pub fn text<T: AsRef<str>>(&self, text: &Untrusted<T>) -> String {
+        self.argument(text.expose_untrusted().as_ref())
     }
 
-    /// Cleaned and masked.
+    /// The same for text that the caller gave.
+    #[must_use]
+    pub fn argument(&self, text: &str) -> String {
+        self.truncate(&self.safe(text), self.max_name_chars)
+    }
+
+    /// A message of one line. What it quotes of [`Untrusted`] is sanitized already; what the caller gave may not be.
+    #[must_use]
+    pub fn line(&self, message: &str) -> String {
+        self.safe(message).into_owned()
+    }
+
+    /// As [`Sanitizer::line`], but line breaks stay.
+    #[must_use]
+    pub fn lines(&self, message: &str) -> String {
+        self.redaction.mask(&clean_lines(message)).into_owned()
+    }
+
+    /// A date or a time, which is never truncated.
+    #[must_use]
+    pub fn timestamp(&self, time: &Untrusted<String>) -> String {
+        self.safe(time.expose_untrusted()).into_owned()
+    }
+
+    /// A property's value, as a value.
+    #[must_use]
+    pub fn property<K: AsRef<str>>(&self, key: &Untrusted<K>, value: &Untrusted<Value>) -> Value {
+        self.value(&self.redacted(key, value))
+    }
+
+    /// A property's value, as text with the length of a name.
+    #[must_use]
+    pub fn property_text(&self, key: &str, value: &Untrusted<Value>) -> String {
+        self.value_text(&self.redacted(&Untrusted::from(key), value))
+    }
+
+    /// A person's display name: text, or the value of the property that the project displays.
+    #[must_use]
+    pub fn person_name(&self, person: &Person) -> String {
+        self.display_name(&self.redaction.person(person))
+    }
+
+    /// The display name of a person that is redacted already.
+    pub(super) fn display_name(&self, redacted: &Person) -> String {
+        self.value_text(redacted.name.expose_untrusted())
+    }
+
+    /// The value of a property of a person that is redacted already.
+    pub(super) fn redacted_value(&self, value: &Untrusted<Value>) -> Value {
+        self.value(value.expose_untrusted())
+    }
+
+    /// A CSV file; see [`Redaction::csv`]. Lines stay lines.
+    #[must_use]
+    pub fn csv(&self, csv: &Untrusted<String>, truncated: bool) -> String {
+        let redacted = self.redaction.csv(csv.expose_untrusted(), truncated);
+        clean_lines(&redacted).into_owned()
+    }
+
+    fn redacted<'a, K: AsRef<str>>(
+        &self,
+        key: &Untrusted<K>,
+        value: &'a Untrusted<Value>,
+    ) -> Cow<'a, Value> {
+        let value = value.expose_untrusted();
+        if self.redaction.is_active() {
+            let key = key.expose_untrusted().as_ref();
+            Cow::Owned(self.redaction.value(key, value.clone()))
+        } else {
+            Cow::Borrowed(value)
+        }
+    }
+
+    /// Sanitized and masked.
     fn safe<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match clean(text) {
             Cow::Borrowed(text) => self.redaction.mask(text),
@@ -73,40 +149,31 @@ impl Sanitizer {
         }
     }
 
-    /// The value of a person's property.
-    #[must_use]
-    pub fn property(&self, key: &str, value: Value) -> Value {
-        self.value(&self.redaction.value(key, value))
-    }
-
-    /// A property's value. What is too long becomes its shortened text, and what is nested too deeply its text.
-    #[must_use]
-    pub fn value(&self, value: &Value) -> Value {
+    /// A value that is too long becomes its truncated text, one that is nested too deeply its text.
+    fn value(&self, value: &Value) -> Value {
         match value {
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
             Value::String(text) => {
-                Value::String(self.shorten(&self.safe(text), self.longest_value))
+                Value::String(self.truncate(&self.safe(text), self.max_value_chars))
             }
             Value::Array(_) | Value::Object(_) => {
                 let cleaned = self.cleaned(value);
                 let text = cleaned.to_string();
-                let fits = text.chars().nth(self.longest_value).is_none();
+                let fits = text.chars().nth(self.max_value_chars).is_none();
                 if fits && !is_deeper(value, MAX_LEVELS) {
                     cleaned
                 } else {
-                    Value::String(self.shorten(&text, self.longest_value))
+                    Value::String(self.truncate(&text, self.max_value_chars))
                 }
             }
         }
     }
 
-    /// Whatever PostHog displays as a name: text, or the value of the property that the project displays.
-    #[must_use]
-    pub fn display(&self, value: &Value) -> String {
+    fn value_text(&self, value: &Value) -> String {
         match value {
             Value::Null => String::new(),
-            Value::String(text) => self.name(text),
-            other => self.name(&other.to_string()),
+            Value::String(text) => self.argument(text),
+            other => self.argument(&other.to_string()),
         }
     }
 
@@ -122,15 +189,15 @@ impl Sanitizer {
         }
     }
 
-    fn shorten(&self, text: &str, most: usize) -> String {
+    fn truncate(&self, text: &str, most: usize) -> String {
         if text.len() <= most {
-            // There are no more characters than bytes.
+            // A text has no more characters than bytes.
             return text.to_owned();
         }
         match text.char_indices().nth(most) {
             None => text.to_owned(),
             Some((end, _)) => {
-                self.shortened.set(self.shortened.get() + 1);
+                self.truncated.set(self.truncated.get() + 1);
                 let (kept, rest) = text.split_at(end);
                 format!("{kept}… (+{} characters)", rest.chars().count())
             }
@@ -138,7 +205,7 @@ impl Sanitizer {
     }
 }
 
-/// Whether there are more levels of arrays and objects than so many.
+/// Whether arrays and objects are nested more deeply than `levels`.
 fn is_deeper(value: &Value, levels: usize) -> bool {
     let mut within: Box<dyn Iterator<Item = &Value>> = match value {
         Value::Array(items) => Box::new(items.iter()),
@@ -148,40 +215,58 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     levels == 0 || within.any(|value| is_deeper(value, levels - 1))
 }
 
-/// Removes what a reader cannot see but a model reads: control, bidirectional, zero-width and tag characters.
+/// Removes characters that a reader does not see and a model reads: control, bidirectional, zero-width and tag characters.
 ///
-/// Line breaks and tabs become a space, so that no value can begin a line or a cell of its own.
+/// Line breaks and tabs become spaces, so that no value can begin a line or a table cell.
 #[must_use]
 pub fn clean(text: &str) -> Cow<'_, str> {
     filtered(text, false)
 }
 
-/// As [`clean`], but lines stay lines: for text that is a file of its own.
+/// As [`clean`], but line breaks stay: for text of several lines.
 #[must_use]
 pub fn clean_lines(text: &str) -> Cow<'_, str> {
     filtered(text, true)
 }
 
 fn filtered(text: &str, keep_lines: bool) -> Cow<'_, str> {
-    let fate = |character: char| match character {
+    let replacement = |character: char| match character {
         '\n' if keep_lines => Some('\n'),
         '\r' if keep_lines => None,
         '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
         other if is_invisible(other) => None,
         other => Some(other),
     };
-    // Most text is printable ASCII, and then nothing is copied.
+    // Most text is printable ASCII, which is not copied.
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         || text
             .chars()
-            .all(|character| fate(character) == Some(character))
+            .all(|character| replacement(character) == Some(character))
     {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().filter_map(fate).collect())
+    Cow::Owned(text.chars().filter_map(replacement).collect())
 }
 
-/// Characters without a shape of their own that change how the rest is read.
+/// Puts sanitized text between quotes that it cannot close, on one line, truncated to `max_chars`.
+#[must_use]
+pub fn quote(text: &str, max_chars: usize) -> String {
+    let is_quote = |character: char| matches!(character, '"' | '«' | '»' | '“'..='‟' | '″' | '‶' | '❝' | '❞' | '〝'..='〟' | '＂');
+    // A run of spaces could push what follows out of sight.
+    let safe = text
+        .replace(is_quote, "'")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut characters = safe.chars();
+    let mut kept: String = characters.by_ref().take(max_chars).collect();
+    if characters.next().is_some() {
+        kept.push('…');
+    }
+    format!("\"{kept}\"")
+}
+
+/// Characters without a visible shape that change how the rest is read.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -217,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_are_marked_and_counted() {
+    fn long_values_are_truncated_and_counted() {
         let sanitizer = Sanitizer::new(Redaction::default(), 5, 400);
         assert_eq!(
             sanitizer.value(&json!("äöüßéè")),
@@ -229,11 +314,11 @@ mod tests {
         );
         assert_eq!(sanitizer.value(&json!("short")), json!("short"));
         assert_eq!(sanitizer.value(&json!(123_456_789)), json!(123_456_789));
-        assert_eq!(sanitizer.shortened(), 2);
+        assert_eq!(sanitizer.truncated(), 2);
     }
 
     #[test]
-    fn what_is_nested_too_deeply_becomes_its_text() {
+    fn values_nested_too_deeply_become_text() {
         let sanitizer = Sanitizer::new(Redaction::default(), 1000, 400);
         let nested = |levels| (0..levels).fold(json!("a\u{200b}b"), |value, _| json!([value]));
         let most = nested(MAX_LEVELS);
@@ -244,17 +329,23 @@ mod tests {
             sanitizer.value(&more),
             json!(format!("{open}\"ab\"{close}"))
         );
-        assert_eq!(sanitizer.shortened(), 0);
+        assert_eq!(sanitizer.truncated(), 0);
         let wide = json!([json!({"a": 1}), more]);
         assert!(sanitizer.value(&wide).is_string());
     }
 
     #[test]
-    fn nested_keys_and_values_are_cleaned() {
+    fn nested_keys_and_values_are_sanitized() {
         let value = json!({"k\u{200b}ey": ["v\u{202e}alue"]});
         assert_eq!(
             Sanitizer::new(Redaction::default(), 100, 400).value(&value),
             json!({"key": ["value"]})
         );
+    }
+
+    #[test]
+    fn quoted_text_stays_within_its_quotes() {
+        assert_eq!(quote("Ada \"the\" Countess", 60), "\"Ada 'the' Countess\"");
+        assert_eq!(quote("abcdef", 3), "\"abc…\"");
     }
 }

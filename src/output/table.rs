@@ -134,6 +134,14 @@ pub fn write_list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a Stri
     }
 }
 
+/// Appends the notes, a line each.
+pub fn write_notes(text: &mut String, notes: &[String]) {
+    for note in notes {
+        text.push_str(note);
+        text.push('\n');
+    }
+}
+
 fn write_quoted(out: &mut String, text: &str) {
     out.push_str(&Value::from(text).to_string());
 }

@@ -270,8 +270,8 @@ impl Call {
 
     /// The text of a failure, which can quote PostHog or the call itself.
     pub(super) fn error_text(&self, error: &ToolError) -> String {
-        let text = error.text(self.caller.posthog.host());
-        self.server.limits.redaction.mask(&text).into_owned()
+        let sanitizer = self.server.limits.sanitizer();
+        error.text(self.caller.posthog.host(), &sanitizer)
     }
 
     fn failure(&self, error: &ToolError) -> CallToolResult {

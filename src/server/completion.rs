@@ -62,7 +62,9 @@ async fn emails(
     let values = posthog.property_values("email", Some(typed)).await?;
     let sanitizer = limits.sanitizer();
     let values = values.results.iter();
-    Ok(values.map(|value| sanitizer.display(&value.name)).collect())
+    Ok(values
+        .map(|value| sanitizer.property_text("email", &value.name))
+        .collect())
 }
 
 async fn properties(
@@ -84,7 +86,7 @@ async fn properties(
     let entries = persons
         .iter()
         .flat_map(|person| person.properties.entries());
-    let mut names: Vec<String> = entries.map(|(key, _)| sanitizer.name(key)).collect();
+    let mut names: Vec<String> = entries.map(|(key, _)| sanitizer.text(&key)).collect();
     names.sort_unstable();
     names.dedup();
     Ok(names)
@@ -100,13 +102,14 @@ async fn cohorts(
         return Ok(Vec::new());
     };
     let person = found(posthog, person).await?;
-    let Some(id) = person.and_then(|person| PersonId::parse(&person.uuid)) else {
+    let Some(person) = person else {
         return Ok(Vec::new());
     };
+    let id = PersonId::from(person.uuid);
     let cohorts = posthog.person_cohorts(&id).await?;
     let sanitizer = limits.sanitizer();
-    let names = cohorts.iter().filter_map(|cohort| cohort.name.as_deref());
-    Ok(names.map(|name| sanitizer.name(name)).collect())
+    let names = cohorts.iter().filter_map(|cohort| cohort.name.as_ref());
+    Ok(names.map(|name| sanitizer.text(name)).collect())
 }
 
 /// The person of a UUID, a numeric id, a distinct id or an e-mail, as the prompt lets people name one.

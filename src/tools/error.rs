@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Outcome;
-use crate::output::{clean, clean_lines};
+use crate::output::Sanitizer;
 use posthog_client::{Error, ErrorKind};
 
 /// A tool's failure.
@@ -86,20 +86,30 @@ impl ToolError {
 
     /// The text for the model. `host` is where PostHog was asked.
     #[must_use]
-    pub fn text(&self, host: &str) -> String {
-        match &self.cause {
-            Cause::Refused(text) => clean(text).into_owned(),
-            Cause::Told(text, _) => clean_lines(text).into_owned(),
+    pub fn text(&self, host: &str, sanitizer: &Sanitizer) -> String {
+        let text = match &self.cause {
+            Cause::Refused(text) => return sanitizer.line(text),
+            Cause::Told(text, _) => return sanitizer.lines(text),
             Cause::PostHog(error) => match &self.settled_by {
-                Some(read) if error.kind().outcome_unknown() => open_outcome(error, read),
-                Some(_) => format!("Nothing was changed. {}", self.posthog_text(error, host)),
-                None => self.posthog_text(error, host),
+                Some(read) if error.kind().outcome_unknown() => {
+                    open_outcome(error, read, sanitizer)
+                }
+                Some(_) => format!(
+                    "Nothing was changed. {}",
+                    self.posthog_text(error, host, sanitizer)
+                ),
+                None => self.posthog_text(error, host, sanitizer),
             },
-        }
+        };
+        // The hint can name what the caller gave.
+        sanitizer.line(&text)
     }
 
-    fn posthog_text(&self, error: &Error, host: &str) -> String {
-        let reason = error.reason().map(clean).unwrap_or_default();
+    fn posthog_text(&self, error: &Error, host: &str, sanitizer: &Sanitizer) -> String {
+        let reason = error
+            .reason()
+            .map(|reason| sanitizer.text(reason))
+            .unwrap_or_default();
         let because = if reason.is_empty() {
             Cow::Borrowed(".")
         } else {
@@ -113,7 +123,7 @@ impl ToolError {
             ),
             ErrorKind::MissingScope(scope) => format!(
                 "The key lacks the scope {}. The user can add it at {host}/settings/user-api-keys, or use a key that has it.",
-                clean(scope)
+                sanitizer.text(scope)
             ),
             ErrorKind::ScopedKeysUnsupported => format!(
                 "PostHog does not serve this to personal API keys with scopes, whatever the scopes are{because} {}",
@@ -124,7 +134,7 @@ impl ToolError {
                  organization forbids it; the user has to mend this."
             ),
             ErrorKind::NotFound => {
-                let subject = error.subject().map(clean).unwrap_or_default();
+                let subject = error.subject().map(|subject| sanitizer.argument(subject)).unwrap_or_default();
                 let what = if subject.is_empty() {
                     "PostHog did not find this".to_owned()
                 } else {
@@ -137,7 +147,7 @@ impl ToolError {
             }
             ErrorKind::Invalid { argument } => {
                 let argument = match argument {
-                    Some(name) => format!(" the argument `{}`", clean(name)),
+                    Some(name) => format!(" the argument `{}`", sanitizer.text(name)),
                     None => " the request".to_owned(),
                 };
                 format!("PostHog refuses{argument}{because} Change it and call again.")
@@ -195,7 +205,7 @@ impl ToolError {
 }
 
 /// Words for a write of which nobody can say whether it happened.
-fn open_outcome(error: &Error, read: &str) -> String {
+fn open_outcome(error: &Error, read: &str, sanitizer: &Sanitizer) -> String {
     let what = match error.kind() {
         ErrorKind::Server { status } => format!("PostHog failed (status {status})"),
         ErrorKind::Timeout => "PostHog did not answer in time".to_owned(),
@@ -203,7 +213,10 @@ fn open_outcome(error: &Error, read: &str) -> String {
         ErrorKind::ResponseTooLarge { .. } => "PostHog's answer was too long to be read".to_owned(),
         _ => "PostHog's answer could not be read".to_owned(),
     };
-    let reason = error.reason().map(clean).unwrap_or_default();
+    let reason = error
+        .reason()
+        .map(|reason| sanitizer.text(reason))
+        .unwrap_or_default();
     let reason = match reason.trim_end_matches(['.', ' ']) {
         "" => String::new(),
         reason => format!(" ({reason})"),

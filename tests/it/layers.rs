@@ -15,7 +15,10 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
         &["coordination", "output", "policy", "sync", "tools"],
     ),
     ("stdio", &["server", "sync"]),
-    ("http", &["coordination", "policy", "server", "sync"]),
+    (
+        "http",
+        &["coordination", "output", "policy", "server", "sync"],
+    ),
     ("cli", &["output", "policy"]),
     ("config", &["cli", "output", "policy"]),
     (
@@ -71,6 +74,34 @@ fn every_module_names_only_those_below_it() {
         }
     }
     assert!(seen > 10, "the test looks in the wrong place");
+}
+
+/// The only files outside the client that may open text which end users or PostHog wrote.
+const SANITIZER: [&str; 2] = ["src/output/redact/person.rs", "src/output/sanitize.rs"];
+
+#[test]
+fn untrusted_text_is_opened_by_the_sanitizer_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "examples", "benches"] {
+        collect(&root.join(folder), &mut files);
+    }
+    let opens = |file: &PathBuf| {
+        let code = std::fs::read_to_string(file).unwrap();
+        code.contains("expose_untrusted")
+    };
+    for file in files.iter().filter(|file| opens(file)) {
+        let path = file.strip_prefix(root).unwrap();
+        assert!(
+            SANITIZER.iter().any(|allowed| path == Path::new(allowed)),
+            "{} must show text through output::Sanitizer",
+            path.display()
+        );
+    }
+    assert!(
+        opens(&root.join("src/output/sanitize.rs")),
+        "the test looks in the wrong place"
+    );
 }
 
 /// Whether code names a module, alone or among others in braces.

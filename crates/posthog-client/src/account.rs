@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::request::Request;
+use crate::untrusted::Untrusted;
 
 /// The owner of a key, as far as it concerns which project to use.
 #[derive(Deserialize)]
@@ -17,7 +18,7 @@ pub(crate) struct Me {
 pub(crate) struct Team {
     pub(crate) id: u64,
     #[serde(default)]
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<Untrusted<String>>,
     #[serde(default)]
     pub(crate) organization: Option<String>,
 }
@@ -31,7 +32,7 @@ pub(crate) struct Organization {
 #[derive(Deserialize, Default)]
 pub(crate) struct KeyScope {
     #[serde(default)]
-    pub(crate) scopes: Option<Vec<String>>,
+    pub(crate) scopes: Option<Vec<Untrusted<String>>>,
     #[serde(default)]
     pub(crate) scoped_teams: Option<Vec<u64>>,
     #[serde(default)]

@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
+use crate::untrusted::Untrusted;
+
 /// A failed request. Holds no key, no address and no body.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", self.kind.name())]
 pub struct Error {
     kind: ErrorKind,
-    reason: Option<String>,
+    reason: Option<Untrusted<String>>,
     subject: Option<String>,
 }
 
@@ -20,7 +22,7 @@ pub enum ErrorKind {
     /// The key is wrong, revoked, of another region, or no personal key at all.
     Authentication,
     /// The key lacks this scope.
-    MissingScope(String),
+    MissingScope(Untrusted<String>),
     /// The endpoint does not serve scoped keys, whatever their scopes.
     ScopedKeysUnsupported,
     /// The key may not do this for another reason.
@@ -30,7 +32,7 @@ pub enum ErrorKind {
     /// PostHog refuses an argument, which it may name.
     Invalid {
         /// The argument's name in the API.
-        argument: Option<String>,
+        argument: Option<Untrusted<String>>,
     },
     /// Too many requests.
     RateLimited {
@@ -142,13 +144,15 @@ impl Error {
     }
 
     pub(crate) fn with_reason(mut self, reason: impl Into<String>) -> Self {
-        self.reason = Some(reason.into());
+        self.reason = Some(Untrusted::from(reason.into()));
         self
     }
 
     /// Takes the key out of PostHog's words, should it ever stand in them.
     pub(crate) fn redact_key(mut self, key: &str) -> Self {
-        self.reason = self.reason.map(|reason| reason.replace(key, "[key]"));
+        self.reason = self
+            .reason
+            .map(|reason| reason.map(|reason| reason.replace(key, "[key]")));
         self
     }
 
@@ -165,8 +169,8 @@ impl Error {
 
     /// The reason in PostHog's words, or in those of the network.
     #[must_use]
-    pub fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
+    pub fn reason(&self) -> Option<&Untrusted<String>> {
+        self.reason.as_ref()
     }
 
     /// The identifier that the request was about.

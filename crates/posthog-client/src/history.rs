@@ -1,15 +1,15 @@
 //! What happened to persons: activity, properties over time, deletions.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::insights::InsightArguments;
-use crate::person::{Person, PersonId};
-use crate::person::{any_depth, null_as_default, object_of_any_depth};
+use crate::person::{Person, PersonId, Properties, any_depth, null_as_default};
 use crate::request::{Request, persons};
+use crate::untrusted::Untrusted;
 
 /// One page of the activity log.
 #[derive(Debug, Deserialize)]
@@ -34,15 +34,15 @@ impl ActivityPage {
 #[derive(Debug, Deserialize)]
 pub struct Activity {
     /// `updated`, `delete_property`, `split_person`, `deleted`, and what PostHog adds.
-    pub activity: String,
+    pub activity: Untrusted<String>,
     /// ISO 8601.
-    pub created_at: String,
+    pub created_at: Untrusted<String>,
     /// Who did it.
     #[serde(default)]
     pub user: Option<Actor>,
-    /// The person's numeric id, as text.
-    #[serde(default)]
-    pub item_id: Option<String>,
+    /// The person's numeric id.
+    #[serde(default, deserialize_with = "number_from_text")]
+    pub item_id: Option<u64>,
     /// What changed.
     #[serde(default)]
     pub detail: Option<Detail>,
@@ -53,13 +53,29 @@ pub struct Activity {
 pub struct Actor {
     /// First name; "System" for PostHog itself.
     #[serde(default)]
-    pub first_name: Option<String>,
+    first_name: Option<Untrusted<String>>,
     /// E-mail; none for the system.
     #[serde(default)]
-    pub email: Option<String>,
+    email: Option<Untrusted<String>>,
     /// Whether it was PostHog itself.
     #[serde(default)]
-    pub is_system: bool,
+    is_system: bool,
+}
+
+impl Actor {
+    /// The name and the e-mail, as far as they are known; "System" for PostHog itself.
+    #[must_use]
+    pub fn label(&self) -> Untrusted<String> {
+        if self.is_system {
+            return "System".to_owned().into();
+        }
+        let name = self.first_name.clone().unwrap_or_default();
+        match self.email.clone() {
+            None => name,
+            Some(email) if name == *"" => email,
+            Some(email) => name.map(|name| format!("{name} <{}>", email.expose_untrusted())),
+        }
+    }
 }
 
 /// What an entry says beyond its verb.
@@ -67,7 +83,7 @@ pub struct Actor {
 pub struct Detail {
     /// The person's name at the time; the UUID for a deletion.
     #[serde(default)]
-    pub name: Option<String>,
+    pub name: Option<Untrusted<String>>,
     /// Changed fields. A property write is logged without its values.
     #[serde(default, deserialize_with = "null_as_default")]
     pub changes: Vec<Change>,
@@ -78,16 +94,16 @@ pub struct Detail {
 pub struct Change {
     /// `changed`, `deleted`, ...
     #[serde(default)]
-    pub action: Option<String>,
+    pub action: Option<Untrusted<String>>,
     /// The field's name.
     #[serde(default)]
-    pub field: Option<String>,
+    pub field: Option<Untrusted<String>>,
     /// The value before, where it is logged.
     #[serde(default, deserialize_with = "any_depth")]
-    pub before: Value,
+    pub before: Untrusted<Value>,
     /// The value after, where it is logged.
     #[serde(default, deserialize_with = "any_depth")]
-    pub after: Value,
+    pub after: Untrusted<Value>,
 }
 
 /// How the properties that an insight depends on changed.
@@ -98,23 +114,23 @@ pub struct PropertiesTimeline {
     pub points: Vec<TimelinePoint>,
     /// The properties looked at.
     #[serde(default, deserialize_with = "null_as_default")]
-    pub crucial_property_keys: Vec<String>,
+    pub crucial_property_keys: Vec<Untrusted<String>>,
     /// ISO 8601.
     #[serde(default)]
-    pub effective_date_from: Option<String>,
+    pub effective_date_from: Option<Untrusted<String>>,
     /// ISO 8601.
     #[serde(default)]
-    pub effective_date_to: Option<String>,
+    pub effective_date_to: Option<Untrusted<String>>,
 }
 
 /// Properties that held from a moment on.
 #[derive(Debug, Deserialize)]
 pub struct TimelinePoint {
     /// ISO 8601.
-    pub timestamp: String,
+    pub timestamp: Untrusted<String>,
     /// The values.
-    #[serde(default, deserialize_with = "object_of_any_depth")]
-    pub properties: Map<String, Value>,
+    #[serde(default)]
+    pub properties: Properties,
     /// Matching events while they held.
     #[serde(default)]
     pub relevant_event_count: u64,
@@ -175,14 +191,20 @@ impl DeletionStatusPage {
 #[derive(Debug, Deserialize)]
 pub struct DeletionStatus {
     /// The person.
-    pub person_uuid: String,
-    /// When it was asked for first; a repeated request keeps the old row.
-    pub created_at: String,
+    pub person_uuid: Untrusted<String>,
+    /// When it was requested first; a repeated request keeps the old row.
+    pub created_at: Untrusted<String>,
     /// `pending` or `completed`.
-    pub status: String,
+    pub status: Untrusted<String>,
     /// When it was done.
     #[serde(default)]
-    pub delete_verified_at: Option<String>,
+    pub delete_verified_at: Option<Untrusted<String>>,
+}
+
+/// Activity sends a number as text; other text counts as no number.
+fn number_from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| text.parse().ok()))
 }
 
 impl Client {

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::request::{Request, persons};
 use crate::scopes::GrantedScopes;
+use crate::untrusted::Untrusted;
 
 const MIN_LEGACY_KEY_LEN: usize = 30;
 
@@ -96,7 +97,7 @@ pub struct KeyFacts {
     /// The projects that it is limited to; empty means no limit.
     pub teams: Vec<u64>,
     /// The number and the name of the project that its owner has selected, if the owner may be asked for.
-    pub selected: Option<(u64, Option<String>)>,
+    pub selected: Option<(u64, Option<Untrusted<String>>)>,
     /// Whether the key may ask for its owner, if that is known.
     pub user: Option<bool>,
 }
@@ -179,7 +180,11 @@ impl KeyInspector {
         {
             facts.teams = token.scoped_teams.unwrap_or_default();
             facts.grants = Some(GrantedScopes::Listed(
-                token.scope.split_whitespace().map(str::to_owned).collect(),
+                token
+                    .scope
+                    .split_whitespace()
+                    .map(|scope| scope.to_owned().into())
+                    .collect(),
             ));
         }
         Ok(facts)
@@ -202,7 +207,7 @@ impl KeyInspector {
     }
 
     /// What a project is called, if the key may ask, and how the key stands to it.
-    pub async fn standing(&self, project: u64) -> (Option<String>, ProjectAccess) {
+    pub async fn standing(&self, project: u64) -> (Option<Untrusted<String>>, ProjectAccess) {
         let number = project.to_string();
         let named = self.ask::<Team>(Request::get(vec!["api", "projects", &number]));
         let used = self.ask::<Value>(deletions(&number));
@@ -244,16 +249,17 @@ impl KeyInspector {
         ];
         for (scope, answer) in tries {
             match &answer {
-                _ if passes(&answer) => has.push(scope.to_owned()),
+                _ if passes(&answer) => has.push(scope),
                 // Where two scopes are wanted, the other one may be what is missing.
-                Err(error) if *error.kind() == ErrorKind::MissingScope(scope.to_owned()) => {
-                    lacks.push(scope.to_owned());
+                Err(error) if matches!(error.kind(), ErrorKind::MissingScope(missing) if *missing == *scope) =>
+                {
+                    lacks.push(scope);
                 }
                 _ => {}
             }
         }
         if let Some(may) = may_ask_user {
-            if may { &mut has } else { &mut lacks }.push("user:read".to_owned());
+            if may { &mut has } else { &mut lacks }.push("user:read");
         }
         let closed =
             matches!(&timeline, Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported);

@@ -22,6 +22,7 @@ mod request;
 mod response;
 mod retry;
 mod scopes;
+mod untrusted;
 mod url;
 mod writes;
 
@@ -41,6 +42,7 @@ pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, Persons
 pub use probe::{ConnectFailure, Endpoint, ProbeResult};
 pub use project::{Project, ResolvedProject};
 pub use scopes::{GrantedScopes, Permission, RequiredScopes};
+pub use untrusted::Untrusted;
 pub use writes::{
     BulkDeletion, BulkDeletionSummary, DeletionError, MAX_DELETED, is_creator, split_uuid,
 };

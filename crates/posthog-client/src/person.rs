@@ -12,6 +12,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::untrusted::Untrusted;
+
 /// What names a person in an address: a UUID or the numeric id.
 ///
 /// A distinct id can look like either, so nothing is guessed: what is neither cannot become a `PersonId`.
@@ -59,29 +61,29 @@ impl fmt::Display for PersonId {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Person {
     /// The person's UUID.
-    pub uuid: String,
+    pub uuid: Uuid,
     /// The display name as stored: usually text, but a project may display a number.
     #[serde(default, deserialize_with = "any_depth")]
-    pub name: Value,
+    pub name: Untrusted<Value>,
     /// Distinct ids, the anonymous ones last. Whether they are all depends on the endpoint.
     #[serde(default, deserialize_with = "null_as_default")]
-    pub distinct_ids: Vec<String>,
+    pub distinct_ids: Vec<Untrusted<String>>,
     /// Properties; those the credential may not see are missing without a trace.
     #[serde(default)]
     pub properties: Properties,
     /// ISO 8601.
     #[serde(default)]
-    pub created_at: Option<String>,
+    pub created_at: Option<Untrusted<String>>,
     /// ISO 8601.
     #[serde(default)]
-    pub last_seen_at: Option<String>,
+    pub last_seen_at: Option<Untrusted<String>>,
     /// In trends: the value that put the person into the data point.
     #[serde(default)]
     pub value_at_data_point: Option<serde_json::Number>,
 }
 
-/// A person's properties as PostHog sent them. Values are read when they are asked for: most are never shown.
-#[derive(Debug, Clone, Default)]
+/// A person's properties as PostHog sent them. Values are decoded on demand: most are never shown.
+#[derive(Clone, Default)]
 pub struct Properties {
     /// Each key, and its value as JSON, one after the other.
     text: String,
@@ -91,25 +93,25 @@ pub struct Properties {
 
 impl Properties {
     /// Keys, and values as JSON, in the order in which they were sent.
-    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn entries(&self) -> impl Iterator<Item = (Untrusted<&str>, Untrusted<&str>)> {
         let mut start = 0;
         self.ends.iter().filter_map(move |(key_end, end)| {
             let key = self.text.get(start..*key_end)?;
             let value = self.text.get(*key_end..*end)?;
             start = *end;
-            Some((key, value))
+            Some((key.into(), value.into()))
         })
     }
 
-    /// A value that is JSON. What is nested too deeply to be read becomes its text.
+    /// Decodes a value. One that is nested too deeply to be decoded becomes its JSON as text.
     #[must_use]
-    pub fn value(json: &str) -> Value {
-        serde_json::from_str(json).unwrap_or_else(|_| json.into())
+    pub fn value(json: Untrusted<&str>) -> Untrusted<Value> {
+        json.map(|json| serde_json::from_str(json).unwrap_or_else(|_| json.into()))
     }
 
-    /// Whether a text is what [`Properties::value`] makes of JSON that it cannot read.
+    /// Whether a text is what [`Properties::value`] makes of JSON that it cannot decode.
     #[must_use]
-    pub fn is_unread(text: &str) -> bool {
+    pub fn is_undecoded(text: &str) -> bool {
         text.starts_with(['[', '{'])
             && serde_json::from_str::<Value>(text).is_err()
             && serde_json::from_str::<&RawValue>(text).is_ok()
@@ -120,6 +122,12 @@ impl Properties {
         let key_end = self.text.len();
         self.text.push_str(json);
         self.ends.push((key_end, self.text.len()));
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Properties")
     }
 }
 
@@ -201,7 +209,7 @@ pub struct Cohort {
     pub id: i64,
     /// Its name.
     #[serde(default)]
-    pub name: Option<String>,
+    pub name: Option<Untrusted<String>>,
     /// How many persons it held when it was last calculated.
     #[serde(default)]
     pub count: Option<i64>,
@@ -222,27 +230,18 @@ pub struct PropertyValues {
 pub struct PropertyValue {
     /// The value, mostly as text.
     #[serde(default, deserialize_with = "any_depth")]
-    pub name: Value,
+    pub name: Untrusted<Value>,
     /// Persons in the sample that have it.
     #[serde(default)]
     pub count: Option<u64>,
 }
 
-/// A value as [`Properties::value`] reads it: one that is nested too deeply must not cost the whole answer.
-pub(crate) fn any_depth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
-    let raw = <&RawValue>::deserialize(deserializer)?;
-    Ok(Properties::value(raw.get()))
-}
-
-/// The same for each value of an object.
-pub(crate) fn object_of_any_depth<'de, D: Deserializer<'de>>(
+/// Decodes as [`Properties::value`] does: a value that is nested too deeply must not fail the whole response.
+pub(crate) fn any_depth<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Map<String, Value>, D::Error> {
-    let properties = Properties::deserialize(deserializer)?;
-    let entries = properties.entries();
-    Ok(entries
-        .map(|(key, json)| (key.to_owned(), Properties::value(json)))
-        .collect())
+) -> Result<Untrusted<Value>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(Properties::value(raw.get().into()))
 }
 
 /// Some builds send `null` where there is nothing.
@@ -284,12 +283,13 @@ mod tests {
 
     #[test]
     fn a_person_is_read_from_every_endpoint() {
-        for id in ["7", "\"018f0000-0000-7000-8000-00000000000a\""] {
+        let uuid = "018f0000-0000-7000-8000-00000000000a";
+        for id in ["7".to_owned(), format!("\"{uuid}\"")] {
             let json = format!(
-                r#"{{"id":{id},"uuid":"u","name":5,"distinct_ids":null,"properties":null,"created_at":null,"new_field":[1]}}"#
+                r#"{{"id":{id},"uuid":"{uuid}","name":5,"distinct_ids":null,"properties":null,"created_at":null,"new_field":[1]}}"#
             );
             let person: Person = serde_json::from_str(&json).unwrap();
-            assert_eq!(person.name, Value::from(5));
+            assert_eq!(person.name, Value::from(5).into());
             assert!(person.properties.entries().next().is_none() && person.distinct_ids.is_empty());
         }
     }
@@ -305,10 +305,12 @@ mod tests {
             ("", r#"[1, {"x": null}]"#),
             (r"\udc00", "-0.0"),
             ("a", r#""\udc00""#),
-        ];
+        ]
+        .map(|(key, json)| (key.into(), json.into()));
         assert_eq!(entries, expected);
-        assert_eq!(Properties::value(r#""\u00e4""#), "ä");
-        assert_eq!(Properties::value(r#""\udc00""#), r#""\udc00""#);
+        let value = |json: &'static str| Properties::value(json.into());
+        assert_eq!(value(r#""\u00e4""#), Value::from("ä").into());
+        assert_eq!(value(r#""\udc00""#), Value::from(r#""\udc00""#).into());
         for other in ["[]", "7", "\"email\""] {
             assert!(
                 serde_json::from_str::<Properties>(other).is_err(),

@@ -1,9 +1,11 @@
 //! Lists, single persons, batches, property values and cohorts.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -13,6 +15,7 @@ use crate::filter::Filter;
 use crate::person::{Cohort, Person, PersonId, PersonPage, PropertyValues, null_as_default};
 use crate::request::{Request, persons};
 use crate::response::looks_like_html;
+use crate::untrusted::Untrusted;
 use crate::url::Query;
 
 /// The API drops what is over this many ids of one batch, silently.
@@ -64,6 +67,13 @@ impl PersonsQuery {
     }
 }
 
+/// An endpoint that looks persons up by a list of ids.
+struct BatchEndpoint {
+    action: &'static str,
+    /// The name of the list.
+    field: &'static str,
+}
+
 impl Client {
     /// `GET persons/`, newest first.
     ///
@@ -92,7 +102,7 @@ impl Client {
         &self,
         query: &PersonsQuery,
         most_bytes: usize,
-    ) -> Result<(String, bool), Error> {
+    ) -> Result<(Untrusted<String>, bool), Error> {
         let project = self.project().await?.to_string();
         let mut pairs = query.conditions();
         pairs.push(("format".into(), "csv".to_owned()));
@@ -108,12 +118,12 @@ impl Client {
             return Err(error.with_reason("it is a web page, not CSV"));
         }
         match String::from_utf8(body) {
-            Ok(text) => Ok((text, cut)),
+            Ok(text) => Ok((text.into(), cut)),
             Err(error) if cut && error.utf8_error().error_len().is_none() => {
                 let whole = error.utf8_error().valid_up_to();
                 let mut body = error.into_bytes();
                 body.truncate(whole);
-                Ok((String::from_utf8(body).unwrap_or_default(), true))
+                Ok((String::from_utf8(body).unwrap_or_default().into(), true))
             }
             Err(_) => {
                 Err(Error::new(ErrorKind::InvalidResponse).with_reason("it is not UTF-8 text"))
@@ -125,9 +135,10 @@ impl Client {
     ///
     /// # Errors
     /// When the client's project cannot be determined.
-    pub async fn person_url(&self, uuid: &str) -> Result<String, Error> {
+    pub async fn person_url(&self, uuid: Uuid) -> Result<String, Error> {
         let project = self.project().await?.to_string();
-        let path = ["project", &project, "person", uuid];
+        let uuid = uuid.to_string();
+        let path = ["project", &project, "person", &uuid];
         Ok(self
             .inner
             .connection
@@ -169,58 +180,65 @@ impl Client {
     /// As PostHog and the network give them; one failed request fails the whole.
     pub async fn persons_by_distinct_ids(
         &self,
-        distinct_ids: &[String],
-    ) -> Result<HashMap<String, Person>, Error> {
+        distinct_ids: &[Untrusted<String>],
+    ) -> Result<HashMap<Untrusted<String>, Person>, Error> {
+        let batch = BatchEndpoint {
+            action: "batch_by_distinct_ids",
+            field: "distinct_ids",
+        };
         match self
-            .batch("batch_by_distinct_ids", "distinct_ids", distinct_ids)
+            .batch(&batch, distinct_ids, |id| json!(id.expose_untrusted()))
             .await
         {
             Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported => {
-                self.one_by_one(distinct_ids, error, |id| self.person_by_distinct_id(id))
-                    .await
+                self.one_by_one(distinct_ids, error, |id| {
+                    self.person_by_distinct_id(id.expose_untrusted())
+                })
+                .await
             }
-            answer => answer,
+            persons => persons,
         }
     }
 
     /// `POST persons/batch_by_uuids/`, as [`Client::persons_by_distinct_ids`].
     ///
     /// # Errors
-    /// As PostHog and the network give them; one failed request fails the whole.
-    pub async fn persons_by_uuids(&self, uuids: &[Uuid]) -> Result<HashMap<String, Person>, Error> {
-        let uuids: Vec<String> = uuids.iter().map(Uuid::to_string).collect();
-        match self.batch("batch_by_uuids", "uuids", &uuids).await {
+    /// One failed request fails the whole.
+    pub async fn persons_by_uuids(&self, uuids: &[Uuid]) -> Result<HashMap<Uuid, Person>, Error> {
+        let batch = BatchEndpoint {
+            action: "batch_by_uuids",
+            field: "uuids",
+        };
+        match self.batch(&batch, uuids, |uuid| json!(uuid)).await {
             Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported => {
-                let person = |uuid: String| async move {
-                    match PersonId::parse(&uuid) {
-                        Some(id) => self.person(&id).await,
-                        None => Err(Error::new(ErrorKind::NotFound)),
-                    }
-                };
-                self.one_by_one(&uuids, error, |uuid| person(uuid.to_owned()))
-                    .await
+                self.one_by_one(uuids, error, |uuid| async move {
+                    self.person(&PersonId::from(*uuid)).await
+                })
+                .await
             }
-            answer => answer,
+            persons => persons,
         }
     }
 
-    async fn batch(
+    async fn batch<K: Eq + Hash + DeserializeOwned>(
         &self,
-        action: &str,
-        field: &str,
-        ids: &[String],
-    ) -> Result<HashMap<String, Person>, Error> {
+        endpoint: &BatchEndpoint,
+        ids: &[K],
+        json: impl Fn(&K) -> Value,
+    ) -> Result<HashMap<K, Person>, Error> {
         #[derive(Deserialize)]
-        struct Batch {
+        #[serde(bound(deserialize = "K: Eq + Hash + Deserialize<'de>"))]
+        struct Batch<K> {
             #[serde(deserialize_with = "null_as_default")]
-            results: HashMap<String, Person>,
+            results: HashMap<K, Person>,
         }
         let project = self.project().await?.to_string();
         let mut requests = Vec::new();
         for chunk in ids.chunks(BATCH_SIZE) {
-            let body = Value::Object([(field.to_owned(), json!(chunk))].into_iter().collect());
-            let request = Request::read_by_post(persons(&project, &[action]), body);
-            requests.push(self.json::<Batch>(request));
+            let ids: Vec<Value> = chunk.iter().map(&json).collect();
+            let body = json!({ endpoint.field: ids });
+            let request = Request::read_by_post(persons(&project, &[endpoint.action]), body);
+            requests.push(self.json::<Batch<K>>(request));
         }
         stream::iter(requests)
             .buffer_unordered(CONCURRENCY)
@@ -231,13 +249,13 @@ impl Client {
             .await
     }
 
-    /// The way round batches that are closed to the key, as they were until 2026.
-    async fn one_by_one<'a, F>(
+    /// Looks persons up one by one: some PostHog versions do not serve batches to scoped keys.
+    async fn one_by_one<'a, K: Eq + Hash + Clone, F>(
         &self,
-        ids: &'a [String],
+        ids: &'a [K],
         closed: Error,
-        person: impl Fn(&'a str) -> F,
-    ) -> Result<HashMap<String, Person>, Error>
+        person: impl Fn(&'a K) -> F,
+    ) -> Result<HashMap<K, Person>, Error>
     where
         F: Future<Output = Result<Person, Error>>,
     {

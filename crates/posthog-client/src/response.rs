@@ -10,6 +10,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind};
+use crate::untrusted::Untrusted;
 
 /// Longer reasons are truncated.
 const MAX_REASON_CHARS: usize = 300;
@@ -80,7 +81,7 @@ pub(crate) fn classify(head: &ResponseHead, body: &[u8]) -> Error {
         },
         500.. => ErrorKind::Server { status },
         _ => ErrorKind::Invalid {
-            argument: envelope.argument.clone(),
+            argument: envelope.argument.clone().map(Untrusted::from),
         },
     };
     let error = Error::new(kind);
@@ -137,7 +138,7 @@ impl Envelope {
         if let Some((_, rest)) = reason.split_once("missing required scope")
             && let Some(scope) = rest.split(['\'', '"', '`']).nth(1)
         {
-            return ErrorKind::MissingScope(scope.to_owned());
+            return ErrorKind::MissingScope(scope.to_owned().into());
         }
         let lower = reason.to_lowercase();
         if lower.contains("does not support")
@@ -198,7 +199,7 @@ mod tests {
         };
         assert_eq!(
             denied("API key missing required scope 'cohort:read'"),
-            ErrorKind::MissingScope("cohort:read".into())
+            ErrorKind::MissingScope("cohort:read".to_owned().into())
         );
         assert_eq!(
             denied("This action does not support personal API key access"),
@@ -216,7 +217,11 @@ mod tests {
 
     #[test]
     fn every_shape_of_a_reason_is_read() {
-        let reason = |body| error(400, &body).reason().map(str::to_owned);
+        let reason = |body| {
+            error(400, &body)
+                .reason()
+                .map(|reason| reason.expose_untrusted().clone())
+        };
         assert_eq!(
             reason(
                 json!({"attr": "properties", "code": "You must give properties", "detail": "required"})

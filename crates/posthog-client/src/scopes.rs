@@ -1,4 +1,6 @@
-//! What PostHog asks of a key, what a key has, and whether the one is enough for the other.
+//! The scopes that an endpoint requires, those that a key has, and whether they suffice.
+
+use crate::untrusted::Untrusted;
 
 /// What an endpoint asks of a key. A tool states it for the endpoints that it cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,13 +17,13 @@ pub enum GrantedScopes {
     /// A key from before there were scopes: it opens everything.
     Everything,
     /// All of the key's scopes.
-    Listed(Vec<String>),
+    Listed(Vec<Untrusted<String>>),
     /// What was found out by trying: of other scopes nothing is known.
     Tried {
-        /// Surely there.
-        has: Vec<String>,
-        /// Surely missing.
-        lacks: Vec<String>,
+        /// Seen to be granted.
+        has: Vec<&'static str>,
+        /// Seen to be missing.
+        lacks: Vec<&'static str>,
         /// Whether endpoints without a scope were seen to be closed to the key.
         closed: bool,
     },
@@ -45,14 +47,16 @@ impl GrantedScopes {
     #[must_use]
     pub fn has(&self, scope: &str) -> Option<bool> {
         let write = scope.strip_suffix(":read").map(|of| format!("{of}:write"));
-        let grants = |granted: &String| {
-            granted == "*" || granted == scope || Some(granted) == write.as_ref()
+        let grants = |granted: &dyn Fn(&str) -> bool| {
+            granted("*") || granted(scope) || write.as_deref().is_some_and(granted)
         };
         match self {
             Self::Everything => Some(true),
-            Self::Listed(scopes) => Some(scopes.iter().any(grants)),
-            Self::Tried { has, .. } if has.iter().any(grants) => Some(true),
-            Self::Tried { lacks, .. } if lacks.iter().any(|lacked| lacked == scope) => Some(false),
+            Self::Listed(scopes) => {
+                Some(grants(&|name| scopes.iter().any(|scope| *scope == *name)))
+            }
+            Self::Tried { has, .. } if grants(&|name| has.contains(&name)) => Some(true),
+            Self::Tried { lacks, .. } if lacks.contains(&scope) => Some(false),
             Self::Tried { .. } => None,
         }
     }
@@ -88,34 +92,34 @@ mod tests {
     const COHORTS: RequiredScopes = RequiredScopes::Scopes(&["person:read", "cohort:read"]);
     const WRITE: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
 
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
+    fn listed(scopes: &[&str]) -> GrantedScopes {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned().into());
+        GrantedScopes::Listed(scopes.collect())
     }
 
     #[test]
     fn every_scope_is_wanted_and_to_write_includes_to_read() {
-        let grants = |scopes| GrantedScopes::Listed(names(scopes));
         assert_eq!(
-            grants(&["person:read"]).check(COHORTS),
+            listed(&["person:read"]).check(COHORTS),
             Permission::Missing("cohort:read")
         );
         assert_eq!(
-            grants(&["person:read"]).check(WRITE),
+            listed(&["person:read"]).check(WRITE),
             Permission::Missing("person:write")
         );
         assert_eq!(
-            grants(&["person:write", "cohort:write"]).check(COHORTS),
+            listed(&["person:write", "cohort:write"]).check(COHORTS),
             Permission::Granted
         );
         assert_eq!(
-            grants(&[]).check(COHORTS),
+            listed(&[]).check(COHORTS),
             Permission::Missing("person:read")
         );
     }
 
     #[test]
     fn what_declares_no_scope_opens_to_keys_without_scopes_alone() {
-        let all = GrantedScopes::Listed(names(&["*"]));
+        let all = listed(&["*"]);
         assert_eq!(all.check(WRITE), Permission::Granted);
         assert_eq!(
             all.check(RequiredScopes::ClosedToScopedKeys),
@@ -130,8 +134,8 @@ mod tests {
     #[test]
     fn what_was_not_tried_is_not_known() {
         let tried = |closed| GrantedScopes::Tried {
-            has: names(&["person:read"]),
-            lacks: names(&["activity_log:read"]),
+            has: vec!["person:read"],
+            lacks: vec!["activity_log:read"],
             closed,
         };
         assert_eq!(

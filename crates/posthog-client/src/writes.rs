@@ -15,6 +15,7 @@ use crate::person::PersonId;
 use crate::person::null_as_default;
 use crate::rate_limit::Quota;
 use crate::request::{Request, persons};
+use crate::untrusted::Untrusted;
 
 /// The API refuses more persons in one deletion.
 pub const MAX_DELETED: usize = 1000;
@@ -58,27 +59,31 @@ pub struct BulkDeletionSummary {
 pub struct DeletionError {
     /// The person.
     #[serde(default)]
-    pub person_uuid: Option<String>,
+    pub person_uuid: Option<Untrusted<String>>,
     /// Where it failed; newer versions only.
     #[serde(default)]
-    pub step: Option<String>,
+    pub step: Option<Untrusted<String>>,
 }
 
 /// The UUID that ingestion and splits give to the person of a distinct id.
 ///
-/// A live distinct id can belong to another person: whoever was merged keeps the winner's UUID.
-fn derived_uuid(project: u64, distinct_id: &str) -> Uuid {
-    derive(&format!("{project}:{distinct_id}"))
+/// A live distinct id can belong to another person: a merge keeps the UUID of one person and moves the distinct ids of
+/// the other.
+fn derived_uuid(project: u64, distinct_id: &Untrusted<String>) -> Uuid {
+    derive(&format!("{project}:{}", distinct_id.expose_untrusted()))
 }
 
 /// The UUID of the person that a distinct id moves to when it is split off `source`.
 ///
-/// The id that `source` itself is named after gets a derivation of its own.
+/// The distinct id from which the UUID of `source` itself was derived gets another derivation.
 #[must_use]
-pub fn split_uuid(project: u64, distinct_id: &str, source: &str) -> Uuid {
+pub fn split_uuid(project: u64, distinct_id: &Untrusted<String>, source: Uuid) -> Uuid {
     let usual = derived_uuid(project, distinct_id);
-    if is_uuid(source, usual) {
-        derive(&format!("{project}:{distinct_id}:split"))
+    if source == usual {
+        derive(&format!(
+            "{project}:{}:split",
+            distinct_id.expose_untrusted()
+        ))
     } else {
         usual
     }
@@ -86,12 +91,8 @@ pub fn split_uuid(project: u64, distinct_id: &str, source: &str) -> Uuid {
 
 /// Whether a person's UUID was derived from this distinct id.
 #[must_use]
-pub fn is_creator(project: u64, distinct_id: &str, person: &str) -> bool {
-    is_uuid(person, derived_uuid(project, distinct_id))
-}
-
-fn is_uuid(text: &str, uuid: Uuid) -> bool {
-    Uuid::try_parse(text).is_ok_and(|parsed| parsed == uuid)
+pub fn is_creator(project: u64, distinct_id: &Untrusted<String>, person: Uuid) -> bool {
+    derived_uuid(project, distinct_id) == person
 }
 
 fn derive(name: &str) -> Uuid {
@@ -154,7 +155,15 @@ impl Client {
     ///
     /// # Errors
     /// As PostHog and the network give them.
-    pub async fn split(&self, id: &PersonId, distinct_ids: &[String]) -> Result<(), Error> {
+    pub async fn split(
+        &self,
+        id: &PersonId,
+        distinct_ids: &[Untrusted<String>],
+    ) -> Result<(), Error> {
+        let distinct_ids: Vec<_> = distinct_ids
+            .iter()
+            .map(Untrusted::expose_untrusted)
+            .collect();
         let body = json!({ "distinct_ids_to_split": distinct_ids });
         self.write_to_person(Method::POST, id, Some("split"), body)
             .await
@@ -293,15 +302,15 @@ mod tests {
                 Some("fa736e7e-7d57-5fda-aaef-ac62c6bb21a4"),
             ),
         ] {
-            assert_eq!(derived_uuid(project, distinct_id).to_string(), uuid);
-            assert!(is_creator(project, distinct_id, &uuid.to_uppercase()));
-            let elsewhere = "ada0ada0-1815-4852-8000-000000000101";
-            assert_eq!(
-                split_uuid(project, distinct_id, elsewhere).to_string(),
-                uuid
-            );
+            let distinct_id = Untrusted::from(distinct_id.to_owned());
+            let derived = Uuid::try_parse(uuid).unwrap();
+            assert_eq!(derived_uuid(project, &distinct_id), derived);
+            assert!(is_creator(project, &distinct_id, derived));
+            let elsewhere = uuid!("ada0ada0-1815-4852-8000-000000000101");
+            assert_eq!(split_uuid(project, &distinct_id, elsewhere), derived);
             if let Some(split) = split {
-                assert_eq!(split_uuid(project, distinct_id, uuid).to_string(), split);
+                let moved = split_uuid(project, &distinct_id, derived);
+                assert_eq!(moved.to_string(), split);
             }
         }
     }

@@ -9,7 +9,7 @@ use super::findings::Findings;
 use super::report::{Check, Project, Status};
 use crate::commands::build;
 use crate::config::{ApiKey, ApiKeySource, Config};
-use crate::output::{Redaction, clean};
+use crate::output::{Redaction, Sanitizer};
 use posthog_client::{
     self, ConnectFailure, Connection, Endpoint, Error, KeyFacts, KeyInspector, KeyKind,
     ProjectAccess,
@@ -182,7 +182,7 @@ pub(super) async fn project(
         .as_ref()
         .filter(|(selected, _)| *selected == number);
     let name = name.or_else(|| selected.and_then(|(_, name)| name.clone()));
-    let name = name.map(|name| clean(&name).into_owned());
+    let name = name.map(|name| Sanitizer::names_only(Redaction::default()).text(&name));
     let title = match &name {
         Some(name) => format!("{number}, {name}"),
         None => number.to_string(),
@@ -228,15 +228,14 @@ pub(super) async fn project(
     usable.then_some(number)
 }
 
-/// A failure in a few words, none of them anybody's data.
+/// A failure in a few words, without e-mail addresses.
 pub(super) fn describe_error(error: &Error) -> String {
-    let what = error.kind().name().replace('_', " ");
+    let kind = error.kind().name().replace('_', " ");
     match error.reason() {
         Some(reason) => {
-            let reason = clean(reason);
-            let reason = Redaction::new(&[], true).mask(&reason).into_owned();
-            format!("{} ({what})", reason.trim_end_matches('.'))
+            let reason = Sanitizer::names_only(Redaction::new(&[], true)).text(reason);
+            format!("{} ({kind})", reason.trim_end_matches('.'))
         }
-        None => what,
+        None => kind,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::report::{Check, Project, Report, Scopes, Status, TOOLS, Tool, ToolStatus};
+use crate::output::{Redaction, Sanitizer};
 use crate::policy::Policy;
 use crate::tools::{self, ToolDefinition, catalog};
 use posthog_client::{BATCH_SIZE, GrantedScopes, Permission};
@@ -34,6 +35,7 @@ impl Findings {
                 self.checks.push(self.summary_check(&tools));
             }
         }
+        let sanitizer = Sanitizer::names_only(Redaction::default());
         Report {
             ok: self
                 .checks
@@ -51,12 +53,12 @@ impl Findings {
                 },
                 GrantedScopes::Listed(granted) => Scopes {
                     unlimited: false,
-                    granted,
+                    granted: granted.iter().map(|scope| sanitizer.text(scope)).collect(),
                     complete: true,
                 },
                 GrantedScopes::Tried { has, .. } => Scopes {
                     unlimited: false,
-                    granted: has,
+                    granted: has.into_iter().map(str::to_owned).collect(),
                     complete: false,
                 },
             }),
@@ -120,16 +122,16 @@ impl Findings {
                 "none, and so all: the key is from before there were scopes".to_owned()
             }
             GrantedScopes::Listed(scopes) if scopes.is_empty() => "none".to_owned(),
-            GrantedScopes::Listed(scopes) if scopes.iter().any(|scope| scope == "*") => {
+            GrantedScopes::Listed(scopes) if scopes.iter().any(|scope| *scope == *"*") => {
                 "* (all)".to_owned()
             }
             GrantedScopes::Listed(scopes) => {
                 let wanted = tools::scopes(catalog);
-                let (ours, others): (Vec<&str>, Vec<&str>) = scopes
+                let ours: Vec<&str> = scopes
                     .iter()
-                    .map(String::as_str)
-                    .partition(|scope| wanted.contains(scope));
-                let others = match others.len() {
+                    .filter_map(|scope| wanted.iter().find(|wanted| *scope == ***wanted).copied())
+                    .collect();
+                let others = match scopes.len() - ours.len() {
                     0 => String::new(),
                     count => format!(" and {count} that no tool asks for"),
                 };

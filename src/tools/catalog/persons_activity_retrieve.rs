@@ -100,33 +100,26 @@ impl Row for ActivityRow {
 }
 
 fn row(entry: &Activity, sanitizer: &Sanitizer) -> ActivityRow {
-    let user = entry.user.as_ref().map(|user| {
-        let name = user.first_name.as_deref().unwrap_or_default();
-        match &user.email {
-            _ if user.is_system => "System".to_owned(),
-            Some(email) if name.is_empty() => sanitizer.name(email),
-            Some(email) => sanitizer.name(&format!("{name} <{email}>")),
-            None => sanitizer.name(name),
-        }
-    });
+    let user = entry.user.as_ref();
     let detail = entry.detail.as_ref();
     let change = |change: &Change| {
-        let field = change.field.as_deref().unwrap_or_default();
+        let field = change.field.clone().unwrap_or_default();
+        let text = |text: &Option<_>| text.as_ref().map(|text| sanitizer.text(text));
         ChangeRow {
-            field: change.field.as_deref().map(|text| sanitizer.name(text)),
-            action: change.action.as_deref().map(|text| sanitizer.name(text)),
-            before: sanitizer.property(field, change.before.clone()),
-            after: sanitizer.property(field, change.after.clone()),
+            field: text(&change.field),
+            action: text(&change.action),
+            before: sanitizer.property(&field, &change.before),
+            after: sanitizer.property(&field, &change.after),
         }
     };
     ActivityRow {
-        created_at: entry.created_at.clone(),
-        activity: sanitizer.name(&entry.activity),
-        user: user.unwrap_or_default(),
-        person_id: entry.item_id.as_deref().and_then(|id| id.parse().ok()),
+        created_at: sanitizer.timestamp(&entry.created_at),
+        activity: sanitizer.text(&entry.activity),
+        user: user.map_or_else(String::new, |user| sanitizer.text(&user.label())),
+        person_id: entry.item_id,
         name: detail
-            .and_then(|detail| detail.name.as_deref())
-            .map(|name| sanitizer.name(&sanitizer.redaction().unattributed_name(name))),
+            .and_then(|detail| detail.name.as_ref())
+            .map(|name| sanitizer.text(&sanitizer.redaction().unattributed_name(name))),
         changes: detail
             .map(|detail| detail.changes.iter().map(change).collect())
             .unwrap_or_default(),

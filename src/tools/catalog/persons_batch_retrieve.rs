@@ -1,7 +1,10 @@
 //! `persons-batch-retrieve`: many persons by known ids.
 
+use std::hash::Hash;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::output::{
     self, Cells, OutputOptions, PersonRow, REQUESTED, Row, Sanitizer, ToolOutput, Truncated,
@@ -9,8 +12,9 @@ use crate::output::{
 };
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, Select, distinct, select};
+use crate::tools::support::resolve_person::partition;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{MINIMAL_DISTINCT_IDS, Person, RequiredScopes};
+use posthog_client::{MINIMAL_DISTINCT_IDS, Person, RequiredScopes, Untrusted};
 
 /// Ten requests.
 const MAX_IDS: usize = 2000;
@@ -45,7 +49,12 @@ struct RequestedRow {
 }
 
 impl RequestedRow {
-    fn new(id: &str, sent: &Person, person: PersonRow, sanitizer: &Sanitizer) -> Self {
+    fn new(
+        id: &Untrusted<String>,
+        sent: &Person,
+        person: PersonRow,
+        sanitizer: &Sanitizer,
+    ) -> Self {
         Self {
             requested: requested(id, sent, sanitizer),
             person,
@@ -79,38 +88,38 @@ impl Tool for PersonsBatchRetrieve {
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let posthog = &context.posthog;
-        let (ids, mut found) = match (input.distinct_ids, input.uuids) {
-            (Some(ids), None) => {
-                let ids = wanted(ids.into_iter().map(|id| id.0))?;
-                let found = posthog.persons_by_distinct_ids(&ids).await?;
-                (ids, found)
-            }
-            (None, Some(uuids)) => {
-                let ids = wanted(uuids.iter().map(|uuid| uuid.0))?;
-                let found = posthog.persons_by_uuids(&ids).await?;
-                (ids.iter().map(ToString::to_string).collect(), found)
-            }
-            _ => {
-                return Err(ToolError::invalid_input(
-                    "Give exactly one of `distinct_ids` and `uuids`.",
-                ));
-            }
-        };
-        let (mut persons, mut not_found): (Vec<(String, Person)>, Vec<String>) = Default::default();
-        for id in ids {
-            match found.remove(&id) {
-                Some(person) => persons.push((id, person)),
-                None => not_found.push(id),
-            }
-        }
+        let (persons, not_found): (Vec<(Untrusted<String>, Person)>, Vec<_>) =
+            match (input.distinct_ids, input.uuids) {
+                (Some(ids), None) => {
+                    let ids = wanted(ids.into_iter().map(|id| Untrusted::from(id.0)))?;
+                    let found = posthog.persons_by_distinct_ids(&ids).await?;
+                    partition(ids, found)
+                }
+                (None, Some(uuids)) => {
+                    let ids = wanted(uuids.iter().map(|uuid| uuid.0))?;
+                    let found = posthog.persons_by_uuids(&ids).await?;
+                    let (persons, not_found) = partition(ids, found);
+                    let text = |uuid: Uuid| Untrusted::from(uuid.to_string());
+                    (
+                        persons
+                            .into_iter()
+                            .map(|(uuid, person)| (text(uuid), person))
+                            .collect(),
+                        not_found.into_iter().map(text).collect(),
+                    )
+                }
+                _ => {
+                    return Err(ToolError::invalid_input(
+                        "Give exactly one of `distinct_ids` and `uuids`.",
+                    ));
+                }
+            };
         Ok(answer(context, &persons, &not_found, &select(input.select)).into())
     }
 }
 
 /// Drops repeated ids and checks how many are left.
-fn wanted<T: Clone + Eq + std::hash::Hash>(
-    ids: impl Iterator<Item = T>,
-) -> Result<Vec<T>, ToolError> {
+fn wanted<T: Clone + Eq + Hash>(ids: impl Iterator<Item = T>) -> Result<Vec<T>, ToolError> {
     let ids = distinct(ids);
     match ids.len() {
         1..=MAX_IDS => Ok(ids),
@@ -123,8 +132,8 @@ fn wanted<T: Clone + Eq + std::hash::Hash>(
 
 fn answer(
     context: &Context,
-    persons: &[(String, Person)],
-    not_found: &[String],
+    persons: &[(Untrusted<String>, Person)],
+    not_found: &[Untrusted<String>],
     select: &output::Select,
 ) -> ToolOutput<Output> {
     let sanitizer = context.limits.sanitizer();
@@ -132,7 +141,7 @@ fn answer(
     // The names of the missing are part of the answer, so the rows get what is left.
     let not_found = truncate_names(
         context.limits.bytes / 2,
-        not_found.iter().map(|id| sanitizer.name(id)).collect(),
+        not_found.iter().map(|id| sanitizer.text(id)).collect(),
     );
     let taken: usize = not_found.iter().map(|id| id.len() + 4).sum();
     let limits = context.limits.without(taken);
@@ -147,7 +156,7 @@ fn answer(
             requested(first, person, &sanitizer)
         ));
     }
-    if truncated.shortened > 0 {
+    if truncated.truncated_values > 0 {
         notes.push("Long values are shortened, marked with …; persons-retrieve with select shows one at length.".to_owned());
     }
     if not_found.len() < missing {
@@ -180,7 +189,7 @@ fn answer(
 /// Rows with everything, or with less of each person where that shows more of them: there is no next page to ask for.
 fn rows(
     limits: &OutputOptions,
-    persons: &[(String, Person)],
+    persons: &[(Untrusted<String>, Person)],
     select: &output::Select,
     notes: &mut Vec<String>,
 ) -> Truncated<RequestedRow> {
@@ -209,6 +218,7 @@ fn rows(
 }
 
 /// The id that was asked for, which can be what is redacted of its person.
-fn requested(id: &str, person: &Person, sanitizer: &Sanitizer) -> String {
-    sanitizer.name(&sanitizer.redaction().secrets(person).hide(id))
+fn requested(id: &Untrusted<String>, person: &Person, sanitizer: &Sanitizer) -> String {
+    let terms = sanitizer.redaction().terms(person);
+    sanitizer.text(&terms.redact_text(id))
 }

@@ -14,8 +14,9 @@ use self::plan::Plan;
 use self::result::Output;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, distinct};
+use crate::tools::support::resolve_person::partition;
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
-use posthog_client::{MAX_DELETED, Person, RequiredScopes};
+use posthog_client::{MAX_DELETED, Person, RequiredScopes, Untrusted};
 
 pub(super) struct PersonsBulkDelete;
 
@@ -90,7 +91,7 @@ impl Tool for PersonsBulkDelete {
 /// What is to be deleted, by one of its names.
 enum Ids {
     Uuids(Vec<Uuid>),
-    DistinctIds(Vec<String>),
+    DistinctIds(Vec<Untrusted<String>>),
 }
 
 impl Ids {
@@ -106,7 +107,9 @@ impl Ids {
 fn validate_ids(input: &Input) -> Result<Ids, ToolError> {
     let ids = match (&input.ids, &input.distinct_ids) {
         (Some(ids), None) => Ids::Uuids(distinct(ids.iter().map(|id| id.0))),
-        (None, Some(ids)) => Ids::DistinctIds(distinct(ids.iter().map(|id| id.0.clone()))),
+        (None, Some(ids)) => {
+            Ids::DistinctIds(distinct(ids.iter().map(|id| Untrusted::from(id.0.clone()))))
+        }
         _ => {
             return Err(ToolError::invalid_input(
                 "Give exactly one of `ids` (person UUIDs) and `distinct_ids`. Nothing was sent.",
@@ -134,27 +137,30 @@ fn validate_ids(input: &Input) -> Result<Ids, ToolError> {
     Ok(ids)
 }
 
-/// The persons behind the ids, each once, and the ids that belong to nobody.
-async fn resolve(context: &Context, ids: &Ids) -> Result<(Vec<Person>, Vec<String>), ToolError> {
+/// The persons of the ids, each once, and the ids without one.
+async fn resolve(
+    context: &Context,
+    ids: &Ids,
+) -> Result<(Vec<Person>, Vec<Untrusted<String>>), ToolError> {
     let posthog = &context.posthog;
-    let (names, mut found) = match ids {
+    let (mut persons, not_found) = match ids {
         Ids::Uuids(uuids) => {
             let found = posthog.persons_by_uuids(uuids).await?;
-            (uuids.iter().map(Uuid::to_string).collect(), found)
+            let (persons, not_found) = partition(uuids.clone(), found);
+            let not_found = not_found.iter().map(|uuid| uuid.to_string().into());
+            (values(persons), not_found.collect())
         }
-        Ids::DistinctIds(ids) => (ids.clone(), posthog.persons_by_distinct_ids(ids).await?),
+        Ids::DistinctIds(ids) => {
+            let found = posthog.persons_by_distinct_ids(ids).await?;
+            let (persons, not_found) = partition(ids.clone(), found);
+            (values(persons), not_found)
+        }
     };
     let mut seen = HashSet::new();
-    let (mut persons, mut not_found) = (Vec::new(), Vec::new());
-    for name in names {
-        match found.remove(&name) {
-            Some(person) => {
-                if seen.insert(person.uuid.clone()) {
-                    persons.push(person);
-                }
-            }
-            None => not_found.push(name),
-        }
-    }
+    persons.retain(|person| seen.insert(person.uuid));
     Ok((persons, not_found))
+}
+
+fn values<K>(persons: Vec<(K, Person)>) -> Vec<Person> {
+    persons.into_iter().map(|(_, person)| person).collect()
 }

@@ -64,7 +64,7 @@ impl Tool for PersonsCohortsRetrieve {
         let cohorts = context.posthog.person_cohorts(&input.person_id.0).await?;
         let truncated = truncate_rows(&context.limits, &cohorts, |cohort, sanitizer| CohortRow {
             id: cohort.id,
-            name: cohort.name.as_deref().map(|name| sanitizer.name(name)),
+            name: cohort.name.as_ref().map(|name| sanitizer.text(name)),
             count: cohort.count,
         });
         let mut notes = vec!["As of each cohort's last calculation.".to_owned()];

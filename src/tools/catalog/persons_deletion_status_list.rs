@@ -97,10 +97,13 @@ impl Tool for PersonsDeletionStatusList {
         let page = context.posthog.deletion_status(&query).await?;
         let truncated = truncate_rows(&context.limits, &page.results, |row, sanitizer| {
             DeletionRow {
-                person_uuid: sanitizer.name(&row.person_uuid),
-                status: sanitizer.name(&row.status),
-                created_at: row.created_at.clone(),
-                delete_verified_at: row.delete_verified_at.clone(),
+                person_uuid: sanitizer.text(&row.person_uuid),
+                status: sanitizer.text(&row.status),
+                created_at: sanitizer.timestamp(&row.created_at),
+                delete_verified_at: row
+                    .delete_verified_at
+                    .as_ref()
+                    .map(|time| sanitizer.timestamp(time)),
             }
         });
         let shown = truncated.rows.len();

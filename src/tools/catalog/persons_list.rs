@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::output::{
-    self, Page, PersonsPage, ToolOutput, clean_lines, page_of_persons, truncate_lines, write_notes,
+    self, Page, PersonsPage, ToolOutput, page_of_persons, truncate_lines, write_notes,
 };
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Limit, NonEmptyString, Offset, Select, select};
@@ -146,8 +146,7 @@ async fn csv(
 ) -> Result<ToolOutcome<Output>, ToolError> {
     let most = context.limits.for_rows();
     let (csv, cut) = context.posthog.persons_csv(query, most).await?;
-    let redacted = context.limits.redaction.csv(&csv, cut);
-    let whole = clean_lines(&redacted);
+    let whole = context.limits.sanitizer().csv(&csv, cut);
     let mut csv = truncate_lines(&context.limits, &whole);
     if cut && csv.len() == whole.len() {
         // A quoted value can hold line breaks, so the last whole line may end inside one; it is still a line of the file.

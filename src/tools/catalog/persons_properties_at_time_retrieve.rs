@@ -52,7 +52,7 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
             include_set_once: input.include_set_once,
         };
         let person = context.posthog.properties_at_time(&query).await?;
-        let url = context.posthog.person_url(&person.uuid).await?;
+        let url = context.posthog.person_url(person.uuid).await?;
         let notes = [format!(
             "Properties as of {}, rebuilt from events; name, distinct ids and dates are today's.",
             query.timestamp

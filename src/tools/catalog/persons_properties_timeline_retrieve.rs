@@ -13,7 +13,7 @@ use crate::tools::arguments::{
 };
 use crate::tools::support::insight_page::arguments_of;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{Filter, RequiredScopes};
+use posthog_client::{Filter, Properties, RequiredScopes};
 
 pub(super) struct PersonsPropertiesTimelineRetrieve;
 
@@ -111,13 +111,14 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
             })?;
         let truncated = truncate_rows(&context.limits, &timeline.points, |point, sanitizer| {
             PointRow {
-                timestamp: point.timestamp.clone(),
+                timestamp: sanitizer.timestamp(&point.timestamp),
                 relevant_event_count: point.relevant_event_count,
                 properties: point
                     .properties
-                    .iter()
-                    .map(|(key, value)| {
-                        (sanitizer.name(key), sanitizer.property(key, value.clone()))
+                    .entries()
+                    .map(|(key, json)| {
+                        let value = sanitizer.property(&key, &Properties::value(json));
+                        (sanitizer.text(&key), value)
                     })
                     .collect(),
             }
@@ -126,7 +127,7 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
         let keys: Vec<String> = timeline
             .crucial_property_keys
             .iter()
-            .map(|key| sanitizer.name(key))
+            .map(|key| sanitizer.text(key))
             .collect();
         let mut notes = Vec::new();
         if keys.is_empty() {
@@ -140,19 +141,22 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
                 timeline.points.len()
             ));
         }
+        let date = |date: &Option<_>| date.as_ref().map(|date| sanitizer.timestamp(date));
+        let effective_date_from = date(&timeline.effective_date_from);
+        let effective_date_to = date(&timeline.effective_date_to);
         let mut head = format!(
             "{} points from {} to {}\nproperties followed: ",
             truncated.rows.len(),
-            timeline.effective_date_from.as_deref().unwrap_or("?"),
-            timeline.effective_date_to.as_deref().unwrap_or("?"),
+            effective_date_from.as_deref().unwrap_or("?"),
+            effective_date_to.as_deref().unwrap_or("?"),
         );
         write_list(&mut head, &keys);
         head.push('\n');
         let output = truncated.into_output(&head, notes, |points, notes| Output {
             points,
             crucial_property_keys: keys,
-            effective_date_from: timeline.effective_date_from,
-            effective_date_to: timeline.effective_date_to,
+            effective_date_from,
+            effective_date_to,
             notes,
         });
         Ok(output.into())

@@ -180,15 +180,18 @@ fn partly(
     let sanitizer = limits.sanitizer();
     let shown = |keys: &[String]| {
         keys.iter()
-            .map(|key| sanitizer.name(key))
+            .map(|key| sanitizer.argument(key))
             .collect::<Vec<_>>()
     };
     let (queued, not_sent) = (shown(keys), shown(not_sent));
     let failed: Vec<FailedKey> = failures
         .iter()
         .map(|(key, error)| FailedKey {
-            key: sanitizer.name(key),
-            reason: sanitizer.name(error.reason().unwrap_or_else(|| error.kind().name())),
+            key: sanitizer.argument(key),
+            reason: error.reason().map_or_else(
+                || error.kind().name().to_owned(),
+                |reason| sanitizer.text(reason),
+            ),
             outcome_unknown: error.kind().outcome_unknown(),
         })
         .collect();

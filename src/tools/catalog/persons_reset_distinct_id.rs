@@ -47,7 +47,7 @@ impl Tool for PersonsResetDistinctId {
             property_keys: Vec::new(),
             preview: None,
             execute: async move {
-                let shown = context.limits.sanitizer().name(&distinct_id);
+                let shown = context.limits.sanitizer().argument(&distinct_id);
                 let look = format!("persons-list with search {shown:?} finds the person once the reset worked");
                 let sent = context.posthog.reset_distinct_id(&distinct_id).await;
                 sent.map_err(|error| ToolError::from(error).with_verification_hint(format!("{look}.")))?;

@@ -38,16 +38,15 @@ impl Tool for PersonsRetrieve {
             Subject::Id(id) => posthog.person(&id).await?,
             Subject::DistinctId(distinct_id) => {
                 let person = posthog.person_by_distinct_id(&distinct_id).await?;
-                match PersonId::parse(&person.uuid) {
-                    // The lookup by distinct id ends at this many, and the count must be true.
-                    Some(id) if person.distinct_ids.len() >= LISTED_DISTINCT_IDS => {
-                        posthog.person(&id).await?
-                    }
-                    _ => person,
+                if person.distinct_ids.len() >= LISTED_DISTINCT_IDS {
+                    // The lookup by distinct id truncates them, and the count must be exact.
+                    posthog.person(&PersonId::from(person.uuid)).await?
+                } else {
+                    person
                 }
             }
         };
-        let url = posthog.person_url(&person.uuid).await?;
+        let url = posthog.person_url(person.uuid).await?;
         Ok(person_card(&context.limits, &person, &url, &select(input.select), &[]).into())
     }
 }

@@ -12,7 +12,7 @@ use self::plan::{Output, Plan};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, WaitSeconds, distinct};
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
-use posthog_client::RequiredScopes;
+use posthog_client::{RequiredScopes, Untrusted};
 
 pub(super) struct PersonsSplit;
 
@@ -66,8 +66,8 @@ impl Tool for PersonsSplit {
 
 /// Which distinct ids are to move.
 enum Selection {
-    These(Vec<String>),
-    AllBut(String),
+    These(Vec<Untrusted<String>>),
+    AllBut(Untrusted<String>),
 }
 
 impl Selection {
@@ -76,8 +76,10 @@ impl Selection {
             (Some(ids), None) if ids.is_empty() => Err(ToolError::invalid_input(
                 "`distinct_ids_to_split` is empty. Nothing was sent.",
             )),
-            (Some(ids), None) => Ok(Self::These(distinct(ids.into_iter().map(|id| id.0)))),
-            (None, Some(main)) => Ok(Self::AllBut(main.0)),
+            (Some(ids), None) => Ok(Self::These(distinct(
+                ids.into_iter().map(|id| Untrusted::from(id.0)),
+            ))),
+            (None, Some(main)) => Ok(Self::AllBut(main.0.into())),
             _ => Err(ToolError::invalid_input(
                 "Give exactly one of `distinct_ids_to_split` and `main_distinct_id`: without either, PostHog would keep an arbitrary \
                  distinct id and move all others. Nothing was sent.",

@@ -8,7 +8,7 @@ use crate::output::{Cells, Row, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::NonEmptyString;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::RequiredScopes;
+use posthog_client::{RequiredScopes, Untrusted};
 
 pub(super) struct PersonsValuesRetrieve;
 
@@ -61,9 +61,10 @@ impl Tool for PersonsValuesRetrieve {
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let value = input.value.as_ref().map(|value| value.0.as_str());
         let values = context.posthog.property_values(&input.key.0, value).await?;
+        let key = Untrusted::from(&input.key.0);
         let truncated = truncate_rows(&context.limits, &values.results, |value, sanitizer| {
             ValueRow {
-                value: sanitizer.property(&input.key.0, value.name.clone()),
+                value: sanitizer.property(&key, &value.name),
                 count: value.count,
             }
         });

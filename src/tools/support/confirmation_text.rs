@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::output::OutputOptions;
+use crate::output::{OutputOptions, quote};
 use posthog_client::Person;
 
 /// Names are shown this long, and shorter where there are many persons, so that everyone fits into one question.
@@ -21,10 +21,9 @@ pub(in crate::tools) struct Target {
 
 impl Target {
     pub(in crate::tools) fn new(limits: &OutputOptions, person: &Person) -> Self {
-        let shown = limits.redaction.person(person);
         Self {
-            uuid: person.uuid.clone(),
-            name: limits.sanitizer().display(&shown.name),
+            uuid: person.uuid.to_string(),
+            name: limits.sanitizer().person_name(person),
             distinct_id_count: person.distinct_ids.len(),
             count_is_minimum: false,
         }
@@ -68,35 +67,7 @@ pub(in crate::tools) fn write_targets(text: &mut String, targets: &[Target]) {
             text,
             "- {}, {ids}, {}",
             target.uuid,
-            quoted(&target.name, longest)
+            quote(&target.name, longest)
         );
-    }
-}
-
-/// A stranger's text between quotes, without quotes of its own, and not too long.
-pub(in crate::tools) fn quoted(text: &str, longest: usize) -> String {
-    let is_quote = |character: char| matches!(character, '"' | '«' | '»' | '“'..='‟' | '″' | '‶' | '❝' | '❞' | '〝'..='〟' | '＂');
-    // Blanks in a row could push what follows out of sight.
-    let safe = text
-        .replace(is_quote, "'")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    let mut characters = safe.chars();
-    let mut kept: String = characters.by_ref().take(longest).collect();
-    if characters.next().is_some() {
-        kept.push('…');
-    }
-    format!("\"{kept}\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_stays_within_its_quotes() {
-        assert_eq!(quoted("Ada \"the\" Countess", 60), "\"Ada 'the' Countess\"");
-        assert_eq!(quoted("abcdef", 3), "\"abc…\"");
     }
 }

@@ -42,7 +42,7 @@ pub(in crate::tools) fn queued(
     verb: &str,
 ) -> WriteResult<Changed> {
     let sanitizer = limits.sanitizer();
-    let queued: Vec<String> = keys.iter().map(|key| sanitizer.name(key)).collect();
+    let queued: Vec<String> = keys.iter().map(|key| sanitizer.argument(key)).collect();
     let check = check(uuid, &queued);
     let mut text = format!("Queued, not done yet: {verb} ");
     write_list(&mut text, &queued);

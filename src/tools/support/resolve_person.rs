@@ -1,10 +1,13 @@
-//! The person that a changing tool is about.
+//! The persons of the ids that a call gives.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use posthog_client::Person;
 use uuid::Uuid;
 
 use crate::tools::arguments::Subject;
 use crate::tools::{Context, ToolError};
-use posthog_client::PersonId;
 
 /// The person's UUID: known at once if it was given, else looked up.
 pub(in crate::tools) async fn uuid_of(
@@ -20,10 +23,20 @@ pub(in crate::tools) async fn uuid_of(
             context.posthog.person_by_distinct_id(distinct_id).await?
         }
     };
-    match PersonId::parse(&person.uuid).and_then(|id| id.uuid()) {
-        Some(uuid) => Ok(uuid),
-        None => Err(ToolError::invalid_input(
-            "PostHog gave a person without a usable UUID; nothing was sent.",
-        )),
+    Ok(person.uuid)
+}
+
+/// Each id with its person, and the ids without one.
+pub(in crate::tools) fn partition<K: Eq + Hash>(
+    ids: Vec<K>,
+    mut found: HashMap<K, Person>,
+) -> (Vec<(K, Person)>, Vec<K>) {
+    let (mut persons, mut not_found) = (Vec::new(), Vec::new());
+    for id in ids {
+        match found.remove(&id) {
+            Some(person) => persons.push((id, person)),
+            None => not_found.push(id),
+        }
     }
+    (persons, not_found)
 }

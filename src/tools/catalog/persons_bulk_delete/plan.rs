@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 
 use futures::{StreamExt, stream};
-use uuid::Uuid;
 
 use super::Input;
 use super::result::{Output, PersonToDelete};
 use crate::output::{OutputOptions, truncate_names, truncate_rows, write_list, write_notes};
 use crate::tools::support::confirmation_text::{self, Target};
 use crate::tools::{Context, Preview, ToolError};
-use posthog_client::{BulkDeletion, MINIMAL_DISTINCT_IDS, Person, PersonId};
+use posthog_client::{BulkDeletion, MINIMAL_DISTINCT_IDS, Person, PersonId, Untrusted};
 
 /// Persons whose distinct ids are counted one by one, because a batch does not send them all.
 const MAX_COUNTED: usize = 20;
@@ -33,29 +32,20 @@ impl Plan {
         context: &Context,
         input: &Input,
         persons: Vec<Person>,
-        not_found: Vec<String>,
+        not_found: Vec<Untrusted<String>>,
     ) -> Result<Self, ToolError> {
-        let mut uuids = Vec::new();
-        for person in &persons {
-            let uuid = Uuid::try_parse(&person.uuid).map_err(|_| {
-                ToolError::invalid_input(
-                    "PostHog gave a person without a usable UUID; nothing was sent.",
-                )
-            })?;
-            uuids.push(uuid);
-        }
         let sanitizer = context.limits.sanitizer();
         Ok(Self {
             // By UUID also where distinct ids were given: should one of them move to another person before the
             // request arrives, that person was not shown to anybody.
             deletion: BulkDeletion {
-                uuids,
+                uuids: persons.iter().map(|person| person.uuid).collect(),
                 delete_events: input.delete_events,
                 delete_recordings: input.delete_recordings,
                 keep_person: input.keep_person,
             },
             targets: with_distinct_id_counts(context, persons).await?,
-            not_found: not_found.iter().map(|id| sanitizer.name(id)).collect(),
+            not_found: not_found.iter().map(|id| sanitizer.text(id)).collect(),
             not_found_bytes: context.limits.bytes / 4,
             project: context.posthog.project().await?,
             host: context.posthog.host().to_owned(),
@@ -191,7 +181,7 @@ async fn with_distinct_id_counts(
     let few = persons.iter().filter(|person| open(person)).count() <= MAX_COUNTED;
     let mut counts = Vec::new();
     for person in persons {
-        let id = PersonId::parse(&person.uuid).filter(|_| open(&person) && few);
+        let id = (open(&person) && few).then(|| PersonId::from(person.uuid));
         counts.push(async move {
             let mut target = Target::new(&context.limits, &person);
             target.count_is_minimum = open(&person);

@@ -102,8 +102,11 @@ impl Plan {
             .deletion_errors
             .iter()
             .map(|error| NotDeleted {
-                person_uuid: sanitizer.name(error.person_uuid.as_deref().unwrap_or("unknown")),
-                step: error.step.as_deref().map(|step| sanitizer.name(step)),
+                person_uuid: error
+                    .person_uuid
+                    .as_ref()
+                    .map_or_else(|| "unknown".to_owned(), |uuid| sanitizer.text(uuid)),
+                step: error.step.as_ref().map(|step| sanitizer.text(step)),
             })
             .collect();
         let all = self.targets.len();

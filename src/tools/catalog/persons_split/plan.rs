@@ -7,12 +7,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Selection;
-use crate::output::{ToolOutput, write_list, write_notes};
-use crate::tools::support::confirmation_text::{self, Target, quoted};
+use crate::output::{ToolOutput, quote, write_list, write_notes};
+use crate::tools::support::confirmation_text::{self, Target};
 use crate::tools::{Context, Outcome, Preview, Status, ToolError, WriteResult};
-use posthog_client::{Person, PersonId, WaitReason, is_creator, split_uuid};
+use posthog_client::{Person, PersonId, Untrusted, WaitReason, is_creator, split_uuid};
 
 /// A human can look through so many, and PostHog moves them in one task.
 const MAX_MOVED: usize = 200;
@@ -43,10 +44,10 @@ struct Move {
 
 /// A distinct id and the person it goes to.
 struct PlannedMove {
-    id: String,
+    id: Untrusted<String>,
     /// The id as it may be shown.
     shown: String,
-    uuid: String,
+    uuid: Uuid,
 }
 
 /// A split that is ready to be shown and to be sent.
@@ -70,10 +71,10 @@ impl Plan {
         allow_creator_id: bool,
     ) -> Result<Self, ToolError> {
         let sanitizer = context.limits.sanitizer();
-        let secrets = sanitizer.redaction().secrets(person);
-        let shown = |id: &str| sanitizer.name(&secrets.hide(id));
-        let has: HashSet<&String> = person.distinct_ids.iter().collect();
-        let ids: Vec<String> = match wanted {
+        let terms = sanitizer.redaction().terms(person);
+        let shown = |id: &_| sanitizer.text(&terms.redact_text(id));
+        let has: HashSet<&Untrusted<String>> = person.distinct_ids.iter().collect();
+        let ids: Vec<Untrusted<String>> = match wanted {
             Selection::These(ids) => {
                 let strangers: Vec<String> = ids
                     .iter()
@@ -93,7 +94,7 @@ impl Plan {
                     return Err(ToolError::invalid_input(format!(
                         "`main_distinct_id` {} is not on the person: PostHog would move every distinct id away and leave a person without \
                          any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
-                        quoted(&shown(&main), 100)
+                        quote(&shown(&main), 100)
                     )));
                 }
                 person
@@ -121,7 +122,7 @@ impl Plan {
                  them in distinct_ids_to_split, some at a time."
             )));
         }
-        let creator = ids.iter().find(|id| is_creator(project, id, &person.uuid));
+        let creator = ids.iter().find(|id| is_creator(project, id, person.uuid));
         if let Some(creator) = creator
             && !allow_creator_id
         {
@@ -129,22 +130,17 @@ impl Plan {
                 "The person's own UUID was made from the distinct id {}. PostHog versions before autumn 2026 answer such a split with success, \
                  move nothing and blank the person in lists and insights. Nothing was sent. Better: keep this distinct id and split off the \
                  others. If PostHog is newer and this one has to go, call again with allow_creator_id true.",
-                quoted(&shown(creator), 100)
+                quote(&shown(creator), 100)
             )));
         }
         let moves_creator = creator.is_some();
-        let id = PersonId::parse(&person.uuid).ok_or_else(|| {
-            ToolError::invalid_input(
-                "PostHog gave a person without a usable UUID; nothing was sent.",
-            )
-        })?;
         Ok(Self {
-            id,
+            id: PersonId::from(person.uuid),
             target: Target::new(&context.limits, person),
             moves: ids
                 .into_iter()
                 .map(|id| {
-                    let uuid = split_uuid(project, &id, &person.uuid).to_string();
+                    let uuid = split_uuid(project, &id, person.uuid);
                     let shown = shown(&id);
                     PlannedMove { id, shown, uuid }
                 })
@@ -169,7 +165,7 @@ impl Plan {
             confirmation_text::distinct_ids(self.kept(), "")
         );
         for one in &self.moves {
-            let _ = writeln!(text, "- {} to {}", quoted(&one.shown, 100), one.uuid);
+            let _ = writeln!(text, "- {} to {}", quote(&one.shown, 100), one.uuid);
         }
         if self.moves_creator {
             text.push_str("One of them is the id that the person's UUID was made from: PostHog versions before autumn 2026 blank the person instead.\n");
@@ -191,7 +187,11 @@ impl Plan {
     }
 
     /// The result; `there` holds the distinct ids that were seen on their new persons, if it was looked.
-    fn result(&self, status: Status, there: Option<&HashSet<String>>) -> WriteResult<Output> {
+    fn result(
+        &self,
+        status: Status,
+        there: Option<&HashSet<Untrusted<String>>>,
+    ) -> WriteResult<Output> {
         let (head, outcome) = match status {
             Status::Done => ("Done: moved", Outcome::Done),
             Status::Partly => (
@@ -219,14 +219,14 @@ impl Plan {
         &self,
         head: &str,
         notes: &[&str],
-        there: Option<&HashSet<String>>,
+        there: Option<&HashSet<Untrusted<String>>>,
     ) -> ToolOutput<Output> {
         let moves: Vec<Move> = self
             .moves
             .iter()
             .map(|one| Move {
                 distinct_id: one.shown.clone(),
-                new_person_uuid: one.uuid.clone(),
+                new_person_uuid: one.uuid.to_string(),
                 moved: there.map(|there| there.contains(&one.id)),
             })
             .collect();
@@ -238,7 +238,7 @@ impl Plan {
         let mut text = format!(
             "{head}, off person {} {} of project {}, which keeps {}:\n",
             self.target.uuid,
-            quoted(&self.target.name, 60),
+            quote(&self.target.name, 60),
             self.project,
             confirmation_text::distinct_ids(self.kept(), "")
         );
@@ -251,7 +251,7 @@ impl Plan {
             let _ = writeln!(
                 text,
                 "- {} to {}{seen}",
-                quoted(&one.distinct_id, 400),
+                quote(&one.distinct_id, 400),
                 one.new_person_uuid
             );
         }
@@ -274,7 +274,7 @@ impl Plan {
         context: &Context,
         wait: Duration,
     ) -> Result<WriteResult<Output>, ToolError> {
-        let ids: Vec<String> = self.moves.iter().map(|one| one.id.clone()).collect();
+        let ids: Vec<_> = self.moves.iter().map(|one| one.id.clone()).collect();
         let sent = context.posthog.split(&self.id, &ids).await;
         sent.map_err(|error| {
             ToolError::from(error).with_verification_hint(
@@ -296,10 +296,14 @@ impl Plan {
     }
 
     /// Looks until every distinct id is on its new person or the time is up. That a look fails does not undo the split.
-    async fn watch(&self, context: &Context, ids: &[String], wait: Duration) -> HashSet<String> {
+    async fn watch(
+        &self,
+        context: &Context,
+        ids: &[Untrusted<String>],
+        wait: Duration,
+    ) -> HashSet<Untrusted<String>> {
         let until = Instant::now() + wait;
-        let goes_to: HashMap<&String, &String> =
-            self.moves.iter().map(|one| (&one.id, &one.uuid)).collect();
+        let goes_to: HashMap<_, _> = self.moves.iter().map(|one| (&one.id, one.uuid)).collect();
         let mut there = HashSet::new();
         loop {
             context.posthog.notify(WaitReason::Result);
@@ -308,9 +312,7 @@ impl Plan {
             if let Ok(Ok(found)) = tokio::time::timeout(POLL_TIMEOUT, look).await {
                 there = found
                     .into_iter()
-                    .filter(|(id, person)| {
-                        goes_to.get(id).is_some_and(|uuid| **uuid == person.uuid)
-                    })
+                    .filter(|(id, person)| goes_to.get(id) == Some(&person.uuid))
                     .map(|(id, _)| id)
                     .collect();
             }

@@ -1,0 +1,125 @@
+//! A page of persons.
+
+use posthog_client::{LISTED_DISTINCT_IDS, Person};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::budget::{OutputOptions, ToolOutput, truncate_rows};
+use super::person_row::PersonRow;
+use super::select::Select;
+use super::table::Row;
+
+// A page of persons.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PersonsPage<R = PersonRow> {
+    results: Vec<R>,
+    // Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+impl<R> PersonsPage<R> {
+    /// How many persons it shows.
+    #[must_use]
+    pub fn shown(&self) -> usize {
+        self.results.len()
+    }
+}
+
+impl PersonsPage {
+    /// A page without rows.
+    #[must_use]
+    pub fn empty(notes: Vec<String>) -> Self {
+        Self {
+            results: Vec::new(),
+            next_offset: None,
+            notes,
+        }
+    }
+}
+
+/// What is known of a page besides its persons.
+#[derive(Debug)]
+pub struct Page<'a> {
+    /// The tool that gets the next one.
+    pub tool: &'static str,
+    /// Persons skipped before it.
+    pub offset: u32,
+    /// Persons asked for.
+    pub limit: u32,
+    /// Whether PostHog has more.
+    pub has_next: bool,
+    /// All matches, where counted.
+    pub count: Option<u64>,
+    /// The persons that PostHog sent.
+    pub persons: &'a [Person],
+    /// The properties to show.
+    pub select: &'a Select,
+    /// What else is to be said.
+    pub notes: Vec<String>,
+}
+
+/// Makes the answer of a tool that lists persons. `row` adds what only its rows have.
+#[must_use]
+pub fn page_of_persons<R: Row>(
+    options: &OutputOptions,
+    page: Page<'_>,
+    row: impl Fn(PersonRow, &Person) -> R,
+) -> ToolOutput<PersonsPage<R>> {
+    let people = page.persons;
+    let truncated = truncate_rows(options, people, |person, sanitizer| {
+        let shown = PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, sanitizer);
+        row(shown, person)
+    });
+    let shown = truncated.rows.len();
+    let mut notes = page.notes;
+    if truncated.values_omitted && shown > 0 {
+        notes.push(
+            "Property values are left out: even one person's were over the budget. Select fewer."
+                .to_owned(),
+        );
+    } else if truncated.truncated_values > 0 {
+        notes.push("Long values are shortened, marked with …; persons-retrieve with select shows one at length.".to_owned());
+    }
+    let cut = shown < people.len();
+    let next_offset = if cut {
+        notes.push(format!(
+            "Only {shown} of {} persons fit into the answer; select fewer properties or ask for fewer persons.",
+            people.len()
+        ));
+        Some(
+            page.offset
+                .saturating_add(u32::try_from(shown).unwrap_or(u32::MAX)),
+        )
+    } else {
+        page.has_next
+            .then(|| page.offset.saturating_add(page.limit))
+    };
+    let gone = (page.limit as usize).saturating_sub(people.len());
+    if page.has_next && gone > 0 {
+        notes.push(format!(
+            "PostHog left out {gone} of this page, gone since; the offset counts them."
+        ));
+    }
+    if let Some(next) = next_offset {
+        notes.push(format!(
+            "There may be more: call {} with the same arguments and offset {next}.",
+            page.tool
+        ));
+    }
+    let head = match (shown, page.count) {
+        (0, _) if page.has_next => "No person on this page any more\n".to_owned(),
+        (0, _) if page.offset == 0 => "No person matches\n".to_owned(),
+        (0, _) => "No more persons\n".to_owned(),
+        (1, None) => "1 person\n".to_owned(),
+        (_, None) => format!("{shown} persons\n"),
+        (_, Some(count)) => format!("{shown} of {count} persons\n"),
+    };
+    truncated.into_output(&head, notes, |results, notes| PersonsPage {
+        results,
+        next_offset,
+        notes,
+    })
+}
