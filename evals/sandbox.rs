@@ -20,14 +20,14 @@ pub async fn start(fixture: &Fixture, clock: Clock) -> std::io::Result<Sandbox> 
     };
     let sandbox = Sandbox::start(listener, options).await?;
     for fault in &fixture.faults {
-        let what = match fault.what {
+        let kind = match fault.what {
             What::Throttle => FaultKind::Throttle { retry_after: 60 },
             What::DropAfterEffect => FaultKind::DropAfterEffect,
         };
         sandbox.inject(Fault {
             path_contains: fault.request.clone(),
             times: fault.times,
-            what,
+            kind,
         });
     }
     Ok(sandbox)

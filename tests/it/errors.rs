@@ -17,7 +17,7 @@ async fn connect_to(what: FaultKind) -> Session {
     session.sandbox.inject(Fault {
         path_contains: String::new(),
         times: usize::MAX,
-        what,
+        kind: what,
     });
     session
 }

@@ -98,7 +98,7 @@ fn fault(chance: &mut Chance) -> Value {
         0 => json!("stall"),
         _ => chance.of(&kinds).clone(),
     };
-    json!({"times": 1 + chance.below(3), "what": what})
+    json!({"times": 1 + chance.below(3), "kind": what})
 }
 
 /// One of the calls that read, or a write of a property.

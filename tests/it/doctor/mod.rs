@@ -464,7 +464,7 @@ fn answering(
     sandbox.inject(Fault {
         path_contains: String::new(),
         times: usize::MAX,
-        what: FaultKind::Response {
+        kind: FaultKind::Response {
             status,
             content_type: content_type.to_owned(),
             body: body.to_owned(),
@@ -543,7 +543,7 @@ async fn who_never_answers_is_not_waited_for() {
         sandbox.inject(Fault {
             path_contains: path.to_owned(),
             times: usize::MAX,
-            what: FaultKind::Stall,
+            kind: FaultKind::Stall,
         });
     }
     let patient = |patience| Doctor {
@@ -560,7 +560,7 @@ async fn who_never_answers_is_not_waited_for() {
     sandbox.inject(Fault {
         path_contains: "/projects/".to_owned(),
         times: usize::MAX,
-        what: FaultKind::Stall,
+        kind: FaultKind::Stall,
     });
     let report = patient(2000).examine(&config).await;
     assert_eq!(
@@ -580,7 +580,7 @@ async fn a_posthog_of_which_nothing_is_found_out_is_not_said_to_work() {
         sandbox.inject(Fault {
             path_contains: path.to_owned(),
             times: usize::MAX,
-            what: FaultKind::ServerError { status: 503 },
+            kind: FaultKind::ServerError { status: 503 },
         });
     }
     let page = examined(&sandbox, Sandbox::KEY, &[], 1).await;
@@ -679,7 +679,7 @@ fn secretive(sandbox: &Sandbox) {
     sandbox.inject(Fault {
         path_contains: "personal_api_keys".to_owned(),
         times: usize::MAX,
-        what: FaultKind::ServerError { status: 500 },
+        kind: FaultKind::ServerError { status: 500 },
     });
 }
 

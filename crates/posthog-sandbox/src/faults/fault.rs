@@ -9,8 +9,8 @@ use crate::http::{HTML, JSON, Request, Response};
 
 /// A fault for the next requests whose path contains a text.
 ///
-/// As JSON, for the admin endpoint: `{"path_contains": "split", "times": 2, "what": {"server_error": {"status": 502}}}`;
-/// `times` defaults to 1, and durations in `what` are in seconds.
+/// As JSON, for the admin endpoint: `{"path_contains": "split", "times": 2, "kind": {"server_error": {"status": 502}}}`;
+/// `times` defaults to 1, and durations in `kind` are in seconds.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -21,7 +21,7 @@ pub struct Fault {
     /// How many requests it applies to; `usize::MAX` for all of them.
     #[serde(default = "once")]
     pub times: usize,
-    pub what: FaultKind,
+    pub kind: FaultKind,
 }
 
 fn once() -> usize {
@@ -59,19 +59,19 @@ pub enum FaultKind {
 
 impl Fault {
     /// A fault for the next request whose path contains this text.
-    pub fn once(path_contains: &str, what: FaultKind) -> Self {
+    pub fn once(path_contains: &str, kind: FaultKind) -> Self {
         Self {
             path_contains: path_contains.to_owned(),
             times: once(),
-            what,
+            kind,
         }
     }
 
     /// A fault for every request whose path contains this text.
-    pub fn always(path_contains: &str, what: FaultKind) -> Self {
+    pub fn always(path_contains: &str, kind: FaultKind) -> Self {
         Self {
             times: usize::MAX,
-            ..Self::once(path_contains, what)
+            ..Self::once(path_contains, kind)
         }
     }
 }
@@ -137,7 +137,7 @@ impl FaultQueue {
         if fault.times != usize::MAX {
             fault.times -= 1;
         }
-        Some(fault.what.clone())
+        Some(fault.kind.clone())
     }
 }
 

@@ -82,7 +82,7 @@ async fn call_admin(api: &Api, method: Method, endpoint: &str, body: Value) -> R
 #[tokio::test]
 async fn admin_endpoints_inject_faults() {
     let api = api().await;
-    for what in [
+    for kind in [
         json!({"response": {"status": 200, "content_type": "text/html", "body": "<html>"}}),
         json!({"throttle": {"retry_after": 7}}),
         json!({"server_error": {"status": 502}}),
@@ -96,12 +96,12 @@ async fn admin_endpoints_inject_faults() {
         json!({"alter_response": {"gzip_bomb": {"mebibytes": 1}}}),
         json!({"alter_response": {"drip": {"bytes": 1, "every": 0.5}}}),
     ] {
-        let reply = call_admin(&api, Method::POST, "faults", json!({"what": what})).await;
-        assert_eq!(reply.status, 200, "{what}: {}", reply.text);
+        let reply = call_admin(&api, Method::POST, "faults", json!({"kind": kind})).await;
+        assert_eq!(reply.status, 200, "{kind}: {}", reply.text);
         call_admin(&api, Method::DELETE, "faults", Value::Null).await;
     }
     let twice =
-        json!({"path_contains": "101", "times": 2, "what": {"server_error": {"status": 502}}});
+        json!({"path_contains": "101", "times": 2, "kind": {"server_error": {"status": 502}}});
     call_admin(&api, Method::POST, "faults", twice).await;
     assert_eq!(api.get("102/").await.status, 200);
     assert_eq!(api.get("101/").await.status, 502);
@@ -109,9 +109,9 @@ async fn admin_endpoints_inject_faults() {
     assert_eq!(api.get("101/").await.status, 200);
     for invalid in [
         json!({}),
-        json!({"what": "nobody_made_this"}),
-        json!({"what": {"delay": -1.0}}),
-        json!({"what": "stall", "time": 1}),
+        json!({"kind": "unknown_fault"}),
+        json!({"kind": {"delay": -1.0}}),
+        json!({"kind": "stall", "time": 1}),
     ] {
         assert_rejected_by_sandbox(&call_admin(&api, Method::POST, "faults", invalid).await);
     }

@@ -14,7 +14,7 @@ async fn faults_apply_to_matching_requests_only() {
     api.sandbox.inject(Fault {
         path_contains: "/persons/".to_owned(),
         times: 2,
-        what: FaultKind::Throttle { retry_after: 7 },
+        kind: FaultKind::Throttle { retry_after: 7 },
     });
     for _ in 0..2 {
         let throttled = api.get("101/").await;
@@ -56,9 +56,9 @@ async fn faults_apply_to_matching_requests_only() {
 #[tokio::test]
 async fn faults_can_match_the_method() {
     let api = api().await;
-    let what = FaultKind::ServerError { status: 504 };
+    let kind = FaultKind::ServerError { status: 504 };
     api.sandbox
-        .inject(Fault::once("PATCH /api/projects/1/persons/101/", what));
+        .inject(Fault::once("PATCH /api/projects/1/persons/101/", kind));
     assert_eq!(api.get("101/").await.status, 200);
     let patch = async || api.patch("101/", json!({"properties": {}})).await;
     assert_eq!(patch().await.status, 504);
@@ -66,7 +66,7 @@ async fn faults_can_match_the_method() {
     api.sandbox.inject(Fault {
         path_contains: String::new(),
         times: usize::MAX,
-        what: FaultKind::Throttle { retry_after: 1 },
+        kind: FaultKind::Throttle { retry_after: 1 },
     });
     for _ in 0..3 {
         assert_eq!(api.get("101/").await.status, 429);
@@ -78,8 +78,8 @@ async fn faults_can_match_the_method() {
 #[tokio::test]
 async fn dropped_writes_take_effect_or_not() {
     let api = api().await;
-    let write = async |seats: u64, what: FaultKind| {
-        api.sandbox.inject(Fault::once("update_property", what));
+    let write = async |seats: u64, kind: FaultKind| {
+        api.sandbox.inject(Fault::once("update_property", kind));
         let path = "/api/projects/1/persons/101/update_property/";
         let body = json!({"key": "seats", "value": seats});
         let sent = api.request(Method::POST, path).json(&body).send().await;
