@@ -9,7 +9,9 @@ use crate::config::{
     AUTH_TOKEN, ApiKey, ApiKeySource, Config, ConfigError, HttpConfig, no_api_key,
 };
 use crate::coordination::Store;
-use crate::http::{AuthMode, Credentials, Guard, Limits, Metrics, Options, ProjectCache};
+use crate::http::{
+    AuthMode, Credentials, HostPolicy, HttpLimits, HttpOptions, Metrics, ProjectCache,
+};
 use crate::server::audit::AuditLog;
 use crate::server::confirmation::Confirmer;
 use crate::server::{Server, WriteGuards};
@@ -120,13 +122,16 @@ pub(super) async fn server(
 pub(super) async fn http_server(
     config: &Config,
     http: HttpConfig,
-) -> anyhow::Result<(TcpListener, Server, Options)> {
-    let kind = auth_mode(config, &http)?;
-    let connection = match &kind {
+) -> anyhow::Result<(TcpListener, Server, HttpOptions)> {
+    let auth_mode = auth_mode(config, &http)?;
+    let connection = match &auth_mode {
         AuthMode::ServerKey { posthog, .. } => posthog.connection(),
         AuthMode::PerRequestKey => connection(config)?,
     };
-    let store = store(http.redis.as_deref()).await?;
+    let store = match &http.redis {
+        Some(url) => Store::connect(url).await.context("--redis")?,
+        None => Store::default(),
+    };
     let mut confirmer = Confirmer::new(config.confirm, false).with_store(store.clone());
     if let Some(key) = &http.state_key {
         confirmer = confirmer.with_key(key);
@@ -151,28 +156,28 @@ pub(super) async fn http_server(
         .and_then(|url| url.host_str().map(str::to_owned));
     let mut hosts = http.allowed_hosts;
     hosts.extend(public_host);
-    let options = Options {
+    let options = HttpOptions {
         credentials: Credentials {
             public_url,
             connection,
             project: config.project.clone()?,
-            tools: catalog().iter().map(|tool| tool.name).collect(),
+            tool_names: catalog().iter().map(|tool| tool.name).collect(),
             scopes,
-            kind,
+            auth_mode,
             projects: ProjectCache::default(),
         },
-        guard: Guard {
+        host_policy: HostPolicy {
             hosts,
             origins: http.allowed_origins,
         },
-        limits: Limits {
-            sessions: http.max_sessions,
-            requests_a_minute: http.max_requests_per_minute,
-            ..Limits::default()
+        limits: HttpLimits {
+            max_sessions: http.max_sessions,
+            max_requests_per_minute: http.max_requests_per_minute,
+            ..HttpLimits::default()
         },
-        sse: http.legacy_sse,
-        metrics: Metrics::start()?,
-        shared: store,
+        legacy_sse: http.legacy_sse,
+        metrics: Metrics::install()?,
+        store,
     };
     Ok((listener, server, options))
 }
@@ -197,26 +202,6 @@ fn auth_mode(config: &Config, http: &HttpConfig) -> anyhow::Result<AuthMode> {
         );
     }
     Ok(AuthMode::ServerKey { posthog, token })
-}
-
-/// What this process shares with others, if anything.
-async fn store(redis: Option<&str>) -> anyhow::Result<Store> {
-    let Some(url) = redis else {
-        return Ok(Store::default());
-    };
-    #[cfg(feature = "redis")]
-    {
-        let redis = crate::coordination::Redis::connect(url).await;
-        // The address may hold a password, and the library's words may hold the address.
-        let redis = redis
-            .map_err(|error| anyhow::anyhow!("--redis: no connection ({:?})", error.kind()))?;
-        Ok(Store::through(redis))
-    }
-    #[cfg(not(feature = "redis"))]
-    {
-        let _ = url;
-        bail!("--redis: this binary was built without it; build with `--features redis`.")
-    }
 }
 
 /// Starts a sandbox in this process, if the settings ask for one, and points them to it.

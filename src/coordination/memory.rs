@@ -1,4 +1,4 @@
-//! What is shared, where there is one process to share it.
+//! State of one process.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,11 +10,10 @@ use crate::sync::lock;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The memory of one process.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// What was used, until it would be too old to be used anyway.
-    used: Mutex<HashMap<Uuid, Instant>>,
+    /// Consumed nonces, until they have expired anyway.
+    consumed: Mutex<HashMap<Uuid, Instant>>,
     counts: Mutex<RequestCounts>,
 }
 
@@ -25,11 +24,11 @@ struct RequestCounts {
 }
 
 impl Memory {
-    pub(super) fn consume_nonce(&self, nonce: Uuid, holds: Duration) -> bool {
-        let mut used = lock(&self.used);
+    pub(super) fn consume_nonce(&self, nonce: Uuid, ttl: Duration) -> bool {
+        let mut consumed = lock(&self.consumed);
         let now = Instant::now();
-        used.retain(|_, until| *until > now);
-        used.insert(nonce, now + holds).is_none()
+        consumed.retain(|_, until| *until > now);
+        consumed.insert(nonce, now + ttl).is_none()
     }
 
     pub(super) fn count(&self, principal: &str) -> u64 {
@@ -49,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_serves_once_serves_once() {
+    fn a_nonce_is_consumed_once() {
         let memory = Memory::default();
         let nonce = Uuid::new_v4();
         assert!(memory.consume_nonce(nonce, MINUTE));
@@ -58,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_counted_apart() {
+    fn requests_are_counted_per_caller() {
         let memory = Memory::default();
         assert_eq!(
             (memory.count("a"), memory.count("b"), memory.count("a")),

@@ -1,5 +1,5 @@
-//! What is shared, through Redis. Holds no key of PostHog and nothing about anybody: nonces, counts, the parameters of
-//! handshakes, fingerprints of credentials; and, in passing, what clients answer to questions.
+//! State that processes share through Redis: nonces, request counts, session parameters, fingerprints of credentials, and
+//! in passing what clients reply to elicitations. Invariant: no API key and no personal data is stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,52 +10,43 @@ use redis::{AsyncCommands, Client, ExistenceCheck, RedisError, SetExpiry, SetOpt
 use rmcp::transport::streamable_http_server::session::store::{
     SessionState, SessionStore, SessionStoreError,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 use uuid::Uuid;
 
-use super::{SESSION_IDLE, Unavailable};
+use super::store::{ConnectError, RelayedMessage, SESSION_IDLE, Unavailable};
 
 const PREFIX: &str = "posthog-persons-mcp";
-/// An answer of Redis that takes longer is none: a call must not wait for a store that is away.
+/// A tool call must not wait longer for Redis.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
-/// A pause before Redis is tried again, and between looks whether it is still there.
+/// The pause before Redis is tried again, and between health checks.
 const RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
 
-/// A connection to Redis, made again by itself when it breaks.
+/// A connection to Redis, which reconnects by itself.
 #[derive(Clone)]
-pub struct Redis {
+pub(super) struct Redis {
     client: Client,
     connection: ConnectionManager,
-    /// Whether Redis is there, and this process hears what others pass on.
-    hears: watch::Sender<bool>,
+    /// Whether Redis is reachable and this process receives what others publish.
+    subscribed: watch::Sender<bool>,
 }
 
-/// What a client sent to one process and another waits for.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Message {
-    /// The session.
-    pub session: String,
-    /// The message, as the client sent it; none when it ended the session.
-    pub body: Option<Value>,
-}
-
-/// The claim to a session's one open question, given back at the latest when it is dropped.
-pub struct Claim {
+/// The lock on a session's one open elicitation, released at the latest when it is dropped.
+pub(super) struct RedisLock {
     redis: Redis,
     key: String,
-    mark: String,
+    tag: String,
     held: bool,
 }
 
 impl Redis {
-    /// Connects.
-    ///
-    /// # Errors
-    /// When the address is none or nobody answers there: better at the start than at the first deletion.
-    pub async fn connect(url: &str) -> Result<Self, RedisError> {
+    pub(super) async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Self::open(url)
+            .await
+            .map_err(|error| ConnectError(format!("{:?}", error.kind())))
+    }
+
+    async fn open(url: &str) -> Result<Self, RedisError> {
         let client = Client::open(url)?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(REDIS_TIMEOUT))
@@ -65,69 +56,74 @@ impl Redis {
         Ok(Self {
             client,
             connection,
-            hears: watch::Sender::new(false),
+            subscribed: watch::Sender::new(false),
         })
     }
 
     pub(super) async fn consume_nonce(
         &self,
         nonce: Uuid,
-        holds: Duration,
+        ttl: Duration,
     ) -> Result<bool, Unavailable> {
         let key = format!("{PREFIX}:used:{nonce}");
-        self.claim(&key, "1", holds).await
+        self.set_if_absent(&key, "1", ttl).await
     }
 
-    /// Whoever asks has to hear the answer: where nothing is heard, nothing can be claimed.
+    /// The reply may arrive at another process: without a subscription nothing can be locked.
     pub(super) async fn lock_elicitation(
         &self,
         session: &str,
-        holds: Duration,
-    ) -> Result<Option<Claim>, Unavailable> {
-        if !*self.hears.borrow() {
+        ttl: Duration,
+    ) -> Result<Option<RedisLock>, Unavailable> {
+        if !*self.subscribed.borrow() {
             return Err(Unavailable);
         }
-        let mark = Uuid::new_v4().simple().to_string();
-        let mut claim = Claim {
+        let tag = Uuid::new_v4().simple().to_string();
+        let mut lock = RedisLock {
             redis: self.clone(),
             key: format!("{PREFIX}:question:{session}"),
-            mark: mark.chars().take(8).collect(),
-            // Even where that is not known yet: nobody else's is given back.
+            tag: tag.chars().take(8).collect(),
+            // Before that is known: a release deletes only what holds this tag.
             held: true,
         };
-        claim.held = self.claim(&claim.key, &claim.mark, holds).await?;
-        Ok(claim.held.then_some(claim))
+        lock.held = self.set_if_absent(&lock.key, &lock.tag, ttl).await?;
+        Ok(lock.held.then_some(lock))
     }
 
-    /// Deletes a claim unless it is somebody else's by now.
-    async fn give_back(&self, key: &str, mark: &str) {
+    /// Deletes a lock unless another process holds it by now.
+    async fn release(&self, key: &str, tag: &str) {
         const IF_OURS: &str =
             "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
         let mut redis = self.connection.clone();
         let mut command = redis::cmd("EVAL");
-        command.arg(IF_OURS).arg(1).arg(key).arg(mark);
+        command.arg(IF_OURS).arg(1).arg(key).arg(tag);
         if let Err(error) = command.exec_async(&mut redis).await {
-            away(&error);
+            unavailable(&error);
         }
     }
 
-    /// Sets a key that must not be there yet, and says whether it was not.
-    async fn claim(&self, key: &str, value: &str, holds: Duration) -> Result<bool, Unavailable> {
+    /// Sets a key that must not exist, and says whether it did not.
+    async fn set_if_absent(
+        &self,
+        key: &str,
+        value: &str,
+        ttl: Duration,
+    ) -> Result<bool, Unavailable> {
         let mut redis = self.connection.clone();
-        let milliseconds = u64::try_from(holds.as_millis()).unwrap_or(u64::MAX).max(1);
+        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
         let options = SetOptions::default()
             .conditional_set(ExistenceCheck::NX)
             .with_expiration(SetExpiry::PX(milliseconds));
         let set: Option<String> = redis
             .set_options(key, value, options)
             .await
-            .map_err(|error| away(&error))?;
+            .map_err(|error| unavailable(&error))?;
         Ok(set.is_some())
     }
 
-    /// Every request is counted: where Redis is known to be away, none waits for it.
+    /// Every request is counted: while Redis is known to be unreachable, none waits for it.
     pub(super) async fn count(&self, principal: &str) -> Result<u64, Unavailable> {
-        if !*self.hears.borrow() {
+        if !*self.subscribed.borrow() {
             return Err(Unavailable);
         }
         let minute = chrono::Utc::now().timestamp() / 60;
@@ -140,23 +136,23 @@ impl Redis {
             .ignore()
             .query_async(&mut redis)
             .await;
-        counted.map(|(count,)| count).map_err(|error| away(&error))
+        counted
+            .map(|(count,)| count)
+            .map_err(|error| unavailable(&error))
     }
 
-    /// Remembers which credential opened a session.
-    pub async fn set_owner(&self, session: &str, principal: &str) {
+    pub(super) async fn set_session_owner(&self, session: &str, principal: &str) {
         let mut redis = self.connection.clone();
         let key = format!("{PREFIX}:owner:{session}");
         let set = redis
             .set_ex::<_, _, ()>(key, principal, SESSION_IDLE.as_secs())
             .await;
         if let Err(error) = set {
-            away(&error);
+            unavailable(&error);
         }
     }
 
-    /// Remembers a session that is in use for as long as a new one.
-    pub async fn touch(&self, session: &str) {
+    pub(super) async fn touch_session(&self, session: &str) {
         let mut redis = self.connection.clone();
         let seconds = SESSION_IDLE.as_secs().cast_signed();
         let kept: Result<(), RedisError> = redis::pipe()
@@ -165,73 +161,69 @@ impl Redis {
             .query_async(&mut redis)
             .await;
         if let Err(error) = kept {
-            away(&error);
+            unavailable(&error);
         }
     }
 
-    /// Which credential opened a session, if anybody knows.
-    ///
-    /// # Errors
-    /// When Redis cannot be asked.
-    pub async fn owner(&self, session: &str) -> Result<Option<String>, Unavailable> {
+    pub(super) async fn session_owner(&self, session: &str) -> Result<Option<String>, Unavailable> {
         let mut redis = self.connection.clone();
         let key = format!("{PREFIX}:owner:{session}");
         let seconds = redis::Expiry::EX(SESSION_IDLE.as_secs());
         redis
             .get_ex(key, seconds)
             .await
-            .map_err(|error| away(&error))
+            .map_err(|error| unavailable(&error))
     }
 
-    /// Passes on what another process may wait for.
-    ///
-    /// # Errors
-    /// When Redis cannot be asked, or nobody hears.
-    pub async fn pass_on(&self, message: &Message) -> Result<(), Unavailable> {
+    pub(super) async fn publish(&self, message: &RelayedMessage) -> Result<(), Unavailable> {
         let mut redis = self.connection.clone();
         let text = serde_json::to_string(message).map_err(|_| Unavailable)?;
-        let heard: usize = redis
+        let receivers: usize = redis
             .publish(format!("{PREFIX}:messages"), text)
             .await
-            .map_err(|error| away(&error))?;
-        if heard == 0 { Err(Unavailable) } else { Ok(()) }
+            .map_err(|error| unavailable(&error))?;
+        if receivers == 0 {
+            Err(Unavailable)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Hears what others pass on, for as long as it is polled; connects again when the connection breaks.
-    pub async fn hear(&self, heard: impl Fn(Message)) {
+    /// Receives what other processes publish, for as long as it is polled; reconnects when the connection breaks.
+    pub(super) async fn subscribe(&self, received: impl Fn(RelayedMessage)) {
         loop {
-            if let Ok(Ok(messages)) = timeout(REDIS_TIMEOUT, self.subscribed()).await {
-                self.hears.send_replace(true);
-                tracing::info!("Redis is there: what other processes pass on is heard");
-                self.listen(messages, &heard).await;
-                self.hears.send_replace(false);
-                tracing::warn!("Redis is away: reads go on, deletions are refused");
+            if let Ok(Ok(messages)) = timeout(REDIS_TIMEOUT, self.open_subscription()).await {
+                self.subscribed.send_replace(true);
+                tracing::info!("Redis is reachable; subscribed to other processes");
+                self.listen(messages, &received).await;
+                self.subscribed.send_replace(false);
+                tracing::warn!("Redis is unreachable; reads continue, deletions are rejected");
             }
             sleep(RECONNECT_BACKOFF).await;
         }
     }
 
-    async fn subscribed(&self) -> Result<PubSub, RedisError> {
-        // First the other connection, which learns only when it is used that Redis is back.
+    async fn open_subscription(&self) -> Result<PubSub, RedisError> {
+        // First the other connection: it notices only when it is used that Redis is back.
         self.ping().await?;
         let mut messages = self.client.get_async_pubsub().await?;
         messages.subscribe(format!("{PREFIX}:messages")).await?;
         Ok(messages)
     }
 
-    /// Until the connection breaks, or Redis no longer answers.
-    async fn listen(&self, messages: PubSub, heard: &impl Fn(Message)) {
+    /// Until the connection breaks, or Redis no longer responds.
+    async fn listen(&self, messages: PubSub, received: &impl Fn(RelayedMessage)) {
         let mut messages = messages.into_on_message();
-        let mut look = interval(RECONNECT_BACKOFF);
+        let mut health_check = interval(RECONNECT_BACKOFF);
         loop {
             tokio::select! {
                 message = messages.next() => {
                     let Some(message) = message else { return };
                     if let Ok(message) = serde_json::from_slice(message.get_payload_bytes()) {
-                        heard(message);
+                        received(message);
                     }
                 }
-                _ = look.tick() => if self.ping().await.is_err() { return },
+                _ = health_check.tick() => if self.ping().await.is_err() { return },
             }
         }
     }
@@ -240,42 +232,38 @@ impl Redis {
         self.connection.clone().ping().await
     }
 
-    /// The sessions, for the protocol library, which restores here what began elsewhere.
-    #[must_use]
-    pub fn sessions(&self) -> Arc<dyn SessionStore> {
+    pub(super) fn session_store(&self) -> Arc<dyn SessionStore> {
         Arc::new(self.clone())
     }
 }
 
-impl Claim {
-    /// What tells this question from any other.
+impl RedisLock {
     pub(super) fn tag(&self) -> &str {
-        &self.mark
+        &self.tag
     }
 
-    /// Waits until an answer may no longer be heard.
     pub(super) async fn revoked(&self) {
-        let mut hears = self.redis.hears.subscribe();
-        let _ = hears.wait_for(|hears| !*hears).await;
+        let mut subscribed = self.redis.subscribed.subscribe();
+        let _ = subscribed.wait_for(|subscribed| !*subscribed).await;
     }
 
-    pub(super) async fn give_back(mut self) {
-        self.redis.give_back(&self.key, &self.mark).await;
+    pub(super) async fn release(mut self) {
+        self.redis.release(&self.key, &self.tag).await;
         self.held = false;
     }
 }
 
-impl Drop for Claim {
-    /// A call that was cancelled leaves no open question behind.
+impl Drop for RedisLock {
+    /// A cancelled call leaves no lock behind.
     fn drop(&mut self) {
         if let (true, Ok(runtime)) = (self.held, tokio::runtime::Handle::try_current()) {
-            let (redis, key, mark) = (self.redis.clone(), self.key.clone(), self.mark.clone());
-            runtime.spawn(async move { redis.give_back(&key, &mark).await });
+            let (redis, key, tag) = (self.redis.clone(), self.key.clone(), self.tag.clone());
+            runtime.spawn(async move { redis.release(&key, &tag).await });
         }
     }
 }
 
-/// Where Redis is away, a handshake still succeeds: the session then lives in this process alone.
+/// Without Redis an `initialize` still succeeds: the session then lives in this process alone.
 #[async_trait::async_trait]
 impl SessionStore for Redis {
     async fn load(&self, session: &str) -> Result<Option<SessionState>, SessionStoreError> {
@@ -286,7 +274,7 @@ impl SessionStore for Redis {
         match text {
             Ok(text) => Ok(text.and_then(|text| serde_json::from_str(&text).ok())),
             Err(error) => {
-                away(&error);
+                unavailable(&error);
                 Ok(None)
             }
         }
@@ -300,7 +288,7 @@ impl SessionStore for Redis {
             .set_ex::<_, _, ()>(key, text, SESSION_IDLE.as_secs())
             .await
         {
-            away(&error);
+            unavailable(&error);
         }
         Ok(())
     }
@@ -312,13 +300,13 @@ impl SessionStore for Redis {
             format!("{PREFIX}:owner:{session}"),
         ];
         if let Err(error) = redis.del::<_, ()>(&keys).await {
-            away(&error);
+            unavailable(&error);
         }
         Ok(())
     }
 }
 
-fn away(error: &RedisError) -> Unavailable {
-    tracing::warn!(kind = ?error.kind(), "Redis cannot be asked");
+fn unavailable(error: &RedisError) -> Unavailable {
+    tracing::warn!(kind = ?error.kind(), "Redis request failed");
     Unavailable
 }

@@ -1,8 +1,8 @@
-//! One server for a team, over HTTP: Streamable HTTP at `/mcp`, the older HTTP+SSE at `/sse` and `/messages`.
+//! The routes: Streamable HTTP at `/mcp`, the legacy HTTP+SSE at `/sse` and `/messages`, health and metrics.
 //!
-//! What a request passes, outermost first: `guard` (the right host, no foreign origin, a small body in time),
-//! `credentials` (who calls, and with which PostHog key), `limits` (not too much at once), `sessions` (a session
-//! belongs to the credential that opened it). Knows HTTP; knows nothing of any tool.
+//! The layers that a request passes, outermost first: `host_policy` (host, origin, body), `credentials` (the caller and the
+//! API key), `limits` (concurrency and rate), `sessions` (a session belongs to the credential that opened it). Invariant:
+//! knows no tool.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,60 +19,57 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::credentials::{self, Credentials};
-use super::host_policy::{self, Guard};
-use super::limits::{self, Limits};
+use super::host_policy::{self, HostPolicy};
+use super::limits::{self, HttpLimits};
 use super::metrics::{self as http_metrics, Metrics};
 use super::{connections, legacy_sse, sessions};
 use crate::coordination::{SESSION_IDLE, Store};
 use crate::output::{Redaction, Sanitizer};
 use crate::server::Server;
 
-/// After the last answer, open streams get so long to end.
+/// How long open streams may take to end after the last response.
 const STREAM_GRACE_PERIOD: Duration = Duration::from_secs(5);
-/// A request under way when the server is told to stop gets so long to be answered.
+/// How long requests in flight may take when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How the server is set up.
-pub struct Options {
-    /// Who may call, and with which key.
+/// The configuration of the server.
+pub struct HttpOptions {
+    /// Who may call, and with which API key.
     pub credentials: Credentials,
     /// Which hosts and origins a request may name.
-    pub guard: Guard,
-    /// How much at once.
-    pub limits: Limits,
-    /// Whether the older HTTP+SSE is served too.
-    pub sse: bool,
+    pub host_policy: HostPolicy,
+    /// Concurrency, rate and session limits.
+    pub limits: HttpLimits,
+    /// Whether the legacy HTTP+SSE transport is served too.
+    pub legacy_sse: bool,
     /// What `/metrics` shows.
     pub metrics: Metrics,
-    /// What other processes know too.
-    pub shared: Store,
+    /// The state that processes share.
+    pub store: Store,
 }
 
-/// Serves until it is told to stop, then answers what is under way, closes the streams, and returns.
+/// Serves until `stop` completes, then finishes the requests in flight, closes the streams, and returns.
 ///
 /// # Errors
 /// When connections cannot be accepted.
 pub async fn serve(
     listener: TcpListener,
     server: Server,
-    options: Options,
+    options: HttpOptions,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let streams = CancellationToken::new();
-    let questions = CancellationToken::new();
-    let limits = Arc::new(limits::InFlight::new(
-        options.limits,
-        options.shared.clone(),
-    ));
+    let elicitations = CancellationToken::new();
+    let limits = Arc::new(limits::InFlight::new(options.limits, options.store.clone()));
     let (writes, metrics) = (server.clone(), options.metrics.clone());
-    let app = app(server, options, &limits, &streams, &questions);
+    let app = app(server, options, &limits, &streams, &elicitations);
     let connections = connections::Connections::new(listener, app);
     let stopping = async {
         stop.await;
-        tracing::info!("stopping: what is under way is answered");
+        tracing::info!("shutting down; finishing requests in flight");
         limits.close();
-        // Nobody can be waited for any more: a human who was asked is answered that nothing was sent.
-        questions.cancel();
+        // Open elicitations end: their calls report that nothing was sent.
+        elicitations.cancel();
     };
     tokio::select! {
         served = connections.serve(stopping) => served?,
@@ -82,63 +79,60 @@ pub async fn serve(
         .await
         .is_err()
     {
-        tracing::warn!("stopped with requests under way");
+        tracing::warn!("shut down with requests in flight");
     }
     writes.drain_writes().await;
     streams.cancel();
-    connections.end(STREAM_GRACE_PERIOD).await;
+    connections.shutdown(STREAM_GRACE_PERIOD).await;
     Ok(())
 }
 
 fn app(
     server: Server,
-    options: Options,
+    options: HttpOptions,
     in_flight: &Arc<limits::InFlight>,
     streams: &CancellationToken,
-    questions: &CancellationToken,
+    elicitations: &CancellationToken,
 ) -> Router {
     let mut manager = LocalSessionManager::default();
     let mut config = SessionConfig::default();
-    // Longer than a human may take to answer, and than the longest call: both would be lost with the session.
+    // Longer than a user may take to confirm, and than the longest call: both would be lost with the session.
     config.keep_alive = Some(SESSION_IDLE);
     config.init_timeout = Some(Duration::from_secs(30));
     manager.session_config = config;
     let manager = Arc::new(manager);
     let sessions = Arc::new(sessions::Sessions::new(
         Arc::clone(&manager),
-        options.limits.sessions,
-        options.shared.clone(),
+        options.limits.max_sessions,
+        options.store.clone(),
     ));
     sessions.spawn_relay_listener(streams);
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(unused_mut, reason = "only a shared store changes it")
-    )]
     let mut service_config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(true)
         .with_json_response(true)
-        // The guard in front checks both, on every route.
+        // The host policy checks both, on every route.
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_max_request_body_bytes(host_policy::MAX_BODY_BYTES)
         .with_cancellation_token(streams.child_token());
-    #[cfg(feature = "redis")]
-    if let Some(redis) = options.shared.redis() {
-        service_config.session_store = Some(redis.sessions());
-    }
-    let (for_mcp, asked) = (server.clone(), questions.clone());
-    let conversation = move || Ok(for_mcp.with_shutdown(asked.child_token()));
-    let mcp = StreamableHttpService::new(conversation, manager, service_config);
+    service_config.session_store = options.store.session_store();
+    let (for_mcp, closing) = (server.clone(), elicitations.clone());
+    let new_service = move || Ok(for_mcp.with_shutdown(closing.child_token()));
+    let mcp = StreamableHttpService::new(new_service, manager, service_config);
     let mcp = Router::new()
         .nest_service("/mcp", mcp)
         .layer(from_fn_with_state(Arc::clone(&sessions), sessions::bind));
     let mut protected = mcp;
-    if options.sse {
-        let ends = legacy_sse::Ends {
+    if options.legacy_sse {
+        let shutdown = legacy_sse::ShutdownTokens {
             streams: streams.clone(),
-            questions: questions.clone(),
+            elicitations: elicitations.clone(),
         };
-        protected = protected.merge(legacy_sse::router(server, ends, options.limits.sessions));
+        protected = protected.merge(legacy_sse::router(
+            server,
+            shutdown,
+            options.limits.max_sessions,
+        ));
     }
     let credentials = Arc::new(options.credentials);
     let protected = protected.layer(from_fn_with_state(
@@ -158,24 +152,24 @@ fn app(
         .layer(Extension(options.metrics))
         .layer(Extension(Arc::clone(&sessions)));
     protected.merge(open).layer(from_fn_with_state(
-        Arc::new(options.guard),
+        Arc::new(options.host_policy),
         host_policy::enforce_host_policy,
     ))
 }
 
-/// Lets in who may call, where there is room. One step, since each costs every request a share.
+/// Authenticates the caller and admits the request. One layer, since each adds cost to every request.
 async fn authenticate_and_admit(
     State((credentials, in_flight)): State<(Arc<Credentials>, Arc<limits::InFlight>)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match credentials.identify(&mut request) {
+    match credentials.authenticate(&mut request) {
         Ok(()) => limits::admit(&in_flight, request, next).await,
-        Err(refusal) => credentials.refuse(refusal),
+        Err(error) => credentials.reject(error),
     }
 }
 
-/// Whether PostHog can be reached: any answer of it will do.
+/// Whether PostHog can be reached: any response will do.
 async fn ready(State(credentials): State<Arc<Credentials>>) -> impl IntoResponse {
     match credentials.connection().reachable().await {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),

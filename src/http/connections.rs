@@ -1,4 +1,4 @@
-//! Connections: accepted until the server stops, each with a limit on how long its headers may take.
+//! Accepts connections until the server stops, each with a timeout for request headers.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,9 +16,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
-/// A client that takes longer for its headers is not waited for.
+/// How long a client may take to send the headers of a request.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(15);
-/// A pause after the system refused a connection, so that running out of descriptors does not become a busy loop.
+/// A pause after a failed accept, so that running out of file descriptors does not become a busy loop.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The connections of one listener.
@@ -37,7 +37,7 @@ impl Connections {
         }
     }
 
-    /// Accepts connections until told to stop.
+    /// Accepts connections until `stop` completes.
     pub(super) async fn serve(&self, stop: impl Future<Output = ()>) -> io::Result<()> {
         tokio::pin!(stop);
         loop {
@@ -45,7 +45,7 @@ impl Connections {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => self.connect(stream, peer),
                     Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
+                        tracing::warn!(%error, "accept error");
                         tokio::time::sleep(ACCEPT_BACKOFF).await;
                     }
                 },
@@ -55,7 +55,7 @@ impl Connections {
     }
 
     fn connect(&self, stream: TcpStream, peer: SocketAddr) {
-        // Answers are small and waited for.
+        // Responses are small and latency matters.
         let _ = stream.set_nodelay(true);
         let service = service(self.app.clone(), peer);
         let connection = http1::Builder::new()
@@ -65,23 +65,23 @@ impl Connections {
         let connection = self.open.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended badly");
+                tracing::debug!(%error, "connection error");
             }
         });
     }
 
-    /// Lets every connection finish what it is sending, for so long.
-    pub(super) async fn end(self, patience: Duration) {
-        if tokio::time::timeout(patience, self.open.shutdown())
+    /// Lets every connection finish what it is sending, within the grace period.
+    pub(super) async fn shutdown(self, grace_period: Duration) {
+        if tokio::time::timeout(grace_period, self.open.shutdown())
             .await
             .is_err()
         {
-            tracing::debug!("some connections were cut");
+            tracing::debug!("grace period over; closing open connections");
         }
     }
 }
 
-/// The routes as one connection calls them: they are told who is at its other end.
+/// The routes as one connection calls them, with its peer address as an extension.
 fn service(
     app: Router,
     peer: SocketAddr,

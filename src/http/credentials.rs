@@ -1,7 +1,7 @@
-//! Who calls, and with which PostHog key.
+//! Authentication: who calls, and with which PostHog API key.
 //!
-//! Either every request brings its own PostHog key, which is used for that request and kept nowhere; or the server has
-//! one, and requests bring the server's token, or come from this machine.
+//! Either every request carries its own API key, which is used for that request and never stored; or the server has one,
+//! and requests carry the server's token or come from this machine.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -21,36 +21,36 @@ use crate::server::Caller;
 use crate::sync::lock;
 use posthog_client::{Client, Connection, Project, ResolvedProject};
 
-/// Where the protected-resource document (RFC 9728) is.
+/// The path of the protected resource metadata (RFC 9728).
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
 /// Who may call.
 pub struct Credentials {
-    /// Where callers reach this server, without a path.
+    /// The URL at which callers reach this server, without a path.
     pub public_url: String,
-    /// The way to PostHog.
+    /// The connection to PostHog.
     pub connection: Arc<Connection>,
-    /// The project that calls are about.
+    /// The project of the calls.
     pub project: Project,
-    /// The names of all tools, to check a header that names some.
-    pub tools: Vec<&'static str>,
-    /// The scopes that a key needs for what is offered.
+    /// The names of all tools, to validate `X-PostHog-Tools`.
+    pub tool_names: Vec<&'static str>,
+    /// The scopes that an API key needs for the offered tools.
     pub scopes: Vec<&'static str>,
-    /// How a request shows that it may.
-    pub kind: AuthMode,
-    /// What is remembered of keys: which project each works on.
+    /// How requests authenticate.
+    pub auth_mode: AuthMode,
+    /// The project of each API key.
     pub projects: ProjectCache,
 }
 
-/// How a request shows that it may.
+/// How requests authenticate.
 pub enum AuthMode {
-    /// By its own PostHog key, as bearer.
+    /// Each carries its own PostHog API key as bearer token.
     PerRequestKey,
-    /// By a token of this server, or by coming from this machine where there is none; PostHog sees the server's key.
+    /// With the server's token, or from this machine where there is none; calls use the server's API key.
     ServerKey {
-        /// PostHog with the server's key.
+        /// The client with the server's API key.
         posthog: Client,
-        /// What requests have to bring.
+        /// The bearer token that requests need.
         token: Option<SecretString>,
     },
 }
@@ -60,21 +60,20 @@ impl Credentials {
         &self.connection
     }
 
-    /// Finds out who calls, or says why not.
-    fn caller(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<Caller, Refusal> {
+    fn caller(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<Caller, AuthError> {
         let bearer = bearer(headers);
         let project = self.restrict_project(headers)?;
-        let (principal, posthog) = match &self.kind {
+        let (principal, posthog) = match &self.auth_mode {
             AuthMode::PerRequestKey => {
-                let key = bearer.ok_or(Refusal::Unauthorized(
+                let key = bearer.ok_or(AuthError::Unauthorized(
                     "a PostHog personal API key is wanted as bearer",
                 ))?;
                 if key.starts_with("phc_") || key.starts_with("phs_") {
-                    return Err(Refusal::Unauthorized(
+                    return Err(AuthError::Unauthorized(
                         "a project's key opens nothing here; a personal API key begins with phx_",
                     ));
                 }
-                let resolved = self.projects.of(key, project);
+                let resolved = self.projects.resolve(key, project);
                 let posthog = Client::with_resolved(
                     Arc::clone(&self.connection),
                     SecretString::from(key),
@@ -86,24 +85,24 @@ impl Credentials {
             AuthMode::ServerKey { posthog, token } => {
                 match token {
                     Some(token) => {
-                        let given = bearer.ok_or(Refusal::Unauthorized(
+                        let given = bearer.ok_or(AuthError::Unauthorized(
                             "this server's token is wanted as bearer",
                         ))?;
-                        // Of equal length first, which says nothing of the content.
+                        // Compares in constant time; the length is no secret.
                         let same = given.as_bytes().ct_eq(token.expose_secret().as_bytes());
                         if !bool::from(same) {
-                            return Err(Refusal::Unauthorized("this is not the server's token"));
+                            return Err(AuthError::Unauthorized("this is not the server's token"));
                         }
                     }
                     None if peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) => {}
                     None => {
-                        return Err(Refusal::Unauthorized(
+                        return Err(AuthError::Unauthorized(
                             "without a token only this machine may call",
                         ));
                     }
                 }
                 if project != self.project {
-                    return Err(Refusal::Forbidden(
+                    return Err(AuthError::Forbidden(
                         "this server's key works on one project only".to_owned(),
                     ));
                 }
@@ -117,38 +116,38 @@ impl Credentials {
         })
     }
 
-    /// The project that the request asks for, if the server leaves it open.
-    fn restrict_project(&self, headers: &HeaderMap) -> Result<Project, Refusal> {
-        let Some(asked) = text(headers, "x-posthog-project-id")? else {
+    /// The project that the request selects, if the server allows it.
+    fn restrict_project(&self, headers: &HeaderMap) -> Result<Project, AuthError> {
+        let Some(asked) = header_text(headers, "x-posthog-project-id")? else {
             return Ok(self.project);
         };
         let asked = asked
             .parse::<Project>()
-            .map_err(|error| Refusal::Bad(format!("X-PostHog-Project-Id: {error}")))?;
+            .map_err(|error| AuthError::Bad(format!("X-PostHog-Project-Id: {error}")))?;
         match (self.project, asked) {
             (ours, theirs) if ours == theirs || theirs == Project::Current => Ok(ours),
             (Project::Current, theirs) => Ok(theirs),
-            _ => Err(Refusal::Forbidden(
+            _ => Err(AuthError::Forbidden(
                 "X-PostHog-Project-Id: this server works on another project".to_owned(),
             )),
         }
     }
 
-    /// What the request wants less of. A header that says nothing takes nothing away, and none adds anything.
-    fn restrict_policy(&self, headers: &HeaderMap) -> Result<Policy, Refusal> {
-        let read_only = match text(headers, "x-posthog-read-only")? {
+    /// The restrictions of the request. Headers can only restrict, never extend, what the server offers.
+    fn restrict_policy(&self, headers: &HeaderMap) -> Result<Policy, AuthError> {
+        let read_only = match header_text(headers, "x-posthog-read-only")? {
             None => false,
             Some(word) => match word.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => true,
                 "false" | "0" | "no" | "off" => false,
                 _ => {
-                    return Err(Refusal::Bad(
+                    return Err(AuthError::Bad(
                         "X-PostHog-Read-Only is true or false".to_owned(),
                     ));
                 }
             },
         };
-        let tools: Vec<String> = text(headers, "x-posthog-tools")?
+        let tools: Vec<String> = header_text(headers, "x-posthog-tools")?
             .unwrap_or_default()
             .split(',')
             .map(|name| name.trim().to_owned())
@@ -159,36 +158,39 @@ impl Credentials {
             tools,
             ..Policy::default()
         };
-        match policy.unknown_names(self.tools.iter().copied()).first() {
+        match policy
+            .unknown_names(self.tool_names.iter().copied())
+            .first()
+        {
             None => Ok(policy),
-            Some(unknown) => Err(Refusal::Bad(format!("X-PostHog-Tools: {unknown}"))),
+            Some(unknown) => Err(AuthError::Bad(format!("X-PostHog-Tools: {unknown}"))),
         }
     }
 }
 
-/// Why a request goes no further.
-pub(super) enum Refusal {
+/// Why a request is rejected.
+pub(super) enum AuthError {
     Unauthorized(&'static str),
     Forbidden(String),
     Bad(String),
 }
 
 impl Credentials {
-    /// Finds out who calls, and tells the tools.
-    pub(super) fn identify(&self, request: &mut Request) -> Result<(), Refusal> {
+    /// Authenticates the request and attaches its caller.
+    pub(super) fn authenticate(&self, request: &mut Request) -> Result<(), AuthError> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map(|info| info.0);
         let caller = self.caller(request.headers(), peer)?;
         request.extensions_mut().insert(caller);
-        // The key has served: nothing behind this line can log it.
+        // No layer behind this one can log the key.
         request.headers_mut().remove(header::AUTHORIZATION);
         Ok(())
     }
 
-    /// What whoever may not call is told.
-    pub(super) fn refuse(&self, refusal: Refusal) -> Response {
-        match refusal {
-            Refusal::Unauthorized(why) => {
+    /// The response to a request that is not authenticated or not allowed.
+    pub(super) fn reject(&self, error: AuthError) -> Response {
+        match error {
+            AuthError::Unauthorized(why) => {
                 let challenge = format!(
                     "Bearer resource_metadata=\"{}{METADATA}/mcp\", scope=\"{}\"",
                     self.public_url,
@@ -201,13 +203,15 @@ impl Credentials {
                 )
                     .into_response()
             }
-            Refusal::Forbidden(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
-            Refusal::Bad(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
+            AuthError::Forbidden(why) => {
+                (StatusCode::FORBIDDEN, format!("{why}\n")).into_response()
+            }
+            AuthError::Bad(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
         }
     }
 }
 
-/// The protected-resource document.
+/// The protected resource metadata.
 pub(super) async fn metadata(State(credentials): State<Arc<Credentials>>) -> impl IntoResponse {
     Json(json!({
         "resource": format!("{}/mcp", credentials.public_url),
@@ -231,23 +235,23 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     usable.then_some(token)
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AuthError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
-        // Which of them a proxy added, nobody can tell.
-        return Err(Refusal::Bad(format!("{name} is given twice")));
+        // Either may have been added by a proxy.
+        return Err(AuthError::Bad(format!("{name} is given twice")));
     }
     let text = value
         .to_str()
-        .map_err(|_| Refusal::Bad(format!("{name} is not plain text")))?
+        .map_err(|_| AuthError::Bad(format!("{name} is not plain text")))?
         .trim();
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-/// Tells credentials apart without holding them.
+/// Distinguishes credentials without storing them.
 fn fingerprint(purpose: &str, secret: &str) -> String {
     let digest = Sha256::new()
         .chain_update(purpose)
@@ -261,23 +265,23 @@ fn fingerprint(purpose: &str, secret: &str) -> String {
         .collect()
 }
 
-/// The project that each key works on, once it is known: by a hash of the key, and of no more keys than fit.
+/// The project of each API key once it is resolved, by a hash of the key, for a bounded number of keys.
 #[derive(Default)]
 pub struct ProjectCache {
     known: Mutex<HashMap<String, ResolvedProject>>,
 }
 
-/// Keys remembered at once.
+/// The maximum number of keys.
 const MAX_KEYS: usize = 10_000;
 
 impl ProjectCache {
-    fn of(&self, key: &str, project: Project) -> ResolvedProject {
+    fn resolve(&self, key: &str, project: Project) -> ResolvedProject {
         if project != Project::Current {
             return ResolvedProject::default();
         }
         let mut known = lock(&self.known);
         if known.len() >= MAX_KEYS {
-            // Rare, and forgetting costs each key one look-up.
+            // Rare, and it costs each key one look-up.
             known.clear();
         }
         known

@@ -1,5 +1,4 @@
-//! The outermost check, on every route: the request is meant for this server, comes from no foreign page, and its body
-//! is small and arrives in time.
+//! The outermost layer, on every route: checks `Host` and `Origin`, and reads the body within a size and a time limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,33 +8,32 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use url::Url;
 
-/// No request of the protocol needs more: a thousand ids are 40 KB.
+use super::message_kind::MessageKind;
+
+/// No MCP request needs more: a thousand ids are 40 KB.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// A body that takes longer is not waited for.
+/// How long a body may take to arrive.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Which names a request may use for this server, and which pages may send one.
+/// Which hosts a request may name, and which origins may send one.
 #[derive(Debug, Clone, Default)]
-pub struct Guard {
-    /// Host names besides those of this machine, with a port where only that port is meant.
+pub struct HostPolicy {
+    /// Host names besides the loopback ones, with a port where only that port is allowed.
     pub hosts: Vec<String>,
-    /// Origins besides pages of this machine, such as `https://app.example.com`.
+    /// Origins besides the loopback ones, such as `https://app.example.com`.
     pub origins: Vec<String>,
 }
 
-const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-impl Guard {
-    /// A page elsewhere could point its own name at this machine and call the server through the visitor's browser; its
-    /// name stands in `Host`.
+impl HostPolicy {
+    /// Prevents DNS rebinding: a foreign page that resolves its own name to this machine still sends that name as `Host`.
     fn allows_host(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let name = without_port(&host);
-        LOCAL.contains(&name)
+        LOOPBACK.contains(&name)
             || self.hosts.iter().any(|allowed| {
                 let allowed = allowed.to_ascii_lowercase();
                 allowed == host || allowed == name
@@ -50,12 +48,12 @@ impl Guard {
         {
             return true;
         }
-        // A page of this machine. `null` and whatever is no address is foreign.
+        // A loopback page. `null` and anything that is not a URL is foreign.
         let Ok(url) = Url::parse(origin) else {
             return false;
         };
         matches!(url.scheme(), "http" | "https")
-            && url.host_str().is_some_and(|host| LOCAL.contains(&host))
+            && url.host_str().is_some_and(|host| LOOPBACK.contains(&host))
     }
 }
 
@@ -70,88 +68,44 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// What a body is, as far as the way in has to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MessageKind {
-    /// The handshake that opens a session.
-    Initialize,
-    /// A request, to be answered.
-    Request,
-    /// An answer to the server or a notification: nothing comes of it but that somebody goes on.
-    OneWay,
-    /// No message.
-    Other,
-}
+/// A rejected request: the status and the body of the response.
+type Rejected = (StatusCode, &'static str);
 
-impl MessageKind {
-    fn of(body: &[u8]) -> Self {
-        #[derive(Deserialize)]
-        struct Message {
-            method: Option<String>,
-            id: Option<IgnoredAny>,
-        }
-        match serde_json::from_slice::<Message>(body) {
-            Ok(Message {
-                method: Some(method),
-                id: Some(_),
-            }) if method == "initialize" => Self::Initialize,
-            Ok(Message {
-                method: Some(_),
-                id: Some(_),
-            }) => Self::Request,
-            Ok(
-                Message {
-                    method: None,
-                    id: Some(_),
-                }
-                | Message {
-                    method: Some(_),
-                    id: None,
-                },
-            ) => Self::OneWay,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// Why a request goes no further.
-type Refused = (StatusCode, &'static str);
-
-/// Lets in what is meant for this server, comes from no foreign page and has a small body.
+/// Passes requests whose host and origin are allowed and whose body is small and complete.
 pub(super) async fn enforce_host_policy(
-    State(guard): State<Arc<Guard>>,
+    State(policy): State<Arc<HostPolicy>>,
     request: Request,
     next: Next,
-) -> Result<Response, Refused> {
-    guard.check(&request)?;
-    let request = with_small_body(request).await?;
+) -> Result<Response, Rejected> {
+    policy.check(&request)?;
+    let request = read_body(request).await?;
     Ok(next.run(request).await)
 }
 
-impl Guard {
-    /// Refuses what is meant for another host or comes from a foreign page.
-    fn check(&self, request: &Request) -> Result<(), Refused> {
-        // The request line can name a host as well, and there may be only one `Host`.
+impl HostPolicy {
+    /// Rejects a request for another host or from a foreign origin.
+    fn check(&self, request: &Request) -> Result<(), Rejected> {
+        // The request line can name a host as well, and a second `Host` is ambiguous.
         let line = request.uri().authority().map(|host| Some(host.as_str()));
         let headers = request.headers().get_all(header::HOST);
-        let one = headers.iter().count() <= 1;
+        let single = headers.iter().count() <= 1;
         let named = headers.iter().map(|host| host.to_str().ok());
         let mut hosts = named.chain(line).peekable();
         let known = hosts.peek().is_some()
             && hosts.all(|host| host.is_some_and(|host| self.allows_host(host)));
-        if !one || !known {
+        if !single || !known {
             return Err((
                 StatusCode::FORBIDDEN,
                 "This server does not answer to that host name (--allowed-hosts).\n",
             ));
         }
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
-        let welcome = origins.all(|origin| {
+        let allowed = origins.all(|origin| {
             origin
                 .to_str()
                 .is_ok_and(|origin| self.allows_origin(origin))
         });
-        if !welcome {
+        if !allowed {
             return Err((
                 StatusCode::FORBIDDEN,
                 "Pages of that origin may not call this server (--allowed-origins).\n",
@@ -161,8 +115,8 @@ impl Guard {
     }
 }
 
-/// Reads the whole body before anybody works on it, so that a slow or endless one costs a buffer and nothing else.
-async fn with_small_body(request: Request) -> Result<Request, Refused> {
+/// Reads the whole body before any other layer, so that a slow or endless one costs a buffer and no permit.
+async fn read_body(request: Request) -> Result<Request, Rejected> {
     let (parts, body) = request.into_parts();
     match tokio::time::timeout(BODY_READ_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => {
@@ -187,8 +141,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_and_what_is_named_is_let_in() {
-        let guard = Guard {
+    fn only_loopback_and_configured_hosts_and_origins_are_allowed() {
+        let policy = HostPolicy {
             hosts: vec!["mcp.example.com".into(), "other.example:8443".into()],
             origins: vec!["https://app.example.com".into()],
         };
@@ -200,7 +154,7 @@ mod tests {
             "mcp.example.com:443",
             "other.example:8443",
         ] {
-            assert!(guard.allows_host(host), "{host}");
+            assert!(policy.allows_host(host), "{host}");
         }
         for host in [
             "",
@@ -211,7 +165,7 @@ mod tests {
             "127.0.0.1.evil.example",
             "127.0.0.2",
         ] {
-            assert!(!guard.allows_host(host), "{host}");
+            assert!(!policy.allows_host(host), "{host}");
         }
         for origin in [
             "http://localhost:3000",
@@ -219,7 +173,7 @@ mod tests {
             "http://[::1]:9",
             "https://app.example.com",
         ] {
-            assert!(guard.allows_origin(origin), "{origin}");
+            assert!(policy.allows_origin(origin), "{origin}");
         }
         for origin in [
             "null",
@@ -229,7 +183,7 @@ mod tests {
             "http://localhost.evil.example",
             "file://localhost",
         ] {
-            assert!(!guard.allows_origin(origin), "{origin}");
+            assert!(!policy.allows_origin(origin), "{origin}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! HTTP+SSE, the transport of 2024-11-05, for clients that know no other: a stream from the server at `/sse`, messages to
-//! it at `/messages`. The protocol library no longer has it.
+//! HTTP+SSE, the transport of 2024-11-05, for clients without Streamable HTTP: a stream from the server at `/sse`, messages
+//! to it at `/messages`. rmcp no longer has it.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -27,26 +27,26 @@ use crate::server::{Caller, Server};
 use crate::sync::lock;
 
 /// Messages that may wait in one direction.
-const QUEUE: usize = 16;
+const CHANNEL_CAPACITY: usize = 16;
 
-/// What ends a stream.
+/// What ends a stream on shutdown.
 #[derive(Clone)]
-pub(super) struct Ends {
+pub(super) struct ShutdownTokens {
     /// The stream itself.
     pub(super) streams: CancellationToken,
-    /// Waiting for a human, which comes first.
-    pub(super) questions: CancellationToken,
+    /// Its open elicitations, which end first.
+    pub(super) elicitations: CancellationToken,
 }
 
 /// The two routes.
-pub(super) fn router(server: Server, ends: Ends, most: usize) -> Router {
+pub(super) fn router(server: Server, shutdown: ShutdownTokens, max_streams: usize) -> Router {
     Router::new()
         .route("/sse", get(open))
         .route("/messages", post(receive))
         .with_state(Streams {
             server,
-            ends,
-            most,
+            shutdown,
+            max_streams,
             open: Arc::default(),
         })
 }
@@ -54,8 +54,8 @@ pub(super) fn router(server: Server, ends: Ends, most: usize) -> Router {
 #[derive(Clone)]
 struct Streams {
     server: Server,
-    ends: Ends,
-    most: usize,
+    shutdown: ShutdownTokens,
+    max_streams: usize,
     open: Arc<Mutex<HashMap<String, Stream>>>,
 }
 
@@ -71,13 +71,13 @@ impl Streams {
     }
 }
 
-/// Forgets a stream when its client is gone; the conversation then ends by itself.
-struct Forget {
+/// Removes a stream when its client disconnects, which ends the MCP session.
+struct StreamGuard {
     id: String,
     streams: Streams,
 }
 
-impl Drop for Forget {
+impl Drop for StreamGuard {
     fn drop(&mut self) {
         self.streams.open().remove(&self.id);
     }
@@ -87,17 +87,18 @@ async fn open(State(streams): State<Streams>, request: Request) -> Response {
     let Some(caller) = request.extensions().get::<Caller>() else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    let (to_server, from_client) = mpsc::channel(QUEUE);
-    let (to_client, from_server) = mpsc::channel::<ServerJsonRpcMessage>(QUEUE);
+    let (to_server, from_client) = mpsc::channel(CHANNEL_CAPACITY);
+    let (to_client, from_server) = mpsc::channel::<ServerJsonRpcMessage>(CHANNEL_CAPACITY);
     let id = Uuid::new_v4().to_string();
     {
         let mut open = streams.open();
-        // One credential leaves some for the others.
+        // No credential may take all of them.
         let own = open
             .values()
             .filter(|stream| stream.principal == caller.principal)
             .count();
-        if open.len() >= streams.most || own >= streams.most - streams.most / 4 {
+        if open.len() >= streams.max_streams || own >= streams.max_streams - streams.max_streams / 4
+        {
             return (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Too many streams are open.\n",
@@ -113,28 +114,28 @@ async fn open(State(streams): State<Streams>, request: Request) -> Response {
             },
         );
     }
-    let forget = Forget {
+    let guard = StreamGuard {
         id: id.clone(),
         streams: streams.clone(),
     };
-    let closed = streams.ends.streams.child_token();
+    let closed = streams.shutdown.streams.child_token();
     let server = streams
         .server
-        .with_shutdown(streams.ends.questions.child_token());
+        .with_shutdown(streams.shutdown.elicitations.child_token());
     tokio::spawn(async move {
         let transport = (PollSender::new(to_client), ReceiverStream::new(from_client));
         match server.serve_with_ct(transport, closed).await {
             Ok(running) => {
                 let _ = running.waiting().await;
             }
-            Err(_) => tracing::debug!("a stream ended before its conversation began"),
+            Err(_) => tracing::debug!("stream closed before initialization"),
         }
     });
     let first = Event::default()
         .event("endpoint")
         .data(format!("/messages?sessionId={id}"));
     let messages = ReceiverStream::new(from_server).map(move |message| {
-        let _kept = &forget;
+        let _open = &guard;
         Event::default()
             .event("message")
             .json_data(&message)
@@ -150,18 +151,18 @@ async fn open(State(streams): State<Streams>, request: Request) -> Response {
 }
 
 #[derive(Deserialize)]
-struct Session {
+struct MessagesQuery {
     #[serde(rename = "sessionId")]
     id: String,
 }
 
 async fn receive(
     State(streams): State<Streams>,
-    Query(session): Query<Session>,
+    Query(query): Query<MessagesQuery>,
     parts: Parts,
     body: Bytes,
 ) -> Response {
-    let stream = streams.open().get(&session.id).cloned();
+    let stream = streams.open().get(&query.id).cloned();
     let principal = parts
         .extensions
         .get::<Caller>()

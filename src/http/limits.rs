@@ -1,4 +1,4 @@
-//! How much at once: in all, and for one credential. Who is over a limit is told so at once; everyone else goes on.
+//! Concurrency and rate limits, global and per credential. Excess requests are rejected immediately.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -12,129 +12,129 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
-use super::host_policy::MessageKind;
+use super::message_kind::MessageKind;
 use crate::coordination::Store;
 use crate::server::Caller;
 
-/// How much at once.
+/// Concurrency, rate and session limits.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Sessions of the older protocol.
-    pub sessions: usize,
-    /// Requests under way.
-    pub requests: usize,
-    /// Requests under way of one credential.
-    pub requests_of_one: usize,
-    /// Requests of one credential in a minute.
-    pub requests_a_minute: u64,
+pub struct HttpLimits {
+    /// Open sessions, and open streams of the legacy transport.
+    pub max_sessions: usize,
+    /// Requests in flight.
+    pub max_in_flight: usize,
+    /// Requests in flight per credential.
+    pub max_in_flight_per_credential: usize,
+    /// Requests per credential and minute.
+    pub max_requests_per_minute: u64,
 }
 
-impl Default for Limits {
+impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            sessions: 1000,
-            requests: 512,
+            max_sessions: 1000,
+            max_in_flight: 512,
             // Fewer than there are slots for tool calls: one credential must leave some.
-            requests_of_one: 32,
-            requests_a_minute: 6000,
+            max_in_flight_per_credential: 32,
+            max_requests_per_minute: 6000,
         }
     }
 }
 
-/// The requests under way.
+/// The requests in flight.
 pub(super) struct InFlight {
-    limits: Limits,
-    shared: Store,
+    limits: HttpLimits,
+    store: Store,
     state: watch::Sender<InFlightCounts>,
 }
 
 #[derive(Default)]
 struct InFlightCounts {
-    all: usize,
-    of_one: HashMap<Arc<str>, usize>,
+    total: usize,
+    per_credential: HashMap<Arc<str>, usize>,
     closed: bool,
 }
 
 /// Why a request is not admitted.
 enum Rejection {
-    Stopping,
-    All,
-    One,
-    TooOften,
+    ShuttingDown,
+    Busy,
+    CredentialBusy,
+    RateLimited,
 }
 
 impl InFlight {
-    pub(super) fn new(limits: Limits, shared: Store) -> Self {
+    pub(super) fn new(limits: HttpLimits, store: Store) -> Self {
         Self {
             limits,
-            shared,
+            store,
             state: watch::Sender::new(InFlightCounts::default()),
         }
     }
 
-    /// Admits nothing more.
+    /// Admits no further request.
     pub(super) fn close(&self) {
         self.state.send_modify(|counts| counts.closed = true);
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no request is in flight.
     pub(super) async fn idle(&self) {
         let mut state = self.state.subscribe();
-        let _ = state.wait_for(|counts| counts.all == 0).await;
+        let _ = state.wait_for(|counts| counts.total == 0).await;
     }
 
     fn admit(self: &Arc<Self>, principal: &Arc<str>) -> Result<Arc<Permit>, Rejection> {
         let mut admitted = Ok(());
         self.state.send_modify(|counts| {
-            let of_one = counts.of_one.get(principal).copied().unwrap_or(0);
+            let own = counts.per_credential.get(principal).copied().unwrap_or(0);
             admitted = if counts.closed {
-                Err(Rejection::Stopping)
-            } else if counts.all >= self.limits.requests {
-                Err(Rejection::All)
-            } else if of_one >= self.limits.requests_of_one {
-                Err(Rejection::One)
+                Err(Rejection::ShuttingDown)
+            } else if counts.total >= self.limits.max_in_flight {
+                Err(Rejection::Busy)
+            } else if own >= self.limits.max_in_flight_per_credential {
+                Err(Rejection::CredentialBusy)
             } else {
-                counts.all += 1;
-                counts.of_one.insert(Arc::clone(principal), of_one + 1);
-                metrics::gauge!("mcp_requests_in_flight").set(counts.all as f64);
+                counts.total += 1;
+                counts.per_credential.insert(Arc::clone(principal), own + 1);
+                metrics::gauge!("mcp_requests_in_flight").set(counts.total as f64);
                 Ok(())
             };
         });
         admitted.map(|()| {
             Arc::new(Permit {
-                all: Arc::clone(self),
+                in_flight: Arc::clone(self),
                 principal: Arc::clone(principal),
             })
         })
     }
 }
 
-/// A place among the requests under way, given back when nobody holds it any more: not before the answer is sent, and not
-/// before the call has ended, whichever comes last.
+/// A permit for one request in flight. Both the response body and the tool call hold it, so that it is released when the
+/// later of them ends.
 pub(super) struct Permit {
-    all: Arc<InFlight>,
+    in_flight: Arc<InFlight>,
     principal: Arc<str>,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.all.state.send_modify(|counts| {
-            counts.all = counts.all.saturating_sub(1);
-            metrics::gauge!("mcp_requests_in_flight").set(counts.all as f64);
-            if let Some(of_one) = counts.of_one.get_mut(&self.principal) {
-                *of_one = of_one.saturating_sub(1);
-                if *of_one == 0 {
-                    counts.of_one.remove(&self.principal);
+        self.in_flight.state.send_modify(|counts| {
+            counts.total = counts.total.saturating_sub(1);
+            metrics::gauge!("mcp_requests_in_flight").set(counts.total as f64);
+            if let Some(own) = counts.per_credential.get_mut(&self.principal) {
+                *own = own.saturating_sub(1);
+                if *own == 0 {
+                    counts.per_credential.remove(&self.principal);
                 }
             }
         });
     }
 }
 
-/// Admits a request if there is a permit, and lets it keep the permit.
+/// Admits a request if there is a permit.
 ///
-/// Streams that a client holds open (`GET`) take no permit: they are limited with the sessions. Answers to the server and
-/// notifications take none either: somebody who has one waits for them.
+/// Streams that a client holds open (`GET`) take no permit: the session limit covers them. Responses to the server and
+/// notifications take none either: a request that holds a permit waits for them.
 pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next: Next) -> Response {
     let one_way = request.extensions().get::<MessageKind>() == Some(&MessageKind::OneWay);
     if request.method() == Method::GET || one_way {
@@ -145,12 +145,12 @@ pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next:
         .get::<Caller>()
         .map(|caller| Arc::clone(&caller.principal));
     let principal = principal.unwrap_or_else(|| "".into());
-    let admitted = if in_flight.shared.count(&principal).await > in_flight.limits.requests_a_minute
-    {
-        Err(Rejection::TooOften)
-    } else {
-        in_flight.admit(&principal)
-    };
+    let admitted =
+        if in_flight.store.count(&principal).await > in_flight.limits.max_requests_per_minute {
+            Err(Rejection::RateLimited)
+        } else {
+            in_flight.admit(&principal)
+        };
     match admitted {
         Ok(permit) => {
             request.extensions_mut().insert(Arc::clone(&permit));
@@ -159,28 +159,28 @@ pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next:
                 parts,
                 Body::new(PermitBody {
                     body,
-                    _place: permit,
+                    _permit: permit,
                 }),
             )
         }
-        Err(full) => {
-            let (status, seconds, why) = match full {
-                Rejection::Stopping => (
+        Err(rejection) => {
+            let (status, seconds, why) = match rejection {
+                Rejection::ShuttingDown => (
                     StatusCode::SERVICE_UNAVAILABLE,
                     "1",
                     "The server is stopping.\n",
                 ),
-                Rejection::All => (
+                Rejection::Busy => (
                     StatusCode::SERVICE_UNAVAILABLE,
                     "1",
                     "The server is busy; try again in a second.\n",
                 ),
-                Rejection::One => (
+                Rejection::CredentialBusy => (
                     StatusCode::TOO_MANY_REQUESTS,
                     "1",
                     "Too many requests of this credential at once; try again in a second.\n",
                 ),
-                Rejection::TooOften => (
+                Rejection::RateLimited => (
                     StatusCode::TOO_MANY_REQUESTS,
                     "60",
                     "Too many requests of this credential in a minute; try again in the next.\n",
@@ -191,10 +191,10 @@ pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next:
     }
 }
 
-/// A body that holds a place until it is sent or given up.
+/// A response body that holds a permit until it is sent or dropped.
 struct PermitBody {
     body: Body,
-    _place: Arc<Permit>,
+    _permit: Arc<Permit>,
 }
 
 impl HttpBody for PermitBody {

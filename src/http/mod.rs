@@ -1,4 +1,4 @@
-//! The server over HTTP, for a team.
+//! One server for a team, over HTTP.
 
 mod app;
 mod connections;
@@ -6,11 +6,12 @@ mod credentials;
 mod host_policy;
 mod legacy_sse;
 mod limits;
+mod message_kind;
 mod metrics;
 mod sessions;
 
-pub use app::{Options, serve};
+pub use app::{HttpOptions, serve};
 pub use credentials::{AuthMode, Credentials, ProjectCache};
-pub use host_policy::Guard;
-pub use limits::Limits;
+pub use host_policy::HostPolicy;
+pub use limits::HttpLimits;
 pub use metrics::Metrics;

@@ -245,7 +245,7 @@ impl Team {
             proxy,
             http,
         };
-        team.both_know_that_redis_is("there").await;
+        team.both_know_that_redis_is("reachable").await;
         team
     }
 
@@ -903,7 +903,7 @@ async fn without_redis_reads_go_on_and_nothing_is_deleted() {
 
     // When it is back, so are the confirmations.
     team.redis.start_again().await;
-    team.both_know_that_redis_is("there").await;
+    team.both_know_that_redis_is("reachable").await;
     queued(&team.agreed(&other, QA[0], &state).await);
     assert_eq!(team.deletions().len(), 1);
     let state = team.asked(&other, QA[1]).await;
@@ -949,9 +949,9 @@ async fn a_yes_does_not_serve_twice_because_redis_began_anew() {
     let state = team.asked(&one, QA[0]).await;
     queued(&team.agreed(&one, QA[0], &state).await);
     team.redis.kill().await;
-    team.both_know_that_redis_is("away").await;
+    team.both_know_that_redis_is("unreachable").await;
     team.redis.start_again().await;
-    team.both_know_that_redis_is("there").await;
+    team.both_know_that_redis_is("reachable").await;
     refused(&team.agreed(&one, QA[0], &state).await, STALE);
     assert_eq!(team.deletions().len(), 1);
 }
@@ -964,7 +964,7 @@ async fn a_redis_that_hangs_does_not_hold_up_reads() {
     let session = team.session(&one, &one).await;
     let state = team.asked(&one, QA[0]).await;
     team.redis.signal("-STOP").await;
-    team.both_know_that_redis_is("away").await;
+    team.both_know_that_redis_is("unreachable").await;
     for _ in 0..3 {
         let began = Instant::now();
         session.read(&one).await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use posthog_persons_mcp::http::Limits;
+use posthog_persons_mcp::http::HttpLimits;
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use reqwest::RequestBuilder;
 use serde_json::json;
@@ -23,14 +23,14 @@ use crate::wire::{PATIENCE, WITH_HANDSHAKE, request};
 /// A person whom PostHog never tells about.
 const NEVER: u64 = 9_999;
 
-fn with(limits: Limits) -> Setup {
+fn with(limits: HttpLimits) -> Setup {
     Setup {
         limits,
         ..Setup::default()
     }
 }
 
-async fn team_limited_to(limits: Limits) -> Team {
+async fn team_limited_to(limits: HttpLimits) -> Team {
     let team = team_with(with(limits)).await;
     let fault = Fault {
         times: usize::MAX,
@@ -102,9 +102,9 @@ async fn refused_for_now(caller: &Caller, request: RequestBuilder, status: u16) 
 
 #[tokio::test]
 async fn over_its_limit_a_credential_is_told_so_and_others_go_on() {
-    let team = team_limited_to(Limits {
-        requests_of_one: 3,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_in_flight_per_credential: 3,
+        ..HttpLimits::default()
     })
     .await;
     let (mary, john) = (team.caller(MARY), team.caller(JOHN));
@@ -128,10 +128,10 @@ async fn over_its_limit_a_credential_is_told_so_and_others_go_on() {
 
 #[tokio::test]
 async fn a_server_that_is_full_says_so_and_recovers() {
-    let team = team_limited_to(Limits {
-        requests: 4,
-        requests_of_one: 3,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_in_flight: 4,
+        max_in_flight_per_credential: 3,
+        ..HttpLimits::default()
     })
     .await;
     let (mary, john) = (team.caller(MARY), team.caller(JOHN));
@@ -150,10 +150,10 @@ async fn a_server_that_is_full_says_so_and_recovers() {
 
 #[tokio::test]
 async fn an_answer_gives_its_place_back() {
-    let team = team_limited_to(Limits {
-        requests: 1,
-        requests_of_one: 1,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_in_flight: 1,
+        max_in_flight_per_credential: 1,
+        ..HttpLimits::default()
     })
     .await;
     let mary = team.caller(MARY);
@@ -178,18 +178,23 @@ async fn an_answer_gives_its_place_back() {
 
 #[tokio::test]
 async fn as_many_calls_as_one_credential_may_make_do_not_hold_up_another() {
-    let limits = Limits::default();
+    let limits = HttpLimits::default();
     let team = team_limited_to(limits).await;
-    let calls = hold(&team, &team.caller(MARY), limits.requests_of_one).await;
+    let calls = hold(
+        &team,
+        &team.caller(MARY),
+        limits.max_in_flight_per_credential,
+    )
+    .await;
     assert_eq!(status(&team.caller(JOHN)).await, 200);
     give_up(calls);
 }
 
 #[tokio::test]
 async fn calls_over_sse_are_limited_as_well() {
-    let team = team_limited_to(Limits {
-        requests_of_one: 2,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_in_flight_per_credential: 2,
+        ..HttpLimits::default()
     })
     .await;
     let mary = team.caller(MARY);
@@ -207,9 +212,9 @@ async fn calls_over_sse_are_limited_as_well() {
 
 #[tokio::test]
 async fn a_call_in_a_session_keeps_its_place_while_it_runs() {
-    let team = team_limited_to(Limits {
-        requests_of_one: 2,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_in_flight_per_credential: 2,
+        ..HttpLimits::default()
     })
     .await;
     let mary = team.caller(MARY);
@@ -230,9 +235,9 @@ async fn a_call_in_a_session_keeps_its_place_while_it_runs() {
 
 #[tokio::test]
 async fn a_question_can_be_answered_though_every_place_is_taken_by_one() {
-    let team = team_limited_to(Limits {
-        requests_of_one: 1,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_in_flight_per_credential: 1,
+        ..HttpLimits::default()
     })
     .await;
     let mary = team.caller(MARY).with_a_human();
@@ -265,9 +270,9 @@ async fn sessions(caller: &Caller, count: usize) -> Vec<Conversation> {
 
 #[tokio::test]
 async fn whoever_opens_too_many_sessions_loses_their_own() {
-    let team = team_limited_to(Limits {
-        sessions: 4,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_sessions: 4,
+        ..HttpLimits::default()
     })
     .await;
     let johns = sessions(&team.caller(JOHN), 1).await;
@@ -283,9 +288,9 @@ async fn whoever_opens_too_many_sessions_loses_their_own() {
 
 #[tokio::test]
 async fn the_session_that_is_closed_is_one_that_nobody_uses() {
-    let team = team_limited_to(Limits {
-        sessions: 3,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_sessions: 3,
+        ..HttpLimits::default()
     })
     .await;
     let mary = team.caller(MARY);
@@ -299,9 +304,9 @@ async fn the_session_that_is_closed_is_one_that_nobody_uses() {
 
 #[tokio::test]
 async fn a_request_that_opens_no_session_closes_none() {
-    let team = team_limited_to(Limits {
-        sessions: 2,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_sessions: 2,
+        ..HttpLimits::default()
     })
     .await;
     let marys = sessions(&team.caller(MARY), 2).await;
@@ -317,10 +322,10 @@ async fn a_request_that_opens_no_session_closes_none() {
 
 #[tokio::test]
 async fn handshakes_side_by_side_open_no_more_sessions_than_there_may_be() {
-    let team = team_limited_to(Limits {
-        sessions: 4,
-        requests_of_one: 64,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_sessions: 4,
+        max_in_flight_per_credential: 64,
+        ..HttpLimits::default()
     })
     .await;
     let mary = team.caller(MARY);
@@ -349,9 +354,9 @@ async fn handshakes_side_by_side_open_no_more_sessions_than_there_may_be() {
 
 #[tokio::test]
 async fn the_streams_of_one_credential_leave_room_for_those_of_another() {
-    let team = team_limited_to(Limits {
-        sessions: 4,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_sessions: 4,
+        ..HttpLimits::default()
     })
     .await;
     let (mary, john) = (team.caller(MARY), team.caller(JOHN));
@@ -371,9 +376,9 @@ async fn the_streams_of_one_credential_leave_room_for_those_of_another() {
 
 #[tokio::test]
 async fn too_many_streams_are_refused() {
-    let team = team_limited_to(Limits {
-        sessions: 2,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_sessions: 2,
+        ..HttpLimits::default()
     })
     .await;
     let mary = team.caller(MARY);
@@ -511,10 +516,10 @@ async fn readers_that_never_read_hold_up_nobody() {
 async fn readers_that_hold_every_place_of_their_credential_hold_up_no_other() {
     /// More than the system and the server keep for one connection.
     const MAX_BUFFERED: usize = 6_000_000;
-    let team = team_limited_to(Limits {
-        requests_of_one: 64,
-        requests_a_minute: u64::MAX,
-        ..Limits::default()
+    let team = team_limited_to(HttpLimits {
+        max_in_flight_per_credential: 64,
+        max_requests_per_minute: u64::MAX,
+        ..HttpLimits::default()
     })
     .await;
     let (mary, john) = (team.caller(MARY), team.caller(JOHN));

@@ -2,7 +2,7 @@
 
 mod confirmation;
 mod credentials;
-mod guard;
+mod host_policy;
 mod limits;
 mod protocol;
 mod stopping;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use posthog_client::{Client, Connection, ConnectionOptions, Project};
 use posthog_persons_mcp::coordination::Store;
 use posthog_persons_mcp::http::{
-    AuthMode, Credentials, Guard, Limits, Metrics, Options, ProjectCache, serve,
+    AuthMode, Credentials, HostPolicy, HttpLimits, HttpOptions, Metrics, ProjectCache, serve,
 };
 use posthog_persons_mcp::output::OutputOptions as Budget;
 use posthog_persons_mcp::policy::{Confirm, Policy};
@@ -71,7 +71,7 @@ const OPEN: [&str; 5] = [
 /// The numbers of this process. There is one set of them, whatever servers are in it.
 fn metrics() -> Metrics {
     static METRICS: OnceLock<Metrics> = OnceLock::new();
-    METRICS.get_or_init(|| Metrics::start().unwrap()).clone()
+    METRICS.get_or_init(|| Metrics::install().unwrap()).clone()
 }
 
 /// How a server for a team is set up.
@@ -85,9 +85,9 @@ struct Setup {
     policy: Policy,
     confirm: Confirm,
     state_key: Option<&'static str>,
-    guard: Guard,
-    limits: Limits,
-    sse: bool,
+    host_policy: HostPolicy,
+    limits: HttpLimits,
+    legacy_sse: bool,
 }
 
 impl Default for Setup {
@@ -104,9 +104,9 @@ impl Default for Setup {
             policy: Policy::default(),
             confirm: Confirm::Auto,
             state_key: None,
-            guard: Guard::default(),
-            limits: Limits::default(),
-            sse: true,
+            host_policy: HostPolicy::default(),
+            limits: HttpLimits::default(),
+            legacy_sse: true,
         }
     }
 }
@@ -136,7 +136,7 @@ async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
     let mut options = ConnectionOptions::new(upstream.parse().unwrap());
     options.retry_pause = Duration::from_millis(1);
     let connection = Arc::new(Connection::new(&options).unwrap());
-    let kind = match setup.shared {
+    let auth_mode = match setup.shared {
         None => AuthMode::PerRequestKey,
         Some(token) => AuthMode::ServerKey {
             posthog: Client::new(
@@ -168,21 +168,21 @@ async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
     );
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let options = Options {
+    let options = HttpOptions {
         credentials: Credentials {
             public_url: format!("http://{address}"),
             connection,
             project: setup.project,
-            tools: catalog().iter().map(|tool| tool.name).collect(),
+            tool_names: catalog().iter().map(|tool| tool.name).collect(),
             scopes,
-            kind,
+            auth_mode,
             projects: ProjectCache::default(),
         },
-        guard: setup.guard,
+        host_policy: setup.host_policy,
         limits: setup.limits,
-        sse: setup.sse,
+        legacy_sse: setup.legacy_sse,
         metrics: metrics(),
-        shared: Store::default(),
+        store: Store::default(),
     };
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
@@ -691,15 +691,15 @@ impl Process {
         caller(self.address, Some(key))
     }
 
-    /// Sends a signal that ends it, and waits until it is heard.
+    /// Sends a signal that ends it, and waits until the shutdown begins.
     async fn signal(&self, name: &str) {
         process::send(&self.child, name).await;
-        let heard = async {
-            while !self.log.lock().unwrap().contains("stopping") {
+        let begun = async {
+            while !self.log.lock().unwrap().contains("shutting down") {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, heard).await.expect("it is heard");
+        timeout(PATIENCE, begun).await.expect("a shutdown in time");
     }
 
     /// Waits for the end; the exit code, and all that was logged.

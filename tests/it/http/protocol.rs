@@ -212,7 +212,7 @@ async fn a_stream_that_its_client_closes_takes_no_more_messages() {
 #[tokio::test]
 async fn without_sse_both_of_its_routes_are_left_out() {
     let team = team_with(Setup {
-        sse: false,
+        legacy_sse: false,
         ..Setup::default()
     })
     .await;

@@ -1,13 +1,13 @@
 //! For which host a request is meant, and from which page it comes: on every route.
 
-use posthog_persons_mcp::http::Guard;
+use posthog_persons_mcp::http::HostPolicy;
 use serde_json::json;
 
 use super::{Caller, MARY, Method, OPEN, PROTECTED, Reply, Setup, Team, raw, team_with};
 
 fn named() -> Setup {
     Setup {
-        guard: Guard {
+        host_policy: HostPolicy {
             hosts: vec![
                 "mcp.example.com".to_owned(),
                 "other.example:8443".to_owned(),
