@@ -1,0 +1,115 @@
+//! Calls of every tool about a person.
+
+use serde_json::{Value, json};
+
+/// Distinct ids of a person that are used: all of them, except for the person with thousands.
+const MAX_IDS: usize = 10;
+const MAX_IDS_OF_MANY: usize = 2;
+
+/// The calls of a tool about a person, by each of its ids. A tool that is missing here fails the test.
+pub(super) fn calls(tool: &str, person: &Value) -> Vec<Value> {
+    let uuid = &person["uuid"];
+    let ids = person["distinct_ids"].as_array().unwrap();
+    let max = if ids.len() > MAX_IDS {
+        MAX_IDS_OF_MANY
+    } else {
+        MAX_IDS
+    };
+    let ids: Vec<&Value> = ids.iter().take(max).collect();
+    let each = |arguments: &dyn Fn(&Value) -> Value| {
+        ids.iter().map(|id| arguments(id)).collect::<Vec<_>>()
+    };
+    let all = json!(["*"]);
+    match tool {
+        "persons-list" => {
+            let mut calls = each(&|id| json!({"distinct_id": id, "select": all}));
+            calls.push(json!({"search": uuid}));
+            if let Some(email) = person["properties"].get("email") {
+                calls.push(json!({"email": email}));
+                calls.push(json!({"email": email, "format": "csv"}));
+                calls.push(json!({"properties": [{"key": "email", "operator": "icontains", "value": email}]}));
+                calls
+                    .push(json!({"properties": [{"key": "email", "operator": email, "value": 1}]}));
+                calls.push(json!({"limit": email}));
+                calls.push(json!({email.as_str().unwrap(): email}));
+            }
+            calls
+        }
+        "persons-retrieve" => {
+            let mut calls = each(&|id| json!({"distinct_id": id}));
+            calls.extend(each(&|id| json!({"id": id})));
+            calls.push(json!({"id": uuid, "select": all}));
+            calls
+        }
+        "persons-values-retrieve" => {
+            let keys = person["properties"].as_object().unwrap().keys();
+            let mut calls: Vec<Value> = keys.map(|key| json!({"key": key})).collect();
+            calls.extend(each(&|id| json!({"key": id, "value": id})));
+            calls
+        }
+        "persons-cohorts-retrieve" => vec![json!({"person_id": uuid})],
+        "persons-batch-retrieve" => vec![
+            json!({"uuids": [uuid], "select": all}),
+            json!({"distinct_ids": with_unknown_id(&ids)}),
+        ],
+        "persons-activity-retrieve" => vec![json!({"id": uuid}), json!({"limit": 100})],
+        "persons-properties-timeline-retrieve" => vec![
+            json!({"id": uuid, "date_from": "2026-01-01", "breakdown": "email"}),
+            json!({"id": uuid, "date_from": "2026-01-01", "properties": [{"key": "name", "operator": "is_set"}]}),
+        ],
+        "persons-properties-at-time-retrieve" => {
+            let mut calls = each(
+                &|id| json!({"distinct_id": id, "timestamp": "2026-10-31T00:00:00Z", "select": all}),
+            );
+            calls.push(json!({"person_id": uuid, "timestamp": "2026-10-31T00:00:00Z", "include_set_once": true}));
+            calls
+        }
+        "persons-deletion-status-list" => {
+            vec![json!({"person_uuid": uuid}), json!({"status": "all"})]
+        }
+        "persons-funnel" => each(
+            &|id| json!({"events": [{"id": "sign up"}, {"id": "purchase"}], "funnel_step": 1, "search": id, "select": all}),
+        ),
+        "persons-trends" => each(
+            &|id| json!({"entity_id": "$pageview", "date_from": "2026-01-01", "search": id, "select": all}),
+        ),
+        "persons-lifecycle" => vec![
+            json!({"target_date": "2026-10-28", "lifecycle_type": "new", "events": [{"id": "sign up"}], "select": all}),
+            json!({"target_date": "2026-10-28", "lifecycle_type": "new", "events": [{"id": "ada@example.com"}]}),
+        ],
+        "persons-update" => {
+            let mut calls = each(
+                &|id| json!({"distinct_id": id, "properties": {"email": id, "name": id, "x@y.example": 1}}),
+            );
+            calls.push(json!({"id": uuid, "properties": {"contact": "new@example.com"}}));
+            calls
+        }
+        "persons-property-set" => each(&|id| json!({"distinct_id": id, "key": id, "value": id})),
+        "persons-property-delete" => each(&|id| json!({"distinct_id": id, "unset": [id, "email"]})),
+        "persons-reset-distinct-id" => each(&|id| json!({"distinct_id": id})),
+        "persons-split" => {
+            let mut calls = each(
+                &|id| json!({"id": uuid, "distinct_ids_to_split": [id], "dry_run": true, "allow_creator_id": true}),
+            );
+            calls.extend(each(
+                &|id| json!({"id": uuid, "distinct_ids_to_split": [id]}),
+            ));
+            calls.extend(each(&|id| json!({"id": uuid, "main_distinct_id": id})));
+            calls.push(json!({"id": uuid, "main_distinct_id": "mis.spelt@example.com"}));
+            calls.push(json!({"id": uuid, "distinct_ids_to_split": ["mis.spelt@example.com"]}));
+            calls
+        }
+        "persons-bulk-delete" => vec![
+            json!({"ids": [uuid], "delete_events": true, "dry_run": true}),
+            json!({"distinct_ids": ids, "dry_run": true}),
+            json!({"distinct_ids": [ids[0], "not.there@nowhere.example"], "delete_events": true}),
+            json!({"ids": [uuid], "delete_recordings": true}),
+        ],
+        other => panic!("{other} is missing here"),
+    }
+}
+
+fn with_unknown_id(ids: &[&Value]) -> Vec<Value> {
+    let ids = ids.iter().map(|id| (*id).clone());
+    ids.chain(["not.there@nowhere.example".into()]).collect()
+}
