@@ -1,4 +1,4 @@
-//! The budget: how many bytes an answer may have, and how rows are cut to it.
+//! The budget: the maximum size of a tool result, and how rows are truncated to it.
 
 use std::io;
 
@@ -8,24 +8,24 @@ use super::redact::Redaction;
 use super::sanitize::Sanitizer;
 use super::table::{self, Row, write_notes};
 
-/// What an answer may cost where nothing else is said, in bytes.
+/// The default maximum size of a tool result, in bytes.
 pub const BYTES: u32 = 80_000;
 
-/// Left free for the lines before and after a table.
+/// Reserved for the lines before and after a table.
 const MARGIN: usize = 4096;
 
-/// How long values and names may be at first, and when even a single row is too big with them. The last step fits into
-/// the smallest budget that can be set: paging must never stand still.
+/// The maximum length of values and of names: the first pair and, where not even one row fits with it, the next. The last
+/// one fits into the smallest budget that can be set, so that every page has a row.
 const LENGTHS: [(usize, usize); 5] = [(500, 400), (100, 400), (30, 100), (0, 100), (0, 30)];
 
-/// What an answer may cost, and what it may not hold.
+/// The size of a tool result, and what is redacted in it.
 #[derive(Debug, Clone)]
 pub struct OutputOptions {
-    /// Bytes of text, and bytes of structured content.
+    /// Maximum size in bytes, of the text and of the structured content.
     pub bytes: usize,
     /// Whether structured content is sent.
     pub structured: bool,
-    /// What is withheld.
+    /// What is redacted.
     pub redaction: Redaction,
 }
 
@@ -40,13 +40,13 @@ impl Default for OutputOptions {
 }
 
 impl OutputOptions {
-    /// What is left for rows.
+    /// The bytes available to rows.
     #[must_use]
     pub fn for_rows(&self) -> usize {
         self.bytes.saturating_sub(MARGIN).max(self.bytes / 2)
     }
 
-    /// The same with so many bytes less, but never less than half.
+    /// The same with `bytes` less, but at least half of the budget.
     #[must_use]
     pub fn without(&self, bytes: usize) -> Self {
         Self {
@@ -62,8 +62,8 @@ impl OutputOptions {
     }
 }
 
-/// The first lines of a file that is the answer, as many as the budget holds, which in structured content they reach
-/// sooner: quotes and line breaks are escaped there.
+/// The first lines of a file, as many as fit into the budget. Structured content is larger than the text, because quotes
+/// and line breaks are escaped there.
 #[must_use]
 pub fn truncate_lines<'a>(options: &OutputOptions, text: &'a str) -> &'a str {
     let budget = options.for_rows();
@@ -77,11 +77,11 @@ pub fn truncate_lines<'a>(options: &OutputOptions, text: &'a str) -> &'a str {
         if size <= budget {
             return kept;
         }
-        let mut most = (kept.len() * budget / size).min(kept.len() - 1);
-        while !kept.is_char_boundary(most) {
-            most -= 1;
+        let mut max = (kept.len() * budget / size).min(kept.len() - 1);
+        while !kept.is_char_boundary(max) {
+            max -= 1;
         }
-        let head = kept.get(..most).unwrap_or_default();
+        let head = kept.get(..max).unwrap_or_default();
         kept = head
             .rfind('\n')
             .and_then(|end| head.get(..=end))
@@ -89,20 +89,20 @@ pub fn truncate_lines<'a>(options: &OutputOptions, text: &'a str) -> &'a str {
     }
 }
 
-/// The first names of a list, as many as a share of the budget holds.
+/// The first names of a list, as many as fit into `max_bytes`.
 #[must_use]
-pub fn truncate_names(most_bytes: usize, names: Vec<String>) -> Vec<String> {
+pub fn truncate_names(max_bytes: usize, names: Vec<String>) -> Vec<String> {
     let mut used = 0;
     names
         .into_iter()
         .take_while(|name| {
             used += json_len(name) + 2;
-            used <= most_bytes
+            used <= max_bytes
         })
         .collect()
 }
 
-/// A tool's answer: the same facts twice, for programs and as short text.
+/// The output of a tool: the same facts as fields and as text.
 #[derive(Debug)]
 pub struct ToolOutput<T> {
     /// The facts as fields.
@@ -111,10 +111,10 @@ pub struct ToolOutput<T> {
     pub text: String,
 }
 
-/// Rows that fit, and their table.
+/// The rows that fit into the budget.
 #[derive(Debug)]
 pub struct Truncated<R> {
-    /// The first rows, as many as fit, each whole.
+    /// The first rows, as many as fit, each of them whole.
     pub rows: Vec<R>,
     /// The same as text.
     pub table: String,
@@ -141,7 +141,7 @@ impl<R> Truncated<R> {
     }
 }
 
-/// Makes rows of items, as many as the budget holds.
+/// Makes rows of items, as many as fit into the budget.
 pub fn truncate_rows<P, R: Row>(
     options: &OutputOptions,
     items: &[P],
@@ -188,7 +188,7 @@ fn rows_within<P, R: Row>(budget: Option<usize>, items: &[P], make: impl Fn(&P) 
     rows
 }
 
-/// Drops rows from the end until their table fits. Fewer rows can need fewer columns, so the table is made anew.
+/// Drops rows from the end until their table fits. Fewer rows can need fewer columns, so the table is rendered again.
 fn table_within<R: Row>(budget: usize, mut rows: Vec<R>) -> (Vec<R>, String) {
     loop {
         let table = table::table(&rows);
@@ -200,10 +200,10 @@ fn table_within<R: Row>(budget: usize, mut rows: Vec<R>) -> (Vec<R>, String) {
     }
 }
 
-/// Whether an answer keeps the budget as it is.
-pub fn fits<T: Serialize>(options: &OutputOptions, answer: &ToolOutput<T>) -> bool {
-    answer.text.len() <= options.bytes
-        && (!options.structured || json_len(&answer.structured) <= options.bytes)
+/// Whether an output is within the budget.
+pub fn fits<T: Serialize>(options: &OutputOptions, output: &ToolOutput<T>) -> bool {
+    output.text.len() <= options.bytes
+        && (!options.structured || json_len(&output.structured) <= options.bytes)
 }
 
 fn json_len(value: &impl Serialize) -> usize {

@@ -94,7 +94,7 @@ pub struct PersonCard {
     notes: Vec<String>,
 }
 
-/// Makes the answer of a tool that shows one person, all of whose distinct ids are known.
+/// The output of a tool that shows one person with all of its distinct ids.
 #[must_use]
 pub fn person_card(
     options: &OutputOptions,
@@ -137,16 +137,17 @@ fn card(
     let mut notes = notes.to_vec();
     if sanitizer.values_omitted() {
         notes.push(
-            "Property values are left out: they are over the budget. Select fewer.".to_owned(),
+            "Property values are omitted: they exceed the size limit. Select fewer properties."
+                .to_owned(),
         );
     } else if sanitizer.truncated() > 0 {
         let alone = matches!(select, Select::Keys(keys) if keys.len() == 1);
         notes.push(format!(
-            "Long values are shortened, marked with …; {}.",
+            "Long values are truncated and end with …; {}.",
             if alone {
-                "an answer cannot be longer (--max-result-bytes)"
+                "a result cannot be larger (--max-result-bytes)"
             } else {
-                "select one alone to see more of it"
+                "select one property alone to see more of it"
             }
         ));
     }
@@ -210,7 +211,7 @@ fn card_text(card: &PersonCard) -> String {
         if count > card.other_properties.len() {
             text.push_str(", …");
         }
-        text.push_str("\nselect names those to show, select [\"*\"] shows all\n");
+        text.push_str("\nUse `select` to show specific properties, or [\"*\"] for all.\n");
     }
     write_notes(&mut text, &card.notes);
     text

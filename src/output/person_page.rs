@@ -21,7 +21,7 @@ pub struct PersonsPage<R = PersonRow> {
 }
 
 impl<R> PersonsPage<R> {
-    /// How many persons it shows.
+    /// The number of persons shown.
     #[must_use]
     pub fn shown(&self) -> usize {
         self.results.len()
@@ -40,36 +40,36 @@ impl PersonsPage {
     }
 }
 
-/// What is known of a page besides its persons.
+/// A page of persons, as PostHog sent it, and what to say about it.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// The tool that gets the next one.
+    /// The tool that returns the next page.
     pub tool: &'static str,
-    /// Persons skipped before it.
+    /// Persons skipped before the page.
     pub offset: u32,
-    /// Persons asked for.
+    /// Persons requested.
     pub limit: u32,
-    /// Whether PostHog has more.
+    /// Whether there is a next page.
     pub has_next: bool,
-    /// All matches, where counted.
+    /// The number of matches, if counted.
     pub count: Option<u64>,
-    /// The persons that PostHog sent.
+    /// The persons.
     pub persons: &'a [Person],
     /// The properties to show.
     pub select: &'a Select,
-    /// What else is to be said.
+    /// Further notes.
     pub notes: Vec<String>,
 }
 
-/// Makes the answer of a tool that lists persons. `row` adds what only its rows have.
+/// The output of a tool that lists persons. `row` adds the columns that only this tool has.
 #[must_use]
 pub fn page_of_persons<R: Row>(
     options: &OutputOptions,
     page: Page<'_>,
     row: impl Fn(PersonRow, &Person) -> R,
 ) -> ToolOutput<PersonsPage<R>> {
-    let people = page.persons;
-    let truncated = truncate_rows(options, people, |person, sanitizer| {
+    let persons = page.persons;
+    let truncated = truncate_rows(options, persons, |person, sanitizer| {
         let shown = PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, sanitizer);
         row(shown, person)
     });
@@ -77,17 +77,17 @@ pub fn page_of_persons<R: Row>(
     let mut notes = page.notes;
     if truncated.values_omitted && shown > 0 {
         notes.push(
-            "Property values are left out: even one person's were over the budget. Select fewer."
+            "Property values are omitted: those of a single person exceed the size limit. Select fewer properties."
                 .to_owned(),
         );
     } else if truncated.truncated_values > 0 {
-        notes.push("Long values are shortened, marked with …; persons-retrieve with select shows one at length.".to_owned());
+        notes.push("Long values are truncated and end with …; persons-retrieve with select shows more of one.".to_owned());
     }
-    let cut = shown < people.len();
+    let cut = shown < persons.len();
     let next_offset = if cut {
         notes.push(format!(
-            "Only {shown} of {} persons fit into the answer; select fewer properties or ask for fewer persons.",
-            people.len()
+            "Only {shown} of {} persons fit into the result; select fewer properties or request fewer persons.",
+            persons.len()
         ));
         Some(
             page.offset
@@ -97,11 +97,12 @@ pub fn page_of_persons<R: Row>(
         page.has_next
             .then(|| page.offset.saturating_add(page.limit))
     };
-    let gone = (page.limit as usize).saturating_sub(people.len());
+    let gone = (page.limit as usize).saturating_sub(persons.len());
     if page.has_next && gone > 0 {
-        notes.push(format!(
-            "PostHog left out {gone} of this page, gone since; the offset counts them."
-        ));
+        notes.push(match gone {
+            1 => "1 person on this page was deleted; offsets still count it.".to_owned(),
+            gone => format!("{gone} persons on this page were deleted; offsets still count them."),
+        });
     }
     if let Some(next) = next_offset {
         notes.push(format!(
@@ -110,7 +111,7 @@ pub fn page_of_persons<R: Row>(
         ));
     }
     let head = match (shown, page.count) {
-        (0, _) if page.has_next => "No person on this page any more\n".to_owned(),
+        (0, _) if page.has_next => "No persons left on this page\n".to_owned(),
         (0, _) if page.offset == 0 => "No person matches\n".to_owned(),
         (0, _) => "No more persons\n".to_owned(),
         (1, None) => "1 person\n".to_owned(),

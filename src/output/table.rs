@@ -1,14 +1,14 @@
-//! Rows as text: a header, then a line a row, cells separated by tabs.
+//! Rows as text: a header, then a line for each row, with cells separated by tabs.
 //!
-//! A cell that is not quoted is text as it stands; numbers, true, false, null, lists and objects are JSON. Text that
-//! could be taken for JSON is quoted as JSON, so that nothing is ambiguous. An empty cell means: there is none.
+//! Numbers, true, false, null, lists and objects are JSON; text that looks like JSON is quoted, other text is not. An empty
+//! cell has no value.
 
 use std::fmt::Write;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// One row of an answer, as fields and as cells.
+/// A row, as fields and as cells.
 pub trait Row: Serialize + Sized {
     /// The columns that these rows need.
     fn header(rows: &[Self]) -> Vec<String>;
@@ -17,7 +17,7 @@ pub trait Row: Serialize + Sized {
     fn cells(&self, header: &[String], cells: &mut Cells<'_>);
 }
 
-/// The line that is being written.
+/// The line being written.
 pub struct Cells<'a> {
     text: &'a mut String,
     first: bool,
@@ -62,7 +62,7 @@ impl Cells<'_> {
         write_value(self.text, value);
     }
 
-    /// A list of names, separated by commas, and how many there are where these are not all.
+    /// A comma-separated list of names, and their total where these are not all.
     pub fn list<'b>(&mut self, items: impl IntoIterator<Item = &'b String>, of: Option<&str>) {
         self.next();
         write_list(self.text, items);
@@ -72,7 +72,7 @@ impl Cells<'_> {
     }
 }
 
-/// Writes rows as a table; nothing where there are none.
+/// Renders rows as a table; without rows, it is empty.
 pub(super) fn table<R: Row>(rows: &[R]) -> String {
     let mut text = String::new();
     if rows.is_empty() {
@@ -98,7 +98,7 @@ pub(super) fn table<R: Row>(rows: &[R]) -> String {
     text
 }
 
-/// Text as a cell or after `key: `.
+/// Writes text as a cell or after `key: `.
 pub(super) fn write_text(out: &mut String, text: &str) {
     if needs_quotes(text) {
         write_quoted(out, text);
@@ -116,7 +116,7 @@ pub(super) fn write_value(out: &mut String, value: &Value) {
     }
 }
 
-/// Appends names, separated by commas, quoted where a comma would be ambiguous.
+/// Appends names, separated by commas and quoted where that would be ambiguous.
 pub fn write_list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a String>) {
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
@@ -146,7 +146,7 @@ fn write_quoted(out: &mut String, text: &str) {
     out.push_str(&Value::from(text).to_string());
 }
 
-/// Whether text would read as nothing or as JSON.
+/// Whether text looks like an empty cell or like JSON.
 fn needs_quotes(text: &str) -> bool {
     match text.as_bytes() {
         [] | [b'"' | b'[' | b'{' | b' ', ..] | [.., b' '] => true,
@@ -164,7 +164,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn text_and_json_are_told_apart() {
+    fn text_and_json_are_distinguished() {
         let cell = |value: Value| {
             let mut text = String::new();
             write_value(&mut text, &value);

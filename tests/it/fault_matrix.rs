@@ -219,7 +219,7 @@ async fn a_server_that_fails_or_refuses() {
         Case::new(failed(503), &["PostHog failed (status 503)"]),
         Case::new(failed(504), &["PostHog failed (status 504)"]),
         Case::new(failed(512), &["PostHog failed (status 512)"]),
-        Case::new(FaultKind::json(401, &envelope), &["refuses the key"]).refused(),
+        Case::new(FaultKind::json(401, &envelope), &["rejected the API key"]).refused(),
         Case::new(FaultKind::Throttle { retry_after: 0 }, &["rate limit"]).refused(),
         Case::new(
             FaultKind::Throttle { retry_after: 57 },
@@ -232,12 +232,12 @@ async fn a_server_that_fails_or_refuses() {
 
 #[tokio::test]
 async fn a_connection_that_breaks() {
-    const BROKE: &[&str] = &["broke"];
+    const LOST: &[&str] = &["was lost"];
     meet_each([
-        Case::new(FaultKind::DropBeforeEffect, BROKE),
-        Case::new(FaultKind::DropAfterEffect, BROKE),
-        Case::new(FaultKind::CutResponse { after_bytes: 12 }, BROKE),
-        Case::some(FaultKind::CutResponse { after_bytes: 180 }, BROKE),
+        Case::new(FaultKind::DropBeforeEffect, LOST),
+        Case::new(FaultKind::DropAfterEffect, LOST),
+        Case::new(FaultKind::CutResponse { after_bytes: 12 }, LOST),
+        Case::some(FaultKind::CutResponse { after_bytes: 180 }, LOST),
     ])
     .await;
 }
@@ -245,7 +245,7 @@ async fn a_connection_that_breaks() {
 #[tokio::test]
 async fn another_server_in_posthogs_place() {
     const PAGE: &[&str] = &["web page"];
-    const ELSEWHERE: &[&str] = &["points to another address"];
+    const ELSEWHERE: &[&str] = &["redirects to another address"];
     meet_each([
         Case::new(FaultKind::page(200), PAGE),
         Case::new(FaultKind::page(403), PAGE),
@@ -264,7 +264,7 @@ async fn another_server_in_posthogs_place() {
 /// A time-out is waited for: all that never comes is met side by side.
 #[tokio::test]
 async fn an_answer_that_never_comes_or_comes_slowly() {
-    const LATE: &[&str] = &["did not answer in time"];
+    const LATE: &[&str] = &["did not respond in time"];
     let drip = |bytes, milliseconds| {
         let every = Duration::from_millis(milliseconds);
         FaultKind::AlterResponse(ResponseFault::Drip { bytes, every })
@@ -280,10 +280,10 @@ async fn an_answer_that_never_comes_or_comes_slowly() {
 
 #[tokio::test]
 async fn an_answer_of_another_shape() {
-    const UNREADABLE: &[&str] = &["could not be read"];
+    const INVALID: &[&str] = &["response is invalid", "response was invalid"];
     let wrong =
-        |field: &str, json: &str| Case::some(FaultKind::replace_field(field, json), UNREADABLE);
-    let whole = |body: Value| Case::some(FaultKind::json(200, &body), UNREADABLE);
+        |field: &str, json: &str| Case::some(FaultKind::replace_field(field, json), INVALID);
+    let whole = |body: Value| Case::some(FaultKind::json(200, &body), INVALID);
     meet_each([
         wrong("distinct_ids", "\"ada@example.com\""),
         wrong("distinct_ids", "[1, 2]"),
@@ -322,7 +322,7 @@ async fn properties_that_end_users_made_up() {
         Case::harmless(FaultKind::replace_field("after", deep(5000))),
         Case::some(
             FaultKind::replace_field("name", deep(5000)),
-            &["could not be read"],
+            &["response is invalid"],
         ),
         // Half of a pair: no text, though JSON can spell it.
         Case::harmless(FaultKind::replace_field(
@@ -339,8 +339,14 @@ async fn properties_that_end_users_made_up() {
 
 #[tokio::test]
 async fn an_answer_that_is_too_large() {
-    const LONG: &[&str] = &["longer than the 1048576 bytes", "too long to be read"];
-    const LONG_BY_DEFAULT: &[&str] = &["longer than the 33554432 bytes", "too long to be read"];
+    const LONG: &[&str] = &[
+        "exceeds the limit of 1048576 bytes",
+        "response was too large",
+    ];
+    const LONG_BY_DEFAULT: &[&str] = &[
+        "exceeds the limit of 33554432 bytes",
+        "response was too large",
+    ];
     const DEFAULT: usize = 32 * 1024 * 1024;
     let property = |bytes| {
         let email = "x".repeat(bytes);

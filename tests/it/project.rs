@@ -74,7 +74,7 @@ async fn the_project_stays_though_the_owner_selects_another() {
 #[tokio::test]
 async fn a_key_that_may_not_ask_is_told_what_to_set() {
     let session = connect_as(Sandbox::READ_KEY).await;
-    assert_snapshot!(session.error("persons-retrieve", json!({"id": 101})).await, @"It cannot be found out which project to use: the key may not ask which one its owner has selected. The user has to set POSTHOG_PROJECT_ID (or --project) to the project's number.");
+    assert_snapshot!(session.error("persons-retrieve", json!({"id": 101})).await, @"Could not determine which project to use: the key cannot read which one its owner has selected. The user must set POSTHOG_PROJECT_ID (or --project) to the project's number.");
     let asked = [USER, KEY, "GET /api/projects/@current/"];
     assert_eq!(session.requests(), asked);
     // It may be mended while the server runs, so that it is asked again.
@@ -113,7 +113,7 @@ async fn the_selected_project_is_taken_where_a_limited_key_may_use_it() {
 async fn a_key_limited_to_several_projects_is_not_guessed_for() {
     let session = connect_with_key(&["person:read"], &[Sandbox::PROJECT, 7], &[]).await;
     let error = session.error("persons-retrieve", json!({"id": 101})).await;
-    assert_snapshot!(error, @"It cannot be found out which project to use: the key may use several. The user has to set POSTHOG_PROJECT_ID (or --project) to the project's number.");
+    assert_snapshot!(error, @"Could not determine which project to use: the key can access several. The user must set POSTHOG_PROJECT_ID (or --project) to the project's number.");
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_wrong_key_is_told_as_such() {
     let session = connect_as("phx_wrong").await;
     let error = session.error("persons-retrieve", json!({"id": 101})).await;
     assert!(
-        error.starts_with("PostHog at http://sandbox refuses the key: "),
+        error.starts_with("PostHog at http://sandbox rejected the API key: "),
         "{error}"
     );
 }

@@ -132,10 +132,10 @@ fn kind(answer: &Value) -> &'static str {
     let kinds = [
         ("The outcome is unknown", "write with unknown outcome"),
         ("PostHog failed (status ", "PostHog failed"),
-        ("The connection to ", "connection broke"),
-        ("PostHog's answer could not be read", "answer not readable"),
-        ("PostHog's answer is longer", "answer too long"),
-        ("PostHog did not answer in time", "no answer in time"),
+        ("The connection to ", "connection lost"),
+        ("PostHog's response is invalid", "response invalid"),
+        ("PostHog's response exceeds", "response too large"),
+        ("PostHog did not respond in time", "no response in time"),
     ];
     let known = kinds.iter().find(|(begins, _)| text.starts_with(begins));
     known

@@ -76,7 +76,10 @@ async fn a_certificate_that_nobody_vouches_for_is_told_and_not_tried_again() {
     let ended = list(address, &[]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let said = format!("{}{}", ended.stdout, ended.stderr);
-    assert!(said.contains("No secure connection to https://"), "{said}");
+    assert!(
+        said.contains("Could not establish a TLS connection to https://"),
+        "{said}"
+    );
     assert!(said.contains("UnknownIssuer"), "{said}");
     assert!(said.contains("Nothing was sent"), "{said}");
     assert!(said.contains("--ca-cert"), "{said}");
@@ -100,6 +103,9 @@ async fn a_server_without_tls_is_told_and_not_tried_again() {
     let ended = list(address, &[]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let said = format!("{}{}", ended.stdout, ended.stderr);
-    assert!(said.contains("No secure connection to https://"), "{said}");
+    assert!(
+        said.contains("Could not establish a TLS connection to https://"),
+        "{said}"
+    );
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }

@@ -18,7 +18,7 @@ pub(crate) fn settling(tool: &str) -> &'static str {
         "persons-reset-distinct-id" => "persons-list with search \"luigi@example.com\"",
         "persons-split" => "persons-batch-retrieve with the distinct ids",
         "persons-bulk-delete" => "persons-batch-retrieve with the uuids",
-        _ => "persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select",
+        _ => "persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select",
     }
 }
 
@@ -105,7 +105,7 @@ async fn after_no_answer_in_time() {
         let error = session.error(tool, arguments).await;
         assert_eq!(sent(&session), [request], "{tool}");
         assert!(error.starts_with(UNKNOWN), "{tool}: {error}");
-        assert!(error.contains("did not answer in time"), "{tool}: {error}");
+        assert!(error.contains("did not respond in time"), "{tool}: {error}");
         assert!(error.contains(settling(tool)), "{tool}: {error}");
     });
     futures::future::join_all(calls).await;
@@ -164,17 +164,17 @@ async fn in_these_words() {
         said.push(session.error(tool, arguments).await);
     }
     assert_snapshot!(said.join("\n\n"), @r#"
-    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["*"], in half a minute, shows whether it happened.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. Wait half a minute, then verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["*"].
 
-    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["*"], in half a minute, shows whether it happened.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. Wait half a minute, then verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["*"].
 
-    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["*"], in half a minute, shows whether it happened.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. Wait half a minute, then verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["*"].
 
-    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-list with search "luigi@example.com" finds the person once the reset worked.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. persons-list with search "luigi@example.com" finds the person once the reset worked.
 
-    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again before you have looked.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again before you have looked.
 
-    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). It may have been done or not, and it is not sent again by itself. persons-batch-retrieve with the uuids shows which persons are gone, in a few minutes; persons-deletion-status-list shows queued events. Do not delete again before you have looked.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. persons-batch-retrieve with the uuids shows which persons are gone, in a few minutes; persons-deletion-status-list shows queued events. Do not delete again before you have looked.
     "#);
 }
 
@@ -203,7 +203,7 @@ async fn a_refusal_is_not_unknown() {
         ),
         (
             FaultKind::json(401, &envelope("authentication_failed", "Invalid key.")),
-            "refuses the key",
+            "rejected the API key",
         ),
         (FaultKind::Throttle { retry_after: 57 }, "Wait 57 seconds"),
     ] {
@@ -289,7 +289,7 @@ async fn a_key_that_may_only_read_changes_nothing() {
     for (tool, arguments, request) in writing_calls() {
         let error = session.error(tool, arguments).await;
         assert!(
-            error.starts_with("Nothing was changed. The key lacks the scope person:write. "),
+            error.starts_with("Nothing was changed. The API key lacks the scope person:write. "),
             "{tool}: {error}"
         );
         assert_eq!(sent(&session), [request], "{tool}");

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::request::Request;
 use crate::untrusted::Untrusted;
 
-/// The owner of a key, as far as it concerns which project to use.
+/// The owner of a key.
 #[derive(Deserialize)]
 pub(crate) struct Me {
     pub(crate) team: Option<Team>,
@@ -28,7 +28,7 @@ pub(crate) struct Organization {
     pub(crate) id: String,
 }
 
-/// What a key is limited to; empty means no limit.
+/// The limits of a key; empty means no limit.
 #[derive(Deserialize, Default)]
 pub(crate) struct KeyScope {
     #[serde(default)]

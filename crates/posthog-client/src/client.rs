@@ -1,6 +1,6 @@
-//! The client: one credential, one project, and what happens to each request.
+//! The client: one API key, one project, and how a request is sent.
 //!
-//! Invariant: a write is never sent again once PostHog may have received it.
+//! Invariant: a write is never retried once PostHog may have received it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,25 +20,25 @@ use crate::request::Request;
 use crate::response::{self, ResponseHead};
 use crate::retry;
 
-/// PostHog as one credential sees it: a connection, a key, and the project that every call is about.
+/// PostHog with one API key and one project.
 ///
-/// Cheap to clone. The project is looked up once, by the first call that needs it, and never changes afterwards.
+/// Cheap to clone. `@current` is resolved by the first call that needs it, and never again.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
     waits: Option<UnboundedSender<WaitReason>>,
 }
 
-/// Why a call waits, for whoever wants to know meanwhile.
+/// Why a call waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitReason {
-    /// PostHog has had enough requests of this key, or would have.
+    /// PostHog's rate limit for the key is reached, or would be exceeded.
     RateLimit(Duration),
-    /// Other requests of this key are under way, as many as are sent at once.
+    /// The concurrency limit of the key is reached.
     Concurrency,
-    /// PostHog failed and is asked again.
+    /// A request failed and will be retried.
     Retry(Duration),
-    /// What was sent is being looked for.
+    /// The result of a write is not visible yet.
     Result,
 }
 
@@ -57,7 +57,7 @@ impl Client {
         Self::with_resolved(connection, key, project, ResolvedProject::default())
     }
 
-    /// As [`Client::new`], where another client of the same key may have found out the project already.
+    /// As [`Client::new`], sharing the resolved project with other clients of the same key.
     #[must_use]
     pub fn with_resolved(
         connection: Arc<Connection>,
@@ -77,7 +77,7 @@ impl Client {
         }
     }
 
-    /// The same client, telling whenever it waits.
+    /// The same client, reporting every wait.
     #[must_use]
     pub fn with_progress(self, waits: UnboundedSender<WaitReason>) -> Self {
         Self {
@@ -86,21 +86,21 @@ impl Client {
         }
     }
 
-    /// Tells that a call waits.
+    /// Reports that a call waits.
     pub fn notify(&self, reason: WaitReason) {
         if let Some(waits) = &self.waits {
-            // Whoever no longer listens need not know.
+            // The receiver may be gone: progress is best-effort.
             let _ = waits.send(reason);
         }
     }
 
-    /// The way to PostHog, for other clients to share.
+    /// The connection, to be shared with other clients.
     #[must_use]
     pub fn connection(&self) -> Arc<Connection> {
         Arc::clone(&self.inner.connection)
     }
 
-    /// The host that is asked, without path or credentials: what an error may name.
+    /// The host, without path or credentials, for messages.
     #[must_use]
     pub fn host(&self) -> &str {
         self.inner.connection.host()
@@ -111,7 +111,7 @@ impl Client {
         decode(&body)
     }
 
-    /// Sends a request, again where that is safe and promising (see [`retry`]), and returns a successful answer's body.
+    /// Sends a request, retries it as [`retry`] decides, and returns the body of a successful response.
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
         let started = Instant::now();
         let mut attempt = 0;
@@ -138,7 +138,7 @@ impl Client {
                 kind = error.kind().name(),
                 attempt,
                 ?pause,
-                "asking PostHog again"
+                "retrying PostHog request"
             );
             tokio::time::sleep(pause).await;
             attempt += 1;
@@ -152,7 +152,7 @@ impl Client {
             .map_err(|error| {
                 Error::new(ErrorKind::InvalidRequest).with_reason(error.to_string())
             })?;
-        // Until the whole answer is read: answers that are being read cost memory.
+        // Held until the body is read: bodies cost memory.
         let _slot = self.acquire_slot().await?;
         self.acquire_quota(request.quota).await?;
         let mut builder = connection
@@ -184,7 +184,7 @@ impl Client {
         Err(error)
     }
 
-    /// Waits until fewer requests of this key are under way than may be.
+    /// Waits for the concurrency limit of the key.
     async fn acquire_slot(&self) -> Result<SemaphorePermit<'_>, Error> {
         let rate_limiter = &self.inner.rate_limiter;
         if let Some(slot) = rate_limiter.try_acquire_slot() {
@@ -195,7 +195,7 @@ impl Client {
         slot.ok_or_else(|| Error::new(ErrorKind::QueueTimeout))
     }
 
-    /// Waits until PostHog would take one more request of this key.
+    /// Waits for PostHog's rate limit for the key.
     async fn acquire_quota(&self, kind: rate_limit::Quota) -> Result<(), Error> {
         let rate_limiters = self.inner.connection.rate_limiters();
         match rate_limiters.take(&self.inner.rate_limiter, kind) {

@@ -1,4 +1,4 @@
-//! The way to one PostHog host: address, TLS, timeouts, limits. Shared by every client of the process.
+//! The connection to one PostHog host: address, TLS, timeouts, limits. Shared by all clients of the process.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,32 +14,32 @@ use crate::rate_limit::RateLimiters;
 use crate::url::{SegmentError, endpoint_url};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const WHOLE_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How much of an answer is read where nothing else is said, in bytes.
+/// The default limit for the size of a response, in bytes.
 pub const RESPONSE_BYTES: u32 = 32 * 1024 * 1024;
 
-/// Named honestly: PostHog's own server announces itself as `posthog/mcp-server`, and this is not it.
+/// PostHog's own MCP server sends `posthog/mcp-server`; this is not it.
 const USER_AGENT: &str = concat!("posthog-persons-mcp/", env!("CARGO_PKG_VERSION"));
 
-/// What a [`Connection`] is made of.
+/// The options of a [`Connection`].
 pub struct ConnectionOptions {
-    /// Scheme, host, port and, for an instance below a path, that path.
+    /// Scheme, host, port and the path below which PostHog is served, if any.
     pub host: Url,
-    /// Allow a key to travel over plain HTTP to a host that is not this machine.
+    /// Allow plain HTTP to a host that is not this machine.
     pub allow_insecure_http: bool,
-    /// Certificates to trust besides the usual ones, in PEM.
+    /// Additional CA certificates to trust, in PEM.
     pub ca_certificates: Option<Vec<u8>>,
-    /// An answer longer than this, in bytes after decompression, is refused.
+    /// Larger responses, in bytes after decompression, are rejected.
     pub max_response_bytes: usize,
-    /// The pause before the first repetition of a request; it doubles each time.
+    /// The backoff before the first retry; it doubles each time.
     pub retry_pause: Duration,
-    /// How long a request may take in all, its answer's last byte included.
+    /// The timeout of a request, up to the last byte of its response.
     pub timeout: Duration,
 }
 
 impl ConnectionOptions {
-    /// The usual options for a host.
+    /// The default options for a host.
     #[must_use]
     pub fn new(host: Url) -> Self {
         Self {
@@ -48,32 +48,32 @@ impl ConnectionOptions {
             ca_certificates: None,
             max_response_bytes: RESPONSE_BYTES as usize,
             retry_pause: Duration::from_millis(500),
-            timeout: WHOLE_TIMEOUT,
+            timeout: REQUEST_TIMEOUT,
         }
     }
 }
 
-/// Why a host cannot be connected to, found before any request.
+/// Options that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    /// The address is not one of an HTTP server. It is not quoted: it may hold a password.
+    /// The address is not the base URL of a web server. It is not quoted: it may contain a password.
     #[error(
-        "this is not the plain address of a web server (its scheme is {0}); it looks like https://eu.posthog.com, without user, query or fragment"
+        "not the base URL of a web server (its scheme is {0}); expected, for example, https://eu.posthog.com, without user, query or fragment"
     )]
     Address(String),
-    /// The capture hosts take events only.
-    #[error("{0} only takes events; the API is at {1}")]
+    /// A capture host, which only accepts events.
+    #[error("{0} only accepts events; the API is at {1}")]
     CaptureHost(String, &'static str),
-    /// The key would travel in the clear.
+    /// Plain HTTP would expose the key.
     #[error(
-        "{0} is plain http, and the key would travel readable by anyone on the way; use https, or --allow-insecure-http if the network is yours"
+        "{0} uses plain HTTP, which would expose the API key on the network; use https, or --allow-insecure-http on a trusted network"
     )]
     Insecure(String),
     /// The extra certificates cannot be used.
-    #[error("the file holds no usable PEM certificate: {0}")]
+    #[error("the file contains no usable PEM certificate: {0}")]
     Certificate(String),
     /// The HTTP client cannot be built.
-    #[error("the HTTP client cannot be set up: {0}")]
+    #[error("the HTTP client could not be set up: {0}")]
     Client(String),
 }
 
@@ -88,10 +88,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Prepares the way to a host. No request is made.
+    /// Prepares a connection. No request is made.
     ///
     /// # Errors
-    /// When the address, the certificates or the TLS set-up cannot be used.
+    /// When the address or the certificates cannot be used.
     pub fn new(options: &ConnectionOptions) -> Result<Self, ConnectionError> {
         let base = &options.host;
         let shown = base.origin().ascii_serialization();
@@ -128,9 +128,9 @@ impl Connection {
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(options.timeout)
-            // A redirect would carry the key to an address that nobody configured.
+            // A redirect would send the key to an address that is not configured.
             .redirect(redirect::Policy::none())
-            // `send` decides about repetition by what the request does; the HTTP client cannot know.
+            // Retries depend on what the request does; see `retry`.
             .retry(reqwest::retry::never());
         if loopback {
             builder = builder.no_proxy();
@@ -152,16 +152,13 @@ impl Connection {
         &self.http
     }
 
-    /// The host that is asked, without path or credentials.
+    /// The host, without path or credentials.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether PostHog answers at all. Sends no key, and takes any answer.
-    ///
-    /// # Errors
-    /// As the network gives them.
+    /// Whether PostHog responds, with any status. Sends no key.
     pub async fn reachable(&self) -> Result<(), Error> {
         let request = self.http.get(self.base.clone()).timeout(CONNECT_TIMEOUT);
         request
@@ -171,12 +168,12 @@ impl Connection {
             .map_err(Error::from_transport)
     }
 
-    /// Whether the host is this machine, which no proxy is asked for.
+    /// Whether the host is this machine, which needs no proxy.
     pub(crate) fn is_local(&self) -> bool {
         is_loopback(&self.base)
     }
 
-    /// The counts of requests by key.
+    /// The rate limiters of all keys.
     pub(crate) fn rate_limiters(&self) -> &RateLimiters {
         &self.rate_limiters
     }
@@ -185,29 +182,29 @@ impl Connection {
         self.retry_pause
     }
 
-    /// The address of a path below this host, each segment encoded.
+    /// The URL of a path below this host, each segment encoded.
     pub(crate) fn address(&self, path: &[&str], slash: bool) -> Result<Url, SegmentError> {
         endpoint_url(&self.base, path, slash)
     }
 
-    /// Reads a body, up to the limit and not a byte further. With `max_bytes`, the rest after so many bytes is left.
+    /// Reads a body, up to the limit. With `max_bytes`, only the first bytes are read.
     pub(crate) async fn read(
         &self,
         mut response: reqwest::Response,
         max_bytes: Option<usize>,
     ) -> Result<Vec<u8>, Error> {
-        /// No more than this is taken on trust before it arrives.
+        /// Memory reserved for a `Content-Length` before any byte arrives.
         const MAX_PREALLOCATION: u64 = 1024 * 1024;
-        let announced = response.content_length().unwrap_or_default();
-        let mut body = Vec::with_capacity(announced.min(MAX_PREALLOCATION) as usize);
+        let content_length = response.content_length().unwrap_or_default();
+        let mut body = Vec::with_capacity(content_length.min(MAX_PREALLOCATION) as usize);
         while let Some(chunk) = response.chunk().await.map_err(Error::from_transport)? {
-            if let Some(most) = max_bytes.filter(|most| body.len() + chunk.len() >= *most) {
-                body.extend_from_slice(chunk.get(..most - body.len()).unwrap_or(&chunk));
+            if let Some(max) = max_bytes.filter(|max| body.len() + chunk.len() >= *max) {
+                body.extend_from_slice(chunk.get(..max - body.len()).unwrap_or(&chunk));
                 return Ok(body);
             }
             if body.len() + chunk.len() > self.max_response_bytes {
-                let most = self.max_response_bytes;
-                return Err(Error::new(ErrorKind::ResponseTooLarge { most }));
+                let max_bytes = self.max_response_bytes;
+                return Err(Error::new(ErrorKind::ResponseTooLarge { max_bytes }));
             }
             body.extend_from_slice(&chunk);
         }
@@ -215,7 +212,7 @@ impl Connection {
     }
 }
 
-/// Whether it is PostHog's own service, which limits every key.
+/// Whether this is PostHog Cloud, which enforces its rate limits.
 fn is_cloud(url: &Url) -> bool {
     url.host_str()
         .is_some_and(|host| host == "posthog.com" || host.ends_with(".posthog.com"))
@@ -230,7 +227,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// TLS with the bundled roots: the system's store takes longer to read than everything else at start.
+/// TLS with bundled roots: loading the system root store dominates startup.
 fn tls(extra: Option<&[u8]>) -> Result<rustls::ClientConfig, ConnectionError> {
     let mut roots = rustls::RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
@@ -245,7 +242,7 @@ fn tls(extra: Option<&[u8]>) -> Result<rustls::ClientConfig, ConnectionError> {
                 .map_err(|error| ConnectionError::Certificate(error.to_string()))?;
         }
         if roots.len() == before {
-            return Err(ConnectionError::Certificate("it is empty".to_owned()));
+            return Err(ConnectionError::Certificate("it contains none".to_owned()));
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -268,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_this_machine_only() {
+    fn plain_http_is_allowed_for_loopback_only() {
         for host in [
             "http://127.0.0.1:1",
             "http://[::1]:1",
@@ -291,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_with_credentials_or_the_capture_host_is_refused() {
+    fn address_with_credentials_and_capture_host_are_rejected() {
         for host in [
             "https://user:secret@x.example",
             "https://x.example/?a=1",

@@ -14,10 +14,10 @@ struct Projects {
 }
 
 impl Client {
-    /// The number of the project that every call is about.
+    /// The number of the client's project.
     ///
     /// # Errors
-    /// [`ErrorKind::Project`] when PostHog does not tell, and what else goes wrong in asking.
+    /// [`ErrorKind::Project`] when `@current` cannot be resolved.
     pub async fn project(&self) -> Result<u64, Error> {
         match self.inner.project {
             Project::Number(number) => Ok(number),
@@ -31,13 +31,14 @@ impl Client {
         }
     }
 
-    /// The owner's selected project, if the key is not limited to others; else the first that the key may use.
+    /// The project that the key's owner has selected, unless the key is limited to others; else the first that it can
+    /// access.
     async fn current_project(&self) -> Result<u64, Error> {
         let me = allowed(self.json::<Me>(account::me()).await)?;
         let key = match self.json::<KeyScope>(account::own_key()).await {
-            // The key was good enough for the question before: it is a token of OAuth, which has no such page.
+            // The request before accepted the key, so it is an OAuth token, for which there is no such endpoint.
             Err(error) if *error.kind() == ErrorKind::Authentication => KeyScope::default(),
-            answer => allowed(answer)?.unwrap_or_default(),
+            key => allowed(key)?.unwrap_or_default(),
         };
         let teams = key.scoped_teams.unwrap_or_default();
         let organizations = key.scoped_organizations.unwrap_or_default();
@@ -45,7 +46,7 @@ impl Client {
         if let Some(first) = teams.first() {
             return match active {
                 Some(team) if teams.contains(&team.id) => Ok(team.id),
-                None if teams.len() > 1 => Err(unknown("the key may use several")),
+                None if teams.len() > 1 => Err(unknown("the key can access several")),
                 _ => Ok(*first),
             };
         }
@@ -73,7 +74,7 @@ impl Client {
         match allowed(self.json::<Team>(Request::get(path)).await)? {
             Some(project) => Ok(project.id),
             None => Err(unknown(
-                "the key may not ask which one its owner has selected",
+                "the key cannot read which one its owner has selected",
             )),
         }
     }
@@ -83,10 +84,10 @@ fn unknown(why: &str) -> Error {
     Error::new(ErrorKind::Project).with_reason(why)
 }
 
-/// An endpoint that the key may not use says nothing about the project, but does not end the search.
-fn allowed<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
+/// Continues the search where the key has no access to an endpoint.
+fn allowed<T>(response: Result<T, Error>) -> Result<Option<T>, Error> {
+    match response {
+        Ok(response) => Ok(Some(response)),
         Err(error) => match error.kind() {
             ErrorKind::MissingScope(_)
             | ErrorKind::Forbidden

@@ -1,8 +1,8 @@
-//! Dates as PostHog reads them: ISO 8601, or relative to now.
+//! Dates as PostHog parses them: ISO 8601, or relative to now.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
-/// Whether PostHog reads this as a date: ISO 8601, or relative such as `-7d`, `-1mStart`, `dStart` or `all`.
+/// Whether PostHog parses this as a date: ISO 8601, or relative such as `-7d`, `-1mStart`, `dStart` or `all`.
 #[must_use]
 pub fn is_date(text: &str) -> bool {
     is_timestamp(text) || is_relative(text)
@@ -11,7 +11,7 @@ pub fn is_date(text: &str) -> bool {
 /// Whether this is a date or a time in ISO 8601.
 #[must_use]
 pub fn is_timestamp(text: &str) -> bool {
-    // Years of four digits: the library reads others too, PostHog does not.
+    // Years of four digits only: chrono parses others too, PostHog does not.
     if text.as_bytes().get(4) != Some(&b'-')
         || !text.starts_with(|first: char| first.is_ascii_digit())
     {
@@ -44,8 +44,9 @@ fn is_relative(text: &str) -> bool {
         return false;
     };
     let digits = amount.strip_prefix('-').unwrap_or(amount);
-    let quota = (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    quota || (edge && amount.is_empty())
+    let is_amount =
+        (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_amount || (edge && amount.is_empty())
 }
 
 #[cfg(test)]
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn iso_and_relative_dates_are_read() {
+    fn iso_and_relative_dates_are_parsed() {
         for date in [
             "2026-01-31",
             "2026-01-31T12:00:00Z",

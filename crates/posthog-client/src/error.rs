@@ -1,13 +1,12 @@
-//! What went wrong with a request, as PostHog means it.
+//! Errors of requests.
 //!
-//! Branch on [`Error::kind`]. A reason is PostHog's own sentence, for a reader; nothing decides by it except the two
-//! refusals that PostHog tells apart in no other way.
+//! Code branches on [`Error::kind`]; a reason is PostHog's sentence or the network's, for readers.
 
 use std::time::Duration;
 
 use crate::untrusted::Untrusted;
 
-/// A failed request. Holds no key, no address and no body.
+/// A failed request. Contains no key, no URL and no body.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", self.kind.name())]
 pub struct Error {
@@ -16,27 +15,27 @@ pub struct Error {
     subject: Option<String>,
 }
 
-/// What a failure means.
+/// The kind of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The key is wrong, revoked, of another region, or no personal key at all.
+    /// The key is invalid, revoked, from another region, or not a personal API key.
     Authentication,
     /// The key lacks this scope.
     MissingScope(Untrusted<String>),
-    /// The endpoint does not serve scoped keys, whatever their scopes.
+    /// The endpoint does not support keys with scopes.
     ScopedKeysUnsupported,
-    /// The key may not do this for another reason.
+    /// The key has no access for another reason.
     Forbidden,
     /// There is no such person, project or page.
     NotFound,
-    /// PostHog refuses an argument, which it may name.
+    /// PostHog rejected an argument, which it may name.
     Invalid {
         /// The argument's name in the API.
         argument: Option<Untrusted<String>>,
     },
     /// Too many requests.
     RateLimited {
-        /// How long PostHog asks to wait.
+        /// The value of `Retry-After`.
         retry_after: Option<Duration>,
     },
     /// PostHog failed.
@@ -44,42 +43,42 @@ pub enum ErrorKind {
         /// The HTTP status.
         status: u16,
     },
-    /// PostHog points to another address, which is not followed.
+    /// PostHog redirected, which is not followed.
     Redirected,
-    /// The answer is not what the endpoint gives: a web page, cut off, of another shape.
+    /// The response is not what the endpoint returns: a web page, truncated, of another shape.
     InvalidResponse,
-    /// The answer is longer than is read.
+    /// The response exceeds the size limit.
     ResponseTooLarge {
-        /// Bytes that are read at most.
-        most: usize,
+        /// The limit.
+        max_bytes: usize,
     },
-    /// PostHog's limit for the key would be passed; nothing was sent.
+    /// The request would exceed PostHog's rate limit for the key; nothing was sent.
     RateLimitedLocally {
-        /// Until one more request would be taken.
+        /// Until the next request is allowed.
         wait: Duration,
     },
-    /// The requests of this key that are under way take too long; nothing was sent.
+    /// The concurrency limit of the key is reached for too long; nothing was sent.
     QueueTimeout,
-    /// No whole answer in time.
+    /// No complete response in time.
     Timeout,
     /// No connection; nothing was sent.
     Connect,
-    /// No connection that is secure: a certificate that nobody trusts, or no TLS at all. Nothing was sent.
+    /// No TLS connection, for example because the certificate is not trusted; nothing was sent.
     Tls,
-    /// The connection broke after the request began; it may have arrived.
+    /// The connection was lost after the request began; PostHog may have received it.
     ConnectionLost,
-    /// PostHog says that it did not do what was asked.
+    /// PostHog reports that it did not perform the request.
     NotPerformed,
-    /// The request could not be made; nothing was sent.
+    /// The request could not be built; nothing was sent.
     InvalidRequest,
-    /// Which project to work on cannot be found out.
+    /// `@current` could not be resolved to a project.
     Project,
 }
 
 impl ErrorKind {
-    /// Whether the request may have arrived and done its work all the same.
+    /// Whether PostHog may have performed the request despite the failure.
     ///
-    /// False only where PostHog says so, or nothing can have been sent.
+    /// False only where PostHog says that it did not, or where nothing was sent.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         match self {
@@ -106,29 +105,29 @@ impl ErrorKind {
         }
     }
 
-    /// A word for logs.
+    /// A name for logs and reports.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Authentication => "authentication",
             Self::MissingScope(_) => "missing_scope",
-            Self::ScopedKeysUnsupported => "closed_to_keys",
+            Self::ScopedKeysUnsupported => "scoped_keys_unsupported",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Invalid { .. } => "invalid",
             Self::RateLimited { .. } => "rate_limited",
             Self::Server { .. } => "server_error",
             Self::Redirected => "redirected",
-            Self::InvalidResponse => "unreadable",
-            Self::ResponseTooLarge { .. } => "too_long",
-            Self::RateLimitedLocally { .. } => "held_back",
-            Self::QueueTimeout => "busy",
+            Self::InvalidResponse => "invalid_response",
+            Self::ResponseTooLarge { .. } => "response_too_large",
+            Self::RateLimitedLocally { .. } => "rate_limited_locally",
+            Self::QueueTimeout => "queue_timeout",
             Self::Timeout => "timeout",
             Self::Connect => "connect",
             Self::Tls => "tls",
-            Self::ConnectionLost => "dropped",
-            Self::NotPerformed => "failed",
-            Self::InvalidRequest => "request",
+            Self::ConnectionLost => "connection_lost",
+            Self::NotPerformed => "not_performed",
+            Self::InvalidRequest => "invalid_request",
             Self::Project => "project",
         }
     }
@@ -148,7 +147,7 @@ impl Error {
         self
     }
 
-    /// Takes the key out of PostHog's words, should it ever stand in them.
+    /// Removes the key from the reason, should PostHog quote it.
     pub(crate) fn redact_key(mut self, key: &str) -> Self {
         self.reason = self
             .reason
@@ -161,28 +160,28 @@ impl Error {
         self
     }
 
-    /// What the failure means.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
-    /// The reason in PostHog's words, or in those of the network.
+    /// PostHog's reason, or the network's.
     #[must_use]
     pub fn reason(&self) -> Option<&Untrusted<String>> {
         self.reason.as_ref()
     }
 
-    /// The identifier that the request was about.
+    /// The identifier that the request was about, as the caller gave it.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
 
-    /// A failure below HTTP. The innermost cause is kept: it names no address, which may hold an e-mail.
+    /// A failure below HTTP. The reason is the innermost cause, which contains no URL: a URL can contain an e-mail address.
     pub(crate) fn from_transport(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let kind = if error.is_connect() && is_of_tls(&error) {
+        let kind = if error.is_connect() && is_tls_failure(&error) {
             ErrorKind::Tls
         } else if error.is_connect() {
             ErrorKind::Connect
@@ -201,13 +200,13 @@ impl Error {
     }
 }
 
-/// Whether the two sides could not agree on TLS, or on who the other is.
-fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    // The error of an input or output hides what it is made of from those who ask for its source.
+/// Whether the TLS handshake failed.
+fn is_tls_failure(error: &(dyn std::error::Error + 'static)) -> bool {
+    // An I/O error does not return its inner error as its source.
     let inner = error
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref);
     error.is::<rustls::Error>()
-        || inner.is_some_and(|inner| is_of_tls(inner))
-        || error.source().is_some_and(is_of_tls)
+        || inner.is_some_and(|inner| is_tls_failure(inner))
+        || error.source().is_some_and(is_tls_failure)
 }

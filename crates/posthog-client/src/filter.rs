@@ -1,10 +1,10 @@
-//! Property filters, in the part of PostHog's language that this server speaks.
+//! Property filters: the part of PostHog's filter language that this crate supports.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-// One condition on a person. Always whole: an incomplete filter would match everyone.
+// One condition on a person. Always complete: PostHog lets an incomplete filter match everyone.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Filter {
@@ -46,7 +46,7 @@ pub enum Operator {
     NotIn,
 }
 
-// What a filter looks at.
+// What a filter applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -86,7 +86,7 @@ impl<'de> Deserialize<'de> for Filter {
     }
 }
 
-/// One condition on an event of an insight. As [`Filter`], and looks at the event unless told otherwise.
+/// One condition of an insight. As [`Filter`], but of type `event` by default.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct EventFilter(Filter);
@@ -99,19 +99,19 @@ impl<'de> Deserialize<'de> for EventFilter {
     }
 }
 
-/// Reads one of a list of names; the error gives the list.
+/// Parses one of a list of names; the error contains the list.
 fn named<T: serde::de::DeserializeOwned>(field: &str, name: String) -> Result<T, String> {
     serde_json::from_value(Value::String(name))
         .map_err(|error| format!("a filter's `{field}`: {error}"))
 }
 
 impl Filter {
-    fn check(filter: Unchecked, usual: FilterType) -> Result<Self, String> {
+    fn check(filter: Unchecked, default_type: FilterType) -> Result<Self, String> {
         let key = filter.key.filter(|key| !key.is_empty()).ok_or(
             "a filter needs a `key`, the property's name; an incomplete filter would match everyone",
         )?;
         let kind = match filter.kind.as_deref() {
-            None => usual,
+            None => default_type,
             Some("hogql") => {
                 return Err(
                     "filters of type hogql are code and are refused; use type person or cohort"
@@ -167,7 +167,7 @@ impl Filter {
             Operator::Icontains | Operator::NotIcontains | Operator::Regex | Operator::NotRegex
                 if has_empty_text(&value) =>
             {
-                Err("an empty text is part of every value: the filter would match everyone or nobody".to_owned())
+                Err("an empty text is part of every value: the filter would match everyone or no one".to_owned())
             }
             Operator::IsDateExact | Operator::IsDateAfter | Operator::IsDateBefore
                 if !value.as_str().is_some_and(crate::date::is_date) =>
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_is_sent_whole() {
+    fn filter_is_sent_complete() {
         assert_eq!(
             read(json!({"key": "plan", "value": "pro"})),
             Ok(json!({"key": "plan", "value": "pro", "operator": "exact", "type": "person"}))
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_match_everyone_is_refused() {
+    fn filters_that_would_match_everyone_are_rejected() {
         for filter in [
             json!({}),
             json!({"key": ""}),

@@ -1,4 +1,4 @@
-//! What happened to persons: activity, properties over time, deletions.
+//! The history of persons: activity, properties over time, deletions.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -17,13 +17,13 @@ pub struct ActivityPage {
     /// Newest first.
     pub results: Vec<Activity>,
     next: Option<String>,
-    /// All entries.
+    /// The number of all entries.
     #[serde(default)]
     pub total_count: Option<u64>,
 }
 
 impl ActivityPage {
-    /// Whether PostHog says that there is more.
+    /// Whether there is a next page.
     #[must_use]
     pub fn has_next(&self) -> bool {
         self.next.is_some()
@@ -33,7 +33,7 @@ impl ActivityPage {
 /// One entry of the activity log.
 #[derive(Debug, Deserialize)]
 pub struct Activity {
-    /// `updated`, `delete_property`, `split_person`, `deleted`, and what PostHog adds.
+    /// `updated`, `delete_property`, `split_person`, `deleted` or another verb.
     pub activity: Untrusted<String>,
     /// ISO 8601.
     pub created_at: Untrusted<String>,
@@ -78,7 +78,7 @@ impl Actor {
     }
 }
 
-/// What an entry says beyond its verb.
+/// The details of an entry.
 #[derive(Debug, Deserialize)]
 pub struct Detail {
     /// The person's name at the time; the UUID for a deletion.
@@ -106,13 +106,13 @@ pub struct Change {
     pub after: Untrusted<Value>,
 }
 
-/// How the properties that an insight depends on changed.
+/// The changes of the properties that an insight depends on.
 #[derive(Debug, Deserialize)]
 pub struct PropertiesTimeline {
     /// One point per change.
     #[serde(default, deserialize_with = "null_as_default")]
     pub points: Vec<TimelinePoint>,
-    /// The properties looked at.
+    /// The keys of these properties.
     #[serde(default, deserialize_with = "null_as_default")]
     pub crucial_property_keys: Vec<Untrusted<String>>,
     /// ISO 8601.
@@ -123,7 +123,7 @@ pub struct PropertiesTimeline {
     pub effective_date_to: Option<Untrusted<String>>,
 }
 
-/// Properties that held from a moment on.
+/// The values from a moment on.
 #[derive(Debug, Deserialize)]
 pub struct TimelinePoint {
     /// ISO 8601.
@@ -131,12 +131,12 @@ pub struct TimelinePoint {
     /// The values.
     #[serde(default)]
     pub properties: Properties,
-    /// Matching events while they held.
+    /// The number of matching events with these values.
     #[serde(default)]
     pub relevant_event_count: u64,
 }
 
-/// Whose properties, and when.
+/// A person and a moment.
 #[derive(Debug)]
 pub struct PropertiesAtTimeQuery {
     /// The person.
@@ -147,7 +147,7 @@ pub struct PropertiesAtTimeQuery {
     pub include_set_once: bool,
 }
 
-/// A person, by one of two names.
+/// A person, by either of two ids.
 #[derive(Debug)]
 pub enum PropertiesAtTimeSubject {
     /// One of the person's distinct ids.
@@ -156,14 +156,14 @@ pub enum PropertiesAtTimeSubject {
     Person(Uuid),
 }
 
-/// Which deletions to show.
+/// Which deletions to list.
 #[derive(Debug)]
 pub struct DeletionStatusQuery {
-    /// Of this person only.
+    /// Only those of this person.
     pub person_uuid: Option<Uuid>,
     /// `pending`, `completed` or `all`.
     pub status: Option<&'static str>,
-    /// Rows a page.
+    /// Rows per page.
     pub limit: u32,
     /// Rows to skip.
     pub offset: u32,
@@ -172,7 +172,7 @@ pub struct DeletionStatusQuery {
 /// One page of deletions.
 #[derive(Debug, Deserialize)]
 pub struct DeletionStatusPage {
-    /// All rows that match.
+    /// The number of all matching rows.
     pub count: u64,
     next: Option<String>,
     /// Newest first.
@@ -180,14 +180,14 @@ pub struct DeletionStatusPage {
 }
 
 impl DeletionStatusPage {
-    /// Whether PostHog says that there is more.
+    /// Whether there is a next page.
     #[must_use]
     pub fn has_next(&self) -> bool {
         self.next.is_some()
     }
 }
 
-/// The deletion of one person's events. The profile's own deletion has no such row.
+/// The deletion of a person's events. The deletion of the person itself has no row.
 #[derive(Debug, Deserialize)]
 pub struct DeletionStatus {
     /// The person.
@@ -209,9 +209,6 @@ fn number_from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 
 impl Client {
     /// `GET persons/{id}/activity/`, or `GET persons/activity/` for the whole project.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
     pub async fn activity(
         &self,
         id: Option<&PersonId>,
@@ -232,10 +229,7 @@ impl Client {
         self.json(request).await
     }
 
-    /// `GET persons/{id}/properties_timeline/`. Closed to scoped keys.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
+    /// `GET persons/{id}/properties_timeline/`. Does not support keys with scopes.
     pub async fn properties_timeline(
         &self,
         id: &PersonId,
@@ -249,9 +243,6 @@ impl Client {
     }
 
     /// `GET persons/properties_at_time/`.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
     pub async fn properties_at_time(&self, query: &PropertiesAtTimeQuery) -> Result<Person, Error> {
         let project = self.project().await?.to_string();
         let (name, subject) = match &query.subject {
@@ -272,9 +263,6 @@ impl Client {
     }
 
     /// `GET persons/deletion_status/`.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
     pub async fn deletion_status(
         &self,
         query: &DeletionStatusQuery,

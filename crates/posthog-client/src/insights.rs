@@ -1,4 +1,4 @@
-//! The persons behind a funnel, a trend or a lifecycle. All closed to scoped keys.
+//! The persons of a funnel, a trend or a lifecycle. These endpoints do not support keys with scopes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,17 +9,15 @@ use crate::person::Person;
 use crate::request::{Request, persons};
 use crate::url::Query;
 
-/// The parameters of an insight under the API's own names, checked by whoever builds them.
-///
-/// They are passed through: this module knows only how they travel.
+/// The parameters of an insight under the API's names. They are passed through unchecked.
 #[derive(Debug)]
 pub struct InsightArguments(Map<String, Value>);
 
 impl InsightArguments {
-    /// Takes the fields of a structure; those without a value are left out.
+    /// From the fields of a struct; those without a value are omitted.
     ///
     /// # Errors
-    /// When the structure is not an object of JSON values.
+    /// When it does not serialize as an object.
     pub fn of(fields: &impl Serialize) -> Result<Self, serde_json::Error> {
         let fields: Map<String, Value> = serde_json::from_value(serde_json::to_value(fields)?)?;
         Ok(Self(
@@ -54,14 +52,14 @@ fn pair(name: &str, value: &Value) -> (std::borrow::Cow<'static, str>, String) {
     (name.to_owned().into(), text)
 }
 
-/// One page of the persons behind an insight.
+/// One page of the persons of an insight.
 #[derive(Debug)]
 pub struct ActorPage {
     /// The persons, in the insight's order.
     pub people: Vec<Person>,
-    /// Whether PostHog says that there is more.
+    /// Whether there is a next page.
     pub has_next: bool,
-    /// Persons that the insight counted and that are gone.
+    /// Persons that the insight counts and that were deleted.
     pub missing_persons: u64,
 }
 
@@ -94,11 +92,8 @@ impl From<RawActorPage> for ActorPage {
 
 impl Client {
     /// `GET persons/funnel/` where every argument is a scalar, else `POST persons/funnel/`.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
     pub async fn funnel(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
-        /// Read from the query even when the rest is in the body.
+        /// PostHog reads these from the query even with a body.
         const ALWAYS_QUERY: [&str; 2] = ["entrance_period_start", "drop_off"];
         let project = self.project().await?.to_string();
         let path = persons(&project, &["funnel"]);
@@ -118,17 +113,11 @@ impl Client {
     }
 
     /// `GET persons/trends/`, sorted by the value at the data point, descending.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
     pub async fn trends(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
         self.actors("trends", arguments).await
     }
 
     /// `GET persons/lifecycle/`.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
     pub async fn lifecycle(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
         self.actors("lifecycle", arguments).await
     }

@@ -1,6 +1,6 @@
-//! What a key is, whose cloud it belongs to, and what it opens: asked as PostHog's own tools ask it.
+//! Inspects a key: its kind, region, scopes and projects.
 //!
-//! Only reads are sent, none of them reads a person, and each is sent once: whoever looks for a fault wants to see it.
+//! Invariant: sends reads only, none of which reads a person, and never retries, so that failures are visible.
 
 use std::time::Duration;
 
@@ -20,16 +20,16 @@ use crate::untrusted::Untrusted;
 
 const MIN_LEGACY_KEY_LEN: usize = 30;
 
-/// Which kind of key it is, by its prefix.
+/// The kind of a key, by its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
     /// `phx_`
     Personal,
     /// `pha_`
     OAuth,
-    /// Without a prefix, as personal keys once were.
+    /// A personal API key from before there were prefixes.
     Legacy,
-    /// Nothing that PostHog ever gave out.
+    /// Not a key that PostHog creates.
     Unrecognized,
 }
 
@@ -40,7 +40,7 @@ impl KeyKind {
         match key.split_once('_') {
             Some(("phx", _)) => Self::Personal,
             Some(("pha", _)) => Self::OAuth,
-            // Random bytes in base64 that is safe in addresses.
+            // Random bytes in URL-safe base64.
             _ if key.len() >= MIN_LEGACY_KEY_LEN
                 && key
                     .bytes()
@@ -53,17 +53,17 @@ impl KeyKind {
     }
 }
 
-/// One of PostHog's own clouds. A key belongs to one of them and is as good as wrong in the other.
+/// A region of PostHog Cloud. A key of one region is invalid in the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its address, without a slash at the end.
+    /// The address, without a trailing slash.
     pub host: String,
 }
 
 impl Region {
-    /// All of them.
+    /// All regions.
     #[must_use]
     pub fn all() -> Vec<Self> {
         [
@@ -78,80 +78,83 @@ impl Region {
     }
 }
 
-/// What PostHog says about an OAuth token.
+/// PostHog's response about an OAuth token.
 #[derive(Deserialize)]
 struct Introspection {
     active: bool,
-    /// Separated by spaces.
+    /// Space-separated.
     #[serde(default)]
     scope: String,
     #[serde(default)]
     scoped_teams: Option<Vec<u64>>,
 }
 
-/// What is known of a key that PostHog accepts.
+/// What is known about a key that PostHog accepts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyFacts {
-    /// Its scopes, if it may be asked for them.
+    /// The scopes, if the key can read them.
     pub grants: Option<GrantedScopes>,
-    /// The projects that it is limited to; empty means no limit.
+    /// The projects that the key is limited to; empty means no limit.
     pub teams: Vec<u64>,
-    /// The number and the name of the project that its owner has selected, if the owner may be asked for.
+    /// The number and the name of the project that the key's owner has selected, if the key can read them.
     pub selected: Option<(u64, Option<Untrusted<String>>)>,
-    /// Whether the key may ask for its owner, if that is known.
+    /// Whether the key can read its owner, if known.
     pub user: Option<bool>,
 }
 
-/// How a key stands to a project.
+/// A key's access to a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProjectAccess {
-    /// It may use it.
+    /// The key has access.
     Member,
-    /// PostHog does not let it in.
+    /// The key has no access.
     Refused,
-    /// There is none of this number.
+    /// The project does not exist.
     Missing,
-    /// It cannot be found out.
+    /// The access could not be determined.
     Unknown,
 }
 
-/// Asks a PostHog about the key of a client, each question once and with an end to the waiting.
+/// Inspects the key of a client, with a timeout for each request and for all of them.
 pub struct KeyInspector {
     client: Client,
-    patience: Duration,
-    until: Instant,
+    timeout: Duration,
+    deadline: Instant,
 }
 
 impl KeyInspector {
-    /// Waits so long for each answer, and until then for all of them together.
+    /// `timeout` is for each request, `deadline` for all of them.
     #[must_use]
-    pub fn new(client: Client, patience: Duration, until: Instant) -> Self {
+    pub fn new(client: Client, timeout: Duration, deadline: Instant) -> Self {
         Self {
             client,
-            patience,
-            until,
+            timeout,
+            deadline,
         }
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        match timeout(self.patience.min(left), answer).await {
-            Ok(answer) => answer,
+    async fn in_time<T>(
+        &self,
+        response: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        match timeout(self.timeout.min(left), response).await {
+            Ok(response) => response,
             Err(_) => Err(Error::new(ErrorKind::Timeout)),
         }
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {
+    async fn read<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {
         let body = self.in_time(self.client.send_once(&request)).await?;
         crate::decode::decode(&body)
     }
 
-    /// Whether PostHog knows the key, and what it says about it.
+    /// What PostHog reports about the key.
     ///
     /// # Errors
-    /// [`ErrorKind::Authentication`] when it does not; else why it cannot be asked.
+    /// [`ErrorKind::Authentication`] when PostHog does not accept the key.
     pub async fn key(&self) -> Result<KeyFacts, Error> {
-        let (me, key) = tokio::join!(self.ask::<Me>(me()), self.ask::<KeyScope>(own_key()));
+        let (me, key) = tokio::join!(self.read::<Me>(me()), self.read::<KeyScope>(own_key()));
         let mut facts = KeyFacts::default();
         match me {
             Ok(me) => {
@@ -160,7 +163,7 @@ impl KeyInspector {
             }
             Err(error) => match error.kind() {
                 ErrorKind::MissingScope(_) => facts.user = Some(false),
-                // Whoever is forbidden something was recognized before.
+                // PostHog authenticates before it denies access.
                 ErrorKind::Forbidden | ErrorKind::ScopedKeysUnsupported => {}
                 _ if key.is_ok() => {}
                 _ => return Err(error),
@@ -190,27 +193,27 @@ impl KeyInspector {
         Ok(facts)
     }
 
-    /// `POST /oauth/introspect`: the token asks about itself.
+    /// `POST /oauth/introspect`, with the token itself.
     async fn introspect(&self) -> Result<Introspection, Error> {
         let body = json!({ "token": self.client.inner.key.expose_secret() });
         let mut request = Request::read_by_post(vec!["oauth", "introspect"], body);
         request.slash = false;
-        self.ask(request).await
+        self.read(request).await
     }
 
     /// The number of the client's project.
     ///
     /// # Errors
-    /// As [`Client::project`].
+    /// See [`Client::project`].
     pub async fn project(&self) -> Result<u64, Error> {
         self.in_time(self.client.project()).await
     }
 
-    /// What a project is called, if the key may ask, and how the key stands to it.
+    /// The name of a project, if the key can read it, and the key's access to the project.
     pub async fn standing(&self, project: u64) -> (Option<Untrusted<String>>, ProjectAccess) {
         let number = project.to_string();
-        let named = self.ask::<Team>(Request::get(vec!["api", "projects", &number]));
-        let used = self.ask::<Value>(deletions(&number));
+        let named = self.read::<Team>(Request::get(vec!["api", "projects", &number]));
+        let used = self.read::<Value>(deletions(&number));
         let (named, used) = tokio::join!(named, used);
         let standing = match used.as_ref().map_err(Error::kind) {
             Ok(_) => ProjectAccess::Member,
@@ -222,35 +225,35 @@ impl KeyInspector {
         (named.ok().and_then(|project| project.name), standing)
     }
 
-    /// The scopes of a key that does not tell them: tried, as far as reading tells.
+    /// The scopes of a key that cannot read them, determined by requests that need them, as far as reads allow.
     ///
-    /// The persons asked for do not exist: a refusal comes before the search, so that "not found" means "allowed".
+    /// The requested persons do not exist: PostHog checks scopes first, so that "not found" means that a scope is granted.
     pub async fn tried(&self, may_ask_user: Option<bool>, project: u64) -> GrantedScopes {
         let number = project.to_string();
-        let nobody = Uuid::new_v4().to_string();
-        let person = ("person_id".into(), nobody.clone());
+        let missing = Uuid::new_v4().to_string();
+        let person = ("person_id".into(), missing.clone());
         let cohorts = Request::get(persons(&number, &["cohorts"])).query(vec![person]);
-        let activity = Request::get(persons(&number, &[&nobody, "activity"]));
-        let timeline = Request::get(persons(&number, &[&nobody, "properties_timeline"]));
+        let activity = Request::get(persons(&number, &[&missing, "activity"]));
+        let timeline = Request::get(persons(&number, &[&missing, "properties_timeline"]));
         let (read, cohorts, activity, timeline) = tokio::join!(
-            self.ask::<Value>(deletions(&number)),
-            self.ask::<Value>(cohorts),
-            self.ask::<Value>(activity),
-            self.ask::<Value>(timeline),
+            self.read::<Value>(deletions(&number)),
+            self.read::<Value>(cohorts),
+            self.read::<Value>(activity),
+            self.read::<Value>(timeline),
         );
         if passes(&timeline) {
             return GrantedScopes::Everything;
         }
         let (mut has, mut lacks) = (Vec::new(), Vec::new());
-        let tries = [
+        let checks = [
             ("person:read", read),
             ("cohort:read", cohorts),
             ("activity_log:read", activity),
         ];
-        for (scope, answer) in tries {
-            match &answer {
-                _ if passes(&answer) => has.push(scope),
-                // Where two scopes are wanted, the other one may be what is missing.
+        for (scope, response) in checks {
+            match &response {
+                _ if passes(&response) => has.push(scope),
+                // Where an endpoint requires two scopes, the other one may be missing.
                 Err(error) if matches!(error.kind(), ErrorKind::MissingScope(missing) if *missing == *scope) =>
                 {
                     lacks.push(scope);
@@ -266,24 +269,24 @@ impl KeyInspector {
         GrantedScopes::Tried { has, lacks, closed }
     }
 
-    /// Whether batches are closed to the key, as they were for a time.
+    /// Whether the key does not support batches: some PostHog versions do not serve them to keys with scopes.
     pub async fn batches_are_closed(&self, project: u64) -> bool {
         let number = project.to_string();
         let path = persons(&number, &["batch_by_distinct_ids"]);
-        let nobody = Request::read_by_post(path, json!({ "distinct_ids": [] }));
-        let answer = self.ask::<Value>(nobody).await;
-        matches!(answer, Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported)
+        let missing = Request::read_by_post(path, json!({ "distinct_ids": [] }));
+        let response = self.read::<Value>(missing).await;
+        matches!(response, Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported)
     }
 }
 
-/// A read that costs PostHog little, and holds nothing about anybody but UUIDs.
+/// A cheap read that returns nothing about persons but UUIDs.
 fn deletions(project: &str) -> Request<'_> {
     Request::get(persons(project, &["deletion_status"])).query(vec![("limit".into(), "1".into())])
 }
 
-/// Whether an answer comes from behind the check of the scopes.
-fn passes(answer: &Result<Value, Error>) -> bool {
-    match answer {
+/// Whether a request passed the check of its scopes.
+fn passes(response: &Result<Value, Error>) -> bool {
+    match response {
         Ok(_) => true,
         Err(error) => matches!(
             error.kind(),

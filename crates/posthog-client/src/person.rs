@@ -1,7 +1,7 @@
-//! Persons and what hangs on them, as the API sends them.
+//! Persons, as the API sends them.
 //!
-//! The API's `id` is a UUID in lists, an integer elsewhere and a string of that integer in activity; only `uuid` means
-//! the same everywhere, so `id` is not read at all.
+//! The API's `id` is a UUID in lists, an integer elsewhere and a string of that integer in activity. Only `uuid` has one
+//! meaning everywhere, so `id` is ignored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use crate::untrusted::Untrusted;
 
-/// What names a person in an address: a UUID or the numeric id.
+/// The id of a person in a URL: a UUID or the numeric id.
 ///
-/// A distinct id can look like either, so nothing is guessed: what is neither cannot become a `PersonId`.
+/// A distinct id can look like either, so a caller must say which of them an id is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonId(String);
 
 impl PersonId {
-    /// Reads a hyphenated UUID, in either case, or a positive integer.
+    /// Parses a hyphenated UUID, in either case, or a positive integer.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() == 36 {
@@ -38,7 +38,7 @@ impl PersonId {
         Uuid::try_parse(&self.0).ok().filter(|_| self.0.len() == 36)
     }
 
-    /// The id as it stands in an address.
+    /// The id as a path segment.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -65,10 +65,10 @@ pub struct Person {
     /// The display name as stored: usually text, but a project may display a number.
     #[serde(default, deserialize_with = "any_depth")]
     pub name: Untrusted<Value>,
-    /// Distinct ids, the anonymous ones last. Whether they are all depends on the endpoint.
+    /// Distinct ids, the anonymous ones last. Some endpoints truncate them.
     #[serde(default, deserialize_with = "null_as_default")]
     pub distinct_ids: Vec<Untrusted<String>>,
-    /// Properties; those the credential may not see are missing without a trace.
+    /// Properties. Those that the key has no access to are missing.
     #[serde(default)]
     pub properties: Properties,
     /// ISO 8601.
@@ -77,7 +77,7 @@ pub struct Person {
     /// ISO 8601.
     #[serde(default)]
     pub last_seen_at: Option<Untrusted<String>>,
-    /// In trends: the value that put the person into the data point.
+    /// In trends: the person's value at the data point.
     #[serde(default)]
     pub value_at_data_point: Option<serde_json::Number>,
 }
@@ -85,7 +85,7 @@ pub struct Person {
 /// A person's properties as PostHog sent them. Values are decoded on demand: most are never shown.
 #[derive(Clone, Default)]
 pub struct Properties {
-    /// Each key, and its value as JSON, one after the other.
+    /// Keys and values as JSON, concatenated.
     text: String,
     /// Where each key ends, and each value.
     ends: Vec<(usize, usize)>,
@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for Properties {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
-                // Room for what most persons have.
+                // Enough for most persons.
                 let mut properties = Properties {
                     text: String::with_capacity(1024),
                     ends: Vec::with_capacity(32),
@@ -171,31 +171,30 @@ impl<'de> Deserialize<'de> for Properties {
     }
 }
 
-/// What a key says; one that is no text, though JSON can spell it, stays as it is spelt.
+/// Decodes a key; one with an invalid Unicode escape stays as it is written.
 fn key_of(json: &str) -> Cow<'_, str> {
-    // Between its quotes.
-    let spelt = json.get(1..json.len().saturating_sub(1)).unwrap_or(json);
-    if spelt.as_bytes().contains(&b'\\') {
-        serde_json::from_str(json).map_or(Cow::Borrowed(spelt), Cow::Owned)
+    // Without the quotes.
+    let escaped = json.get(1..json.len().saturating_sub(1)).unwrap_or(json);
+    if escaped.as_bytes().contains(&b'\\') {
+        serde_json::from_str(json).map_or(Cow::Borrowed(escaped), Cow::Owned)
     } else {
-        Cow::Borrowed(spelt)
+        Cow::Borrowed(escaped)
     }
 }
 
 /// One page of the list.
 #[derive(Debug, Deserialize)]
 pub struct PersonPage {
-    /// May be fewer than the limit though there is a next page: persons already gone are dropped.
+    /// Can be fewer than the limit although there is a next page: deleted persons are dropped from a page.
     pub results: Vec<Person>,
     next: Option<String>,
-    /// All matches, where they were counted.
+    /// The number of matches, if requested.
     #[serde(default)]
     pub count: Option<u64>,
 }
 
 impl PersonPage {
-    /// Whether PostHog says that there is more. The address that it gives is never followed: it is absolute, and the
-    /// key would go with it.
+    /// Whether there is a next page. Its URL is never followed: it is absolute, and the key would be sent to it.
     #[must_use]
     pub fn has_next(&self) -> bool {
         self.next.is_some()
@@ -205,12 +204,12 @@ impl PersonPage {
 /// A cohort that a person is in.
 #[derive(Debug, Deserialize)]
 pub struct Cohort {
-    /// The cohort's number.
+    /// The numeric id.
     pub id: i64,
-    /// Its name.
+    /// The name.
     #[serde(default)]
     pub name: Option<Untrusted<String>>,
-    /// How many persons it held when it was last calculated.
+    /// The number of persons at the last calculation.
     #[serde(default)]
     pub count: Option<i64>,
 }
@@ -220,7 +219,7 @@ pub struct Cohort {
 pub struct PropertyValues {
     /// At most twenty.
     pub results: Vec<PropertyValue>,
-    /// Whether a newer answer is being computed.
+    /// Whether PostHog is computing newer values.
     #[serde(default)]
     pub refreshing: bool,
 }
@@ -228,10 +227,10 @@ pub struct PropertyValues {
 /// A value with its frequency in a sample.
 #[derive(Debug, Deserialize)]
 pub struct PropertyValue {
-    /// The value, mostly as text.
+    /// The value, usually text.
     #[serde(default, deserialize_with = "any_depth")]
     pub name: Untrusted<Value>,
-    /// Persons in the sample that have it.
+    /// The number of persons in the sample with this value.
     #[serde(default)]
     pub count: Option<u64>,
 }
@@ -244,7 +243,7 @@ pub(crate) fn any_depth<'de, D: Deserializer<'de>>(
     Ok(Properties::value(raw.get().into()))
 }
 
-/// Some builds send `null` where there is nothing.
+/// Some PostHog versions send `null` instead of an empty value.
 pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -258,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_id_is_a_uuid_or_a_positive_number() {
+    fn person_id_is_a_uuid_or_a_positive_number() {
         let uuid = "018F0000-0000-7000-8000-00000000000A";
         assert_eq!(PersonId::parse(uuid).unwrap().as_str(), uuid.to_lowercase());
         assert_eq!(PersonId::parse("0042").unwrap().as_str(), "42");
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_read_from_every_endpoint() {
+    fn person_is_decoded_from_every_endpoint() {
         let uuid = "018f0000-0000-7000-8000-00000000000a";
         for id in ["7".to_owned(), format!("\"{uuid}\"")] {
             let json = format!(
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_are_kept_as_they_were_sent() {
+    fn properties_are_kept_as_sent() {
         let json =
             r#"{"a\"\u00e4" : "\u00e4", "": [1, {"x": null}], "\udc00": -0.0 , "a": "\udc00"}"#;
         let properties: Properties = serde_json::from_str(json).unwrap();

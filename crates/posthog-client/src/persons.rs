@@ -18,16 +18,16 @@ use crate::response::looks_like_html;
 use crate::untrusted::Untrusted;
 use crate::url::Query;
 
-/// The API drops what is over this many ids of one batch, silently.
+/// The API silently drops further ids of a batch.
 pub const BATCH_SIZE: usize = 200;
-/// The list shows no more distinct ids of one person.
+/// Distinct ids of a person in the list at most.
 pub const LISTED_DISTINCT_IDS: usize = 1000;
-/// A batch shows no more distinct ids of one person.
+/// Distinct ids of a person in a batch at most.
 pub const MINIMAL_DISTINCT_IDS: usize = 10;
 
-/// Requests of one call that run at the same time.
+/// Concurrent requests of one call.
 const CONCURRENCY: usize = 8;
-/// Where batches are closed to the key, at most this many persons are looked up one by one.
+/// Persons looked up one by one at most, where the key does not support batches.
 const MAX_SINGLE_LOOKUPS: usize = BATCH_SIZE;
 
 /// Which persons to list. All conditions must hold.
@@ -41,11 +41,11 @@ pub struct PersonsQuery {
     pub distinct_id: Option<String>,
     /// Conditions on properties and cohorts.
     pub properties: Vec<Filter>,
-    /// Persons a page.
+    /// Persons per page.
     pub limit: u32,
     /// Persons to skip.
     pub offset: u32,
-    /// Also count all matches, which costs PostHog a second query.
+    /// Also count all matches, for which PostHog makes a second query.
     pub include_total: bool,
 }
 
@@ -76,50 +76,44 @@ struct BatchEndpoint {
 
 impl Client {
     /// `GET persons/`, newest first.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
     pub async fn persons(&self, query: &PersonsQuery) -> Result<PersonPage, Error> {
         let project = self.project().await?.to_string();
         let mut pairs = query.conditions();
         pairs.push(("limit".into(), query.limit.to_string()));
         pairs.push(("offset".into(), query.offset.to_string()));
         if query.include_total {
-            // Judged by presence: to send `false` would count as well.
+            // PostHog checks the presence only, so that `false` would count as true.
             pairs.push(("include_total".into(), "true".to_owned()));
         }
         self.json(Request::get(persons(&project, &[])).query(pairs))
             .await
     }
 
-    /// `GET persons/?format=csv`, at most `most_bytes` of it, and whether that is less than all.
+    /// `GET persons/?format=csv`, at most `max_bytes` of it, and whether it was truncated.
     ///
     /// The API ignores limit and offset here.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
     pub async fn persons_csv(
         &self,
         query: &PersonsQuery,
-        most_bytes: usize,
+        max_bytes: usize,
     ) -> Result<(Untrusted<String>, bool), Error> {
         let project = self.project().await?.to_string();
         let mut pairs = query.conditions();
         pairs.push(("format".into(), "csv".to_owned()));
         let mut request = Request::get(persons(&project, &[])).query(pairs);
         request.accept = "text/csv";
-        // One byte more than wanted tells a whole answer from a cut one.
-        request.max_bytes = Some(most_bytes + 1);
+        // One byte more shows whether the file is longer.
+        request.max_bytes = Some(max_bytes + 1);
         let mut body = self.send(&request).await?;
-        let cut = body.len() > most_bytes;
-        body.truncate(most_bytes);
+        let truncated = body.len() > max_bytes;
+        body.truncate(max_bytes);
         if looks_like_html(&body) {
             let error = Error::new(ErrorKind::InvalidResponse);
             return Err(error.with_reason("it is a web page, not CSV"));
         }
         match String::from_utf8(body) {
-            Ok(text) => Ok((text.into(), cut)),
-            Err(error) if cut && error.utf8_error().error_len().is_none() => {
+            Ok(text) => Ok((text.into(), truncated)),
+            Err(error) if truncated && error.utf8_error().error_len().is_none() => {
                 let whole = error.utf8_error().valid_up_to();
                 let mut body = error.into_bytes();
                 body.truncate(whole);
@@ -148,19 +142,13 @@ impl Client {
     }
 
     /// `GET persons/{id}/`, with all distinct ids, which can be more than a hundred thousand.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`], and as PostHog and the network give them.
     pub async fn person(&self, id: &PersonId) -> Result<Person, Error> {
         let project = self.project().await?.to_string();
         let request = Request::get(persons(&project, &[id.as_str()])).with_subject(id.to_string());
         self.json(request).await
     }
 
-    /// `GET persons/?distinct_id=`, the person who has this distinct id, with at most [`LISTED_DISTINCT_IDS`] of them.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`], and as PostHog and the network give them.
+    /// `GET persons/?distinct_id=`: the person with this distinct id, with at most [`LISTED_DISTINCT_IDS`] of them.
     pub async fn person_by_distinct_id(&self, distinct_id: &str) -> Result<Person, Error> {
         let project = self.project().await?.to_string();
         let query = vec![("distinct_id".into(), distinct_id.to_owned())];
@@ -172,12 +160,10 @@ impl Client {
             .ok_or_else(|| Error::new(ErrorKind::NotFound).with_subject(Some(distinct_id)))
     }
 
-    /// `POST persons/batch_by_distinct_ids/`, in as many requests as it takes, by the id asked for.
-    ///
-    /// What was not found is missing from the answer.
+    /// `POST persons/batch_by_distinct_ids/`, in as many requests as needed. Ids without a person are missing from the map.
     ///
     /// # Errors
-    /// As PostHog and the network give them; one failed request fails the whole.
+    /// One failed request fails the whole.
     pub async fn persons_by_distinct_ids(
         &self,
         distinct_ids: &[Untrusted<String>],
@@ -253,15 +239,15 @@ impl Client {
     async fn one_by_one<'a, K: Eq + Hash + Clone, F>(
         &self,
         ids: &'a [K],
-        closed: Error,
+        unsupported: Error,
         person: impl Fn(&'a K) -> F,
     ) -> Result<HashMap<K, Person>, Error>
     where
         F: Future<Output = Result<Person, Error>>,
     {
         if ids.len() > MAX_SINGLE_LOOKUPS {
-            return Err(closed.with_reason(format!(
-                "batches are closed to this key, and one by one at most {MAX_SINGLE_LOOKUPS} persons are looked up"
+            return Err(unsupported.with_reason(format!(
+                "this key does not support batches, and at most {MAX_SINGLE_LOOKUPS} persons are looked up one by one"
             )));
         }
         let mut lookups = Vec::new();
@@ -282,10 +268,9 @@ impl Client {
             .await
     }
 
-    /// `GET persons/values/`: the most frequent values of a property, those that contain `value` if it is given.
+    /// `GET persons/values/`: the most frequent values of a property; with `value`, those that contain it.
     ///
-    /// # Errors
-    /// As PostHog and the network give them. An unknown key is no error: it has no values.
+    /// An unknown key is not an error: it has no values.
     pub async fn property_values(
         &self,
         key: &str,
@@ -299,9 +284,6 @@ impl Client {
     }
 
     /// `GET persons/cohorts/`: the cohorts a person was in when they were last calculated.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`], and as PostHog and the network give them.
     pub async fn person_cohorts(&self, id: &PersonId) -> Result<Vec<Cohort>, Error> {
         #[derive(Deserialize)]
         struct Cohorts {

@@ -1,4 +1,4 @@
-//! A first visit at a host, without a key: whether it is reached, over which way, and whether PostHog answers there.
+//! A probe of a host without a key: whether it is reachable, through which proxy, and whether it is PostHog.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -11,60 +11,60 @@ use url::Url;
 
 use crate::connection::Connection;
 
-/// Bytes of an answer in which PostHog's words about a missing key have room.
+/// Enough for PostHog's error about a missing key.
 const MAX_REFUSAL_BYTES: usize = 16 * 1024;
 
-/// What a host that was reached is like.
+/// What a reachable host is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeResult {
-    /// What answers there.
+    /// What responds.
     pub host: Endpoint,
     /// Its clock.
     pub time: Option<DateTime<Utc>>,
 }
 
-/// What answers at an address.
+/// What responds at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// PostHog's API.
     PostHog,
-    /// Something that points elsewhere, such as this scheme, host and port.
+    /// A redirect, to this scheme, host and port.
     Redirect(Option<String>),
-    /// A web page or something else that is not the API, with this status.
+    /// Something other than the API, with this status.
     NotPostHog(u16),
-    /// Something that fails with this status.
+    /// A server error with this status.
     ServerError(u16),
 }
 
-/// Why a host is not reached.
+/// Why a host is not reachable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectFailure {
-    /// DNS knows no address.
-    #[error("the name cannot be found in DNS")]
+    /// DNS has no address for the name.
+    #[error("the host name does not resolve")]
     Dns,
-    /// Nobody listens.
-    #[error("nothing listens there")]
+    /// Nothing listens at the port.
+    #[error("connection refused")]
     Refused,
-    /// No network leads there.
-    #[error("no network leads there")]
+    /// There is no route to the host.
+    #[error("the network is unreachable")]
     Unreachable,
-    /// The certificate is not accepted.
-    #[error("its certificate is not accepted: {0}")]
+    /// The certificate is not trusted.
+    #[error("its certificate is not trusted: {0}")]
     Certificate(String),
-    /// The certificate is not valid now, by this machine's clock.
+    /// The certificate is not valid at the time of this machine's clock.
     #[error("its certificate is not valid at this time: {0}")]
     CertificateTime(String),
-    /// The certificate is somebody else's.
-    #[error("its certificate is made out to another name: {0}")]
+    /// The certificate is for another name.
+    #[error("its certificate is for another name: {0}")]
     CertificateName(String),
-    /// TLS fails for another reason.
-    #[error("TLS fails: {0}")]
+    /// TLS failed for another reason.
+    #[error("TLS failed: {0}")]
     Tls(String),
-    /// The proxy does not let through.
-    #[error("the proxy does not let through: {0}")]
+    /// The proxy rejected the connection.
+    #[error("the proxy rejected the connection: {0}")]
     Proxy(String),
-    /// No answer in time.
-    #[error("no answer in time")]
+    /// No response in time.
+    #[error("no response in time")]
     Timeout,
     /// Something else.
     #[error("{0}")]
@@ -72,11 +72,11 @@ pub enum ConnectFailure {
 }
 
 impl Connection {
-    /// Asks the host for something that every PostHog refuses without a key.
+    /// Requests something that every PostHog rejects without a key.
     ///
     /// # Errors
-    /// Why the host is not reached.
-    pub async fn probe(&self, patience: Duration) -> Result<ProbeResult, ConnectFailure> {
+    /// Why the host is not reachable.
+    pub async fn probe(&self, timeout: Duration) -> Result<ProbeResult, ConnectFailure> {
         let address = self
             .address(&["api", "users", "@me"], true)
             .map_err(|error| ConnectFailure::Other(error.to_string()))?;
@@ -84,7 +84,7 @@ impl Connection {
             .http()
             .get(address)
             .header(ACCEPT, "application/json")
-            .timeout(patience);
+            .timeout(timeout);
         let response = request
             .send()
             .await
@@ -93,13 +93,13 @@ impl Connection {
         let time = header(DATE)
             .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
             .map(|date| date.to_utc());
-        let elsewhere = header(LOCATION)
+        let target = header(LOCATION)
             .and_then(|location| response.url().join(location).ok())
             .map(|location| location.origin().ascii_serialization());
         let status = response.status();
         let body = self.read(response, Some(MAX_REFUSAL_BYTES)).await;
         let host = match status.as_u16() {
-            300..=399 => Endpoint::Redirect(elsewhere),
+            300..=399 => Endpoint::Redirect(target),
             _ if body.is_ok_and(|body| is_envelope(&body)) => Endpoint::PostHog,
             status @ 500.. => Endpoint::ServerError(status),
             status => Endpoint::NotPostHog(status),
@@ -107,7 +107,7 @@ impl Connection {
         Ok(ProbeResult { host, time })
     }
 
-    /// The proxy that requests go through, without the password that it may want.
+    /// The proxy that requests use, without its credentials.
     #[must_use]
     pub fn proxy(&self) -> Option<String> {
         if self.is_local() {
@@ -120,7 +120,7 @@ impl Connection {
     }
 }
 
-/// Whether this is how PostHog refuses (any status: throttled and failing answers have it as well).
+/// Whether this is an error of PostHog, with any status.
 fn is_envelope(body: &[u8]) -> bool {
     let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
         return false;
@@ -132,26 +132,26 @@ fn is_envelope(body: &[u8]) -> bool {
 
 impl ConnectFailure {
     fn of(error: &reqwest::Error) -> Self {
-        let mut said = Vec::new();
+        let mut causes = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
             if let Some(known) = Self::from_cause(cause) {
                 return known;
             }
-            said.push(cause.to_string());
+            causes.push(cause.to_string());
             next = cause.source();
         }
-        let has = |words: &str| said.iter().any(|cause| cause.contains(words));
+        let has = |text: &str| causes.iter().any(|cause| cause.contains(text));
         if has("dns error") {
             return Self::Dns;
         }
         if has("tunnel") || has("proxy") {
-            return Self::Proxy(said.pop().unwrap_or_default());
+            return Self::Proxy(causes.pop().unwrap_or_default());
         }
         if error.is_timeout() {
             return Self::Timeout;
         }
-        Self::Other(said.pop().unwrap_or_else(|| "no connection".to_owned()))
+        Self::Other(causes.pop().unwrap_or_else(|| "no connection".to_owned()))
     }
 
     fn from_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Self> {
@@ -160,7 +160,7 @@ impl ConnectFailure {
             return Some(Self::of_tls(error));
         }
         let io = cause.downcast_ref::<std::io::Error>()?;
-        // What an error of input and output wraps is not among its sources.
+        // The inner error of an I/O error is not among its sources.
         if let Some(known) = io.get_ref().and_then(|inner| Self::from_cause(inner)) {
             return Some(known);
         }
@@ -177,14 +177,14 @@ impl ConnectFailure {
         let rustls::Error::InvalidCertificate(why) = error else {
             return Self::Tls(error.to_string());
         };
-        let said = why.to_string();
+        let reason = why.to_string();
         match why {
             C::Expired
             | C::ExpiredContext { .. }
             | C::NotValidYet
-            | C::NotValidYetContext { .. } => Self::CertificateTime(said),
-            C::NotValidForName | C::NotValidForNameContext { .. } => Self::CertificateName(said),
-            _ => Self::Certificate(said),
+            | C::NotValidYetContext { .. } => Self::CertificateTime(reason),
+            C::NotValidForName | C::NotValidForNameContext { .. } => Self::CertificateName(reason),
+            _ => Self::Certificate(reason),
         }
     }
 }

@@ -25,7 +25,7 @@ impl std::str::FromStr for Project {
                 .filter(|number| *number > 0)
                 .map(Self::Number)
                 .ok_or(
-                    "a project is its number, as in the address of its settings page, or @current",
+                    "a project is a number, as in the address of its settings page, or @current",
                 ),
         }
     }

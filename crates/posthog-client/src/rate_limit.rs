@@ -1,10 +1,9 @@
-//! PostHog's own limits, kept on this side: so many requests of one key in a minute and in an hour; and one of our own:
-//! so many at once.
+//! PostHog's rate limits for a key, enforced before sending, and a concurrency limit for each key.
 //!
-//! PostHog counts the requests of a window that slides, so this does too; a bucket that refills would let more through.
-//! Whoever is over waits for a place if that is near, and is told how long otherwise. PostHog Cloud always counts; an
-//! instance of one's own only where it is set up to, which its first 429 tells. Each key has its own share of what runs
-//! at once: a key whose requests hang holds up nobody else's.
+//! PostHog counts requests in a sliding window, and so does this module: a token bucket would allow more. A request over the
+//! limit waits if the wait is short, and is rejected with the wait otherwise. PostHog Cloud always enforces its limits; a
+//! self-hosted PostHog only if configured, which is assumed from its first 429. The concurrency limit is per key, so that
+//! slow requests of one key do not delay those of another.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,29 +14,29 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-/// A place that is nearer than this is waited for.
+/// Longer waits are rejected.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-/// Requests of one key that run at the same time.
+/// Concurrent requests of one key.
 const MAX_CONCURRENCY: usize = 8;
-/// How long a request waits for those before it.
+/// How long a request waits for a slot.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Keys that are remembered; those unused for the longest time are forgotten beyond.
+/// Keys that are tracked; beyond, the least recently used is dropped.
 const MAX_KEYS: usize = 1000;
 
-/// What PostHog counts separately.
+/// What PostHog counts separately for personal API keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quota {
-    /// Deletions with a personal key.
+    /// Deletions.
     Delete,
     /// Everything else.
     Other,
 }
 
-/// The counts of all keys at one host.
+/// The rate limiters of all keys at one host.
 pub(crate) struct RateLimiters {
-    /// Whether the host counts.
+    /// Whether the host enforces its limits.
     counts: AtomicBool,
     keys: Mutex<HashMap<[u8; 32], Arc<RateLimiter>>>,
 }
@@ -50,7 +49,7 @@ impl RateLimiters {
         }
     }
 
-    /// The counts of one key. Only its digest is kept.
+    /// The rate limiter of a key. Only the key's digest is stored.
     pub(crate) fn of(&self, key: &str) -> Arc<RateLimiter> {
         let digest = Sha256::digest(key.as_bytes()).into();
         let mut keys = lock(&self.keys);
@@ -68,7 +67,7 @@ impl RateLimiters {
         Arc::clone(rate_limiter)
     }
 
-    /// Takes a place: how long to wait for it, or how long it would take to get one.
+    /// Reserves a request: the wait before it may be sent, or an error with the wait that is too long.
     pub(crate) fn take(
         &self,
         rate_limiter: &RateLimiter,
@@ -78,13 +77,13 @@ impl RateLimiters {
         rate_limiter.take(kind, counts, Instant::now())
     }
 
-    /// Hears that the host counts.
+    /// Enforces the limits from now on.
     pub(crate) fn enforce(&self) {
         self.counts.store(true, Ordering::Relaxed);
     }
 }
 
-/// The counts of one key.
+/// The rate limiter of one key.
 pub(crate) struct RateLimiter {
     concurrency: Semaphore,
     deletes: Option<Mutex<Window>>,
@@ -92,7 +91,7 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A personal key has two counts; a token of OAuth has one for everything.
+    /// A personal API key has two limits, an OAuth token one for everything.
     fn of(key: &str) -> Self {
         if key.starts_with("pha_") {
             return Self {
@@ -108,15 +107,15 @@ impl RateLimiter {
         }
     }
 
-    /// A turn among the requests of this key that run at once, if there is one now.
+    /// A slot, if one is free.
     pub(crate) fn try_acquire_slot(&self) -> Option<SemaphorePermit<'_>> {
         self.concurrency.try_acquire().ok()
     }
 
-    /// A turn after those who came before, or none where they take too long.
+    /// Waits for a slot; `None` after [`QUEUE_TIMEOUT`].
     pub(crate) async fn acquire_slot(&self) -> Option<SemaphorePermit<'_>> {
-        let turn = timeout(QUEUE_TIMEOUT, self.concurrency.acquire()).await;
-        turn.ok()?.ok()
+        let slot = timeout(QUEUE_TIMEOUT, self.concurrency.acquire()).await;
+        slot.ok()?.ok()
     }
 
     fn window(&self, kind: Quota) -> &Mutex<Window> {
@@ -140,7 +139,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// When requests were sent, or will be: a place can lie ahead.
+/// When requests were sent, or may be sent.
 struct Window {
     limits: Vec<(usize, Duration)>,
     taken: VecDeque<Instant>,
@@ -161,24 +160,24 @@ impl Window {
         {
             self.taken.pop_front();
         }
-        let mut place = now;
+        let mut allowed = now;
         if counts {
-            for (most, window) in &self.limits {
-                let before = self.taken.len().checked_sub(*most);
+            for (max, window) in &self.limits {
+                let before = self.taken.len().checked_sub(*max);
                 if let Some(taken) = before.and_then(|index| self.taken.get(index)) {
-                    place = place.max(*taken + *window);
+                    allowed = allowed.max(*taken + *window);
                 }
             }
         }
-        let wait = place - now;
+        let wait = allowed - now;
         if wait > MAX_WAIT {
             return Err(wait);
         }
-        let most = self.limits.iter().map(|(most, _)| *most).max();
-        if most.is_some_and(|most| self.taken.len() >= most) {
+        let max = self.limits.iter().map(|(max, _)| *max).max();
+        if max.is_some_and(|max| self.taken.len() >= max) {
             self.taken.pop_front();
         }
-        self.taken.push_back(place);
+        self.taken.push_back(allowed);
         Ok(wait)
     }
 }
@@ -188,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minute_holds_so_many_and_the_next_place_is_told() {
+    fn minute_window_rejects_with_the_wait_when_full() {
         let rate_limiter = RateLimiter::of("phx_1");
         let start = Instant::now();
         for _ in 0..240 {
@@ -198,12 +197,12 @@ mod tests {
             );
         }
         assert_eq!(rate_limiter.take(Quota::Other, true, start), Err(MINUTE));
-        // Deletions count by themselves.
+        // Deletions are counted separately.
         assert_eq!(
             rate_limiter.take(Quota::Delete, true, start),
             Ok(Duration::ZERO)
         );
-        // Near places are reserved, one after the other.
+        // Short waits are granted, one request after the other.
         let later = start + Duration::from_secs(57);
         assert_eq!(
             rate_limiter.take(Quota::Other, true, later),
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn so_many_of_a_key_run_at_once_and_the_next_waits_its_time() {
+    async fn concurrency_is_limited_per_key() {
         let rate_limiters = RateLimiters::new(true);
         let (one, other) = (rate_limiters.of("phx_1"), rate_limiters.of("phx_2"));
         let mut running: Vec<_> = (0..MAX_CONCURRENCY)
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn no_window_of_a_minute_ever_holds_more() {
+    fn no_sliding_minute_exceeds_the_limit() {
         let rate_limiter = RateLimiter::of("pha_1");
         let start = Instant::now();
         let mut sent = Vec::new();
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_count_is_not_limited_until_he_says_so() {
+    fn limits_apply_to_self_hosted_posthog_only_after_its_first_429() {
         let rate_limiters = RateLimiters::new(false);
         let rate_limiter = rate_limiters.of("phx_1");
         for _ in 0..1000 {
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_keys_are_remembered_than_wanted() {
+    fn least_recently_used_key_is_dropped() {
         let rate_limiters = RateLimiters::new(true);
         for number in 0..MAX_KEYS + 10 {
             let rate_limiter = rate_limiters.of(&number.to_string());

@@ -1,4 +1,4 @@
-//! A request to the API, as far as it does not depend on the client that sends it.
+//! Requests to the API, independent of the client that sends them.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::rate_limit;
 use crate::url::Query;
 
-/// One request, as far as it does not depend on the client that sends it.
+/// A request.
 pub(crate) struct Request<'a> {
     pub(crate) method: Method,
     /// Path segments after the host; each is percent-encoded.
@@ -16,13 +16,13 @@ pub(crate) struct Request<'a> {
     pub(crate) query: Query,
     pub(crate) body: Option<Value>,
     pub(crate) accept: &'static str,
-    /// Whether sending it twice does no harm. `POST` reads are idempotent, writes never.
+    /// Whether it may be sent twice. `POST` reads are idempotent, writes never are.
     pub(crate) idempotent: bool,
-    /// What PostHog counts it as.
+    /// The rate limit that counts it.
     pub(crate) quota: rate_limit::Quota,
-    /// What the request is about, for "not found": never more than the identifier the caller gave.
+    /// The identifier that the caller gave, for "not found".
     pub(crate) subject: Option<String>,
-    /// Read no more bytes of the answer than this, and leave the rest.
+    /// Read only this many bytes of the response.
     pub(crate) max_bytes: Option<usize>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// A `POST` that only reads: its arguments do not fit into an address.
+    /// A `POST` that only reads: its arguments are too long for a URL.
     pub(crate) fn read_by_post(path: Vec<&'a str>, body: Value) -> Self {
         Self {
             method: Method::POST,

@@ -15,7 +15,7 @@ use crate::untrusted::Untrusted;
 /// Longer reasons are truncated.
 const MAX_REASON_CHARS: usize = 300;
 
-/// What is kept of an answer besides its body.
+/// The status and the headers that matter.
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
     retry_after: Option<Duration>,
@@ -35,7 +35,7 @@ impl ResponseHead {
     }
 }
 
-/// Whole seconds only, as PostHog sends them: a date or a negative number counts as missing.
+/// Whole seconds, as PostHog sends them; a date or a negative number counts as missing.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers
         .get(RETRY_AFTER)?
@@ -51,13 +51,13 @@ pub(crate) fn looks_like_html(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"<")
 }
 
-/// Turns an unsuccessful answer into an error.
+/// Turns an unsuccessful response into an error.
 pub(crate) fn classify(head: &ResponseHead, body: &[u8]) -> Error {
     let envelope = Envelope::read(body);
     let status = head.status.as_u16();
     if envelope.is_none() && (400..500).contains(&status) && status != 429 {
-        // Only a load balancer or another web server answers a refusal without an envelope. The CSV endpoint's
-        // empty 400 is the exception.
+        // Without an envelope, a client error comes from a load balancer or another web server. The exception is the
+        // empty 400 of the CSV endpoint.
         let page = head.html || looks_like_html(body);
         return match status {
             401 => Error::new(ErrorKind::Authentication),
@@ -74,7 +74,7 @@ pub(crate) fn classify(head: &ResponseHead, body: &[u8]) -> Error {
         _ if envelope.failed => ErrorKind::NotPerformed,
         300..=399 => ErrorKind::Redirected,
         401 => ErrorKind::Authentication,
-        403 => envelope.refusal(),
+        403 => envelope.forbidden_kind(),
         404 => ErrorKind::NotFound,
         429 => ErrorKind::RateLimited {
             retry_after: head.retry_after,
@@ -91,13 +91,13 @@ pub(crate) fn classify(head: &ResponseHead, body: &[u8]) -> Error {
     }
 }
 
-/// PostHog's words about a failure, from any of the shapes that it uses.
+/// PostHog's description of a failure, from any of the shapes that it uses.
 #[derive(Default)]
 struct Envelope {
     code: String,
     reason: Option<String>,
     argument: Option<String>,
-    /// `{"success": false}`: PostHog knows that it did not do it.
+    /// `{"success": false}`: PostHog did not perform the request.
     failed: bool,
 }
 
@@ -110,24 +110,23 @@ impl Envelope {
         let code = text("code").unwrap_or_default();
         let detail = text("detail");
         let reason = match detail {
-            // Missing fields of PATCH and update_property: the sentence stands in `code`, the code in `detail`.
+            // Missing fields of PATCH and update_property: `code` contains the sentence, `detail` the code.
             Some("required") if code.contains(' ') => Some(code),
             // properties_at_time has `error`; lifecycle and cohorts have `message`, with or without `detail`.
             _ => text("message").or(detail).or_else(|| text("error")),
         };
         Some(Self {
             code: code.to_owned(),
-            reason: reason.map(shortened),
-            argument: text("attr").map(shortened),
+            reason: reason.map(truncate),
+            argument: text("attr").map(truncate),
             failed: fields.get("success") == Some(&Value::Bool(false)),
         })
     }
 
-    /// Which of PostHog's refusals a 403 is.
+    /// The kind of a 403.
     ///
-    /// A bad key comes as 403 where the first authenticator offers no challenge. A missing scope and a closed
-    /// endpoint have one code for both, so that only the sentence tells them apart.
-    fn refusal(&self) -> ErrorKind {
+    /// An invalid key is a 403 where the first authenticator offers no challenge.
+    fn forbidden_kind(&self) -> ErrorKind {
         if matches!(
             self.code.as_str(),
             "authentication_failed" | "not_authenticated"
@@ -150,7 +149,7 @@ impl Envelope {
     }
 }
 
-fn shortened(text: &str) -> String {
+fn truncate(text: &str) -> String {
     match text.char_indices().nth(MAX_REASON_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_key_is_one_kind_with_either_status() {
+    fn invalid_key_is_one_kind_with_either_status() {
         for code in ["authentication_failed", "not_authenticated"] {
             for status in [401, 403] {
                 let body = envelope("authentication_error", code, "Invalid key");
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_apart() {
+    fn kinds_of_403_are_distinguished() {
         let denied = |detail| {
             kind_of(
                 403,
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_of_a_reason_is_read() {
+    fn reason_is_read_from_every_shape() {
         let reason = |body| {
             error(400, &body)
                 .reason()
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_posthog_says_it_did_not_do_is_not_open() {
+    fn outcome_is_known_where_posthog_reports_failure() {
         let body = json!({"success": false, "detail": "capture is down"});
         for status in [400, 500, 502] {
             assert_eq!(kind_of(status, &body), ErrorKind::NotPerformed);
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_page_is_unreadable_whatever_its_status() {
+    fn web_page_is_an_invalid_response_with_any_status() {
         for status in [400, 403, 404] {
             let head = ResponseHead {
                 status: StatusCode::from_u16(status).unwrap(),

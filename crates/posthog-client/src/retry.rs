@@ -1,15 +1,15 @@
-//! When a request is sent again.
+//! The retry policy.
 //!
-//! | what happened | a read | a write |
+//! | failure | read | write |
 //! |---|---|---|
-//! | 429 | after `Retry-After`, else after a growing pause | the same: PostHog did not do it |
-//! | no connection | after a growing pause | the same: nothing was sent |
-//! | 502, 503, 504 | after a growing pause | never |
-//! | connection dropped | after a growing pause | never |
-//! | time-out, no agreement on TLS, any other status, an unreadable answer | never | never |
+//! | 429 | after `Retry-After`, else after a backoff | the same: PostHog did not perform it |
+//! | no connection | after a backoff | the same: nothing was sent |
+//! | 502, 503, 504 | after a backoff | never |
+//! | connection lost | after a backoff | never |
+//! | timeout, TLS failure, any other status, an invalid response | never | never |
 //!
-//! A write is sent again only where it surely did not arrive. At most [`MAX_RETRIES`] repetitions, and none that would take the waiting past [`RETRY_DEADLINE`]: a model is told how
-//! long to wait rather than kept waiting.
+//! A write is retried only where it definitely was not received. There are at most [`MAX_RETRIES`] retries, and none after
+//! [`RETRY_DEADLINE`]: a longer wait is reported to the model instead.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::error::{Error, ErrorKind};
 const MAX_RETRIES: u32 = 3;
 const RETRY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The pause before the next attempt, or `None` when the error is to be reported.
+/// The backoff before the next attempt, or `None` if there is none.
 ///
-/// `attempt` counts from 0; `elapsed` is the time since the first attempt began; `base` is the first pause.
+/// `attempt` counts from 0; `elapsed` is the time since the first attempt began; `base` is the first backoff.
 pub(crate) fn pause(
     idempotent: bool,
     attempt: u32,
@@ -31,20 +31,20 @@ pub(crate) fn pause(
     if attempt >= MAX_RETRIES {
         return None;
     }
-    let growing = jittered(base.saturating_mul(1 << attempt));
+    let backoff = with_jitter(base.saturating_mul(1 << attempt));
     let pause = match error.kind() {
-        ErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(growing),
-        ErrorKind::Connect => growing,
+        ErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(backoff),
+        ErrorKind::Connect => backoff,
         ErrorKind::Server { status: 502..=504 } | ErrorKind::ConnectionLost if idempotent => {
-            growing
+            backoff
         }
         _ => return None,
     };
     (elapsed + pause <= RETRY_DEADLINE).then_some(pause)
 }
 
-/// Between half of a pause and the whole, so that many processes do not come back at once.
-fn jittered(pause: Duration) -> Duration {
+/// Between half of the backoff and all of it, so that processes do not retry at the same moment.
+fn with_jitter(pause: Duration) -> Duration {
     let share = uuid::Uuid::new_v4().as_u128() as u8;
     pause.mul_f64(0.5 + f64::from(share) / 510.0)
 }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_sent_again_only_where_it_surely_did_not_arrive() {
+    fn writes_are_retried_only_where_they_were_not_received() {
         for kind in [
             ErrorKind::Server { status: 502 },
             ErrorKind::Server { status: 503 },
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_is_sent_again_only_where_that_can_help() {
+    fn reads_are_retried_after_transient_failures_only() {
         for status in [500, 501, 505, 512] {
             assert_eq!(decide(true, 0, ErrorKind::Server { status }, 0), None);
         }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_that_posthog_names_is_kept_up_to_our_patience() {
+    fn retry_after_is_respected_up_to_the_deadline() {
         let limited = |seconds| ErrorKind::RateLimited {
             retry_after: Some(Duration::from_secs(seconds)),
         };

@@ -2,48 +2,48 @@
 
 use crate::untrusted::Untrusted;
 
-/// What an endpoint asks of a key. A tool states it for the endpoints that it cannot do without.
+/// The scopes that an endpoint requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequiredScopes {
     /// All of these scopes.
     Scopes(&'static [&'static str]),
-    /// It declares no scope, so that it is closed to every key that has scopes, and to OAuth: not even `*` opens it.
+    /// The endpoint declares no scope, so that it supports neither keys with scopes, not even `*`, nor OAuth.
     ClosedToScopedKeys,
 }
 
-/// What is known of the scopes of a key.
+/// The scopes of a key, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GrantedScopes {
-    /// A key from before there were scopes: it opens everything.
+    /// A key from before there were scopes, with access to everything.
     Everything,
     /// All of the key's scopes.
     Listed(Vec<Untrusted<String>>),
-    /// What was found out by trying: of other scopes nothing is known.
+    /// Determined by requests; nothing is known about other scopes.
     Tried {
         /// Seen to be granted.
         has: Vec<&'static str>,
         /// Seen to be missing.
         lacks: Vec<&'static str>,
-        /// Whether endpoints without a scope were seen to be closed to the key.
+        /// Whether endpoints without a scope do not support the key.
         closed: bool,
     },
 }
 
-/// Whether a key opens an endpoint.
+/// Whether a key has access to an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Permission {
-    /// It does.
+    /// It has.
     Granted,
-    /// The first scope that it lacks.
+    /// The first scope that the key lacks.
     Missing(&'static str),
-    /// No scope would open it.
+    /// The endpoint does not support the key, whatever its scopes.
     Unsupported,
-    /// It is not known whether the key has this scope; without one: whether the key has scopes at all.
+    /// Unknown: whether the key has this scope or, without one, whether the key has scopes at all.
     Unknown(Option<&'static str>),
 }
 
 impl GrantedScopes {
-    /// Whether the key has a scope, if that is known. To write includes to read.
+    /// Whether the key has a scope, if known. A write scope includes the read scope.
     #[must_use]
     pub fn has(&self, scope: &str) -> Option<bool> {
         let write = scope.strip_suffix(":read").map(|of| format!("{of}:write"));
@@ -61,19 +61,19 @@ impl GrantedScopes {
         }
     }
 
-    /// Whether the key opens what asks for this.
+    /// Whether the key has access to an endpoint with these requirements.
     #[must_use]
-    pub fn check(&self, access: RequiredScopes) -> Permission {
-        match access {
+    pub fn check(&self, required: RequiredScopes) -> Permission {
+        match required {
             RequiredScopes::ClosedToScopedKeys => match self {
                 Self::Everything => Permission::Granted,
                 Self::Listed(_) | Self::Tried { closed: true, .. } => Permission::Unsupported,
                 Self::Tried { .. } => Permission::Unknown(None),
             },
             RequiredScopes::Scopes(scopes) => {
-                let first = |wanted| {
+                let first = |state| {
                     let mut scopes = scopes.iter();
-                    scopes.find(|scope| self.has(scope) == wanted).copied()
+                    scopes.find(|scope| self.has(scope) == state).copied()
                 };
                 match (first(Some(false)), first(None)) {
                     (Some(lacked), _) => Permission::Missing(lacked),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_scope_is_wanted_and_to_write_includes_to_read() {
+    fn every_scope_is_required_and_write_includes_read() {
         assert_eq!(
             listed(&["person:read"]).check(COHORTS),
             Permission::Missing("cohort:read")
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_declares_no_scope_opens_to_keys_without_scopes_alone() {
+    fn endpoints_without_scope_support_only_keys_without_scopes() {
         let all = listed(&["*"]);
         assert_eq!(all.check(WRITE), Permission::Granted);
         assert_eq!(
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_tried_is_not_known() {
+    fn untested_scopes_are_unknown() {
         let tried = |closed| GrantedScopes::Tried {
             has: vec!["person:read"],
             lacks: vec!["activity_log:read"],

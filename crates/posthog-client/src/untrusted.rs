@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 /// A value that must be sanitized and redacted before anything shows it.
 ///
-/// It cannot be formatted, serialized or dereferenced: whoever wants the value calls [`Untrusted::expose_untrusted`], and
+/// It cannot be formatted, serialized or dereferenced: code that needs the value calls [`Untrusted::expose_untrusted`], and
 /// only the server's sanitizer does. It can be compared with text, and sent back to PostHog by this crate.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! Addresses of endpoints: path segments and query pairs, encoded.
+//! URLs of endpoints: path segments and query pairs, encoded.
 
 use std::borrow::Cow;
 
@@ -7,15 +7,15 @@ use url::Url;
 /// Query pairs in the order in which they are sent.
 pub(crate) type Query = Vec<(Cow<'static, str>, String)>;
 
-/// A path segment that would change which endpoint is asked.
+/// A path segment that would change the endpoint.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("an address cannot have an empty segment, `.` or `..`")]
+#[error("a URL cannot have an empty segment, `.` or `..`")]
 pub(crate) struct SegmentError;
 
 /// Appends `path` to `base`, percent-encoding each segment.
 ///
-/// `.`, `..` and nothing are refused: the `url` crate drops them without a word, so that asking for one person
-/// would become asking for all of them. `%2e` cannot slip through, since `%` itself is encoded.
+/// Empty segments, `.` and `..` are rejected: the `url` crate drops them, so that a request for one person would become
+/// one for all of them. `%2e` is harmless, since `%` itself is encoded.
 pub(crate) fn endpoint_url(base: &Url, path: &[&str], slash: bool) -> Result<Url, SegmentError> {
     if path
         .iter()
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_encoded_and_dots_refused() {
+    fn segments_are_encoded_and_dots_rejected() {
         assert_eq!(
             path("https://h", &["api", "a/b c?d#e", "%2e%2e", "ü"]).unwrap(),
             "/api/a%2Fb%20c%3Fd%23e/%252e%252e/%C3%BC/"
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_below_a_path_keeps_it() {
+    fn base_path_is_kept() {
         assert_eq!(
             path("https://h/posthog", &["api"]).unwrap(),
             "/posthog/api/"

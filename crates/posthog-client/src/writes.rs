@@ -1,7 +1,6 @@
-//! What changes or deletes. Nothing here is sent again once it may have arrived.
+//! Changes and deletions. None of them is retried once PostHog may have received it.
 //!
-//! Most of it is answered before it is done: a 202 says that it was heard. How to see whether it happened is said at
-//! each method.
+//! PostHog accepts most writes with 202 and applies them asynchronously; each method says how to verify the result.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -17,30 +16,30 @@ use crate::rate_limit::Quota;
 use crate::request::{Request, persons};
 use crate::untrusted::Untrusted;
 
-/// The API refuses more persons in one deletion.
+/// The API rejects more persons in one deletion.
 pub const MAX_DELETED: usize = 1000;
 
-/// Whom to delete, and what with them.
+/// A deletion of persons and their data.
 #[derive(Debug, Clone)]
 pub struct BulkDeletion {
-    /// At most [`MAX_DELETED`].
+    /// The persons, at most [`MAX_DELETED`].
     pub uuids: Vec<Uuid>,
-    /// Also their events, in the weekly batch.
+    /// Also delete their events, in the weekly batch.
     pub delete_events: bool,
-    /// Also their recordings.
+    /// Also delete their recordings.
     pub delete_recordings: bool,
     /// Keep the persons themselves.
     pub keep_person: bool,
 }
 
-/// What PostHog says it did, or will do.
+/// What PostHog reports about a deletion.
 #[derive(Debug, Deserialize)]
 pub struct BulkDeletionSummary {
-    /// Persons that matched.
+    /// Persons found.
     pub persons_found: u64,
-    /// Persons deleted at once. Zero is success where deletions are queued.
+    /// Persons deleted immediately. Zero is a success where deletions are queued.
     pub persons_deleted: u64,
-    /// Persons that will be deleted soon; newer versions only.
+    /// Persons queued for deletion; newer versions only.
     #[serde(default)]
     pub persons_queued_for_deletion: Option<u64>,
     /// Whether events will be deleted.
@@ -60,7 +59,7 @@ pub struct DeletionError {
     /// The person.
     #[serde(default)]
     pub person_uuid: Option<Untrusted<String>>,
-    /// Where it failed; newer versions only.
+    /// The step that failed; newer versions only.
     #[serde(default)]
     pub step: Option<Untrusted<String>>,
 }
@@ -78,14 +77,14 @@ fn derived_uuid(project: u64, distinct_id: &Untrusted<String>) -> Uuid {
 /// The distinct id from which the UUID of `source` itself was derived gets another derivation.
 #[must_use]
 pub fn split_uuid(project: u64, distinct_id: &Untrusted<String>, source: Uuid) -> Uuid {
-    let usual = derived_uuid(project, distinct_id);
-    if source == usual {
+    let default = derived_uuid(project, distinct_id);
+    if source == default {
         derive(&format!(
             "{project}:{}:split",
             distinct_id.expose_untrusted()
         ))
     } else {
-        usual
+        default
     }
 }
 
@@ -112,10 +111,7 @@ impl Request<'_> {
 impl Client {
     /// `PATCH persons/{id}/`: sets these properties and leaves the others.
     ///
-    /// Done within seconds, or never: PostHog does not tell. Reading the person does.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
+    /// Applied within seconds; PostHog reports no failure. Read the person to verify.
     pub async fn update_properties(
         &self,
         id: &PersonId,
@@ -127,10 +123,7 @@ impl Client {
 
     /// `POST persons/{id}/update_property/`: sets one property.
     ///
-    /// Done within seconds, or never: PostHog does not tell. Reading the person does.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
+    /// Applied within seconds; PostHog reports no failure. Read the person to verify.
     pub async fn set_property(&self, id: &PersonId, key: &str, value: &Value) -> Result<(), Error> {
         let body = json!({ "key": key, "value": value });
         self.write_to_person(Method::POST, id, Some("update_property"), body)
@@ -139,10 +132,7 @@ impl Client {
 
     /// `POST persons/{id}/delete_property/`: removes one property.
     ///
-    /// Done within seconds. PostHog answers 500 for a person who does not exist.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
+    /// Applied within seconds. PostHog responds with 500 for a person that does not exist.
     pub async fn delete_property(&self, id: &PersonId, key: &str) -> Result<(), Error> {
         let body = json!({ "$unset": key });
         self.write_to_person(Method::POST, id, Some("delete_property"), body)
@@ -151,10 +141,7 @@ impl Client {
 
     /// `POST persons/{id}/split/`: moves each of these distinct ids to a new person of its own.
     ///
-    /// Done within seconds. [`split_uuid`] says where each goes.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
+    /// Applied within seconds. [`split_uuid`] gives the new person of each.
     pub async fn split(
         &self,
         id: &PersonId,
@@ -171,13 +158,10 @@ impl Client {
 
     /// `POST persons/bulk_delete/`.
     ///
-    /// Profiles are gone within minutes, events after the weekly batch.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
+    /// Persons are deleted within minutes, events in the weekly batch.
     pub async fn bulk_delete(&self, deletion: &BulkDeletion) -> Result<BulkDeletionSummary, Error> {
         let project = self.project().await?.to_string();
-        // Real booleans: PostHog takes the text "false" for true.
+        // JSON booleans: PostHog treats the string "false" as true.
         let body = json!({
             "ids": deletion.uuids.iter().map(Uuid::to_string).collect::<Vec<_>>(),
             "delete_events": deletion.delete_events,
@@ -190,19 +174,16 @@ impl Client {
         self.json(request).await
     }
 
-    /// `POST persons/reset_person_distinct_id/`: makes a distinct id that was deleted and used again visible.
+    /// `POST persons/reset_person_distinct_id/`: makes a distinct id visible that was deleted and is in use again.
     ///
-    /// Answered the same way whether it did anything.
-    ///
-    /// # Errors
-    /// As PostHog and the network give them.
+    /// The response does not depend on whether it had an effect.
     pub async fn reset_distinct_id(&self, distinct_id: &str) -> Result<(), Error> {
         let project = self.project().await?.to_string();
         let body = json!({ "distinct_id": distinct_id });
         let request = Request::get(persons(&project, &["reset_person_distinct_id"]))
             .write(Method::POST, body)
             .with_subject(distinct_id);
-        self.written(&request).await
+        self.send_write(&request).await
     }
 
     async fn write_to_person(
@@ -218,16 +199,16 @@ impl Client {
         let request = Request::get(path)
             .write(method, body)
             .with_subject(id.to_string());
-        self.written(&request).await
+        self.send_write(&request).await
     }
 
-    /// Sends a write whose success has no body, or one that says so. Anything else did not come from the API.
-    async fn written(&self, request: &Request<'_>) -> Result<(), Error> {
-        let answer = self.send(request).await?;
-        if answer.trim_ascii().is_empty() {
+    /// Sends a write whose success has no body, or an object. Other bodies do not come from the API.
+    async fn send_write(&self, request: &Request<'_>) -> Result<(), Error> {
+        let body = self.send(request).await?;
+        if body.trim_ascii().is_empty() {
             return Ok(());
         }
-        match decode::<Map<String, Value>>(&answer)?.get("success") {
+        match decode::<Map<String, Value>>(&body)?.get("success") {
             Some(Value::Bool(false)) => Err(Error::new(ErrorKind::NotPerformed)),
             _ => Ok(()),
         }

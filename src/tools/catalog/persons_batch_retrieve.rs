@@ -157,7 +157,7 @@ fn answer(
         ));
     }
     if truncated.truncated_values > 0 {
-        notes.push("Long values are shortened, marked with …; persons-retrieve with select shows one at length.".to_owned());
+        notes.push("Long values are truncated and end with …; persons-retrieve with select shows more of one.".to_owned());
     }
     if not_found.len() < missing {
         notes.push(format!(

@@ -1,13 +1,13 @@
-//! Persons as a human sees them before a deletion: plain text, a line each, that no name can forge.
+//! Persons in a confirmation: plain text, a line for each, that no name can forge.
 
 use std::fmt::Write as _;
 
 use crate::output::{OutputOptions, quote};
 use posthog_client::Person;
 
-/// Names are shown this long, and shorter where there are many persons, so that everyone fits into one question.
+/// Names are truncated to this length, and further where there are many persons, so that all fit into one question.
 const MAX_NAME_CHARS: usize = 60;
-const MAX_NAME_CHARS_OF_MANY: usize = 12;
+const MAX_NAME_CHARS_IF_MANY: usize = 12;
 const MANY: usize = 200;
 
 /// A person that would be deleted or split.
@@ -48,11 +48,11 @@ pub(in crate::tools) fn distinct_ids(count: usize, more: &str) -> String {
     format!("{count}{more} distinct id{plural}")
 }
 
-/// Writes a line for each person: the UUID and the count first, then the name, in quotes that it cannot close and with
-/// nothing behind it that it could seem to continue.
+/// Writes a line for each person: the UUID and the count, then the name, quoted and last, so that it cannot be mistaken for
+/// other text.
 pub(in crate::tools) fn write_targets(text: &mut String, targets: &[Target]) {
-    let longest = if targets.len() > MANY {
-        MAX_NAME_CHARS_OF_MANY
+    let max_chars = if targets.len() > MANY {
+        MAX_NAME_CHARS_IF_MANY
     } else {
         MAX_NAME_CHARS
     };
@@ -67,7 +67,7 @@ pub(in crate::tools) fn write_targets(text: &mut String, targets: &[Target]) {
             text,
             "- {}, {ids}, {}",
             target.uuid,
-            quote(&target.name, longest)
+            quote(&target.name, max_chars)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What the tools for the persons behind an insight have in common.
+//! Shared by the tools for the persons of an insight.
 
 use serde::Serialize;
 
@@ -7,19 +7,19 @@ use crate::tools::arguments::{Limit, Offset};
 use crate::tools::{Context, ToolError, ToolOutcome};
 use posthog_client::{ActorPage, Error, InsightArguments, Person};
 
-/// The way round, for keys to which insights are closed.
-const CLOSED_INSIGHT: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
+/// The alternative for keys that insights do not support.
+const ALTERNATIVE: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
      with a cohort filter then lists them.";
 
-/// A tool's arguments as the API's parameters: their names are the same.
+/// A tool's arguments as the API's parameters, which have the same names.
 pub(in crate::tools) fn arguments_of(
     input: &impl Serialize,
 ) -> Result<InsightArguments, ToolError> {
     InsightArguments::of(input)
-        .map_err(|_| ToolError::invalid_input("The arguments could not be put into a request."))
+        .map_err(|_| ToolError::invalid_input("The arguments could not be encoded as a request."))
 }
 
-/// Makes the answer. `row` adds what only this tool's rows have.
+/// The output of a page. `row` adds the columns that only this tool has.
 pub(in crate::tools) fn actor_page<R: Row>(
     context: &Context,
     tool: &'static str,
@@ -28,11 +28,11 @@ pub(in crate::tools) fn actor_page<R: Row>(
     select: &Select,
     row: impl Fn(PersonRow, &Person) -> R,
 ) -> Result<ToolOutcome<PersonsPage<R>>, ToolError> {
-    let page = page.map_err(|error| ToolError::from(error).with_alternative(CLOSED_INSIGHT))?;
+    let page = page.map_err(|error| ToolError::from(error).with_alternative(ALTERNATIVE))?;
     let mut notes = Vec::new();
     if page.missing_persons > 0 {
         notes.push(format!(
-            "Counted in the insight but no longer there: {}.",
+            "Persons counted in the insight that no longer exist: {}.",
             page.missing_persons
         ));
     }

@@ -1,4 +1,4 @@
-//! What several tools have in common, beyond their arguments.
+//! Shared by several tools.
 
 pub(super) mod confirmation_text;
 pub(super) mod insight_page;

@@ -1,4 +1,4 @@
-//! What the tools that change properties have in common: nothing is done when PostHog answers, only queued.
+//! Shared by the tools that change properties. PostHog responds once a change is queued, before it is applied.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,13 +11,13 @@ use posthog_client::Error;
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::tools) struct Changed {
     pub(in crate::tools) person_uuid: String,
-    // Names of properties.
+    // Property keys.
     pub(in crate::tools) queued: Vec<String>,
-    // The read that shows the result.
+    // The read that verifies the result.
     pub(in crate::tools) check: String,
 }
 
-/// Refuses names that no property can have.
+/// Rejects keys that no property can have.
 pub(in crate::tools) fn check_keys<'a>(
     keys: impl IntoIterator<Item = &'a String>,
 ) -> Result<(), ToolError> {
@@ -27,10 +27,10 @@ pub(in crate::tools) fn check_keys<'a>(
     Ok(())
 }
 
-/// A write that failed, with the read that tells what became of it.
+/// The error of a write that failed, with the read that shows its outcome.
 pub(in crate::tools) fn failed(error: Error, uuid: Uuid) -> ToolError {
     ToolError::from(error).with_verification_hint(format!(
-        "persons-retrieve with id {uuid} and select [\"*\"], in half a minute, shows whether it happened."
+        "Wait half a minute, then verify with persons-retrieve, id {uuid} and select [\"*\"]."
     ))
 }
 
@@ -59,11 +59,10 @@ pub(in crate::tools) fn queued(
     }
 }
 
-/// The read that shows what became of properties.
+/// The read that shows the outcome of a change.
 pub(in crate::tools) fn check(uuid: Uuid, keys: &[String]) -> String {
     format!(
-        "PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id {uuid} and select {} shows \
-         whether it happened.",
+        "PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id {uuid} and select {}.",
         serde_json::json!(keys)
     )
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::tools::arguments::Subject;
 use crate::tools::{Context, ToolError};
 
-/// The person's UUID: known at once if it was given, else looked up.
+/// The person's UUID, looked up unless it was given.
 pub(in crate::tools) async fn uuid_of(
     context: &Context,
     subject: &Subject,

@@ -395,15 +395,15 @@ async fn a_host_that_is_not_reached_is_told_by_what_is_in_the_way() {
     for (host, said, advice) in [
         (
             NOWHERE,
-            "nothing listens there",
+            "connection refused",
             "Check POSTHOG_HOST, its port",
         ),
         (
             &long,
-            "the name cannot be found in DNS",
+            "the host name does not resolve",
             "Check POSTHOG_HOST for a slip",
         ),
-        (&not_tls, "TLS fails: ", "speaks https"),
+        (&not_tls, "TLS failed: ", "speaks https"),
     ] {
         let page = printed(doctor(host, "phx_test", &["--allow-insecure-http"]), 1).await;
         let check = check(&page, "host");
@@ -414,7 +414,7 @@ async fn a_host_that_is_not_reached_is_told_by_what_is_in_the_way() {
         assert!(check.contains(said) && check.contains(advice), "{page}");
     }
     let page = printed(doctor("http://posthog.example", "phx_test", &[]), 1).await;
-    assert!(check(&page, "host").contains("is plain http"), "{page}");
+    assert!(check(&page, "host").contains("uses plain HTTP"), "{page}");
 }
 
 #[tokio::test]
@@ -425,7 +425,7 @@ async fn the_proxy_on_the_way_is_named_without_its_password() {
     let page = printed(command, 1).await;
     let host = check(&page, "host");
     assert!(
-        host.contains("through the proxy 127.0.0.1:1: nothing listens there"),
+        host.contains("through the proxy 127.0.0.1:1: connection refused"),
         "{page}"
     );
     assert!(host.contains("NO_PROXY"), "{page}");
@@ -448,7 +448,7 @@ async fn a_proxy_that_does_not_let_through_is_told_from_a_host_that_does_not_ans
     };
     let ((), page) = tokio::join!(refusing, printed(command, 1));
     let host = check(&page, "host");
-    let said = format!("through the proxy {address}: the proxy does not let through: ");
+    let said = format!("through the proxy {address}: the proxy rejected the connection: ");
     assert!(host.contains(&said), "{page}");
 }
 
@@ -553,7 +553,7 @@ async fn who_never_answers_is_not_waited_for() {
     let config = config(&sandbox.url(), Sandbox::KEY);
     let report = patient(50).examine(&config).await;
     assert!(
-        found(&report, "host").1.ends_with(": no answer in time"),
+        found(&report, "host").1.ends_with(": no response in time"),
         "{report}"
     );
     sandbox.clear_faults();
@@ -845,7 +845,7 @@ async fn what_a_tool_says_it_asks_of_a_key_is_what_it_asks() {
             RequiredScopes::ClosedToScopedKeys => {
                 let (failed, text) = called(&tool, &["*"]).await;
                 assert!(
-                    failed && text.starts_with("PostHog does not serve this"),
+                    failed && text.starts_with("PostHog does not serve this endpoint"),
                     "{}: {text}",
                     tool.name
                 );
@@ -867,7 +867,7 @@ async fn what_a_tool_says_it_asks_of_a_key_is_what_it_asks() {
                     .chain((*missing == "person:write").then_some("person:read"))
                     .collect();
                     let (failed, text) = called(&tool, &others).await;
-                    let said = format!("The key lacks the scope {missing}.");
+                    let said = format!("The API key lacks the scope {missing}.");
                     assert!(
                         failed && text.contains(&said),
                         "{} without {missing}: {text}",

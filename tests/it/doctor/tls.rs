@@ -56,7 +56,7 @@ async fn host(pem: &str, arguments: &[&str]) -> String {
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_told_with_the_way_to_trust_it() {
     let said = host(VALID, &[]).await;
-    assert!(said.contains("its certificate is not accepted: "), "{said}");
+    assert!(said.contains("its certificate is not trusted: "), "{said}");
     assert!(
         said.contains("name its authority's PEM file with --ca-cert"),
         "{said}"

@@ -64,7 +64,7 @@ async fn walk(session: &Session, mut arguments: Value) -> Vec<String> {
 #[tokio::test]
 async fn a_deleted_person_has_no_log_of_its_own() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({"id": "110"})).await, @"PostHog knows no person `110` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person is gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list.");
+    assert_snapshot!(session.error(TOOL, json!({"id": "110"})).await, @"PostHog found no person `110` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
     let unknown = session.error(TOOL, json!({"id": NOBODY})).await;
     assert!(unknown.contains(NOBODY), "{unknown}");
 }

@@ -200,7 +200,7 @@ async fn where_batches_are_closed_to_the_key_persons_are_looked_up_one_by_one() 
 async fn too_many_for_one_by_one_are_refused_with_the_limit() {
     let session = connect_with_batches_closed(201).await;
     let asked = ids(1..=201);
-    assert_snapshot!(session.error(TOOL, json!({"distinct_ids": asked})).await, @"PostHog does not serve this to personal API keys with scopes, whatever the scopes are: batches are closed to this key, and one by one at most 200 persons are looked up. No other setting of the key helps.");
+    assert_snapshot!(session.error(TOOL, json!({"distinct_ids": asked})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: this key does not support batches, and at most 200 persons are looked up one by one. No other setting of the key helps.");
     let posts = session.requests();
     assert!(
         posts.iter().all(|line| line.starts_with("POST")),

@@ -50,7 +50,7 @@ async fn an_empty_list_names_the_trap() {
 #[tokio::test]
 async fn an_unknown_person_is_not_found() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({"person_id": NOBODY})).await, @"PostHog knows no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person is gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list.");
+    assert_snapshot!(session.error(TOOL, json!({"person_id": NOBODY})).await, @"PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
 }
 
 #[tokio::test]

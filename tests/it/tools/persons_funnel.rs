@@ -113,14 +113,14 @@ async fn persons_that_are_gone_are_counted() {
         "events": [{"id": "purchase"}], "funnel_step": 1, "date_from": "2026-10-26", "select": [],
     });
     let page = session.call(TOOL, arguments).await;
-    assert_snapshot!(page["notes"].to_string(), @r#"["Counted in the insight but no longer there: 1."]"#);
+    assert_snapshot!(page["notes"].to_string(), @r#"["Persons counted in the insight that no longer exist: 1."]"#);
 }
 
 #[tokio::test]
 async fn a_scoped_key_is_shown_the_way_round() {
     let session = connect().await;
     let arguments = json!({"events": steps(), "funnel_step": 1});
-    assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog does not serve this to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
+    assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn a_page_may_hold_fewer_persons_than_asked_for_though_more_follow() {
     1 person
     uuid	name (unless shown)	$geoip_country_code	email	distinct_ids	created_at	last_seen_at
     a2eaf793-9e0e-5398-b559-030e0dcc6488		US	radia@example.com	radia@example.com	2026-10-30T08:00:00Z	2026-11-01T10:00:00Z
-    PostHog left out 1 of this page, gone since; the offset counts them.
+    1 person on this page was deleted; offsets still count it.
     There may be more: call persons-list with the same arguments and offset 2.
     ");
 }
@@ -205,7 +205,7 @@ async fn a_page_over_the_budget_keeps_whole_rows_and_says_where_it_stopped() {
     let page = session.call(TOOL, arguments).await;
     let shown = column(&page, "uuid").len();
     assert_eq!(page["next_offset"], shown);
-    assert_snapshot!(page["notes"].to_string(), @r#"["Only 15 of 100 persons fit into the answer; select fewer properties or ask for fewer persons.","There may be more: call persons-list with the same arguments and offset 15."]"#);
+    assert_snapshot!(page["notes"].to_string(), @r#"["Only 15 of 100 persons fit into the result; select fewer properties or request fewer persons.","There may be more: call persons-list with the same arguments and offset 15."]"#);
 }
 
 #[tokio::test]
@@ -246,7 +246,7 @@ async fn words_of_strangers_are_shown_as_data_without_hidden_characters() {
         page["results"][0]["properties"]["list"],
         json!([1, "two", null, {"three": [true, false]}])
     );
-    assert_snapshot!(page["notes"].to_string(), @r#"["Long values are shortened, marked with …; persons-retrieve with select shows one at length."]"#);
+    assert_snapshot!(page["notes"].to_string(), @r#"["Long values are truncated and end with …; persons-retrieve with select shows more of one."]"#);
     let csv = session
         .call(TOOL, json!({"search": "mallory", "format": "csv"}))
         .await;
@@ -309,7 +309,7 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
 async fn what_only_posthog_can_judge_comes_back_in_its_words() {
     let session = connect().await;
     let unknown = json!({"properties": [{"key": "id", "type": "cohort", "value": 99}]});
-    assert_snapshot!(session.error(TOOL, unknown).await, @"PostHog refuses the request: Cohort 99 does not exist. Change it and call again.");
+    assert_snapshot!(session.error(TOOL, unknown).await, @"PostHog rejected the request: Cohort 99 does not exist. Change it and call again.");
 }
 
 #[tokio::test]

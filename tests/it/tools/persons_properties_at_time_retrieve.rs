@@ -66,7 +66,7 @@ async fn set_once_is_applied_on_request() {
 async fn an_unknown_person_is_not_found() {
     let session = connect().await;
     let arguments = json!({"person_id": NOBODY, "timestamp": "2026-11-02"});
-    assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog knows no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Person not found. Look the person up with persons-list by email, distinct_id or search. A deleted person is gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list.");
+    assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Person not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
     let arguments = json!({"distinct_id": "nobody", "timestamp": "2026-11-02"});
     assert!(session.error(TOOL, arguments).await.contains("`nobody`"));
 }

@@ -55,7 +55,7 @@ async fn without_a_property_to_follow_it_says_what_to_name() {
 #[tokio::test]
 async fn a_scoped_key_is_shown_the_way_round() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({"id": ADA})).await, @"PostHog does not serve this to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. Use persons-properties-at-time-retrieve for two or more moments and compare, and persons-activity-retrieve for who changed what.");
+    assert_snapshot!(session.error(TOOL, json!({"id": ADA})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. Use persons-properties-at-time-retrieve for two or more moments and compare, and persons-activity-retrieve for who changed what.");
     assert_eq!(
         session.requests(),
         [format!("GET B/{ADA}/properties_timeline/")]
@@ -65,7 +65,7 @@ async fn a_scoped_key_is_shown_the_way_round() {
 #[tokio::test]
 async fn an_unknown_person_is_not_found() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
-    assert_snapshot!(session.error(TOOL, json!({"id": NOBODY})).await, @"PostHog knows no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person is gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list.");
+    assert_snapshot!(session.error(TOOL, json!({"id": NOBODY})).await, @"PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
 }
 
 #[tokio::test]

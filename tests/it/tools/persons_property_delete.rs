@@ -34,7 +34,7 @@ async fn one_key_is_one_request() {
     assert_eq!(session.requests(), [request()]);
     assert_snapshot!(text(&answer), @r#"
     Queued, not done yet: remove plan of person ada0ada0-1815-4852-8000-000000000101.
-    PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["plan"] shows whether it happened.
+    PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan"].
     "#);
     assert_eq!(
         answer.structured_content.unwrap(),
@@ -42,8 +42,8 @@ async fn one_key_is_one_request() {
             "status": "queued",
             "person_uuid": ADA,
             "queued": ["plan"],
-            "check": "PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id \
-                ada0ada0-1815-4852-8000-000000000101 and select [\"plan\"] shows whether it happened.",
+            "check": "PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id \
+                ada0ada0-1815-4852-8000-000000000101 and select [\"plan\"].",
         })
     );
 }
@@ -83,7 +83,7 @@ async fn one_key_that_fails_does_not_hide_the_others() {
     Only some properties of person ada0ada0-1815-4852-8000-000000000101 could be removed.
     queued, not done yet: plan, company
     failed: seats: You don't have write access to these properties: seats
-    PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["plan","company","seats"] shows whether it happened.
+    PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan","company","seats"].
     "#);
     let facts = answer.structured_content.unwrap();
     assert_eq!(facts["status"], "partly");
@@ -121,7 +121,7 @@ async fn an_unknown_outcome_ends_the_series_and_says_so() {
     queued, not done yet: plan
     outcome unknown: seats: A server error occurred.
     not sent: company
-    PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["plan","seats"] shows whether it happened.
+    PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan","seats"].
     "#);
     let facts = answer.structured_content.unwrap();
     assert_eq!(facts["failed"][0]["key"], "seats");
@@ -139,7 +139,7 @@ async fn with_capture_down_the_failure_is_told() {
     let error = session
         .error(TOOL, json!({"id": ADA, "unset": "plan"}))
         .await;
-    assert_snapshot!(error, @"Nothing was changed. PostHog did not do it: Unable to delete property. Try again later.");
+    assert_snapshot!(error, @"Nothing was changed. PostHog did not perform the change: Unable to delete property. Try again later.");
     assert_eq!(unset(&session), ["plan"]);
     session.sandbox.advance(SOON);
     assert_eq!(properties(&session, ADA).await["plan"], "pro");
@@ -168,7 +168,7 @@ async fn nobody_is_told_from_a_failure() {
     let error = session.error(TOOL, arguments).await;
     assert!(
         error.starts_with(&format!(
-            "Nothing was changed. PostHog knows no person `{NOBODY}`"
+            "Nothing was changed. PostHog found no person `{NOBODY}`"
         )),
         "{error}"
     );

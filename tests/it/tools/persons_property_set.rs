@@ -19,7 +19,7 @@ async fn sends_key_and_value_and_says_that_it_is_queued() {
     );
     assert_snapshot!(text(&answer), @r#"
     Queued, not done yet: set plan of person ada0ada0-1815-4852-8000-000000000101.
-    PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["plan"] shows whether it happened.
+    PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan"].
     "#);
     assert_eq!(
         answer.structured_content.unwrap(),
@@ -27,8 +27,8 @@ async fn sends_key_and_value_and_says_that_it_is_queued() {
             "status": "queued",
             "person_uuid": ADA,
             "queued": ["plan"],
-            "check": "PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id \
-                ada0ada0-1815-4852-8000-000000000101 and select [\"plan\"] shows whether it happened.",
+            "check": "PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id \
+                ada0ada0-1815-4852-8000-000000000101 and select [\"plan\"].",
         })
     );
 }
@@ -119,7 +119,7 @@ async fn nobody_is_not_changed() {
     let error = session.error(TOOL, arguments).await;
     assert!(
         error.starts_with(&format!(
-            "Nothing was changed. PostHog knows no person `{NOBODY}`"
+            "Nothing was changed. PostHog found no person `{NOBODY}`"
         )),
         "{error}"
     );

@@ -107,6 +107,6 @@ async fn what_posthog_refuses_is_told() {
     });
     let request = "POST B/reset_person_distinct_id/";
     inject_fault(&session, request, FaultKind::json(400, &envelope));
-    assert_snapshot!(session.error(TOOL, json!({"distinct_id": "luigi@example.com"})).await, @"Nothing was changed. PostHog refuses the request: distinct_id must be a non-empty string. Change it and call again.");
+    assert_snapshot!(session.error(TOOL, json!({"distinct_id": "luigi@example.com"})).await, @"Nothing was changed. PostHog rejected the request: distinct_id must be a non-empty string. Change it and call again.");
     assert_eq!(session.requests(), [request]);
 }

@@ -22,7 +22,7 @@ async fn shows_one_person_with_a_link() {
       $geoip_country_code: GB
       email: ada@example.com
     other properties, not shown (8): $geoip_city_name, $initial_referring_domain, company, lifetime_value, name, plan, seats, signed_up_at
-    select names those to show, select ["*"] shows all
+    Use `select` to show specific properties, or ["*"] for all.
     "#);
 }
 
@@ -82,7 +82,7 @@ async fn a_distinct_id_is_never_taken_for_another_persons_id() {
     // Also the other way round: this UUID is a distinct id, and no person's.
     let owner = session.call(TOOL, json!({"distinct_id": NOBODY})).await;
     assert_eq!(owner["name"], "wheatstone@example.com");
-    assert_snapshot!(session.error(TOOL, json!({"id": NOBODY})).await, @"PostHog knows no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person is gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list.");
+    assert_snapshot!(session.error(TOOL, json!({"id": NOBODY})).await, @"PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
     session.requests();
 }
 
@@ -193,7 +193,7 @@ async fn words_of_strangers_stay_on_lines_of_their_own() {
       line_breaks: first  second third fourth fifth sixth
       tabs: a b  c
     other properties, not shown (9): bidi, control, list, markdown, name, nested, tags, very_long, zero_width
-    select names those to show, select ["*"] shows all
+    Use `select` to show specific properties, or ["*"] for all.
     "#);
     session
         .call(TOOL, json!({"distinct_id": "mallory", "select": ["*"]}))
@@ -253,7 +253,7 @@ async fn a_distinct_id_of_nobody_is_not_found() {
     let error = session
         .error(TOOL, json!({"distinct_id": "charles@example.com"}))
         .await;
-    assert_snapshot!(error, @"PostHog knows no person `charles@example.com` in this project. Look the person up with persons-list by email, distinct_id or search. A deleted person is gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list.");
+    assert_snapshot!(error, @"PostHog found no person `charles@example.com` in this project. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
 }
 
 #[tokio::test]

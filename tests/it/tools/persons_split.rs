@@ -367,7 +367,7 @@ async fn nobody_is_not_split() {
     let session = agreeing().await;
     let error = session.error(TOOL, with(katherines(), "id", NOBODY)).await;
     assert!(
-        error.starts_with(&format!("PostHog knows no person `{NOBODY}`")),
+        error.starts_with(&format!("PostHog found no person `{NOBODY}`")),
         "{error}"
     );
     assert_eq!(session.requests(), [format!("GET B/{NOBODY}/")]);

@@ -40,13 +40,13 @@ async fn an_action_is_named_by_its_number() {
 async fn an_unknown_action_comes_back_in_posthogs_words() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({"entity_id": "99", "entity_type": "actions"});
-    assert_snapshot!(session.error(TOOL, arguments).await, @r#"PostHog refuses the request: Action ID "99" does not exist. Change it and call again."#);
+    assert_snapshot!(session.error(TOOL, arguments).await, @r#"PostHog rejected the request: Action ID "99" does not exist. Change it and call again."#);
 }
 
 #[tokio::test]
 async fn a_scoped_key_is_shown_the_way_round() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({"entity_id": "$pageview"})).await, @"PostHog does not serve this to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
+    assert_snapshot!(session.error(TOOL, json!({"entity_id": "$pageview"})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
 }
 
 #[tokio::test]

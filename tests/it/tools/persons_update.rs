@@ -18,7 +18,7 @@ async fn sends_one_patch_and_says_that_it_is_queued() {
     assert_eq!(session.requests(), [format!("PATCH B/{ADA}/")]);
     assert_snapshot!(text(&answer), @r#"
     Queued, not done yet: set note, plan, seats, tags, vip of person ada0ada0-1815-4852-8000-000000000101.
-    PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id ada0ada0-1815-4852-8000-000000000101 and select ["note","plan","seats","tags","vip"] shows whether it happened.
+    PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["note","plan","seats","tags","vip"].
     "#);
     assert_eq!(
         answer.structured_content.unwrap(),
@@ -26,8 +26,8 @@ async fn sends_one_patch_and_says_that_it_is_queued() {
             "status": "queued",
             "person_uuid": ADA,
             "queued": ["note", "plan", "seats", "tags", "vip"],
-            "check": "PostHog works through it within seconds, and says nothing if it fails: persons-retrieve with id \
-                ada0ada0-1815-4852-8000-000000000101 and select [\"note\",\"plan\",\"seats\",\"tags\",\"vip\"] shows whether it happened.",
+            "check": "PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id \
+                ada0ada0-1815-4852-8000-000000000101 and select [\"note\",\"plan\",\"seats\",\"tags\",\"vip\"].",
         })
     );
 }
@@ -106,7 +106,7 @@ async fn what_cannot_be_meant_makes_no_request() {
 async fn nobody_is_not_changed() {
     let session = connect().await;
     let arguments = json!({"id": NOBODY, "properties": {"plan": "team"}});
-    assert_snapshot!(session.error(TOOL, arguments).await, @"Nothing was changed. PostHog knows no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person is gone from everything but persons-activity-retrieve without an id and persons-deletion-status-list.");
+    assert_snapshot!(session.error(TOOL, arguments).await, @"Nothing was changed. PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
     assert_eq!(session.requests(), [format!("PATCH B/{NOBODY}/")]);
 
     for subject in [
@@ -116,7 +116,7 @@ async fn nobody_is_not_changed() {
         let mut arguments = subject;
         arguments["properties"] = json!({"plan": "team"});
         let error = session.error(TOOL, arguments).await;
-        assert!(error.starts_with("PostHog knows no person `"), "{error}");
+        assert!(error.starts_with("PostHog found no person `"), "{error}");
         assert_eq!(written(&session), []);
     }
 }
@@ -143,7 +143,7 @@ async fn a_property_that_may_not_be_written_is_told_and_nothing_is_changed() {
         .sandbox
         .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["seats".to_owned()]);
     let arguments = json!({"id": ADA, "properties": {"plan": "team", "seats": 1}});
-    assert_snapshot!(session.error(TOOL, arguments).await, @"Nothing was changed. PostHog refuses the request: You don't have write access to these properties: seats. Change it and call again.");
+    assert_snapshot!(session.error(TOOL, arguments).await, @"Nothing was changed. PostHog rejected the request: You don't have write access to these properties: seats. Change it and call again.");
     session.sandbox.advance(SOON);
     assert_eq!(properties(&session, ADA).await["plan"], "pro");
 }
@@ -164,7 +164,7 @@ async fn the_swapped_envelope_is_read() {
         FaultKind::json(400, &envelope),
     );
     let arguments = json!({"id": ADA, "properties": {"plan": "team"}});
-    assert_snapshot!(session.error(TOOL, arguments).await, @"Nothing was changed. PostHog refuses the argument `properties`: This field is required. Change it and call again.");
+    assert_snapshot!(session.error(TOOL, arguments).await, @"Nothing was changed. PostHog rejected the argument `properties`: This field is required. Change it and call again.");
 }
 
 /// Names of properties are data: they are shown, and stay on their line.

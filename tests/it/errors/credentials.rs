@@ -1,0 +1,109 @@
+//! Keys that PostHog rejects, or that lack access.
+
+use insta::assert_snapshot;
+use posthog_client::Project;
+use posthog_sandbox::Sandbox;
+use serde_json::json;
+
+use super::faults::{LIST, connect_to, refusal};
+use crate::promises::calls;
+use crate::{ADA, Setup, connect_as, connect_with};
+
+#[tokio::test]
+async fn every_tool_needs_one_request_with_a_permitted_key() {
+    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    for (tool, arguments) in calls() {
+        session.call(tool, arguments).await;
+        assert_eq!(session.requests().len(), 1, "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn invalid_key_is_reported_as_for_the_user_to_fix() {
+    let session = connect_as("phx_wrong").await;
+    let expected = session.error(LIST, json!({})).await;
+    assert_snapshot!(expected, @"PostHog at http://sandbox rejected the API key: Personal API key is invalid. It is invalid, revoked or from the other region (https://us.posthog.com or https://eu.posthog.com: set POSTHOG_HOST). Only a personal API key (phx_...) works, not a project token. The user must fix this; retrying will not help.");
+    for (tool, arguments) in calls() {
+        session.requests();
+        assert_eq!(session.error(tool, arguments).await, expected, "{tool}");
+        assert_eq!(session.requests().len(), 1, "{tool}");
+    }
+    let session = connect_as(Sandbox::PROJECT_TOKEN).await;
+    assert_eq!(session.error(LIST, json!({})).await, expected);
+}
+
+#[tokio::test]
+async fn invalid_key_is_recognized_by_code_with_status_403() {
+    for code in ["authentication_failed", "not_authenticated"] {
+        let session = connect_to(refusal(403, code, "Invalid key.")).await;
+        let error = session.error(LIST, json!({})).await;
+        assert!(
+            error.starts_with(
+                "PostHog at http://sandbox rejected the API key: Invalid key. It is invalid, "
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn key_quoted_by_posthog_is_removed() {
+    for status in [400, 401, 403, 500] {
+        let detail = format!("The key {} is not welcome.", Sandbox::LEGACY_KEY);
+        let session = connect_to(refusal(status, "permission_denied", &detail)).await;
+        session.error(LIST, json!({})).await;
+    }
+}
+
+#[tokio::test]
+async fn missing_scope_is_named() {
+    let session = connect_as(Sandbox::READ_KEY).await;
+    let error = session
+        .error("persons-cohorts-retrieve", json!({"person_id": ADA}))
+        .await;
+    assert_snapshot!(error, @"The API key lacks the scope cohort:read. The user can add it at http://sandbox/settings/user-api-keys, or use a key that has it.");
+    for arguments in [json!({}), json!({"id": ADA})] {
+        let error = session.error("persons-activity-retrieve", arguments).await;
+        assert!(
+            error.starts_with("The API key lacks the scope activity_log:read. "),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn unsupported_scoped_key_is_distinguished_from_missing_scope() {
+    for detail in [
+        "This action does not support Personal API Key access",
+        "This action does not support OAuth access.",
+    ] {
+        let session = connect_to(refusal(403, "permission_denied", detail)).await;
+        for tool in [
+            "persons-funnel",
+            "persons-trends",
+            "persons-lifecycle",
+            "persons-properties-timeline-retrieve",
+        ] {
+            let (_, arguments) = calls().into_iter().find(|call| call.0 == tool).unwrap();
+            let error = session.error(tool, arguments).await;
+            let start = "PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: ";
+            assert!(error.starts_with(start), "{error}");
+            assert!(
+                error.contains("persons-list")
+                    || error.contains("persons-properties-at-time-retrieve"),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn inaccessible_project_is_denied() {
+    let setup = Setup::default();
+    let session = connect_with(Setup {
+        project: Project::Number(99),
+        ..setup
+    })
+    .await;
+    assert_snapshot!(session.error(LIST, json!({})).await, @"PostHog denied the API key access: You don't have access to the project. The key may be limited to other projects or organizations, or the organization may not allow personal API keys. The user must fix this; retrying will not help.");
+}
