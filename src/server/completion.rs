@@ -1,48 +1,47 @@
-//! What a client is offered while an argument of a prompt is typed: persons, the names of their properties, their cohorts.
+//! Completion of prompt arguments: persons, their property keys, their cohorts.
 //!
-//! Knows PostHog and the prompts' arguments; knows nothing of the protocol. A completion that fails is none: nobody
-//! waits for it.
+//! Invariant: knows PostHog and the arguments of the prompts, and nothing of MCP. A completion that fails is empty.
 
 use crate::output::OutputOptions;
 use crate::server::prompts::{COHORT, PERSON, PROPERTY};
 use posthog_client::{Client, Error, Person, PersonId, PersonsQuery};
 
-/// A client shows a short list, and the protocol has no longer ones.
+/// The maximum that MCP allows.
 const MAX_SUGGESTIONS: usize = 100;
 
-/// Persons whose properties are looked at where nobody is named yet: the newest ones.
-const SAMPLE: u32 = 20;
+/// The newest persons, whose property keys are offered where no person is given.
+const SAMPLE_SIZE: u32 = 20;
 
-/// What is being typed, and where.
+/// An incomplete argument of a prompt.
 pub struct CompletionRequest<'a> {
-    /// The argument of the prompt.
+    /// The name of the argument.
     pub argument: &'a str,
-    /// What stands there so far.
+    /// Its text so far.
     pub typed: &'a str,
-    /// The person whom the prompt's first argument names, if that is filled in.
+    /// The person that the prompt's first argument names, if given.
     pub person: Option<&'a str>,
 }
 
-/// What fits. `is_enabled` says which tools there are: what no tool may read is not completed either.
+/// The completions. `is_enabled` tells which tools are enabled: data that no tool may read is not completed either.
 pub async fn complete(
     posthog: &Client,
     limits: &OutputOptions,
-    typing: &CompletionRequest<'_>,
+    request: &CompletionRequest<'_>,
     is_enabled: impl Fn(&str) -> bool,
 ) -> Vec<String> {
-    let found = match typing.argument {
+    let found = match request.argument {
         PERSON if is_enabled("persons-values-retrieve") => {
-            emails(posthog, limits, typing.typed).await
+            emails(posthog, limits, request.typed).await
         }
         PROPERTY if is_enabled("persons-retrieve") && is_enabled("persons-list") => {
-            properties(posthog, limits, typing.person).await
+            properties(posthog, limits, request.person).await
         }
         COHORT if is_enabled("persons-retrieve") && is_enabled("persons-cohorts-retrieve") => {
-            cohorts(posthog, limits, typing.person).await
+            cohorts(posthog, limits, request.person).await
         }
         _ => Ok(Vec::new()),
     };
-    let typed = typing.typed.to_lowercase();
+    let typed = request.typed.to_lowercase();
     let mut found = found.unwrap_or_default();
     found.retain(|value| !value.is_empty() && value.to_lowercase().contains(&typed));
     found.truncate(MAX_SUGGESTIONS);
@@ -55,7 +54,7 @@ async fn emails(
     typed: &str,
 ) -> Result<Vec<String>, Error> {
     let redaction = &limits.redaction;
-    // Nothing typed yet would list everybody.
+    // An empty text would match all persons.
     if typed.is_empty() || redaction.masks_emails() || redaction.redacts("email") {
         return Ok(Vec::new());
     }
@@ -73,10 +72,10 @@ async fn properties(
     person: Option<&str>,
 ) -> Result<Vec<String>, Error> {
     let persons = match person {
-        Some(person) => found(posthog, person).await?.into_iter().collect(),
+        Some(person) => find_person(posthog, person).await?.into_iter().collect(),
         None => {
             let query = PersonsQuery {
-                limit: SAMPLE,
+                limit: SAMPLE_SIZE,
                 ..PersonsQuery::default()
             };
             posthog.persons(&query).await?.results
@@ -92,7 +91,7 @@ async fn properties(
     Ok(names)
 }
 
-/// PostHog lists the cohorts of a person, not all of a project.
+/// The cohorts of a person: the API does not list those of a project.
 async fn cohorts(
     posthog: &Client,
     limits: &OutputOptions,
@@ -101,7 +100,7 @@ async fn cohorts(
     let Some(person) = person else {
         return Ok(Vec::new());
     };
-    let person = found(posthog, person).await?;
+    let person = find_person(posthog, person).await?;
     let Some(person) = person else {
         return Ok(Vec::new());
     };
@@ -112,8 +111,8 @@ async fn cohorts(
     Ok(names.map(|name| sanitizer.text(name)).collect())
 }
 
-/// The person of a UUID, a numeric id, a distinct id or an e-mail, as the prompt lets people name one.
-async fn found(posthog: &Client, person: &str) -> Result<Option<Person>, Error> {
+/// The person of a UUID, a numeric id, a distinct id or an e-mail, as the prompts accept them.
+async fn find_person(posthog: &Client, person: &str) -> Result<Option<Person>, Error> {
     if let Some(id) = PersonId::parse(person) {
         return posthog.person(&id).await.map(Some);
     }

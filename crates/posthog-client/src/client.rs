@@ -148,7 +148,7 @@ impl Client {
     pub(crate) async fn send_once(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
         let connection = &self.inner.connection;
         let address = connection
-            .address(&request.path, request.slash)
+            .address(&request.path, request.trailing_slash)
             .map_err(|error| {
                 Error::new(ErrorKind::InvalidRequest).with_reason(error.to_string())
             })?;

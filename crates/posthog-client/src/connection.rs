@@ -183,8 +183,8 @@ impl Connection {
     }
 
     /// The URL of a path below this host, each segment encoded.
-    pub(crate) fn address(&self, path: &[&str], slash: bool) -> Result<Url, SegmentError> {
-        endpoint_url(&self.base, path, slash)
+    pub(crate) fn address(&self, path: &[&str], trailing_slash: bool) -> Result<Url, SegmentError> {
+        endpoint_url(&self.base, path, trailing_slash)
     }
 
     /// Reads a body, up to the limit. With `max_bytes`, only the first bytes are read.

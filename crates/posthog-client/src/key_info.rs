@@ -197,7 +197,7 @@ impl KeyInspector {
     async fn introspect(&self) -> Result<Introspection, Error> {
         let body = json!({ "token": self.client.inner.key.expose_secret() });
         let mut request = Request::read_by_post(vec!["oauth", "introspect"], body);
-        request.slash = false;
+        request.trailing_slash = false;
         self.read(request).await
     }
 
@@ -210,25 +210,25 @@ impl KeyInspector {
     }
 
     /// The name of a project, if the key can read it, and the key's access to the project.
-    pub async fn standing(&self, project: u64) -> (Option<Untrusted<String>>, ProjectAccess) {
+    pub async fn project_access(&self, project: u64) -> (Option<Untrusted<String>>, ProjectAccess) {
         let number = project.to_string();
         let named = self.read::<Team>(Request::get(vec!["api", "projects", &number]));
         let used = self.read::<Value>(deletions(&number));
         let (named, used) = tokio::join!(named, used);
-        let standing = match used.as_ref().map_err(Error::kind) {
+        let access = match used.as_ref().map_err(Error::kind) {
             Ok(_) => ProjectAccess::Member,
             Err(ErrorKind::Forbidden) => ProjectAccess::Refused,
             Err(_) if named.is_ok() => ProjectAccess::Member,
             Err(ErrorKind::NotFound) => ProjectAccess::Missing,
             Err(_) => ProjectAccess::Unknown,
         };
-        (named.ok().and_then(|project| project.name), standing)
+        (named.ok().and_then(|project| project.name), access)
     }
 
     /// The scopes of a key that cannot read them, determined by requests that need them, as far as reads allow.
     ///
     /// The requested persons do not exist: PostHog checks scopes first, so that "not found" means that a scope is granted.
-    pub async fn tried(&self, may_ask_user: Option<bool>, project: u64) -> GrantedScopes {
+    pub async fn probe_scopes(&self, may_ask_user: Option<bool>, project: u64) -> GrantedScopes {
         let number = project.to_string();
         let missing = Uuid::new_v4().to_string();
         let person = ("person_id".into(), missing.clone());
@@ -264,13 +264,17 @@ impl KeyInspector {
         if let Some(may) = may_ask_user {
             if may { &mut has } else { &mut lacks }.push("user:read");
         }
-        let closed =
+        let scoped_keys_unsupported =
             matches!(&timeline, Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported);
-        GrantedScopes::Tried { has, lacks, closed }
+        GrantedScopes::Probed {
+            has,
+            lacks,
+            scoped_keys_unsupported,
+        }
     }
 
     /// Whether the key does not support batches: some PostHog versions do not serve them to keys with scopes.
-    pub async fn batches_are_closed(&self, project: u64) -> bool {
+    pub async fn batches_unsupported(&self, project: u64) -> bool {
         let number = project.to_string();
         let path = persons(&number, &["batch_by_distinct_ids"]);
         let missing = Request::read_by_post(path, json!({ "distinct_ids": [] }));

@@ -12,7 +12,7 @@ pub(crate) struct Request<'a> {
     /// Path segments after the host; each is percent-encoded.
     pub(crate) path: Vec<&'a str>,
     /// Whether the path ends with a slash, as all of the API's do.
-    pub(crate) slash: bool,
+    pub(crate) trailing_slash: bool,
     pub(crate) query: Query,
     pub(crate) body: Option<Value>,
     pub(crate) accept: &'static str,
@@ -31,7 +31,7 @@ impl<'a> Request<'a> {
         Self {
             method: Method::GET,
             path,
-            slash: true,
+            trailing_slash: true,
             query: Query::new(),
             body: None,
             accept: "application/json",

@@ -19,13 +19,13 @@ pub enum GrantedScopes {
     /// All of the key's scopes.
     Listed(Vec<Untrusted<String>>),
     /// Determined by requests; nothing is known about other scopes.
-    Tried {
+    Probed {
         /// Seen to be granted.
         has: Vec<&'static str>,
         /// Seen to be missing.
         lacks: Vec<&'static str>,
         /// Whether endpoints without a scope do not support the key.
-        closed: bool,
+        scoped_keys_unsupported: bool,
     },
 }
 
@@ -55,9 +55,9 @@ impl GrantedScopes {
             Self::Listed(scopes) => {
                 Some(grants(&|name| scopes.iter().any(|scope| *scope == *name)))
             }
-            Self::Tried { has, .. } if grants(&|name| has.contains(&name)) => Some(true),
-            Self::Tried { lacks, .. } if lacks.contains(&scope) => Some(false),
-            Self::Tried { .. } => None,
+            Self::Probed { has, .. } if grants(&|name| has.contains(&name)) => Some(true),
+            Self::Probed { lacks, .. } if lacks.contains(&scope) => Some(false),
+            Self::Probed { .. } => None,
         }
     }
 
@@ -67,8 +67,12 @@ impl GrantedScopes {
         match required {
             RequiredScopes::ClosedToScopedKeys => match self {
                 Self::Everything => Permission::Granted,
-                Self::Listed(_) | Self::Tried { closed: true, .. } => Permission::Unsupported,
-                Self::Tried { .. } => Permission::Unknown(None),
+                Self::Listed(_)
+                | Self::Probed {
+                    scoped_keys_unsupported: true,
+                    ..
+                } => Permission::Unsupported,
+                Self::Probed { .. } => Permission::Unknown(None),
             },
             RequiredScopes::Scopes(scopes) => {
                 let first = |state| {
@@ -133,29 +137,29 @@ mod tests {
 
     #[test]
     fn untested_scopes_are_unknown() {
-        let tried = |closed| GrantedScopes::Tried {
+        let probed = |scoped_keys_unsupported| GrantedScopes::Probed {
             has: vec!["person:read"],
             lacks: vec!["activity_log:read"],
-            closed,
+            scoped_keys_unsupported,
         };
         assert_eq!(
-            tried(true).check(WRITE),
+            probed(true).check(WRITE),
             Permission::Unknown(Some("person:write"))
         );
         assert_eq!(
-            tried(true).check(COHORTS),
+            probed(true).check(COHORTS),
             Permission::Unknown(Some("cohort:read"))
         );
         assert_eq!(
-            tried(true).check(RequiredScopes::Scopes(&["activity_log:read"])),
+            probed(true).check(RequiredScopes::Scopes(&["activity_log:read"])),
             Permission::Missing("activity_log:read")
         );
         assert_eq!(
-            tried(true).check(RequiredScopes::ClosedToScopedKeys),
+            probed(true).check(RequiredScopes::ClosedToScopedKeys),
             Permission::Unsupported
         );
         assert_eq!(
-            tried(false).check(RequiredScopes::ClosedToScopedKeys),
+            probed(false).check(RequiredScopes::ClosedToScopedKeys),
             Permission::Unknown(None)
         );
     }

@@ -16,7 +16,11 @@ pub(crate) struct SegmentError;
 ///
 /// Empty segments, `.` and `..` are rejected: the `url` crate drops them, so that a request for one person would become
 /// one for all of them. `%2e` is harmless, since `%` itself is encoded.
-pub(crate) fn endpoint_url(base: &Url, path: &[&str], slash: bool) -> Result<Url, SegmentError> {
+pub(crate) fn endpoint_url(
+    base: &Url,
+    path: &[&str],
+    trailing_slash: bool,
+) -> Result<Url, SegmentError> {
     if path
         .iter()
         .any(|segment| matches!(*segment, "" | "." | ".."))
@@ -27,7 +31,7 @@ pub(crate) fn endpoint_url(base: &Url, path: &[&str], slash: bool) -> Result<Url
     {
         let mut segments = address.path_segments_mut().map_err(|()| SegmentError)?;
         segments.pop_if_empty().extend(path);
-        if slash {
+        if trailing_slash {
             segments.push("");
         }
     }

@@ -169,7 +169,7 @@ pub(super) async fn project(
         }
     };
     let set = project != posthog_client::Project::Current;
-    let (name, mut standing) = asker.standing(number).await;
+    let (name, mut standing) = asker.project_access(number).await;
     if !facts.teams.is_empty() {
         match (standing, facts.teams.contains(&number)) {
             (_, false) => standing = ProjectAccess::Refused,

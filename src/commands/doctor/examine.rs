@@ -128,23 +128,23 @@ impl Doctor {
             Some(project) => checks::project(&asker, &facts, project, findings).await,
             None => None,
         };
-        let (grants, batches_closed) = match (facts.grants, project) {
+        let (grants, batches_unsupported) = match (facts.grants, project) {
             (Some(grants), Some(project)) if grants.check(READING) == Permission::Granted => {
-                let closed = asker.batches_are_closed(project).await;
+                let closed = asker.batches_unsupported(project).await;
                 (Some(grants), closed)
             }
             (Some(grants), _) => (Some(grants), false),
             (None, Some(project)) => {
                 let (grants, closed) = tokio::join!(
-                    asker.tried(facts.user, project),
-                    asker.batches_are_closed(project)
+                    asker.probe_scopes(facts.user, project),
+                    asker.batches_unsupported(project)
                 );
                 (Some(grants), closed)
             }
             (None, None) => (None, false),
         };
         findings.no_project = project.is_none();
-        findings.batches_closed = batches_closed;
+        findings.batches_unsupported = batches_unsupported;
         findings.grants = grants;
         findings.oauth = KeyKind::of(key.expose_secret()) == KeyKind::OAuth;
     }

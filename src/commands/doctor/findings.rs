@@ -17,7 +17,7 @@ pub(super) struct Findings {
     pub(super) no_project: bool,
     pub(super) grants: Option<GrantedScopes>,
     pub(super) oauth: bool,
-    pub(super) batches_closed: bool,
+    pub(super) batches_unsupported: bool,
 }
 
 impl Findings {
@@ -56,7 +56,7 @@ impl Findings {
                     granted: granted.iter().map(|scope| sanitizer.text(scope)).collect(),
                     complete: true,
                 },
-                GrantedScopes::Tried { has, .. } => Scopes {
+                GrantedScopes::Probed { has, .. } => Scopes {
                     unlimited: false,
                     granted: has.into_iter().map(str::to_owned).collect(),
                     complete: false,
@@ -137,7 +137,7 @@ impl Findings {
                 };
                 format!("{}{others}", ours.join(", "))
             }
-            GrantedScopes::Tried { has, .. } => format!(
+            GrantedScopes::Probed { has, .. } => format!(
                 "PostHog does not tell; found by trying: {}",
                 if has.is_empty() {
                     "none".to_owned()
@@ -187,7 +187,7 @@ impl Findings {
         } else {
             Check::ok(TOOLS, found)
         };
-        if self.batches_closed {
+        if self.batches_unsupported {
             return check.advice(format!(
                 "Batches are closed to this key: several persons are looked up one by one instead, at most {BATCH_SIZE} in a call."
             ));
