@@ -22,6 +22,6 @@ pub use person_card::{PersonCard, person_card};
 pub use person_page::{Page, PersonsPage, page_of_persons};
 pub use person_row::{PersonRow, REQUESTED, VALUE_AT_DATA_POINT};
 pub use redact::Redaction;
-pub use sanitize::{Sanitizer, clean, clean_lines, quote};
+pub use sanitize::{Sanitizer, clean, quote};
 pub use select::Select;
 pub use table::{Cells, Row, write_list, write_notes};

@@ -110,9 +110,9 @@ pub fn person_card(
         size.value = options.bytes;
     }
     for next in smaller {
-        let answer = card(options, person, url, select, notes, size);
-        if fits(options, &answer) {
-            return answer;
+        let output = card(options, person, url, select, notes, size);
+        if fits(options, &output) {
+            return output;
         }
         size = next;
     }

@@ -188,3 +188,28 @@ impl Row for PersonRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::redact::Redaction;
+    use super::*;
+
+    #[test]
+    fn every_text_of_a_row_is_sanitized() {
+        let hostile = "a\u{200b}b\nc";
+        let person = json!({
+            "uuid": "018f0000-0000-7000-8000-00000000000a", "name": hostile, "distinct_ids": [hostile],
+            "properties": {hostile: hostile}, "created_at": hostile, "last_seen_at": hostile,
+        });
+        let person: Person = serde_json::from_str(&person.to_string()).unwrap();
+        let sanitizer = Sanitizer::new(Redaction::default(), 100, 100);
+        let row = PersonRow::new(&person, &Select::All, 10, &sanitizer);
+        let expected = json!({
+            "uuid": "018f0000-0000-7000-8000-00000000000a", "name": "ab c", "distinct_ids": ["ab c"],
+            "properties": {"ab c": "ab c"}, "distinct_id_count": 1, "created_at": "ab c", "last_seen_at": "ab c",
+        });
+        assert_eq!(json!(row), expected);
+    }
+}

@@ -225,7 +225,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 
 /// As [`clean`], but line breaks stay: for text of several lines.
 #[must_use]
-pub fn clean_lines(text: &str) -> Cow<'_, str> {
+fn clean_lines(text: &str) -> Cow<'_, str> {
     filtered(text, true)
 }
 

@@ -124,8 +124,8 @@ async fn assert_nothing_leaks(settings: &[&str], names: bool) {
     assert!(all.is_empty(), "{} in all\n{}", all.len(), all.join("\n"));
 }
 
-fn tools(wanted: impl Fn(&ToolDefinition) -> bool) -> impl Iterator<Item = &'static str> {
-    let tools = catalog().into_iter().filter(wanted);
+fn tools(selected: impl Fn(&ToolDefinition) -> bool) -> impl Iterator<Item = &'static str> {
+    let tools = catalog().into_iter().filter(selected);
     tools.map(|tool| tool.name)
 }
 
@@ -164,9 +164,9 @@ async fn reads(session: &Session, known: &SandboxPersons) {
 async fn writes(
     session: &Session,
     known: &SandboxPersons,
-    wanted: impl Fn(&ToolDefinition) -> bool,
+    selected: impl Fn(&ToolDefinition) -> bool,
 ) {
-    for tool in tools(|tool| !is_read(tool) && wanted(tool)) {
+    for tool in tools(|tool| !is_read(tool) && selected(tool)) {
         for person in &known.persons {
             for arguments in calls(tool, person) {
                 session.call(tool, arguments).await;

@@ -38,15 +38,15 @@ impl SandboxPersons {
             "api/projects/1/persons/activity/?limit=100",
             "api/projects/1/persons/values/?key=email",
         ] {
-            let (status, answer) = witness.read(path).await.unwrap();
-            assert_eq!(status, 200, "{path}: {answer}");
-            everything.push(answer);
+            let (status, body) = witness.read(path).await.unwrap();
+            assert_eq!(status, 200, "{path}: {body}");
+            everything.push(body);
         }
         let (mut addresses, mut names) = (BTreeSet::new(), BTreeSet::new());
         let address = Regex::new(r#"[^\s<>"',;]+@[^\s<>"',;]+"#).unwrap();
-        for answer in &everything {
+        for body in &everything {
             let mut texts = Vec::new();
-            collect(answer, &mut texts);
+            collect(body, &mut texts);
             for text in texts.into_iter().filter(|text| text.contains('@')) {
                 addresses.extend(
                     address
@@ -115,10 +115,10 @@ fn address_in(text: &str) -> Option<String> {
     })
 }
 
-fn rows(answers: &[Value]) -> impl Iterator<Item = &Value> {
-    answers
+fn rows(bodies: &[Value]) -> impl Iterator<Item = &Value> {
+    bodies
         .iter()
-        .filter_map(|answer| answer["results"].as_array())
+        .filter_map(|body| body["results"].as_array())
         .flatten()
 }
 
