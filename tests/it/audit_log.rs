@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::server::audit::AuditLog;
-use posthog_sandbox::{DeletionMode, Fault, FaultKind, Sandbox};
+use posthog_sandbox::{Era, Fault, FaultKind, Sandbox};
 use rmcp::ClientLifecycleMode;
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, ProtocolVersion};
 use rmcp::service::PeerRequestOptions;
@@ -233,7 +233,7 @@ async fn a_line_says_what_became_of_the_request() {
         audit: Some(AuditLog::open(&log.0).unwrap()),
         ..Setup::default()
     };
-    setup.sandbox.deletion_mode = DeletionMode::Immediate;
+    setup.sandbox.era = Era::June2026;
     let session = connect_with(setup).await;
     let update = json!({"id": ADA, "properties": {"plan": "team"}});
     let patch = format!("PATCH B/{ADA}/");

@@ -22,7 +22,8 @@ mod sandbox;
 mod server;
 
 pub use faults::{Fault, FaultKind, ResponseFault};
+pub use fixtures::Seed;
 pub use http::{Key, RecordedRequest};
-pub use model::Clock;
-pub use options::{Behaviors, DeletionMode, SandboxOptions};
+pub use model::{Clock, Era};
+pub use options::{Behaviors, SandboxOptions};
 pub use sandbox::Sandbox;

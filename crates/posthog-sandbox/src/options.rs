@@ -1,17 +1,21 @@
 //! How the simulated server is set up, and what can be changed about it while it runs.
 
+use crate::fixtures::Seed;
 use crate::http::Key;
-use crate::model::Clock;
+use crate::model::{Clock, Era};
 
 /// How a sandbox is set up.
 #[derive(Clone, Debug)]
 pub struct SandboxOptions {
     /// Generated persons in addition to the seeded ones, all older than these.
     pub persons: usize,
-    pub deletion_mode: DeletionMode,
+    /// The version of PostHog that is simulated.
+    pub era: Era,
+    /// In place of the built-in story.
+    pub seed: Option<Seed>,
     pub clock: Clock,
     /// Older servers: splitting off a person's creator id moves nothing, and blanks the person in the analytics store.
-    /// Always so with [`DeletionMode::Immediate`].
+    /// Always so before [`Era::September2026`].
     pub creator_split_is_noop: bool,
     /// The batch endpoints declare no scope, and so reject keys that have scopes.
     pub batch_closed_to_keys: bool,
@@ -25,7 +29,8 @@ impl Default for SandboxOptions {
     fn default() -> Self {
         Self {
             persons: 0,
-            deletion_mode: DeletionMode::default(),
+            era: Era::default(),
+            seed: None,
             clock: Clock::default(),
             creator_split_is_noop: false,
             batch_closed_to_keys: false,
@@ -35,22 +40,14 @@ impl Default for SandboxOptions {
     }
 }
 
-/// How bulk deletions are carried out (Persons API, Versions).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeletionMode {
-    /// Before September 2026: a bulk deletion is complete when the response is sent.
-    Immediate,
-    /// Since then: bulk deletions are queued, and `persons_deleted: 0` is success.
-    #[default]
-    Queued,
-}
-
 /// Lasting states of the simulated server, all off at the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behaviors {
     /// Ingestion accepts no events: PATCH, PUT and `update_property` still respond 202 and change nothing,
-    /// `delete_property` responds 502.
+    /// `delete_property` responds with `capture_status`, or 400 instead of a 5xx.
     pub capture_down: bool,
+    /// The status that ingestion responds with while it is down.
+    pub capture_status: u16,
     /// Splits are accepted and logged, and never carried out.
     pub split_task_lost: bool,
     /// Queued deletions are accepted, and fail later without a trace.
@@ -63,4 +60,18 @@ pub struct Behaviors {
     /// The key owner's current project is another one: `@current` resolves to it, and the cohorts of persons of the
     /// seeded project come out empty.
     pub foreign_current_project: bool,
+}
+
+impl Default for Behaviors {
+    fn default() -> Self {
+        Self {
+            capture_down: false,
+            capture_status: 503,
+            split_task_lost: false,
+            queued_delete_fails: false,
+            deletion_fails_at: None,
+            restricted_properties: Vec::new(),
+            foreign_current_project: false,
+        }
+    }
 }

@@ -595,12 +595,16 @@ async fn a_project_that_the_key_may_not_use_is_a_problem() {
     let mut own = Key::scoped(OWN, &["*"]);
     own.scoped_teams = Some(vec![7, 8]);
     let sandbox = sandbox_with(vec![own], false).await;
-    for (key, said) in [
-        (Sandbox::KEY, "the key may not use project 9"),
-        (OWN, "the key may not use project 9; it is limited to 7, 8"),
+    for (key, project, said) in [
+        (Sandbox::KEY, "2", "the key may not use project 2"),
+        (
+            OWN,
+            "1",
+            "the key may not use project 1; it is limited to 7, 8",
+        ),
     ] {
         let mut command = doctor(&sandbox.url(), key, &[]);
-        command.env(PROJECT, "9");
+        command.env(PROJECT, project);
         let page = printed(command, 1).await;
         assert!(
             check(&page, "project")

@@ -22,7 +22,7 @@ async fn every_tool_needs_one_request_with_a_permitted_key() {
 async fn invalid_key_is_reported_as_for_the_user_to_fix() {
     let session = connect_as("phx_wrong").await;
     let expected = session.error(LIST, json!({})).await;
-    assert_snapshot!(expected, @"PostHog at http://sandbox rejected the API key: Personal API key is invalid. It is invalid, revoked or from the other region (https://us.posthog.com or https://eu.posthog.com: set POSTHOG_HOST). Only a personal API key (phx_...) works, not a project token. The user must fix this; retrying will not help.");
+    assert_snapshot!(expected, @"PostHog at http://sandbox rejected the API key: Personal API key found in request Authorization header is invalid. It is invalid, revoked or from the other region (https://us.posthog.com or https://eu.posthog.com: set POSTHOG_HOST). Only a personal API key (phx_...) works, not a project token. The user must fix this; retrying will not help.");
     for (tool, arguments) in calls() {
         session.requests();
         assert_eq!(session.error(tool, arguments).await, expected, "{tool}");
@@ -101,7 +101,7 @@ async fn unsupported_scoped_key_is_distinguished_from_missing_scope() {
 async fn inaccessible_project_is_denied() {
     let setup = Setup::default();
     let session = connect_with(Setup {
-        project: Project::Number(99),
+        project: Project::Number(2),
         ..setup
     })
     .await;

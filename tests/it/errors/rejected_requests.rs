@@ -5,7 +5,7 @@ use posthog_sandbox::{FaultKind, Sandbox};
 use serde_json::json;
 
 use super::faults::{LIST, connect_to, refusal};
-use crate::{NOBODY, connect, connect_as};
+use crate::{NOBODY, connect_as};
 
 #[tokio::test]
 async fn not_found_names_the_id_and_how_to_look_it_up() {
@@ -74,10 +74,14 @@ async fn reason_is_read_from_every_error_shape() {
         assert_eq!(session.requests().len(), 1);
     }
     // With CSV the reason is lost on the way.
-    let session = connect().await;
-    let unknown =
-        json!({"format": "csv", "properties": [{"key": "id", "type": "cohort", "value": 99}]});
-    assert_snapshot!(session.error(LIST, unknown).await, @"PostHog rejected the request. Change it and call again.");
+    let session = connect_to(FaultKind::Response {
+        status: 400,
+        content_type: "text/csv; charset=utf-8".to_owned(),
+        body: String::new(),
+        headers: Vec::new(),
+    })
+    .await;
+    assert_snapshot!(session.error(LIST, json!({"format": "csv"})).await, @"PostHog rejected the request. Change it and call again.");
 }
 
 #[tokio::test]

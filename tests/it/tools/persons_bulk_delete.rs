@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
 use posthog_persons_mcp::policy::Confirm;
-use posthog_sandbox::{DeletionMode, FaultKind, Sandbox};
+use posthog_sandbox::{Era, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
 use crate::writing::{
@@ -83,8 +83,7 @@ async fn those_who_were_shown_are_gone_later_and_nobody_else() {
 
 #[tokio::test]
 async fn before_autumn_2026_they_are_gone_at_once() {
-    let session =
-        approving_with(|setup| setup.sandbox.deletion_mode = DeletionMode::Immediate).await;
+    let session = approving_with(|setup| setup.sandbox.era = Era::June2026).await;
     let answer = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
     assert_snapshot!(text(&answer), @r"
     Deleted: 2 persons.
@@ -313,24 +312,21 @@ async fn a_person_can_be_kept_while_its_events_go() {
 
 #[tokio::test]
 async fn those_who_were_not_deleted_are_named() {
-    for (deletion_mode, status) in [
-        (DeletionMode::Queued, "partly"),
-        (DeletionMode::Immediate, "partly"),
-    ] {
-        let session = approving_with(|setup| setup.sandbox.deletion_mode = deletion_mode).await;
+    for (era, status) in [(Era::September2026, "partly"), (Era::June2026, "partly")] {
+        let session = approving_with(|setup| setup.sandbox.era = era).await;
         session.sandbox.update_behaviors(|behaviors| {
             behaviors.deletion_fails_at = Some("tombstone_clickhouse".to_owned())
         });
         let answer = session.result(TOOL, json!({"ids": QA})).await;
         assert_eq!(written(&session).len(), 1);
-        match deletion_mode {
-            DeletionMode::Queued => assert_snapshot!(text(&answer), @r"
+        match era {
+            Era::September2026 => assert_snapshot!(text(&answer), @r"
             Only partly done: 2 of 3 persons are deleted or queued.
             NOT deleted: 326043c7-9577-586f-b399-8da3ff6a80ff (failed at tombstone_clickhouse)
             Those not deleted can be asked for again, alone.
             persons-retrieve with the uuid says `not found` once a profile is gone.
             "),
-            DeletionMode::Immediate => assert_snapshot!(text(&answer), @r"
+            _ => assert_snapshot!(text(&answer), @r"
             Only partly done: 2 of 3 persons are deleted or queued.
             NOT deleted: 326043c7-9577-586f-b399-8da3ff6a80ff
             Those not deleted can be asked for again, alone.

@@ -120,7 +120,7 @@ async fn persons_that_are_gone_are_counted() {
 async fn a_scoped_key_is_shown_the_way_round() {
     let session = connect().await;
     let arguments = json!({"events": steps(), "funnel_step": 1});
-    assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
+    assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
 }
 
 #[tokio::test]
@@ -165,18 +165,22 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
 #[tokio::test]
 async fn whether_a_funnel_needs_its_step_is_posthogs_to_judge() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
-    for arguments in [
-        json!({}),
-        json!({"events": steps()}),
-        json!({"events": steps(), "funnel_viz_type": "trends", "drop_off": true}),
-        json!({"events": steps(), "funnel_viz_type": "trends", "entrance_period_start": "2026-10-27"}),
+    let failed = "PostHog failed (status 500): ";
+    for (arguments, said) in [
+        (json!({}), failed),
+        (json!({"events": steps()}), failed),
+        (
+            json!({"events": steps(), "funnel_viz_type": "trends", "drop_off": true}),
+            failed,
+        ),
+        (
+            json!({"events": steps(), "funnel_viz_type": "trends", "entrance_period_start": "2026-10-27"}),
+            "Filter parameter drop_off must be provided",
+        ),
     ] {
-        // What PostHog responds is not known; the sandbox responds 500 and records a violation.
+        // The sandbox records a violation too.
         let error = session.error(TOOL, arguments).await;
-        assert!(
-            error.starts_with("PostHog failed (status 500): "),
-            "{error}"
-        );
+        assert!(error.contains(said), "{error}");
         assert_eq!(session.sandbox.violations().len(), 1);
         session.sandbox.clear_violations();
         assert_eq!(session.requests().len(), 1);

@@ -47,7 +47,7 @@ async fn the_four_kinds_are_told_apart() {
 async fn a_scoped_key_is_shown_the_way_round() {
     let session = connect().await;
     let arguments = json!({"target_date": "2026-10-28", "lifecycle_type": "new"});
-    assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
+    assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
+use posthog_sandbox::Era;
 use serde_json::{Map, Value, json};
 
 use crate::{Session, Setup, column, connect, connect_with};
@@ -307,9 +308,12 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
 
 #[tokio::test]
 async fn what_only_posthog_can_judge_comes_back_in_its_words() {
-    let session = connect().await;
-    let unknown = json!({"properties": [{"key": "id", "type": "cohort", "value": 99}]});
-    assert_snapshot!(session.error(TOOL, unknown).await, @"PostHog rejected the request: Cohort 99 does not exist. Change it and call again.");
+    let mut setup = Setup::default();
+    setup.sandbox.era = Era::August2025;
+    let session = connect_with(setup).await;
+    let filter = json!({"key": "seats", "operator": "gt", "type": "person", "value": "many"});
+    let error = session.error(TOOL, json!({"properties": [filter]})).await;
+    assert_snapshot!(error, @"PostHog rejected the request: Cannot convert string 'many' to type Float64. (TYPE_MISMATCH). Change it and call again.");
 }
 
 #[tokio::test]

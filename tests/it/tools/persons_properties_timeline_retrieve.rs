@@ -55,7 +55,7 @@ async fn without_a_property_to_follow_it_says_what_to_name() {
 #[tokio::test]
 async fn a_scoped_key_is_shown_the_way_round() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({"id": ADA})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. Use persons-properties-at-time-retrieve for two or more moments and compare, and persons-activity-retrieve for who changed what.");
+    assert_snapshot!(session.error(TOOL, json!({"id": ADA})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. Use persons-properties-at-time-retrieve for two or more moments and compare, and persons-activity-retrieve for who changed what.");
     assert_eq!(
         session.requests(),
         [format!("GET B/{ADA}/properties_timeline/")]

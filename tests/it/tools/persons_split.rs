@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
-use posthog_sandbox::{Clock, DeletionMode, FaultKind, Sandbox};
+use posthog_sandbox::{Clock, Era, FaultKind, Sandbox};
 use serde_json::{Map, Value, json};
 
 use crate::writing::{
@@ -212,9 +212,9 @@ async fn the_creator_id_moves_to_its_second_derivation_where_it_is_allowed() {
 /// Older servers say yes, move nothing and blank the person: the answer must not say that it is done.
 #[tokio::test]
 async fn where_the_creator_split_does_nothing_it_is_not_reported_as_done() {
-    for deletion_mode in [DeletionMode::Immediate, DeletionMode::Queued] {
+    for era in [Era::June2026, Era::September2026] {
         let session = approving_with(|setup| {
-            setup.sandbox.deletion_mode = deletion_mode;
+            setup.sandbox.era = era;
             setup.sandbox.creator_split_is_noop = true;
         })
         .await;

@@ -46,7 +46,7 @@ async fn an_unknown_action_comes_back_in_posthogs_words() {
 #[tokio::test]
 async fn a_scoped_key_is_shown_the_way_round() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({"entity_id": "$pageview"})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support personal API key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
+    assert_snapshot!(session.error(TOOL, json!({"entity_id": "$pageview"})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
 }
 
 #[tokio::test]

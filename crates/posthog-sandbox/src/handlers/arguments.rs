@@ -1,16 +1,14 @@
 //! The arguments that several endpoints share: property filters, and for insights and the timeline the series, the date
 //! range and lists, as JSON text in a query or as JSON in a body (Persons API, Insight arguments).
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::context::Context;
 use crate::fixtures::ACTIONS;
 use crate::http::Response;
 use crate::model::dates::{self, Interval, Time};
-use crate::model::filters::{Filter, FilterError};
-use crate::model::{Entity, EventFilters, PropertyMap};
+use crate::model::filters::{Filter, FilterError, FilterRules};
+use crate::model::{Entity, Era, EventFilters, PropertyMap, PropertyOwner};
 
 pub(crate) struct InsightArguments(PropertyMap);
 
@@ -102,23 +100,15 @@ impl InsightArguments {
         }
     }
 
-    /// The last seven days by default. An end date without a time of day stands for its last moment.
+    /// The last seven days by default. An end date without a time of day stands for its last moment. What is not a date
+    /// stands for today.
     pub(crate) fn date_range(&self, context: &mut Context<'_>) -> Result<DateRange, Response> {
+        let today = dates::start_of_day(context.now).unwrap_or(context.now);
         let from = self.text("date_from").unwrap_or("-7d");
-        let Some(start) = context.date(from)? else {
-            return Err(Response::invalid(
-                format!("{from:?} is not a date."),
-                Some("date_from"),
-            ));
-        };
-        let mut end = context.now;
+        let start = context.date(from)?.unwrap_or(today);
+        let mut end = dates::end_of_day(today);
         if let Some(to) = self.text("date_to") {
-            let Some(time) = context.date(to)? else {
-                return Err(Response::invalid(
-                    format!("{to:?} is not a date."),
-                    Some("date_to"),
-                ));
-            };
+            let time = context.date(to)?.unwrap_or(today);
             end = if dates::is_bare_date(to) {
                 dates::end_of_day(time)
             } else {
@@ -166,8 +156,14 @@ pub(crate) fn read_event_filters(
         };
         match fields.get("type").and_then(Value::as_str) {
             Some("cohort") => filters.on_person.push(read_filter(context, item)?),
-            Some("person") => filters.on_person.push(read_plain(context, fields)?),
-            None | Some("event") => filters.on_event.push(read_plain(context, fields)?),
+            Some("person") => {
+                let filter = read_plain(context, fields, PropertyOwner::Person)?;
+                filters.on_person.push(filter);
+            }
+            None | Some("event") => {
+                let filter = read_plain(context, fields, PropertyOwner::Event)?;
+                filters.on_event.push(filter);
+            }
             Some(other) => return Err(context.reject(format!("filter of type {other:?}"))),
         }
     }
@@ -175,8 +171,12 @@ pub(crate) fn read_event_filters(
 }
 
 /// A filter on a property of an event or of a person.
-fn read_plain(context: &mut Context<'_>, fields: &PropertyMap) -> Result<Filter, Response> {
-    let read = Filter::read_property(fields, context.now);
+fn read_plain(
+    context: &mut Context<'_>,
+    fields: &PropertyMap,
+    owner: PropertyOwner,
+) -> Result<Filter, Response> {
+    let read = with_rules(context, |rules| Filter::read_property(fields, owner, rules));
     read.or_else(|error| filter_error(context, error))
 }
 
@@ -190,22 +190,31 @@ pub(crate) fn read_filters(
             .iter()
             .map(|filter| read_filter(context, filter))
             .collect(),
-        Ok(_) => Err(context.crash("properties is not a flat array of filters")),
+        Ok(other) => {
+            let detail = "properties is not a flat array of filters";
+            let fails = context.era() > Era::August2025 || other.is_number();
+            Err(if fails {
+                context.crash(detail)
+            } else {
+                context.reject(detail)
+            })
+        }
         Err(_) => Err(Response::invalid("Properties are unparsable!", None)),
     }
 }
 
 /// A filter on a property of a person, or on a cohort.
 fn read_filter(context: &mut Context<'_>, filter: &Value) -> Result<Filter, Response> {
-    let read = {
-        let cohorts = &context.project.cohorts;
-        let members = |id: u64| {
-            let mut found = cohorts.iter().filter(|cohort| cohort.id == id);
-            found.next().map(|cohort| Arc::clone(&cohort.members))
-        };
-        Filter::read(filter, context.now, &members)
-    };
+    let read = with_rules(context, |rules| Filter::read(filter, rules));
     read.or_else(|error| filter_error(context, error))
+}
+
+fn with_rules<T>(context: &Context<'_>, read: impl FnOnce(&FilterRules<'_>) -> T) -> T {
+    read(&FilterRules {
+        era: context.era(),
+        definitions: &context.project.definitions,
+        cohort: &|id| context.project.cohort_members(id),
+    })
 }
 
 fn filter_error(context: &mut Context<'_>, error: FilterError) -> Result<Filter, Response> {
@@ -215,7 +224,11 @@ fn filter_error(context: &mut Context<'_>, error: FilterError) -> Result<Filter,
             Ok(Filter::Everything)
         }
         FilterError::Violation(detail) => Err(context.reject(detail)),
-        FilterError::Invalid(detail) => Err(Response::invalid(detail, None)),
+        FilterError::Malformed(detail) => Err(context.crash(detail)),
+        FilterError::Failure => Err(Response::server_error(500)),
+        FilterError::Rejected { code, detail } => {
+            Err(Response::error(400, "validation_error", code, detail, None))
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn by_uuids(context: &mut Context<'_>) -> Result<Response, Response> 
     let mut results = PropertyMap::new();
     for text in requested(context, "uuids")? {
         let Ok(uuid) = Uuid::parse_str(&text) else {
-            return Err(Response::invalid("Invalid UUID(s) in request", None));
+            return Err(Response::invalid("One or more UUIDs are invalid.", None));
         };
         if let Some(person) = context.project.primary.by_uuid(uuid) {
             let record = person_record(context, person, MAX_DISTINCT_IDS);
@@ -49,12 +49,18 @@ fn requested(context: &mut Context<'_>, field: &str) -> Result<Vec<String>, Resp
             return Ok(Vec::new());
         }
     };
-    let texts = items.iter().take(MAX_IDS).map(|item| match item {
-        Value::String(text) => Ok(text.clone()),
-        other => Err(format!(
-            "{field} contains a value that is not text: {other}"
-        )),
-    });
-    let texts: Result<Vec<String>, String> = texts.collect();
-    texts.map_err(|detail| context.reject(detail))
+    let mut texts = Vec::new();
+    for item in items.iter().take(MAX_IDS) {
+        match item {
+            Value::String(text) => texts.push(text.clone()),
+            Value::Null if field == "uuids" => {
+                return Err(context.crash("uuids contains null"));
+            }
+            other => {
+                context.record_violation(&format!("{field} contains {other}"));
+                texts.push(other.to_string());
+            }
+        }
+    }
+    Ok(texts)
 }

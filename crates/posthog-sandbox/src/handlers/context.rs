@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::http::{Body, Key, Request, Response};
 use crate::model::dates::Time;
-use crate::model::{Person, ProjectState, Properties, PropertyMap, dates};
+use crate::model::{Era, Person, ProjectState, Properties, PropertyMap, dates};
 use crate::options::{Behaviors, SandboxOptions};
 
 pub(crate) struct Context<'a> {
@@ -18,9 +18,15 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Time,
     /// The `{id}` of the path, decoded; empty for routes without one.
     pub(crate) id: String,
+    /// Whether the path is below `/api/person/`, which takes the project from the key owner's current one.
+    pub(crate) old_mount: bool,
 }
 
 impl Context<'_> {
+    pub(crate) fn era(&self) -> Era {
+        self.options.era
+    }
+
     /// Records a violation that PostHog tolerates.
     pub(crate) fn record_violation(&mut self, detail: &str) {
         self.violations.push(violation(self.request, detail));
@@ -71,15 +77,15 @@ impl Context<'_> {
 
     pub(crate) fn person_by_id(&self, id: &str) -> Result<&Person, Response> {
         let primary = &self.project.primary;
-        let found = if let Ok(number) = id.parse::<u64>() {
-            primary.get(number)
-        } else if let Ok(uuid) = Uuid::parse_str(id) {
+        let found = if let Ok(uuid) = Uuid::parse_str(id) {
             primary.by_uuid(uuid)
+        } else if is_integer(id) {
+            id.parse().ok().and_then(|number| primary.get(number))
         } else {
             return Err(Response::invalid(
                 format!(
-                    "The ID provided ({id}) is neither a numeric person id nor a UUID. To look a \
-                     person up by distinct ID use the list endpoint with ?distinct_id=."
+                    "The ID provided does not look like a personID. If you are using a distinctId, \
+                     please use /persons?distinct_id={id} instead."
                 ),
                 None,
             ));
@@ -126,6 +132,11 @@ impl Context<'_> {
         }
         map
     }
+}
+
+fn is_integer(id: &str) -> bool {
+    let digits = id.strip_prefix('-').unwrap_or(id);
+    !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit())
 }
 
 pub(crate) fn violation(request: &Request, detail: &str) -> String {

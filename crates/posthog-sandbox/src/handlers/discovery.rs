@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::context::{Context, rejection};
+use super::merge::merged;
+use super::paging::counted_page;
 use crate::http::{Body, Key, Request, Response, authenticate};
+use crate::model::dates::format_time;
 use crate::options::Behaviors;
 
 /// Not below `/api/`, and without a trailing slash.
@@ -16,72 +19,92 @@ pub(crate) const PROJECT: u64 = 1;
 pub(crate) const OTHER_PROJECT: u64 = 2;
 
 pub(crate) const ORGANIZATION: &str = "018b2c3d-0000-7000-8000-000000000001";
-const ORGANIZATION_NAME: &str = "Analytical Engines";
 
 /// The owner of every key, and so the user in the activity log.
 pub(crate) const OWNER_FIRST_NAME: &str = "Mary";
 pub(crate) const OWNER_EMAIL: &str = "mary.somerville@example.com";
 
+/// The owner of the key. The fields that do not depend on the sandbox are data.
+const USER: &str = include_str!("data/user.json");
+/// A project in its own response, and the fewer fields that it has in a list.
+const PROJECT_ALONE: &str = include_str!("data/project.json");
+const PROJECT_IN_LIST: &str = include_str!("data/project_in_list.json");
+
 pub(crate) fn user(context: &mut Context<'_>) -> Result<Response, Response> {
-    let organization = json!({"id": ORGANIZATION, "name": ORGANIZATION_NAME});
     let current = current_project(context.behaviors);
-    Ok(Response::json(
-        200,
+    let team = |id: u64| merged(describe(PROJECT_IN_LIST, id), json!({"project_id": id}));
+    let numbers = projects_of_owner(context);
+    let teams: Vec<Value> = numbers.iter().map(|id| team(*id)).collect();
+    let projects: Vec<Value> = numbers
+        .iter()
+        .map(|id| json!({"id": id, "organization_id": ORGANIZATION, "name": project_name(*id)}))
+        .collect();
+    let user = merged(
+        serde_json::from_str(USER).unwrap_or_default(),
         json!({
-            "uuid": "018b2c3d-0000-7000-8000-00000000000a",
-            "distinct_id": "mary-somerville",
-            "first_name": OWNER_FIRST_NAME,
-            "last_name": "Somerville",
-            "email": OWNER_EMAIL,
-            "team": {
-                "id": current,
-                "name": project_name(current),
-                "organization": ORGANIZATION,
-            },
-            "organization": organization,
-            "organizations": [organization],
+            "team": team(current),
+            "organization": {"teams": teams, "projects": projects},
         }),
-    ))
+    );
+    Ok(Response::json(200, user))
 }
 
-/// Any key may read itself, except OAuth tokens.
+/// Any key may read itself, except OAuth tokens. A key without scopes cannot be told from one with all.
 pub(crate) fn key(context: &mut Context<'_>) -> Result<Response, Response> {
     if is_oauth_token(context.key) {
         return Err(Response::not_authenticated());
     }
+    let every_scope = || vec!["*".to_owned()];
     Ok(Response::json(
         200,
         json!({
             "id": "sandbox",
             "label": "sandbox",
-            "scopes": context.key.scopes,
+            "value": null,
+            "mask_value": null,
+            "created_at": "2026-01-01T00:00:00Z",
+            "last_used_at": format_time(context.now),
+            "user_id": 1,
+            "scopes": context.key.scopes.clone().unwrap_or_else(every_scope),
             "scoped_teams": context.key.scoped_teams,
             "scoped_organizations": context.key.scoped_organizations,
+            "last_rolled_at": null,
         }),
     ))
 }
 
+/// A key may read no other key.
+pub(crate) fn other_key(_: &mut Context<'_>) -> Result<Response, Response> {
+    Err(Response::not_found("Not found."))
+}
+
 pub(crate) fn projects(context: &mut Context<'_>) -> Result<Response, Response> {
-    if context.id != ORGANIZATION && context.id != "@current" {
-        return Err(Response::not_found("Organization not found."));
-    }
+    let is_own = context.id == ORGANIZATION || context.id == "@current";
+    let numbers = if is_own {
+        projects_of_owner(context)
+    } else {
+        Vec::new()
+    };
+    let allowed = numbers.iter().filter(|id| {
+        context.key.allows_project(**id) && context.key.allows_organization(ORGANIZATION)
+    });
+    let rows = allowed.map(|id| describe(PROJECT_IN_LIST, *id)).collect();
+    counted_page(context, rows)
+}
+
+fn projects_of_owner(context: &Context<'_>) -> Vec<u64> {
     let mut numbers = vec![PROJECT];
     if context.behaviors.foreign_current_project {
         numbers.push(OTHER_PROJECT);
     }
-    let allowed = numbers
-        .iter()
-        .filter(|id| context.key.allows_project(**id, ORGANIZATION));
-    let results: Vec<Value> = allowed.map(|id| describe(*id)).collect();
-    let (count, next, previous) = (results.len(), Value::Null, Value::Null);
-    Ok(Response::json(
-        200,
-        json!({"count": count, "next": next, "previous": previous, "results": results}),
-    ))
+    numbers
 }
 
 pub(crate) fn project(context: &mut Context<'_>) -> Result<Response, Response> {
-    Ok(Response::json(200, describe(context.project.id)))
+    Ok(Response::json(
+        200,
+        describe(PROJECT_ALONE, context.project.id),
+    ))
 }
 
 /// The key owner's current project, for which `@current` stands.
@@ -100,14 +123,16 @@ fn project_name(id: u64) -> &'static str {
     }
 }
 
-fn describe(id: u64) -> Value {
-    json!({
-        "id": id,
-        "uuid": format!("018b2c3d-0000-7000-8000-{id:012}"),
-        "organization": ORGANIZATION,
-        "name": project_name(id),
-        "timezone": "UTC",
-    })
+/// One of the forms of a project, with what differs between projects.
+fn describe(form: &str, id: u64) -> Value {
+    merged(
+        serde_json::from_str(form).unwrap_or_default(),
+        json!({
+            "id": id,
+            "uuid": format!("018b2c3d-0000-7000-8000-{id:012}"),
+            "name": project_name(id),
+        }),
+    )
 }
 
 /// Scopes and restrictions of an OAuth token, which only the token itself may read.

@@ -61,7 +61,10 @@ pub(crate) fn funnel(context: &mut Context<'_>) -> Result<Response, Response> {
     let window = funnel_window(context, &arguments)?;
     let selection = funnel_selection(context, &arguments)?;
     let breakdown = arguments.get("funnel_step_breakdown").cloned();
-    let breakdown = breakdown.zip(arguments.text("breakdown").map(str::to_owned));
+    // The property of a breakdown may be given as a list of one.
+    let key = arguments.get("breakdown");
+    let key = key.map(|key| key.get(0).unwrap_or(key));
+    let breakdown = breakdown.zip(key.and_then(Value::as_str).map(str::to_owned));
     let of_person = arguments.text("breakdown_type") == Some("person");
     let funnel = Funnel {
         steps,
@@ -146,7 +149,10 @@ fn funnel_selection(
     match arguments.text("funnel_viz_type").unwrap_or("steps") {
         "trends" => {
             let Some(drop_off) = arguments.flag(context, "drop_off")? else {
-                return Err(context.crash("trends funnel without drop_off in the query"));
+                context.record_violation("trends funnel without drop_off in the query");
+                let detail = "Filter parameter drop_off must be provided and a bool for funnel trends \
+                              persons!";
+                return Err(Response::invalid(detail, None));
             };
             let start = arguments
                 .text("entrance_period_start")
@@ -166,7 +172,7 @@ fn funnel_selection(
             let custom: Vec<i64> = custom.iter().filter_map(Value::as_i64).collect();
             match arguments.integer(context, "funnel_step")? {
                 _ if !custom.is_empty() => Ok(FunnelSelection::AnyOf(custom)),
-                Some(step) if step != 0 => Ok(FunnelSelection::Step(step)),
+                Some(step) => Ok(FunnelSelection::Step(step)),
                 _ => Err(context.crash("funnel without funnel_step or funnel_custom_steps")),
             }
         }

@@ -7,10 +7,12 @@ use uuid::Uuid;
 use super::arguments::{InsightArguments, read_entities};
 use super::context::Context;
 use super::discovery::{OWNER_EMAIL, OWNER_FIRST_NAME};
+use super::merge::merged;
+use super::paging::counted_page;
 use super::persons::person_record;
 use crate::http::Response;
 use crate::model::dates::{self, Time, format_time};
-use crate::model::{Activity, Event, EventDeletion, Properties, PropertyMap};
+use crate::model::{Activity, Era, Event, EventDeletion, Properties, PropertyMap};
 
 /// Persons API, Activity.
 pub(crate) fn project_activity(context: &mut Context<'_>) -> Result<Response, Response> {
@@ -35,8 +37,13 @@ fn activity_page(context: &mut Context<'_>, person: Option<u64>) -> Result<Respo
         .collect();
     let total = entries.len();
     let start = limit.saturating_mul(page - 1);
+    if start > 0 && start >= total {
+        return Err(Response::server_error(500));
+    }
     let shown = entries.into_iter().skip(start).take(limit);
-    let results: Vec<Value> = shown.map(activity_entry).collect();
+    let results: Vec<Value> = shown
+        .map(|entry| activity_entry(context.era(), entry))
+        .collect();
     let url = |page: usize| {
         let url = context.request.absolute_url();
         let base = url.split('?').next().unwrap_or_default();
@@ -50,28 +57,31 @@ fn activity_page(context: &mut Context<'_>, person: Option<u64>) -> Result<Respo
     ))
 }
 
-fn activity_entry(entry: &Activity) -> Value {
+fn activity_entry(era: Era, entry: &Activity) -> Value {
     let user = if entry.by_system {
         json!({"first_name": "System", "email": null, "is_system": true})
     } else {
         json!({"first_name": OWNER_FIRST_NAME, "email": OWNER_EMAIL})
     };
-    json!({
-        "id": entry.id.to_string(),
+    let written = json!({
         "user": user,
         "activity": entry.activity,
         "scope": "Person",
         "item_id": entry.person.to_string(),
         "detail": {
             "changes": entry.changes,
-            "merge": null,
             "trigger": null,
             "name": entry.name,
             "short_id": null,
             "type": null,
         },
         "created_at": format_time(entry.at),
-    })
+    });
+    if era < Era::September2026 {
+        return written;
+    }
+    let id = entry.id.to_string();
+    merged(written, json!({"id": id, "detail": {"merge": null}}))
 }
 
 /// Persons API, Deletion status: event deletions only, newest first.
@@ -108,11 +118,6 @@ pub(crate) fn deletion_status(context: &mut Context<'_>) -> Result<Response, Res
             }
         },
     };
-    let limit = match forgiving_integer(context, "limit", 100) {
-        0 => 100,
-        limit => limit,
-    };
-    let offset = forgiving_integer(context, "offset", 0);
     let mut rows: Vec<&EventDeletion> = context
         .project
         .deletions
@@ -121,49 +126,8 @@ pub(crate) fn deletion_status(context: &mut Context<'_>) -> Result<Response, Res
         .filter(|row| completed.is_none_or(|completed| row.verified_at.is_some() == completed))
         .collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));
-    let count = rows.len();
-    let after = offset.saturating_add(limit);
-    let next = (after < count).then(|| page_link(context, limit, after));
-    let previous = (offset > 0).then(|| page_link(context, limit, offset.saturating_sub(limit)));
-    let shown = rows.into_iter().skip(offset).take(limit);
-    let results: Vec<Value> = shown.map(deletion_row).collect();
-    Ok(Response::json(
-        200,
-        json!({"count": count, "next": next, "previous": previous, "results": results}),
-    ))
-}
-
-/// Invalid values fall back to the default here, which is recorded as a violation.
-fn forgiving_integer(context: &mut Context<'_>, name: &str, default: usize) -> usize {
-    let Some(written) = context.parameter(name).filter(|text| !text.is_empty()) else {
-        return default;
-    };
-    if let Ok(number) = written.parse() {
-        return number;
-    }
-    let detail = format!("parameter {name} is not an integer: {written:?}");
-    context.record_violation(&detail);
-    default
-}
-
-/// Page links as Django REST framework makes them: sorted parameters, no zero offset.
-fn page_link(context: &Context<'_>, limit: usize, offset: usize) -> String {
-    let url = context.request.absolute_url();
-    let base = url.split('?').next().unwrap_or_default();
-    let given = context.request.parameters.iter();
-    let mut parameters: Vec<(String, String)> = given
-        .filter(|(name, _)| name != "limit" && name != "offset")
-        .cloned()
-        .collect();
-    parameters.push(("limit".to_owned(), limit.to_string()));
-    if offset > 0 {
-        parameters.push(("offset".to_owned(), offset.to_string()));
-    }
-    parameters.sort();
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(parameters)
-        .finish();
-    format!("{base}?{query}")
+    let rows = rows.into_iter().map(deletion_row).collect();
+    counted_page(context, rows)
 }
 
 fn deletion_row(row: &EventDeletion) -> Value {
@@ -252,6 +216,10 @@ fn points(context: &Context<'_>, events: &[&Event], crucial: &[String]) -> Vec<V
 
 /// Persons API, Properties at a time. Every error of this endpoint is `{"error": text}`.
 pub(crate) fn properties_at_time(context: &mut Context<'_>) -> Result<Response, Response> {
+    if context.era() < Era::September2026 && !context.old_mount {
+        // The action does not take the project that the router passes.
+        return Err(Response::server_error(500));
+    }
     let given = |name: &str| context.parameter(name).filter(|text| !text.is_empty());
     let Some(written) = given("timestamp").map(str::to_owned) else {
         return Err(error(400, "timestamp parameter is required"));

@@ -8,12 +8,14 @@ use uuid::Uuid;
 
 use super::arguments::{InsightArguments, event_of_action, read_entities};
 use super::context::Context;
-use super::persons::{Search, list_item, with_offset};
+use super::paging::with_offset;
+use super::persons::list_item;
+use super::search::Search;
 use crate::fixtures::is_test_account;
 use crate::http::Response;
 use crate::model::dates::format_time;
 use crate::model::filters::property_text;
-use crate::model::{Entity, Event, EventFilters, Properties};
+use crate::model::{Entity, Era, Event, EventFilters, Properties};
 
 pub(crate) const TRENDS_ARGUMENTS: &[&str] = &[
     "actions",
@@ -101,7 +103,8 @@ impl InsightFilters {
 pub(crate) fn trends(context: &mut Context<'_>) -> Result<Response, Response> {
     let arguments = InsightArguments::read(context)?;
     let Some(id) = arguments.text("entity_id").map(str::to_owned) else {
-        return Err(context.reject("trends without entity_id"));
+        let detail = "An entity id and the entity type must be provided to determine an entity";
+        return Err(Response::invalid(detail, None));
     };
     let event = match arguments.text("entity_type").unwrap_or("events") {
         "events" => id,
@@ -155,22 +158,41 @@ pub(crate) fn trends(context: &mut Context<'_>) -> Result<Response, Response> {
     actors_page(context, &arguments, found)
 }
 
+/// Removed after 2025. The action does not take the project that the router passes.
+pub(crate) fn stickiness(_: &mut Context<'_>) -> Result<Response, Response> {
+    Err(Response::server_error(500))
+}
+
+/// Removed by September 2026.
+pub(crate) fn funnel_correlation(_: &mut Context<'_>) -> Result<Response, Response> {
+    Err(Response::invalid("No entity for persons specified", None))
+}
+
 pub(crate) fn lifecycle(context: &mut Context<'_>) -> Result<Response, Response> {
+    if context.era() < Era::September2026 && !context.old_mount {
+        // The action does not take the project that the router passes.
+        return Err(Response::server_error(500));
+    }
     let arguments = InsightArguments::read(context)?;
     let Some(target) = arguments.text("target_date") else {
-        return Err(missing("target_date"));
+        return Err(missing("Must include specified date"));
     };
     let Some(kind) = arguments.text("lifecycle_type") else {
-        return Err(missing("lifecycle_type"));
+        return Err(missing("Must include lifecycle type"));
     };
     let Some(target) = context.date(target)? else {
-        return Err(missing("target_date"));
+        return Err(missing("Must include specified date"));
     };
     let interval = arguments.interval(context)?;
     let filters = InsightFilters::read(context, &arguments)?;
     let mut entities = read_entities(context, &arguments)?;
     if entities.is_empty() {
         entities.push(Entity::of_event(Some("$pageview")));
+    }
+    if !matches!(kind, "new" | "returning" | "resurrecting" | "dormant") {
+        // No person is in such a state.
+        let detail = format!("unknown lifecycle_type {kind:?}");
+        context.record_violation(&detail);
     }
     let start = interval.start(target);
     let (previous, end) = (interval.before(start), interval.after(start));
@@ -191,10 +213,6 @@ pub(crate) fn lifecycle(context: &mut Context<'_>) -> Result<Response, Response>
             (false, false) => "",
         }
     };
-    if !matches!(kind, "new" | "returning" | "resurrecting" | "dormant") {
-        let detail = format!("unknown lifecycle_type {kind:?}");
-        return Err(context.reject(detail));
-    }
     let found: Vec<(Uuid, Option<u64>)> = persons
         .iter()
         .filter(|(person, events)| is(**person, events) == kind)
@@ -210,9 +228,11 @@ pub(crate) fn lifecycle(context: &mut Context<'_>) -> Result<Response, Response>
     ))
 }
 
-fn missing(name: &str) -> Response {
-    let detail = format!("Missing {name} parameter");
-    Response::json(400, json!({"message": detail, "detail": detail}))
+fn missing(detail: &str) -> Response {
+    Response::json(
+        400,
+        json!({"message": "Missing parameter", "detail": detail}),
+    )
 }
 
 struct ActorPage {
@@ -253,7 +273,7 @@ fn actors(
     let offset = arguments.integer(context, "offset")?.unwrap_or(0);
     let offset = usize::try_from(offset).unwrap_or(0);
     if let Some(words) = arguments.text("search") {
-        let search = Search::new(context, words);
+        let search = Search::part(context, words);
         let analytics = &context.project.analytics;
         found.retain(|(uuid, _)| {
             let row = analytics.active(*uuid);

@@ -4,14 +4,20 @@
 
 mod arguments;
 mod context;
+mod merge;
+mod paging;
+mod search;
 
 pub(crate) mod batch;
+pub(crate) mod cohorts;
+pub(crate) mod definitions;
 pub(crate) mod deletions;
 pub(crate) mod discovery;
 pub(crate) mod funnel;
 pub(crate) mod history;
 pub(crate) mod insights;
 pub(crate) mod persons;
+pub(crate) mod schema;
 pub(crate) mod values;
 pub(crate) mod writes;
 

@@ -1,19 +1,20 @@
-//! Reading persons: list, retrieve, cohorts (Persons API, List; Persons API, Retrieve; Persons API, Cohorts).
+//! Reading persons: list and retrieve (Persons API, List; Persons API, Retrieve).
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::arguments::read_filters;
 use super::context::Context;
-use super::discovery::current_project;
+use super::merge::merged;
+use super::paging::page_links;
+use super::search::Search;
 use crate::http::{CSV, Response, render_csv};
 use crate::model::dates::{Time, format_time};
 use crate::model::filters::{Filter, property_text};
 use crate::model::identity::{display_name, sorted_distinct_ids};
-use crate::model::{AnalyticsRow, Pattern, Person, Properties};
+use crate::model::{AnalyticsRow, Era, Person, Properties};
 
 pub(crate) const LIST_QUERY: &[&str] = &[
     "distinct_id",
@@ -58,6 +59,9 @@ pub(crate) fn list(context: &mut Context<'_>) -> Result<Response, Response> {
     let results: Vec<Value> = persons
         .map(|person| list_item(context, person, None))
         .collect();
+    if csv && results.is_empty() {
+        return Ok(Response::empty(200));
+    }
     if csv {
         return Ok(Response::text(200, CSV, render_csv(&results)));
     }
@@ -72,8 +76,8 @@ pub(crate) fn list(context: &mut Context<'_>) -> Result<Response, Response> {
 /// A row of the list, before its person is looked up.
 type Found = (Uuid, Time);
 
-/// The exact lookup reads the primary store, so it also finds a person that a tombstone hides from every other list
-/// (Persons API, Deletion and reuse).
+/// Since September 2026 the exact lookup reads the primary store, so it also finds a person that a tombstone hides from
+/// every other list (Persons API, Deletion and reuse).
 fn by_distinct_id(
     context: &Context<'_>,
     distinct_id: &str,
@@ -81,7 +85,11 @@ fn by_distinct_id(
     offset: usize,
 ) -> (Vec<Found>, usize) {
     let person = context.project.primary.by_distinct_id(distinct_id);
-    let person = person.filter(|person| filters.accept(person.uuid, &person.properties));
+    let person = person.filter(|person| {
+        let shown = context.era() >= Era::September2026
+            || context.project.analytics.active(person.uuid).is_some();
+        shown && filters.accept(person.uuid, &person.properties)
+    });
     let total = usize::from(person.is_some());
     let rows = person.map(|person| (person.uuid, person.created_at));
     (rows.into_iter().skip(offset).collect(), total)
@@ -148,36 +156,6 @@ impl ListFilters {
     }
 }
 
-/// Matches a substring of the e-mail, the name, the UUID or any distinct id.
-pub(crate) struct Search {
-    pattern: Pattern,
-    by_distinct_id: HashSet<Uuid>,
-}
-
-impl Search {
-    pub(crate) fn new(context: &Context<'_>, words: &str) -> Self {
-        let pattern = Pattern::containing(words.trim());
-        let distinct_ids = context.project.analytics.distinct_ids();
-        let matching = distinct_ids.filter(|(distinct_id, _)| pattern.matches(distinct_id));
-        Self {
-            by_distinct_id: matching.map(|(_, person)| person).collect(),
-            pattern,
-        }
-    }
-
-    pub(crate) fn finds(&self, uuid: Uuid, properties: &Properties) -> bool {
-        let in_property = |key: &str| {
-            let value = properties.get(key);
-            let value = value.as_deref().and_then(property_text);
-            value.is_some_and(|value| self.pattern.matches(&value))
-        };
-        self.by_distinct_id.contains(&uuid)
-            || in_property("email")
-            || in_property("name")
-            || self.pattern.matches(&uuid.to_string())
-    }
-}
-
 fn list_filters(context: &mut Context<'_>) -> Result<ListFilters, Response> {
     let given = |name: &str| context.parameter(name).filter(|text| !text.is_empty());
     let email = given("email").map(str::to_owned);
@@ -194,48 +172,17 @@ fn list_filters(context: &mut Context<'_>) -> Result<ListFilters, Response> {
     })
 }
 
-/// `next` and `previous`. Only `offset` is replaced, and not when it would be zero, so that `previous` of the second
-/// page is the second page.
-fn page_links(
-    context: &Context<'_>,
-    limit: usize,
-    offset: usize,
-    full: bool,
-) -> (Option<String>, Option<String>) {
-    let url = context.request.absolute_url();
-    let next = full.then(|| with_offset(&url, offset.saturating_add(limit)));
-    let previous = match offset.checked_sub(limit) {
-        None => None,
-        Some(0) => Some(url),
-        Some(offset) => Some(with_offset(&url, offset)),
-    };
-    (next, previous)
-}
-
-/// The same URL with another `offset`.
-pub(crate) fn with_offset(url: &str, offset: usize) -> String {
-    let Some((base, query)) = url.split_once('?') else {
-        return format!("{url}?offset={offset}");
-    };
-    let mut found = false;
-    let mut parts: Vec<String> = Vec::new();
-    for part in query.split('&') {
-        if part.starts_with("offset=") {
-            found = true;
-            parts.push(format!("offset={offset}"));
-        } else {
-            parts.push(part.to_owned());
-        }
-    }
-    if !found {
-        parts.push(format!("offset={offset}"));
-    }
-    format!("{base}?{}", parts.join("&"))
-}
-
 /// Persons API, Other endpoints.
 pub(crate) fn create_not_allowed(_: &mut Context<'_>) -> Result<Response, Response> {
-    Err(Response::method_not_allowed("POST"))
+    let detail = "Creating persons via this API is not allowed. Please create persons by sending an \
+                  $identify event. See https://posthog.com/docs/product-analytics/identify for details.";
+    Err(Response::error(
+        405,
+        "invalid_request",
+        "method_not_allowed",
+        detail,
+        None,
+    ))
 }
 
 /// Persons API, Retrieve.
@@ -254,20 +201,20 @@ pub(crate) fn emails(_: &mut Context<'_>) -> Result<Response, Response> {
 
 /// A person in the response of retrieve and batch, where `id` is the number.
 pub(crate) fn person_record(context: &Context<'_>, person: &Person, distinct_ids: usize) -> Value {
-    json!({
+    let record = json!({
         "id": person.id,
         "name": display_name_of(context, person),
         "distinct_ids": sorted_distinct_ids(&person.distinct_ids, distinct_ids),
         "properties": context.visible_properties(&person.properties),
         "created_at": format_time(person.created_at),
         "uuid": person.uuid.to_string(),
-        "last_seen_at": person.last_seen_at.map(format_time),
-    })
+    });
+    with_last_seen(record, person, context.era() >= Era::June2026)
 }
 
 /// A person in lists and insights, where `id` is the UUID.
 pub(crate) fn list_item(context: &Context<'_>, person: &Person, value: Option<u64>) -> Value {
-    json!({
+    let item = json!({
         "type": "person",
         "id": person.uuid.to_string(),
         "uuid": person.uuid.to_string(),
@@ -275,11 +222,21 @@ pub(crate) fn list_item(context: &Context<'_>, person: &Person, value: Option<u6
         "distinct_ids": sorted_distinct_ids(&person.distinct_ids, MAX_LISTED_DISTINCT_IDS),
         "properties": context.visible_properties(&person.properties),
         "created_at": format_time(person.created_at),
-        "last_seen_at": person.last_seen_at.map(format_time),
         "is_identified": person.is_identified,
         "matched_recordings": [],
         "value_at_data_point": value,
-    })
+    });
+    with_last_seen(item, person, context.era() >= Era::September2026)
+}
+
+/// Adds `last_seen_at`, if the version has it.
+fn with_last_seen(written: Value, person: &Person, has_it: bool) -> Value {
+    if has_it {
+        let last_seen_at = person.last_seen_at.map(format_time);
+        merged(written, json!({"last_seen_at": last_seen_at}))
+    } else {
+        written
+    }
 }
 
 fn display_name_of(context: &Context<'_>, person: &Person) -> Value {
@@ -295,20 +252,4 @@ fn display_name_of(context: &Context<'_>, person: &Person) -> Value {
         &person.distinct_ids,
         person.id,
     )
-}
-
-/// Persons API, Cohorts. The person is looked up in the project of the path, its cohorts in the key owner's current
-/// project.
-pub(crate) fn cohorts(context: &mut Context<'_>) -> Result<Response, Response> {
-    let Some(id) = context.parameter("person_id").map(str::to_owned) else {
-        return Err(context.crash("cohorts without person_id"));
-    };
-    let person = context.person_by_id(&id)?.uuid;
-    let here = current_project(context.behaviors) == context.project.id;
-    let cohorts = context.project.cohorts.iter();
-    let results: Vec<Value> = cohorts
-        .filter(|cohort| here && cohort.members.contains(&person))
-        .map(|cohort| json!({"id": cohort.id, "name": cohort.name, "count": cohort.count}))
-        .collect();
-    Ok(Response::json(200, json!({"results": results})))
 }

@@ -1,5 +1,6 @@
 //! The values of a property, with counts (Persons API, Property values). Neither sampled nor cached.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use crate::http::Response;
 use crate::model::filters::property_text;
-use crate::options::DeletionMode;
+use crate::model::{Era, Pattern};
 
 const MAX_VALUES: usize = 20;
 
@@ -37,12 +38,15 @@ pub(crate) fn values(context: &mut Context<'_>) -> Result<Response, Response> {
     let restricted = context.behaviors.restricted_properties.contains(&key);
     let results = if key.is_empty() || key.starts_with("$virt") || restricted {
         Vec::new()
-    } else if key == "distinct_id" && context.options.deletion_mode == DeletionMode::Queued {
+    } else if key == "distinct_id" && context.era() >= Era::September2026 {
         listed_distinct_ids(context, &substring)
     } else {
         counted_values(context, &key, &substring)
     };
-    let page = json!({"results": results, "refreshing": false});
+    let page = match context.era() {
+        Era::August2025 => Value::Array(results),
+        _ => json!({"results": results, "refreshing": false}),
+    };
     Ok(Response::json(200, page).with_header("cache-control", "max-age=10"))
 }
 
@@ -57,19 +61,32 @@ fn listed_distinct_ids(context: &Context<'_>, substring: &str) -> Vec<Value> {
     found.into_iter().take(MAX_VALUES).map(item).collect()
 }
 
-/// Counts values as text. Wildcards are escaped here, unlike in the search of the list.
+/// Counts values as text.
 fn counted_values(context: &Context<'_>, key: &str, substring: &str) -> Vec<Value> {
     let mut counts: HashMap<String, usize> = HashMap::new();
+    let matches = substring_match(context.era(), substring);
     for (_, row) in context.project.analytics.in_order() {
         let value = row.properties.get(key);
-        if let Some(value) = value.as_deref().and_then(property_text)
-            && value.to_lowercase().contains(substring)
-        {
-            *counts.entry(value.into_owned()).or_default() += 1;
+        if let Some(value) = matches(value.as_deref().and_then(property_text)) {
+            *counts.entry(value).or_default() += 1;
         }
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let item = |(name, count)| json!({"name": name, "count": count});
     counts.into_iter().take(MAX_VALUES).map(item).collect()
+}
+
+/// The value to count, if it contains the substring. Wildcards have been escaped since September 2026. Before, they were
+/// not, and a pattern that matches the empty text counted the persons without the property.
+fn substring_match(era: Era, substring: &str) -> impl Fn(Option<Cow<'_, str>>) -> Option<String> {
+    let pattern = Pattern::containing(substring);
+    move |value| {
+        if era >= Era::September2026 || substring.is_empty() {
+            let value = value?.into_owned();
+            return value.to_lowercase().contains(substring).then_some(value);
+        }
+        let value = value.unwrap_or_default();
+        pattern.matches(&value).then(|| value.into_owned())
+    }
 }

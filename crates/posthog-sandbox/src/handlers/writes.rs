@@ -6,9 +6,9 @@ use chrono::Duration;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::merge::merged;
 use crate::http::Response;
-use crate::model::{Capture, Effect, Person, PropertyMap, property_change};
-use crate::options::DeletionMode;
+use crate::model::{Capture, Effect, Era, Person, PropertyMap, property_change};
 
 /// How long ingestion takes.
 const PROPERTY_SECONDS: i64 = 2;
@@ -49,7 +49,9 @@ pub(crate) fn update(context: &mut Context<'_>) -> Result<Response, Response> {
 /// Persons API, Update property.
 pub(crate) fn update_property(context: &mut Context<'_>) -> Result<Response, Response> {
     let fields = context.fields(&["key", "value"])?;
-    let Some(value) = fields.get("value") else {
+    let value = fields.get("value");
+    let needs_value = context.era() == Era::August2025;
+    let Some(value) = value.filter(|value| !(needs_value && value.is_null())) else {
         return Err(Response::missing_field("value", "This field is required."));
     };
     let key = match fields.get("key") {
@@ -57,6 +59,9 @@ pub(crate) fn update_property(context: &mut Context<'_>) -> Result<Response, Res
             return Err(Response::missing_field("key", "This field is required."));
         }
         Some(Value::String(key)) => key.clone(),
+        Some(other @ (Value::Array(_) | Value::Object(_))) => {
+            return Err(context.crash(format!("key is not text: {other}")));
+        }
         Some(other) => return Err(context.reject(format!("key is not text: {other}"))),
     };
     set_properties(context, PropertyMap::from_iter([(key, value.clone())]))
@@ -74,7 +79,7 @@ fn set_properties(context: &mut Context<'_>, set: PropertyMap) -> Result<Respons
         ..Capture::default()
     };
     ingest(context, capture);
-    let changes = Some(property_change());
+    let changes = Some(property_change("updated"));
     context
         .project
         .log(context.now, "updated", &person, changes);
@@ -127,8 +132,10 @@ pub(crate) fn delete_property(context: &mut Context<'_>) -> Result<Response, Res
     let distinct_id = first_distinct_id(&person)?;
     if context.behaviors.capture_down {
         let detail = "Unable to delete property";
+        let status = context.behaviors.capture_status;
         return Err(Response::json(
-            502,
+            // After a 5xx the request is repeated, and then fails without a status.
+            if status < 500 { status } else { 400 },
             json!({"success": false, "detail": detail}),
         ));
     }
@@ -139,7 +146,7 @@ pub(crate) fn delete_property(context: &mut Context<'_>) -> Result<Response, Res
         ..Capture::default()
     };
     ingest(context, capture);
-    let changes = Some(property_change());
+    let changes = Some(property_change("delete_property"));
     context
         .project
         .log(context.now, "delete_property", &person, changes);
@@ -151,9 +158,12 @@ pub(crate) fn split(context: &mut Context<'_>) -> Result<Response, Response> {
     let fields = context.fields(&["distinct_ids_to_split", "main_distinct_id"])?;
     let person = context.person()?.clone();
     let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
-    let (listed, main) = (given("distinct_ids_to_split"), given("main_distinct_id"));
+    // The version of 2025 does not know partial splits, and ignores their field.
+    let knows_partial = context.era() > Era::August2025;
+    let listed = given("distinct_ids_to_split").filter(|_| knows_partial);
+    let main = given("main_distinct_id");
     if listed.is_some() && main.is_some() {
-        let detail = "Provide either distinct_ids_to_split or main_distinct_id, not both.";
+        let detail = "main_distinct_id cannot be combined with distinct_ids_to_split";
         return Err(Response::invalid(detail, None));
     }
     let moving = match (listed, main) {
@@ -168,12 +178,29 @@ pub(crate) fn split(context: &mut Context<'_>) -> Result<Response, Response> {
             return Err(context.reject(format!("main_distinct_id is not text: {other}")));
         }
     };
-    let mut after = json!({"distinct_ids": texts(&person.distinct_ids)});
-    if listed.is_some()
-        && let Some(after) = after.as_object_mut()
-    {
-        after.insert("distinct_ids_to_split".to_owned(), json!(texts(&moving)));
+    log_split(context, &person, listed.map(|_| moving.as_slice()));
+    if !context.behaviors.split_task_lost {
+        let effect = Effect::Split {
+            person: person.id,
+            distinct_ids: moving,
+            creator_is_noop: context.options.creator_split_is_noop
+                || context.era() < Era::September2026,
+            wipes_properties: !knows_partial && main.is_none(),
+        };
+        context
+            .project
+            .schedule(context.now + Duration::seconds(SPLIT_SECONDS), effect);
     }
+    Ok(Response::json(201, json!({"success": true})))
+}
+
+fn log_split(context: &mut Context<'_>, person: &Person, listed: Option<&[Arc<str>]>) {
+    let listed = listed.map_or(
+        json!({}),
+        |listed| json!({"distinct_ids_to_split": texts(listed)}),
+    );
+    let before = json!({"distinct_ids": texts(&person.distinct_ids)});
+    let after = merged(before, listed);
     let change = json!([{
         "type": "Person",
         "action": "split",
@@ -183,19 +210,7 @@ pub(crate) fn split(context: &mut Context<'_>) -> Result<Response, Response> {
     }]);
     context
         .project
-        .log(context.now, "split_person", &person, Some(change));
-    if !context.behaviors.split_task_lost {
-        let effect = Effect::Split {
-            person: person.id,
-            distinct_ids: moving,
-            creator_is_noop: context.options.creator_split_is_noop
-                || context.options.deletion_mode == DeletionMode::Immediate,
-        };
-        context
-            .project
-            .schedule(context.now + Duration::seconds(SPLIT_SECONDS), effect);
-    }
-    Ok(Response::json(201, json!({"success": true})))
+        .log(context.now, "split_person", person, Some(change));
 }
 
 /// The ids of the list without duplicates, if the person has all of them.
@@ -205,10 +220,10 @@ fn listed_ids(person: &Person, listed: &Value) -> Result<Vec<Arc<str>>, Response
         .as_array()
         .and_then(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
     let Some(texts) = texts else {
-        return Err(invalid("Must be a list of strings.".to_owned()));
+        return Err(invalid("must be a list of strings".to_owned()));
     };
     if texts.is_empty() {
-        return Err(invalid("Must not be empty.".to_owned()));
+        return Err(invalid("must not be empty".to_owned()));
     }
     let (mut moving, mut unknown): (Vec<Arc<str>>, Vec<&str>) = (Vec::new(), Vec::new());
     for text in texts {
@@ -223,8 +238,10 @@ fn listed_ids(person: &Person, listed: &Value) -> Result<Vec<Arc<str>>, Response
     }
     unknown.sort_unstable();
     unknown.dedup();
+    let unknown: Vec<String> = unknown.iter().map(|id| format!("'{id}'")).collect();
     Err(invalid(format!(
-        "These distinct_ids do not belong to this person: {unknown:?}"
+        "not on this person: [{}]",
+        unknown.join(", ")
     )))
 }
 
@@ -237,11 +254,9 @@ pub(crate) fn reset_person_distinct_id(context: &mut Context<'_>) -> Result<Resp
     let fields = context.fields(&["distinct_id"])?;
     let distinct_id = fields.get("distinct_id").and_then(Value::as_str);
     let Some(distinct_id) = distinct_id.filter(|text| !text.is_empty()) else {
-        return Err(Response::invalid(
-            "distinct_id must be a non-empty string.",
-            None,
-        ));
+        return Err(Response::invalid("distinct_id is required", None));
     };
-    context.project.reset_distinct_id(distinct_id);
+    let with_person = context.era() >= Era::September2026;
+    context.project.reset_distinct_id(distinct_id, with_person);
     Ok(Response::empty(202))
 }

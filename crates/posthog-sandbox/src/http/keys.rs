@@ -12,6 +12,8 @@ pub struct Key {
     pub scoped_teams: Option<Vec<u64>>,
     /// Organizations outside this list are rejected.
     pub scoped_organizations: Option<Vec<String>>,
+    /// The owner belongs to another organization, and has no access to any project of the sandbox.
+    pub is_outsider: bool,
 }
 
 impl Key {
@@ -30,7 +32,13 @@ impl Key {
             scopes: None,
             scoped_teams: None,
             scoped_organizations: None,
+            is_outsider: false,
         }
+    }
+
+    /// In place of a key, for what is public.
+    pub(crate) fn anonymous() -> Self {
+        Self::scoped("", &[])
     }
 
     fn has(&self, required: &str) -> bool {
@@ -43,17 +51,22 @@ impl Key {
             .any(|scope| scope == "*" || scope == required || Some(scope) == write.as_ref())
     }
 
-    pub(crate) fn allows_project(&self, project: u64, organization: &str) -> bool {
+    pub(crate) fn allows_project(&self, project: u64) -> bool {
         let teams = self.scoped_teams.as_deref().unwrap_or_default();
+        teams.is_empty() || teams.contains(&project)
+    }
+
+    pub(crate) fn allows_organization(&self, organization: &str) -> bool {
         let organizations = self.scoped_organizations.as_deref().unwrap_or_default();
-        (teams.is_empty() || teams.contains(&project))
-            && (organizations.is_empty() || organizations.iter().any(|id| id == organization))
+        organizations.is_empty() || organizations.iter().any(|id| id == organization)
     }
 }
 
 /// Which keys a route accepts.
 #[derive(Clone, Copy)]
 pub(crate) enum RouteAccess {
+    /// Also without a key.
+    Public,
     /// Any valid key.
     AnyKey,
     /// All of these; only the first missing one is named.
@@ -67,9 +80,9 @@ pub(crate) enum RouteAccess {
 impl RouteAccess {
     pub(crate) fn check(self, key: &Key) -> Result<(), Response> {
         match self {
-            Self::AnyKey | Self::Batch => Ok(()),
+            Self::Public | Self::AnyKey | Self::Batch => Ok(()),
             Self::UnscopedKeys if key.scopes.is_some() => Err(Response::permission_denied(
-                "This action does not support personal API key access",
+                "This action does not support Personal API Key access",
             )),
             Self::UnscopedKeys => Ok(()),
             Self::Scopes(required) => match required.iter().find(|scope| !key.has(scope)) {
@@ -90,7 +103,9 @@ pub(crate) fn authenticate(request: &Request, keys: &[Key]) -> Result<Key, Respo
         return Err(Response::not_authenticated());
     };
     let known = keys.iter().find(|key| key.value == value);
-    known
-        .cloned()
-        .ok_or_else(|| Response::authentication_failed("Personal API key is invalid."))
+    known.cloned().ok_or_else(|| {
+        Response::authentication_failed(
+            "Personal API key found in request Authorization header is invalid.",
+        )
+    })
 }

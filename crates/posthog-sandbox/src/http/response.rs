@@ -132,12 +132,9 @@ impl Response {
         Self::error(status, "server_error", "error", detail, None)
     }
 
-    /// The page of a load balancer for a path without a route.
-    pub(crate) fn html_not_found() -> Self {
-        let page = "<!doctype html>\n<html lang=\"en\">\n<head><title>Not Found</title></head>\n\
-                    <body><h1>Not Found</h1><p>The requested resource was not found on this \
-                    server.</p></body>\n</html>\n";
-        Self::text(404, HTML, page.to_owned())
+    /// Outside the API every path leads to the login page.
+    pub(crate) fn login(path: &str) -> Self {
+        Self::text(302, HTML, String::new()).with_header("location", format!("/login?next={path}"))
     }
 
     pub(crate) fn into_response(self) -> HttpResponse {

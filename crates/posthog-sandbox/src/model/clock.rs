@@ -1,10 +1,10 @@
-//! The virtual clock. It always starts at the same time, so that seeded times keep their distance from now.
+//! The virtual clock. It starts at the time of the seed, so that seeded times keep their distance from now.
 
 use std::time::{Duration, Instant};
 
-use super::dates::{Time, instant};
+use super::dates::Time;
 
-/// The start of every sandbox: a Monday morning.
+/// The start of every sandbox with the built-in story: a Monday morning.
 pub(crate) const START: &str = "2026-11-02T09:00:00Z";
 
 /// How virtual time passes.
@@ -19,14 +19,16 @@ pub enum Clock {
 
 pub(crate) struct RunningClock {
     kind: Clock,
+    start: Time,
     started: Instant,
     advanced: Duration,
 }
 
 impl RunningClock {
-    pub(crate) fn start(kind: Clock) -> Self {
+    pub(crate) fn start(kind: Clock, start: Time) -> Self {
         Self {
             kind,
+            start,
             started: Instant::now(),
             advanced: Duration::ZERO,
         }
@@ -43,9 +45,8 @@ impl RunningClock {
             Clock::Manual => self.advanced,
         };
         let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX / 2);
-        let start = instant(START);
-        start
+        self.start
             .checked_add_signed(chrono::Duration::microseconds(micros))
-            .unwrap_or(start)
+            .unwrap_or(self.start)
     }
 }

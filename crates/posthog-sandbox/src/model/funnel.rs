@@ -60,8 +60,8 @@ impl FunnelSelection {
             Self::Step(step) => {
                 let furthest = attempts.map(|attempt| attempt.steps).max().unwrap_or(0);
                 let step_number = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
-                if *step > 0 {
-                    furthest >= step_number
+                if *step >= 0 {
+                    furthest >= step_number.max(1)
                 } else {
                     furthest > 0 && furthest + 1 == step_number
                 }

@@ -1,15 +1,16 @@
 //! The state of one project and the rules by which it changes. Handlers schedule effects, which run when they are due on
 //! the virtual clock.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::cohort::Cohort;
 use super::dates::{Time, next_weekly_batch};
+use super::definitions::PropertyDefinitions;
 use super::event::{Capture, Event};
-use super::filters::Filter;
+use super::filters::CohortMembers;
 use super::identity::{person_uuid, split_uuid};
 use super::properties::Properties;
 use super::stores::{AnalyticsRow, AnalyticsStore, Person, PrimaryStore, TOMBSTONE_LEAD};
@@ -35,15 +36,6 @@ pub(crate) struct EventDeletion {
     pub(crate) verified_at: Option<Time>,
 }
 
-pub(crate) struct Cohort {
-    pub(crate) id: u64,
-    pub(crate) name: Option<String>,
-    /// `None` for a static cohort, whose members never change by themselves.
-    pub(crate) definition: Option<Vec<Filter>>,
-    pub(crate) members: Arc<HashSet<Uuid>>,
-    pub(crate) count: Option<usize>,
-}
-
 /// A change that the API has accepted and that is carried out later.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
@@ -52,6 +44,7 @@ pub(crate) enum Effect {
         person: u64,
         distinct_ids: Vec<Arc<str>>,
         creator_is_noop: bool,
+        wipes_properties: bool,
     },
     Delete {
         person: u64,
@@ -76,6 +69,7 @@ pub(crate) struct ProjectState {
     pub(crate) activity: Vec<Activity>,
     pub(crate) deletions: Vec<EventDeletion>,
     pub(crate) cohorts: Vec<Cohort>,
+    pub(crate) definitions: PropertyDefinitions,
     scheduled: Vec<Scheduled>,
     next_person: u64,
 }
@@ -90,6 +84,7 @@ impl ProjectState {
             activity: Vec::new(),
             deletions: Vec::new(),
             cohorts: Vec::new(),
+            definitions: PropertyDefinitions::default(),
             scheduled: Vec::new(),
             next_person: 1,
         }
@@ -125,7 +120,11 @@ impl ProjectState {
                 person,
                 distinct_ids,
                 creator_is_noop,
+                wipes_properties,
             } => {
+                if wipes_properties {
+                    self.wipe_properties(person);
+                }
                 self.split(at, person, &distinct_ids, creator_is_noop);
             }
             Effect::Delete { person } => self.delete(at, person),
@@ -155,7 +154,7 @@ impl ProjectState {
             at,
             activity,
             person: person.id,
-            name: Some(person.uuid.to_string()),
+            name: (activity != "updated").then(|| person.uuid.to_string()),
             changes,
             by_system: false,
         });
@@ -264,6 +263,16 @@ impl ProjectState {
         }
     }
 
+    fn wipe_properties(&mut self, id: u64) {
+        let Some(person) = self.primary.get_mut(id) else {
+            return;
+        };
+        person.properties = Properties::empty();
+        person.version += 1;
+        let (uuid, row) = (person.uuid, analytics_row(person));
+        self.analytics.write(uuid, row);
+    }
+
     /// Splitting off the creator id on older servers: nothing changes in the primary store, and an empty person replaces
     /// the full one in the analytics store.
     fn blank(&mut self, id: u64) {
@@ -325,8 +334,9 @@ impl ProjectState {
             .retain(|event| analytics.actor(event) != person || event.at > until);
     }
 
-    /// Raises the versions above the tombstones. Does nothing for an id that has not been used since its deletion.
-    pub(crate) fn reset_distinct_id(&mut self, distinct_id: &str) {
+    /// Raises the versions above the tombstones. Does nothing for an id that has not been used since its deletion. Without
+    /// `with_person` the person itself stays deleted in the analytics store.
+    pub(crate) fn reset_distinct_id(&mut self, distinct_id: &str, with_person: bool) {
         let Some(person) = self.primary.by_distinct_id(distinct_id) else {
             return;
         };
@@ -334,7 +344,7 @@ impl ProjectState {
         let version = self.analytics.version_of(uuid).max(person.version) + 1;
         let mapping_version = self.analytics.mapping_version_of(distinct_id) + 1;
         self.primary.bump_version(distinct_id, mapping_version);
-        if let Some(person) = self.primary.get_mut(id) {
+        if let Some(person) = self.primary.get_mut(id).filter(|_| with_person) {
             person.version = version;
             let row = analytics_row(person);
             self.analytics.write(uuid, row);
@@ -344,19 +354,14 @@ impl ProjectState {
     }
 
     pub(crate) fn calculate_cohorts(&mut self) {
-        let analytics = &self.analytics;
         for cohort in &mut self.cohorts {
-            let Some(definition) = &cohort.definition else {
-                continue;
-            };
-            let matching = analytics.in_order().filter(|(uuid, row)| {
-                definition
-                    .iter()
-                    .all(|filter| filter.matches(&row.properties, *uuid))
-            });
-            cohort.members = Arc::new(matching.map(|(uuid, _)| uuid).collect());
-            cohort.count = Some(cohort.members.len());
+            cohort.calculate(&self.analytics);
         }
+    }
+
+    pub(crate) fn cohort_members(&self, id: u64) -> Option<CohortMembers> {
+        let cohort = self.cohorts.iter().find(|cohort| cohort.id == id)?;
+        Some(cohort.members.clone())
     }
 }
 
@@ -375,11 +380,12 @@ fn is_bookkeeping(event: &str) -> bool {
 }
 
 /// The change that an activity entry about properties has: never the values.
-pub(crate) fn property_change() -> Value {
+pub(crate) fn property_change(activity: &str) -> Value {
+    let field = (activity == "updated").then_some("properties");
     json!([{
         "type": "Person",
         "action": "changed",
-        "field": "properties",
+        "field": field,
         "before": null,
         "after": null,
     }])

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::routes::{self, PathParameters, Route};
 use crate::faults::FaultQueue;
-use crate::fixtures::seed;
+use crate::fixtures::{Seed, story};
 use crate::handlers::discovery::{self, ORGANIZATION, OTHER_PROJECT, PROJECT};
 use crate::handlers::{Context, rejection, violation};
 use crate::http::{
-    Body, CSV, Content, Key, RecordedRequest, Request, Response, RouteAccess, authenticate,
+    Body, Content, Key, RecordedRequest, Request, Response, RouteAccess, authenticate,
 };
-use crate::model::dates::Time;
-use crate::model::{ProjectState, RunningClock};
+use crate::model::dates::{Time, instant};
+use crate::model::{ProjectState, RunningClock, START};
 use crate::options::{Behaviors, SandboxOptions};
 
 /// Bounds the memory of a sandbox under a benchmark.
@@ -33,10 +33,15 @@ pub(crate) struct SandboxState {
 
 impl SandboxState {
     pub(crate) fn new(options: SandboxOptions, mut keys: Vec<Key>) -> Self {
-        let clock = RunningClock::start(options.clock);
+        let now = options.seed.as_ref().and_then(Seed::now);
+        let clock = RunningClock::start(options.clock, now.unwrap_or_else(|| instant(START)));
         keys.extend(options.keys.iter().cloned());
+        let seeded = match &options.seed {
+            Some(seed) => seed.project(PROJECT, options.persons, clock.now()),
+            None => story(PROJECT, options.persons, clock.now()),
+        };
         Self {
-            seeded: seed(PROJECT, options.persons, clock.now()),
+            seeded,
             other: ProjectState::empty(OTHER_PROJECT),
             behaviors: Behaviors::default(),
             faults: FaultQueue::default(),
@@ -73,12 +78,9 @@ impl SandboxState {
         self.current_project();
         let response = self.dispatch(request).unwrap_or_else(|error| error);
         if response.status >= 400 && request.wants_csv() {
-            // PostHog renders errors as CSV too, which leaves their bodies empty.
+            // PostHog renders errors as CSV too, which leaves nothing of them.
             return Response {
-                content: Content::Text {
-                    content_type: CSV.to_owned(),
-                    text: String::new(),
-                },
+                content: Content::Empty,
                 ..response
             };
         }
@@ -104,19 +106,40 @@ impl SandboxState {
         let (routes, path) = self.find_route(request)?;
         self.check_content_negotiation(request)?;
         self.reject_project_tokens(request)?;
+        if routes
+            .iter()
+            .any(|route| matches!(route.access, RouteAccess::Public))
+        {
+            return self.authenticated(request, &routes, path, Key::anonymous());
+        }
         let key = authenticate(request, &self.keys)?;
-        let is_other_project = self.is_other_project(&path, &key)?;
-        let by_method = routes.iter().find(|route| route.method == request.method());
-        let Some(route) = by_method else {
-            let response = Response::method_not_allowed(request.method());
-            return Err(self.with_violation(request, "method not served at this path", response));
+        self.authenticated(request, &routes, path, key)
+    }
+
+    /// What follows authentication.
+    fn authenticated(
+        &mut self,
+        request: &Request,
+        routes: &[&'static Route],
+        path: PathParameters,
+        key: Key,
+    ) -> Result<Response, Response> {
+        let is_other_project = self.is_other_project(routes, &path, &key)?;
+        let method = match request.method() {
+            "HEAD" => "GET",
+            method => method,
+        };
+        let Some(route) = routes.iter().find(|route| route.method == method) else {
+            return Err(self.method_not_allowed(request, routes, &path, &key));
         };
         self.access_to(route).check(&key)?;
         if path.id.contains('.') {
             // A dot starts a format suffix, and no such format exists.
             return Err(Response::not_found("Not found."));
         }
-        self.check_query(request, route)?;
+        if !path.is_missing_action {
+            self.check_query(request, route)?;
+        }
         self.check_body(request)?;
         let now = self.clock.now();
         let mut context = Context {
@@ -132,11 +155,35 @@ impl SandboxState {
             key: &key,
             now,
             id: path.id,
+            old_mount: path.old_mount,
         };
         (route.handler)(&mut context)
     }
 
-    /// Paths that nothing serves get the load balancer's page.
+    /// The method of a collection has no scope to declare, so a key with scopes does not get as far as the 405.
+    fn method_not_allowed(
+        &mut self,
+        request: &Request,
+        routes: &[&'static Route],
+        path: &PathParameters,
+        key: &Key,
+    ) -> Response {
+        if !path.is_missing_action {
+            let detail = "method not served at this path";
+            self.violations.push(violation(request, detail));
+        }
+        let checked = routes.iter().find_map(|route| {
+            let access = if route.is_of_collection() {
+                RouteAccess::UnscopedKeys
+            } else {
+                self.access_to(route)
+            };
+            access.check(key).err()
+        });
+        checked.unwrap_or_else(|| Response::method_not_allowed(request.method()))
+    }
+
+    /// Paths that nothing serves are a 404 within the API, and lead to the login page outside it.
     fn find_route(
         &mut self,
         request: &Request,
@@ -157,13 +204,27 @@ impl SandboxState {
             segments.pop();
             segments.push("persons");
         }
-        let below_api = match segments.split_first() {
-            Some((&"api", rest)) => rest,
-            _ => &[],
+        let old_mount = segments.starts_with(&["api", "person"]);
+        if old_mount {
+            segments.splice(1..2, ["projects", "@current", "persons"]);
+        }
+        let Some((&"api", below_api)) = segments.split_first() else {
+            let login = Response::login(request.path());
+            return Err(self.with_violation(request, "no route for this path", login));
         };
-        let Some((routes, path)) = routes::find(below_api) else {
-            let page = Response::html_not_found();
-            return Err(self.with_violation(request, "no route for this path", page));
+        let is_missing_action = routes::is_missing_action(self.options.era, below_api);
+        let Some((routes, path)) = routes::find(self.options.era, below_api) else {
+            let response = Response::not_found("Endpoint not found.");
+            return Err(if is_missing_action {
+                response
+            } else {
+                self.with_violation(request, "no route for this path", response)
+            });
+        };
+        let path = PathParameters {
+            old_mount,
+            is_missing_action,
+            ..path
         };
         let optional = csv_suffix || routes.iter().any(|route| routes::slash_is_optional(route));
         if !trailing_slash && !optional {
@@ -200,7 +261,8 @@ impl SandboxState {
     fn reject_project_tokens(&mut self, request: &Request) -> Result<(), Response> {
         for name in ["token", "api_key"] {
             if request.parameter(name).is_some() {
-                let response = Response::authentication_failed("Project token is invalid.");
+                let response =
+                    Response::authentication_failed("Incorrect authentication credentials.");
                 let detail = format!("parameter {name}, which is read as a project token");
                 return Err(self.with_violation(request, &detail, response));
             }
@@ -216,23 +278,48 @@ impl SandboxState {
     }
 
     /// Whether the path names the other project, if the key may access the project that it names.
-    fn is_other_project(&self, path: &PathParameters, key: &Key) -> Result<bool, Response> {
+    fn is_other_project(
+        &self,
+        routes: &[&'static Route],
+        path: &PathParameters,
+        key: &Key,
+    ) -> Result<bool, Response> {
         let Some(project) = &path.project else {
             return Ok(false);
         };
         let current = discovery::current_project(&self.behaviors);
         let number = match project.as_str() {
-            "@current" => current,
-            text => match text.parse() {
-                Ok(number) => number,
-                Err(_) => return Err(Response::not_found("Project not found.")),
-            },
+            "@current" => Some(current),
+            text => text.parse().ok(),
         };
-        let exists = number == PROJECT || number == current;
-        if !exists || !key.allows_project(number, ORGANIZATION) {
+        let accessible = number.filter(|number| *number == PROJECT || *number == current);
+        // A project that the key owner is no member of does not exist for its own endpoint.
+        let is_member = accessible.is_some() && !key.is_outsider;
+        if !is_member
+            && routes
+                .iter()
+                .any(|route| route.path == routes::PROJECT_PATH)
+        {
+            return Err(Response::not_found("Not found."));
+        }
+        let Some(number) = number.filter(|number| accessible.is_some() || *number == OTHER_PROJECT)
+        else {
+            return Err(Response::not_found("Project not found."));
+        };
+        if !is_member {
             return Err(Response::permission_denied(
                 "You don't have access to the project.",
             ));
+        }
+        let limited_to = |what: String| {
+            let detail = format!("API key does not have access to the requested {what}.");
+            Err(Response::permission_denied(detail))
+        };
+        if !key.allows_project(number) {
+            return limited_to(format!("project: ID {number}"));
+        }
+        if !key.allows_organization(ORGANIZATION) {
+            return limited_to(format!("organization: ID {ORGANIZATION}"));
         }
         Ok(number != PROJECT)
     }
@@ -246,11 +333,6 @@ impl SandboxState {
     }
 
     fn check_query(&mut self, request: &Request, route: &Route) -> Result<(), Response> {
-        let user_agent = request.recorded.header("user-agent").unwrap_or_default();
-        if user_agent.contains("posthog/mcp-server") {
-            // An organization can make this client read-only (Persons API, Credentials).
-            return Err(self.reject(request, "User-Agent of PostHog's own MCP server"));
-        }
         if route.path != routes::LIST && request.wants_csv() {
             return Err(self.reject(request, "CSV of an endpoint other than the list"));
         }
@@ -276,7 +358,8 @@ impl SandboxState {
         }
         let content_type = request.recorded.header("content-type");
         if content_type.is_none_or(|value| !value.starts_with("application/json")) {
-            let detail = format!("Unsupported media type {content_type:?} in request.");
+            let given = content_type.unwrap_or_default();
+            let detail = format!("Unsupported media type \"{given}\" in request.");
             let response = Response::error(
                 415,
                 "invalid_request",

@@ -2,9 +2,11 @@
 //! Persons API.
 
 use crate::handlers::{
-    Context, batch, deletions, discovery, funnel, history, insights, persons, values, writes,
+    Context, batch, cohorts, definitions, deletions, discovery, funnel, history, insights, persons,
+    schema, values, writes,
 };
 use crate::http::{Response, RouteAccess};
+use crate::model::Era;
 
 type Handler = fn(&mut Context<'_>) -> Result<Response, Response>;
 
@@ -16,6 +18,34 @@ pub(crate) struct Route {
     /// The known query parameters other than `format`.
     pub(crate) query: &'static [&'static str],
     pub(crate) handler: Handler,
+    /// The versions that have the route: from this one to that one.
+    eras: (Era, Era),
+}
+
+const ALWAYS: (Era, Era) = (Era::August2025, Era::September2026);
+
+impl Route {
+    const fn since(mut self, era: Era) -> Self {
+        self.eras.0 = era;
+        self
+    }
+
+    const fn until(mut self, era: Era) -> Self {
+        self.eras.1 = era;
+        self
+    }
+
+    fn exists_in(&self, era: Era) -> bool {
+        self.eras.0 <= era && era <= self.eras.1
+    }
+
+    /// Whether this is a method of a collection or of its items, and not an action with a path of its own.
+    pub(crate) fn is_of_collection(&self) -> bool {
+        matches!(
+            self.path.rsplit('/').next(),
+            Some("persons" | "cohorts" | "{id}")
+        )
+    }
 }
 
 const fn get(
@@ -30,6 +60,7 @@ const fn get(
         access,
         query,
         handler,
+        eras: ALWAYS,
     }
 }
 
@@ -40,17 +71,25 @@ const fn write(method: &'static str, path: &'static str, handler: Handler) -> Ro
         access: WRITE,
         query: &[],
         handler,
+        eras: ALWAYS,
     }
 }
 
 const READ: RouteAccess = RouteAccess::Scopes(&["person:read"]);
 const WRITE: RouteAccess = RouteAccess::Scopes(&["person:write"]);
 const ACTIVITY: RouteAccess = RouteAccess::Scopes(&["activity_log:read"]);
-const COHORTS: RouteAccess = RouteAccess::Scopes(&["person:read", "cohort:read"]);
+const PERSON_COHORTS: RouteAccess = RouteAccess::Scopes(&["person:read", "cohort:read"]);
+const COHORTS: RouteAccess = RouteAccess::Scopes(&["cohort:read"]);
+const DEFINITIONS: RouteAccess = RouteAccess::Scopes(&["property_definition:read"]);
 const PROJECT: RouteAccess = RouteAccess::Scopes(&["project:read"]);
 
 /// The path of the list, with or without the CSV suffix.
 pub(crate) const LIST: &str = "projects/{project}/persons";
+
+const PERSON: &str = "projects/{project}/persons/{id}";
+
+/// The path of a project itself.
+pub(crate) const PROJECT_PATH: &str = "projects/{project}";
 
 /// Fixed names come before `{id}`, as in PostHog's router.
 pub(crate) const ROUTES: &[Route] = &[
@@ -70,7 +109,8 @@ pub(crate) const ROUTES: &[Route] = &[
         READ,
         &["status", "person_uuid", "limit", "offset"],
         history::deletion_status,
-    ),
+    )
+    .since(Era::June2026),
     // Property values
     get(
         "projects/{project}/persons/values",
@@ -81,9 +121,9 @@ pub(crate) const ROUTES: &[Route] = &[
     // Cohorts
     get(
         "projects/{project}/persons/cohorts",
-        COHORTS,
+        PERSON_COHORTS,
         &["person_id"],
-        persons::cohorts,
+        cohorts::of_person,
     ),
     // Activity
     get(
@@ -100,19 +140,23 @@ pub(crate) const ROUTES: &[Route] = &[
     ),
     // Batch reads
     Route {
-        method: "POST",
-        path: "projects/{project}/persons/batch_by_distinct_ids",
         access: RouteAccess::Batch,
-        query: &[],
-        handler: batch::by_distinct_ids,
-    },
+        ..write(
+            "POST",
+            "projects/{project}/persons/batch_by_distinct_ids",
+            batch::by_distinct_ids,
+        )
+    }
+    .since(Era::June2026),
     Route {
-        method: "POST",
-        path: "projects/{project}/persons/batch_by_uuids",
         access: RouteAccess::Batch,
-        query: &[],
-        handler: batch::by_uuids,
-    },
+        ..write(
+            "POST",
+            "projects/{project}/persons/batch_by_uuids",
+            batch::by_uuids,
+        )
+    }
+    .since(Era::June2026),
     // Funnel
     get(
         "projects/{project}/persons/funnel",
@@ -121,12 +165,17 @@ pub(crate) const ROUTES: &[Route] = &[
         funnel::funnel,
     ),
     Route {
-        method: "POST",
-        path: "projects/{project}/persons/funnel",
         access: RouteAccess::UnscopedKeys,
         query: &["entrance_period_start", "drop_off", "offset", "limit"],
-        handler: funnel::funnel,
+        ..write("POST", "projects/{project}/persons/funnel", funnel::funnel)
     },
+    get(
+        "projects/{project}/persons/funnel/correlation",
+        RouteAccess::UnscopedKeys,
+        funnel::FUNNEL_ARGUMENTS,
+        insights::funnel_correlation,
+    )
+    .until(Era::June2026),
     // Trends and lifecycle
     get(
         "projects/{project}/persons/trends",
@@ -146,24 +195,24 @@ pub(crate) const ROUTES: &[Route] = &[
         READ,
         &["distinct_id", "person_id", "timestamp", "include_set_once"],
         history::properties_at_time,
-    ),
-    // Retrieve
+    )
+    .since(Era::June2026),
     get(
-        "projects/{project}/persons/{id}",
-        READ,
-        &[],
-        persons::retrieve,
-    ),
+        "projects/{project}/persons/stickiness",
+        RouteAccess::UnscopedKeys,
+        insights::TRENDS_ARGUMENTS,
+        insights::stickiness,
+    )
+    .until(Era::August2025),
+    // Retrieve
+    get(PERSON, READ, &[], persons::retrieve),
     // Update
-    write("PATCH", "projects/{project}/persons/{id}", writes::update),
-    write("PUT", "projects/{project}/persons/{id}", writes::update),
+    write("PATCH", PERSON, writes::update),
+    write("PUT", PERSON, writes::update),
     // Delete
     Route {
-        method: "DELETE",
-        path: "projects/{project}/persons/{id}",
-        access: WRITE,
         query: &["delete_events", "delete_recordings", "keep_person"],
-        handler: deletions::delete,
+        ..write("DELETE", PERSON, deletions::delete)
     },
     // Activity
     get(
@@ -200,7 +249,8 @@ pub(crate) const ROUTES: &[Route] = &[
         "POST",
         "projects/{project}/persons/{id}/delete_recordings",
         deletions::delete_recordings,
-    ),
+    )
+    .since(Era::September2026),
     // Properties timeline
     get(
         "projects/{project}/persons/{id}/properties_timeline",
@@ -214,7 +264,8 @@ pub(crate) const ROUTES: &[Route] = &[
         READ,
         &["after", "before", "limit", "offset"],
         persons::emails,
-    ),
+    )
+    .since(Era::September2026),
     // Discovery
     get(
         "users/@me",
@@ -229,12 +280,52 @@ pub(crate) const ROUTES: &[Route] = &[
         discovery::key,
     ),
     get(
+        "personal_api_keys/{id}",
+        RouteAccess::AnyKey,
+        &[],
+        discovery::other_key,
+    ),
+    get(
+        "personal_api_keys",
+        RouteAccess::UnscopedKeys,
+        &[],
+        discovery::other_key,
+    ),
+    get(
         "organizations/{organization}/projects",
         PROJECT,
         &["limit", "offset"],
         discovery::projects,
     ),
-    get("projects/{project}", PROJECT, &[], discovery::project),
+    get(PROJECT_PATH, PROJECT, &[], discovery::project),
+    // Cohorts
+    get(
+        "projects/{project}/cohorts",
+        COHORTS,
+        &["basic", "limit", "offset", "search"],
+        cohorts::list,
+    ),
+    get(
+        "projects/{project}/cohorts/{id}",
+        COHORTS,
+        &[],
+        cohorts::retrieve,
+    ),
+    get(
+        "projects/{project}/cohorts/{id}/persons",
+        COHORTS,
+        &["limit", "offset"],
+        cohorts::persons,
+    ),
+    // Property definitions
+    get(
+        "projects/{project}/property_definitions",
+        DEFINITIONS,
+        &["limit", "offset", "properties", "search", "type"],
+        definitions::list,
+    ),
+    // Versions
+    get("schema", RouteAccess::Public, &[], schema::schema),
 ];
 
 /// The two paths that PostHog's own client requests without a trailing slash.
@@ -247,14 +338,24 @@ pub(crate) fn slash_is_optional(route: &Route) -> bool {
 pub(crate) struct PathParameters {
     pub(crate) project: Option<String>,
     pub(crate) id: String,
+    /// Whether the path is below `/api/person/`.
+    pub(crate) old_mount: bool,
+    /// Whether this version does not have the action, so that its name counts as the id of a person.
+    pub(crate) is_missing_action: bool,
 }
 
-/// The routes of the first path that matches these segments below `/api/`.
-pub(crate) fn find(segments: &[&str]) -> Option<(Vec<&'static Route>, PathParameters)> {
-    let first = ROUTES
-        .iter()
-        .find(|route| matches_path(route.path, segments))?;
-    let same = ROUTES.iter().filter(|route| route.path == first.path);
+/// Whether the path is that of an action which other versions have. A client cannot know that.
+pub(crate) fn is_missing_action(era: Era, segments: &[&str]) -> bool {
+    let mut routes = ROUTES.iter();
+    let first = routes.find(|route| matches_path(route.path, segments));
+    first.is_some_and(|route| !route.exists_in(era))
+}
+
+/// The routes of the first path of this version that matches these segments below `/api/`.
+pub(crate) fn find(era: Era, segments: &[&str]) -> Option<(Vec<&'static Route>, PathParameters)> {
+    let routes = || ROUTES.iter().filter(|route| route.exists_in(era));
+    let first = routes().find(|route| matches_path(route.path, segments))?;
+    let same = routes().filter(|route| route.path == first.path);
     let mut parameters = PathParameters::default();
     for (name, segment) in first.path.split('/').zip(segments) {
         match name {
@@ -269,7 +370,12 @@ pub(crate) fn find(segments: &[&str]) -> Option<(Vec<&'static Route>, PathParame
 fn matches_path(pattern: &str, segments: &[&str]) -> bool {
     let names: Vec<&str> = pattern.split('/').collect();
     names.len() == segments.len()
-        && names.iter().zip(segments).all(|(name, segment)| {
-            (name.starts_with('{') && !segment.is_empty()) || name == segment
-        })
+        && names
+            .iter()
+            .zip(segments)
+            .all(|(name, segment)| match *name {
+                "{project}" => !segment.is_empty() && !segment.contains('.'),
+                name if name.starts_with('{') => !segment.is_empty(),
+                name => name == *segment,
+            })
 }

@@ -65,7 +65,7 @@ async fn endpoints_require_their_scopes_and_some_reject_scoped_keys() {
     ] {
         let detail = missing(Sandbox::KEY, closed).await;
         assert!(
-            detail.contains("does not support personal API key access"),
+            detail.contains("does not support Personal API Key access"),
             "{detail}"
         );
     }

@@ -1,6 +1,6 @@
 //! Deletions, event deletions, and the reuse of deleted distinct ids.
 
-use posthog_sandbox::{DeletionMode, Sandbox, SandboxOptions};
+use posthog_sandbox::{Era, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -47,9 +47,9 @@ async fn bulk_delete_is_queued_by_default() {
 }
 
 #[tokio::test]
-async fn bulk_delete_is_immediate_in_immediate_mode() {
+async fn bulk_delete_is_immediate_before_september_2026() {
     let api = start(SandboxOptions {
-        deletion_mode: DeletionMode::Immediate,
+        era: Era::June2026,
         ..SandboxOptions::default()
     })
     .await;
@@ -78,9 +78,9 @@ async fn bulk_delete_by_distinct_id_deletes_the_whole_person_once() {
 
 #[tokio::test]
 async fn bulk_delete_with_keep_person_deletes_events_only() {
-    for deletion_mode in [DeletionMode::Immediate, DeletionMode::Queued] {
+    for era in [Era::June2026, Era::September2026] {
         let api = start(SandboxOptions {
-            deletion_mode,
+            era,
             ..SandboxOptions::default()
         })
         .await;
@@ -126,15 +126,12 @@ async fn bulk_delete_rejects_invalid_lists_and_ignores_unknown_ids() {
 #[tokio::test]
 async fn bulk_delete_reports_immediate_failures_and_not_later_ones() {
     let body = json!({"distinct_ids": ["qa-1", "qa-2"]});
-    for (deletion_mode, error) in [
-        (DeletionMode::Immediate, json!({})),
-        (
-            DeletionMode::Queued,
-            json!({"step": "tombstone_clickhouse"}),
-        ),
+    for (era, error) in [
+        (Era::June2026, json!({})),
+        (Era::September2026, json!({"step": "tombstone_clickhouse"})),
     ] {
         let api = start(SandboxOptions {
-            deletion_mode,
+            era,
             ..SandboxOptions::default()
         })
         .await;
@@ -147,7 +144,7 @@ async fn bulk_delete_reports_immediate_failures_and_not_later_ones() {
         assert_eq!(deleted.status, 202);
         assert_eq!(deleted.body["persons_found"], 2);
         assert_eq!(deleted.body["deletion_errors"], json!([error]));
-        let done = if deletion_mode == DeletionMode::Immediate {
+        let done = if era == Era::June2026 {
             "persons_deleted"
         } else {
             "persons_queued_for_deletion"

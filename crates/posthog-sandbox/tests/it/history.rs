@@ -142,7 +142,7 @@ async fn the_timeline_has_one_point_per_change() {
         api.capture("alan@example.com", "step", json!({"$set": {"bar": bar}}));
     }
     let events = json!([{"id": "step"}]).to_string();
-    let filter = json!([{"key": "bar", "value": 1, "type": "person"}]).to_string();
+    let filter = json!([{"key": "bar", "value": "1", "type": "person"}]).to_string();
     let timeline = async |from: &str, to: &str| {
         let query = [
             ("events", events.as_str()),

@@ -61,7 +61,7 @@ async fn invalid_filters_are_violations() {
         json!([{"key": "1 = 1", "type": "hogql"}]),
         json!([{"key": "plan", "value": "pro"}]),
         json!([{"key": "plan", "value": "pro", "type": "event"}]),
-        json!([{"key": "plan", "value": "pro", "type": "person", "operator": "between"}]),
+        json!([{"key": "plan", "value": "pro", "type": "person", "operator": "semver_gt"}]),
         json!([{"key": "plan", "valeu": "pro", "type": "person"}]),
     ] {
         let rejected = filtered(filter).await;

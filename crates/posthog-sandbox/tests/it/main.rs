@@ -12,11 +12,13 @@ mod citations;
 mod control;
 mod credentials;
 mod deletions;
+mod eras;
 mod faults;
 mod history;
 mod insights;
 mod lists;
 mod persons;
+mod recordings;
 mod response_faults;
 mod violations;
 mod writes;
@@ -71,7 +73,9 @@ fn client() -> Client {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    let client = Client::builder().tls_backend_preconfigured(tls);
+    let client = Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_backend_preconfigured(tls);
     client.build().unwrap()
 }
 

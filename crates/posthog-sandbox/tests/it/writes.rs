@@ -1,6 +1,6 @@
 //! Property writes and splits.
 
-use posthog_sandbox::{DeletionMode, Sandbox, SandboxOptions};
+use posthog_sandbox::{Era, Sandbox, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -157,9 +157,16 @@ async fn only_delete_property_reports_that_capture_is_down() {
     let delete = api
         .post("101/delete_property/", json!({"$unset": "plan"}))
         .await;
-    assert_eq!(delete.status, 502);
+    assert_eq!(delete.status, 400);
     assert_eq!(delete.body["success"], false);
     assert!(delete.body["detail"].is_string());
+    // A 4xx of ingestion is passed on.
+    api.sandbox
+        .update_behaviors(|behaviors| behaviors.capture_status = 401);
+    let delete = api
+        .post("101/delete_property/", json!({"$unset": "plan"}))
+        .await;
+    assert_eq!(delete.status, 401);
     api.advance(3600);
     assert_eq!(api.get("101/").await.body["properties"]["plan"], "pro");
     api.assert_no_violations();
@@ -248,7 +255,7 @@ async fn split_rejects_invalid_lists() {
     );
     let detail = rejected.body["detail"].as_str().unwrap();
     assert!(
-        detail.find("not_hers").unwrap() < detail.find("\"z\"").unwrap(),
+        detail.find("not_hers").unwrap() < detail.find("'z'").unwrap(),
         "{detail}"
     );
     let both = json!({"distinct_ids_to_split": ["a"], "main_distinct_id": "b"});
@@ -316,7 +323,7 @@ async fn split_of_the_creator_id_moves_it_or_blanks_the_person_on_older_servers(
             ..SandboxOptions::default()
         },
         SandboxOptions {
-            deletion_mode: DeletionMode::Immediate,
+            era: Era::June2026,
             ..SandboxOptions::default()
         },
     ] {
