@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use posthog_sandbox::Era;
 use tracing::level_filters::LevelFilter;
 
 use crate::output;
@@ -274,6 +275,23 @@ pub struct SettingsArgs {
         default_value = "0"
     )]
     pub sandbox_persons: usize,
+    /// The version of PostHog that the sandbox simulates: 2025-08, 2026-06 or 2026-09
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_SANDBOX_ERA",
+        value_name = "MONTH",
+        default_value = "2026-09"
+    )]
+    pub sandbox_era: Era,
+    /// A JSON file with persons and events for the sandbox, in place of its story
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_SANDBOX_SEED",
+        value_name = "FILE"
+    )]
+    pub sandbox_seed: Option<PathBuf>,
     /// What is logged to standard error: off, error, warn, info, debug or trace. Never a key, a value or an e-mail
     /// (default: info when serving, else warn)
     #[arg(long, global = true, env = "POSTHOG_MCP_LOG", value_name = "LEVEL")]

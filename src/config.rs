@@ -11,6 +11,7 @@ use crate::cli::{HttpArgs, SettingsArgs, Switch};
 use crate::output::{OutputOptions, Redaction};
 use crate::policy::{Confirm, Policy};
 use posthog_client::Project;
+use posthog_sandbox::Era;
 
 /// The variable of the personal API key.
 pub const API_KEY: &str = "POSTHOG_PERSONAL_API_KEY";
@@ -78,6 +79,10 @@ pub struct Config {
     pub sandbox: bool,
     /// Generated persons in a sandbox.
     pub sandbox_persons: usize,
+    /// The version of PostHog that a sandbox simulates.
+    pub sandbox_era: Era,
+    /// The file with a sandbox's persons and events, where they are not the built-in story.
+    pub sandbox_seed: Option<PathBuf>,
     /// The log level, where it is not the command's own.
     pub log: Option<LevelFilter>,
 }
@@ -141,6 +146,8 @@ impl Config {
             },
             sandbox: settings.sandbox,
             sandbox_persons: settings.sandbox_persons,
+            sandbox_era: settings.sandbox_era,
+            sandbox_seed: settings.sandbox_seed,
             log: settings.log,
         }
     }

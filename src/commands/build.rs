@@ -1,8 +1,9 @@
 //! What the commands work with, built from the settings.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 
 use crate::config::{
@@ -17,7 +18,7 @@ use crate::server::confirmation::Confirmer;
 use crate::server::{Server, WriteGuards};
 use crate::tools::{self, Context, ToolDefinition, catalog};
 use posthog_client::{Client, Connection, ConnectionError, ConnectionOptions};
-use posthog_sandbox::Sandbox;
+use posthog_sandbox::{Sandbox, Seed};
 
 /// A connection to PostHog, without a key. No request is made.
 ///
@@ -227,9 +228,23 @@ pub(super) async fn sandbox(config: &Config, port: u16) -> anyhow::Result<Sandbo
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .with_context(|| format!("The sandbox cannot listen on port {port} of 127.0.0.1"))?;
+    let seed = config.sandbox_seed.as_deref().map(read_seed).transpose()?;
     let options = posthog_sandbox::SandboxOptions {
         persons: config.sandbox_persons,
+        era: config.sandbox_era,
+        seed,
         ..posthog_sandbox::SandboxOptions::default()
     };
     Ok(Sandbox::start(listener, options).await?)
+}
+
+fn read_seed(path: &Path) -> anyhow::Result<Seed> {
+    let json = std::fs::read_to_string(path)
+        .with_context(|| format!("--sandbox-seed: {} cannot be read", path.display()))?;
+    Seed::parse(&json).map_err(|error| {
+        anyhow!(
+            "--sandbox-seed: {} is not a seed file: {error}",
+            path.display()
+        )
+    })
 }

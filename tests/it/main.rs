@@ -31,6 +31,7 @@ mod random_arguments;
 mod redaction;
 #[cfg(feature = "redis")]
 mod redis;
+mod sandbox;
 mod size;
 mod soak;
 mod stdio;

@@ -275,7 +275,9 @@ async fn an_empty_variable_counts_as_unset() {
         "POSTHOG_MCP_LOG",
         "POSTHOG_MCP_MAX_RESULT_BYTES",
         "POSTHOG_MCP_SANDBOX",
+        "POSTHOG_MCP_SANDBOX_ERA",
         "POSTHOG_MCP_SANDBOX_PERSONS",
+        "POSTHOG_MCP_SANDBOX_SEED",
         "POSTHOG_MCP_STRUCTURED",
     ] {
         let mut command = binary(&["call", "persons-list", "--json", "--sandbox"]);
