@@ -79,7 +79,7 @@ impl Plan {
                 let strangers: Vec<String> = ids
                     .iter()
                     .filter(|id| !has.contains(id))
-                    .map(|id| shown(id))
+                    .map(&shown)
                     .collect();
                 if !strangers.is_empty() {
                     return Err(ToolError::invalid_input(format!(
