@@ -1,4 +1,5 @@
-//! What has to be equal in a recorded and a simulated response: the status, the error, the shape, the persons.
+//! What has to be equal in a recorded and a simulated response: the status, the error, the shape, and what is known of
+//! its contents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,7 @@ pub(super) fn difference(recorded: &Response, reply: &Reply) -> Option<String> {
     match &recorded.body {
         Value::Null => (!reply.text.is_empty()).then(|| format!("body: {}", reply.text)),
         Value::String(csv) => lines(csv, &reply.text),
-        body => shape(body, &reply.body).or_else(|| persons(body, &reply.body)),
+        body => shape(body, &reply.body).or_else(|| contents(body, &reply.body)),
     }
 }
 
@@ -139,33 +140,72 @@ fn shape(recorded: &Value, given: &Value) -> Option<String> {
     Shape::of(recorded).difference(&Shape::of(given), "body")
 }
 
-fn persons(recorded: &Value, given: &Value) -> Option<String> {
-    let (recorded, given) = (persons_in(recorded), persons_in(given));
-    (recorded != given).then(|| format!("persons {recorded:?} are {given:?}"))
+/// The persons, the counted values of a property, the results of a bulk deletion, and the links to other pages.
+fn contents(recorded: &Value, given: &Value) -> Option<String> {
+    // The link of a cached response is that of the request which filled the cache.
+    let is_cached = recorded["is_cached"] == true;
+    let contents_of = |value: &Value| {
+        let mut found = BTreeSet::new();
+        collect(value, &mut found);
+        found.retain(|text| !(is_cached && text.starts_with("next: ")));
+        found
+    };
+    let (recorded, given) = (contents_of(recorded), contents_of(given));
+    let missing: Vec<&String> = recorded.difference(&given).collect();
+    let added: Vec<&String> = given.difference(&recorded).collect();
+    (recorded != given).then(|| format!("{missing:?} are {added:?}"))
 }
 
-/// The UUIDs of the listed persons, and the counted values of a property.
-fn persons_in(value: &Value) -> BTreeSet<String> {
+fn collect(value: &Value, found: &mut BTreeSet<String>) {
     match value {
-        Value::Array(items) => items.iter().flat_map(persons_in).collect(),
-        Value::Object(fields) if value["type"] == "person" && fields.contains_key("uuid") => {
-            BTreeSet::from([value["uuid"].to_string()])
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        Value::Object(fields) => {
+            if fields.contains_key("uuid") && fields.contains_key("distinct_ids") {
+                found.insert(person(value));
+                return;
+            }
+            let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+            if names == ["count", "name"] {
+                let name = value["name"].as_str().unwrap();
+                found.insert(format!("{} times {}", value["count"], without_spaces(name)));
+            }
+            if fields.contains_key("persons_found") {
+                found.insert(value.to_string());
+            }
+            for (name, value) in fields {
+                match (name.as_str(), value.as_str()) {
+                    ("next" | "previous", Some(url)) => {
+                        found.insert(format!("{name}: {}", link(url)));
+                    }
+                    _ => collect(value, found),
+                }
+            }
         }
-        Value::Object(fields) if fields.len() == 2 && fields.contains_key("count") => {
-            let own = value["name"]
-                .as_str()
-                .map(|name| format!("{}: {name}", value["count"]));
-            // The recorded server stored lists and objects as Python writes them.
-            let own = own.map(|own| {
-                own.replace("\", \"", "\",\"")
-                    .replace("\": ", "\":")
-                    .replace(", \"", ",\"")
-            });
-            own.into_iter()
-                .chain(fields.values().flat_map(persons_in))
-                .collect()
-        }
-        Value::Object(fields) => fields.values().flat_map(persons_in).collect(),
-        _ => BTreeSet::new(),
+        _ => {}
     }
+}
+
+/// What two responses say about the same person.
+fn person(value: &Value) -> String {
+    let mut ids: Vec<&Value> = value["distinct_ids"].as_array().unwrap().iter().collect();
+    ids.sort_by_key(|id| id.to_string());
+    let (uuid, name) = (&value["uuid"], &value["name"]);
+    format!("{uuid} {name} {ids:?} {}", value["properties"])
+}
+
+/// A JSON text, as the recorded server stores it, without the spaces that Python writes.
+fn without_spaces(name: &str) -> String {
+    let parsed = serde_json::from_str::<Value>(name);
+    parsed.map_or_else(|_| name.to_owned(), |value| value.to_string())
+}
+
+/// Path and parameters of a link, in an order of their own.
+fn link(url: &str) -> String {
+    let path = url.split_once("/api/").map_or(url, |(_, path)| path);
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut parameters: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect();
+    parameters.sort();
+    format!("{path} {parameters:?}")
 }
