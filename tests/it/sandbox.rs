@@ -10,7 +10,7 @@ const SEED: &str = concat!(
 );
 
 #[tokio::test]
-async fn a_seed_file_replaces_the_story() {
+async fn seed_file_replaces_the_story() {
     let list = ["call", "persons-list", r#"{"email": "cleo@example.com"}"#];
     let settings = ["--sandbox", "--json", "--sandbox-seed", SEED];
     for era in ["2025-08", "2026-06", "2026-09"] {
@@ -23,7 +23,7 @@ async fn a_seed_file_replaces_the_story() {
 }
 
 #[tokio::test]
-async fn what_is_no_era_and_no_seed_file_is_named() {
+async fn invalid_era_and_seed_file_are_reported() {
     for (setting, value, word) in [
         (
             "--sandbox-era",

@@ -1,4 +1,4 @@
-//! The definitions of properties, by which filters are evaluated.
+//! The definitions of properties, by which filters are evaluated (Persons API, Property definitions).
 
 use serde_json::{Value, json};
 use uuid::Uuid;

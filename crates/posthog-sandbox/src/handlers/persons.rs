@@ -28,7 +28,7 @@ pub(crate) const LIST_QUERY: &[&str] = &[
 
 const DEFAULT_LIMIT: usize = 100;
 
-/// The query layer returns at most this many rows, whatever the limit.
+/// The query layer returns at most this many rows, whatever the limit, and as CSV too.
 const MAX_ROWS: usize = 50_000;
 
 const CSV_LIMIT: usize = 300_000;
@@ -104,12 +104,7 @@ fn from_analytics(
 ) -> (Vec<Found>, usize) {
     let analytics = &context.project.analytics;
     let found = |(uuid, row): (Uuid, &AnalyticsRow)| (uuid, row.created_at);
-    let cap = if context.request.wants_csv() {
-        CSV_LIMIT
-    } else {
-        MAX_ROWS
-    };
-    let take = limit.min(cap);
+    let take = limit.min(MAX_ROWS);
     if filters.is_empty() {
         let rows = analytics.in_order().skip(offset).take(take);
         return (rows.map(found).collect(), analytics.count());

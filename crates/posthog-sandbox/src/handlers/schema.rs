@@ -1,5 +1,5 @@
 //! The `OpenAPI` document that a PostHog serves about itself. Only the two operations whose fields differ between versions
-//! are in it.
+//! are in it (Persons API, Versions).
 
 use serde_json::{Value, json};
 
