@@ -12,9 +12,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, ValueEnum};
+use clap::ValueEnum;
 use clap_complete::Shell;
-use posthog_persons_mcp::cli::CliArguments;
+use posthog_persons_mcp::cli;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(folder) = std::env::args_os().nth(1) else {
@@ -42,11 +42,11 @@ pub const COMPLETIONS: &str = "completions";
 pub fn write(folder: &Path) -> io::Result<()> {
     let man = folder.join(MAN);
     fs::create_dir_all(&man)?;
-    clap_mangen::generate_to(CliArguments::command(), &man)?;
+    clap_mangen::generate_to(cli::command(), &man)?;
     let completions = folder.join(COMPLETIONS);
     fs::create_dir_all(&completions)?;
     for shell in Shell::value_variants() {
-        let mut command = CliArguments::command();
+        let mut command = cli::command();
         let name = command.get_name().to_owned();
         clap_complete::generate_to(*shell, &mut command, name, &completions)?;
     }

@@ -108,47 +108,54 @@ pub enum ApiKeySource {
 }
 
 impl Config {
-    /// Reads the settings: the arguments, the key, and the files that they name.
+    /// Reads the settings: the arguments, the API key, and the files that they name.
     #[must_use]
     pub fn new(settings: SettingsArgs) -> Self {
-        let host = settings.host.as_deref().unwrap_or("https://us.posthog.com");
-        let project = settings.project.as_deref().unwrap_or("@current");
+        let SettingsArgs {
+            connection,
+            tools,
+            writes,
+            results,
+            sandbox,
+            global,
+        } = settings;
         Self {
-            // It is not quoted: what was pasted there by mistake may be the key.
-            host: Url::parse(host).map_err(|_| {
+            // The value is not quoted: it may be the API key, pasted into the wrong variable.
+            host: Url::parse(&connection.host).map_err(|_| {
                 ConfigError::new(
-                    "POSTHOG_HOST: this is not an address; it looks like https://eu.posthog.com",
+                    "POSTHOG_HOST is not a URL. It should look like https://eu.posthog.com.",
                 )
             }),
-            project: project
+            project: connection
+                .project
                 .parse()
                 .map_err(|error| ConfigError::new(format!("POSTHOG_PROJECT_ID: {error}"))),
-            api_key: read_api_key(settings.api_key_file.as_deref()),
-            ca_certificates: settings
+            api_key: read_api_key(connection.api_key_file.as_deref()),
+            ca_certificates: connection
                 .ca_cert
                 .as_deref()
                 .map(read_ca_certificates)
                 .transpose(),
-            allow_insecure_http: settings.allow_insecure_http,
-            max_response_bytes: settings.max_response_bytes as usize,
+            allow_insecure_http: connection.allow_insecure_http,
+            max_response_bytes: connection.max_response_bytes as usize,
             policy: Policy {
-                read_only: settings.read_only,
-                toolsets: names(&settings.toolsets),
-                tools: names(&settings.tools),
-                exclude: names(&settings.exclude_tools),
+                read_only: tools.read_only,
+                toolsets: names(&tools.toolsets),
+                tools: names(&tools.tools),
+                exclude: names(&tools.exclude_tools),
             },
-            confirm: settings.confirm.into(),
-            audit_log: settings.audit_log,
+            confirm: writes.confirm.into(),
+            audit_log: writes.audit_log,
             output: OutputOptions {
-                bytes: settings.max_result_bytes as usize,
-                structured: settings.structured == Switch::On,
-                redaction: Redaction::new(&settings.redact, settings.mask_emails),
+                bytes: results.max_result_bytes as usize,
+                structured: results.structured == Switch::On,
+                redaction: Redaction::new(&results.redact, results.mask_emails),
             },
-            sandbox: settings.sandbox,
-            sandbox_persons: settings.sandbox_persons,
-            sandbox_era: settings.sandbox_era,
-            sandbox_seed: settings.sandbox_seed,
-            log: settings.log,
+            sandbox: sandbox.sandbox,
+            sandbox_persons: sandbox.sandbox_persons,
+            sandbox_era: sandbox.sandbox_era,
+            sandbox_seed: sandbox.sandbox_seed,
+            log: global.log,
         }
     }
 }

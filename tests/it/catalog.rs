@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use posthog_persons_mcp::cli::CliArguments;
+use posthog_persons_mcp::cli;
 use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
@@ -175,7 +175,7 @@ fn the_example_configuration_can_be_copied() {
                 assert_eq!(server["command"], "posthog-persons-mcp", "{name}");
                 let arguments = server["args"].as_array().unwrap().iter();
                 let arguments = arguments.map(|argument| argument.as_str().unwrap());
-                let command = <CliArguments as clap::CommandFactory>::command();
+                let command = cli::command();
                 command
                     .try_get_matches_from([name.as_str()].into_iter().chain(arguments))
                     .unwrap();

@@ -1,7 +1,6 @@
 //! The manifest of the bundle for Claude Desktop says what the server is. That a host can use it is tried by what packs it.
 
-use clap::CommandFactory;
-use posthog_persons_mcp::cli::CliArguments;
+use posthog_persons_mcp::cli;
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
 
@@ -27,7 +26,7 @@ fn the_bundle_starts_the_server_as_its_settings_say() {
     let config = &manifest["server"]["mcp_config"];
     let arguments = config["args"].as_array().unwrap().iter();
     let arguments = arguments.map(|argument| argument.as_str().unwrap());
-    CliArguments::command()
+    cli::command()
         .try_get_matches_from(["server"].into_iter().chain(arguments))
         .unwrap();
     let settings = manifest["user_config"].as_object().unwrap();

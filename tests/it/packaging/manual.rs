@@ -7,8 +7,7 @@ mod example;
 use std::fs;
 use std::path::PathBuf;
 
-use clap::CommandFactory;
-use posthog_persons_mcp::cli::CliArguments;
+use posthog_persons_mcp::cli;
 
 /// A folder with the manual, written for this test.
 struct Written(PathBuf);
@@ -42,7 +41,7 @@ const SHELLS: [(&str, &str, &str); 4] = [
 #[test]
 fn every_shell_completes_every_command_and_flag() {
     let written = Written::new("completions");
-    let command = CliArguments::command();
+    let command = cli::command();
     let flags = std::iter::once(&command)
         .chain(command.get_subcommands())
         .flat_map(clap::Command::get_arguments)
@@ -66,7 +65,7 @@ fn every_shell_completes_every_command_and_flag() {
 #[test]
 fn the_man_pages_hold_every_command_flag_and_variable() {
     let written = Written::new("man");
-    let command = CliArguments::command();
+    let command = cli::command();
     let whole = written.read(example::MAN, "posthog-persons-mcp.1");
     page_holds(&whole, &command);
     for subcommand in command.get_subcommands() {

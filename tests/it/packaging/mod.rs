@@ -8,12 +8,11 @@ mod registry;
 
 use std::collections::BTreeSet;
 
-use clap::CommandFactory;
-use posthog_persons_mcp::cli::CliArguments;
+use posthog_persons_mcp::cli;
 
 /// Every variable that sets something: those of the flags, and the key's.
 fn variables() -> BTreeSet<String> {
-    let command = CliArguments::command();
+    let command = cli::command();
     let mut variables = BTreeSet::from(["POSTHOG_PERSONAL_API_KEY".to_owned()]);
     for command in std::iter::once(&command).chain(command.get_subcommands()) {
         let named = command.get_arguments().filter_map(clap::Arg::get_env);
