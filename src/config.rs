@@ -1,4 +1,4 @@
-//! Every setting, checked, as data. What is built from it is the business of the commands.
+//! Every setting, validated, as data. Invariant: builds no client, server or log; that is the commands layer.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use posthog_sandbox::Era;
 pub const API_KEY: &str = "POSTHOG_PERSONAL_API_KEY";
 /// The variable of the token that guards the server's own PostHog key.
 pub const AUTH_TOKEN: &str = "POSTHOG_MCP_AUTH_TOKEN";
-/// The variable of the key that several processes share for their confirmations.
+/// The variable of the key that replicas share for their confirmations.
 pub const STATE_KEY: &str = "POSTHOG_MCP_STATE_KEY";
 
-/// Why settings cannot be used: every problem, one per line.
+/// Invalid settings: every problem, one per line.
 #[derive(Debug, Clone, Default, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(Vec<String>);
@@ -37,7 +37,7 @@ impl ConfigError {
         setting.map_err(|error| self.0.extend(error.0)).ok()
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there is no problem.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -52,12 +52,12 @@ impl FromIterator<String> for ConfigError {
 
 /// The settings of every command.
 ///
-/// A setting that cannot be used holds its problem: a command fails only for what it needs, and the doctor reports on all.
+/// An invalid setting holds its error: a command fails only for the settings it needs, and the doctor reports all.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// PostHog's address.
     pub host: Result<Url, ConfigError>,
-    /// The project that calls are about.
+    /// The project of the calls.
     pub project: Result<Project, ConfigError>,
     /// The personal API key, if one is set.
     pub api_key: Result<Option<ApiKey>, ConfigError>,
@@ -164,23 +164,23 @@ impl Config {
 pub struct HttpConfig {
     /// Where to listen.
     pub bind: SocketAddr,
-    /// How callers reach the server, where that is not the address it listens on.
+    /// The URL at which clients reach the server, unless it is the address that the server listens on.
     pub public_url: Option<String>,
-    /// Host names that requests may use besides those of this machine.
+    /// Host names to accept besides the loopback ones.
     pub allowed_hosts: Vec<String>,
-    /// Origins whose pages may call the server besides pages of this machine.
+    /// Origins to accept besides the loopback ones.
     pub allowed_origins: Vec<String>,
-    /// Whether HTTP+SSE is served too.
+    /// Whether the legacy HTTP+SSE transport is served too.
     pub legacy_sse: bool,
-    /// The Redis that processes share.
+    /// The URL of the Redis that replicas share.
     pub redis: Option<String>,
-    /// Requests of one credential in a minute.
+    /// Requests per credential and minute.
     pub max_requests_per_minute: u64,
     /// Open sessions.
     pub max_sessions: usize,
     /// The token that guards the server's own PostHog key.
     pub auth_token: Option<SecretString>,
-    /// The key that processes share for their confirmations.
+    /// The key that replicas share for their confirmations.
     pub state_key: Option<SecretString>,
 }
 
@@ -225,7 +225,7 @@ fn read_ca_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {
     })
 }
 
-/// The key that is set: in a file, or else in the variable. A variable that is set to nothing counts as not set.
+/// The API key from the file, or else from the variable. An empty variable counts as unset.
 fn read_api_key(file: Option<&Path>) -> Result<Option<ApiKey>, ConfigError> {
     let (key, name, source) = match file {
         Some(path) => {
@@ -248,12 +248,12 @@ fn read_api_key(file: Option<&Path>) -> Result<Option<ApiKey>, ConfigError> {
     }
     if key.starts_with("phc_") || key.starts_with("phs_") {
         return Err(ConfigError::new(format!(
-            "{name} holds a project's key, which opens nothing here; a personal API key begins with phx_."
+            "{name} contains a project API key, which this API does not accept; use a personal API key (phx_...)."
         )));
     }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(ConfigError::new(format!(
-            "{name} holds characters that no key has."
+            "{name} contains characters that are not allowed in an API key."
         )));
     }
     Ok(Some(ApiKey {
@@ -262,12 +262,12 @@ fn read_api_key(file: Option<&Path>) -> Result<Option<ApiKey>, ConfigError> {
     }))
 }
 
-/// That there is no key, and how to set one.
+/// The error for a missing API key.
 #[must_use]
 pub fn no_api_key() -> ConfigError {
     ConfigError::new(format!(
-        "No key. Set {API_KEY} to a personal API key of PostHog (create one at https://us.posthog.com/settings/user-api-keys or \
-         https://eu.posthog.com/settings/user-api-keys, with the scope person:read), or name a file with --api-key-file. \
+        "No API key is set. Set {API_KEY} to a PostHog personal API key (create one at https://us.posthog.com/settings/user-api-keys or \
+         https://eu.posthog.com/settings/user-api-keys, with the scope person:read), or name its file with --api-key-file. \
          To try the server without a key, use --sandbox."
     ))
 }
@@ -284,14 +284,14 @@ fn display_path(path: &Path) -> String {
     path
 }
 
-/// A secret that stands in a variable and nowhere else. One that is easily guessed is refused.
+/// A secret that has a variable and no flag. A short one is rejected, because it can be guessed.
 fn read_secret(name: &str) -> Result<Option<SecretString>, ConfigError> {
     const MIN_LENGTH: usize = 32;
     let secret = std::env::var(name).unwrap_or_default();
     match secret.trim() {
         "" => Ok(None),
         secret if secret.len() < MIN_LENGTH => Err(ConfigError::new(format!(
-            "{name} has {} characters; it needs at least {MIN_LENGTH}, such as `openssl rand -hex 32` gives.",
+            "{name} has {} characters; at least {MIN_LENGTH} are required. Generate one with `openssl rand -hex 32`.",
             secret.len()
         ))),
         secret => Ok(Some(SecretString::from(secret))),

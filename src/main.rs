@@ -1,4 +1,4 @@
-//! The binary: reads the arguments, runs the command, turns failure into words and an exit code.
+//! The binary: parses the command line and runs the command.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use mimalloc::MiMalloc;
 use posthog_persons_mcp::cli::CliArguments;
 use posthog_persons_mcp::commands;
 
-/// An answer is many small pieces of memory, and the system's allocator takes an eighth longer for a call.
+/// A tool call makes many small allocations; with the system allocator it takes an eighth longer.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
@@ -18,12 +18,12 @@ fn main() -> ExitCode {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("The asynchronous runtime cannot be started: {error}");
+            eprintln!("could not start the async runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
     let code = runtime.block_on(commands::run(arguments));
-    // A read of standard input that is still waiting must not hold up the end.
+    // A pending read of standard input must not delay the exit.
     runtime.shutdown_background();
     code
 }

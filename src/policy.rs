@@ -127,9 +127,9 @@ pub struct Policy {
     pub exclude: Vec<String>,
 }
 
-/// A name in a policy that nothing has.
+/// An unknown name in a policy.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("there is no {what} `{name}`; there are: {known}")]
+#[error("unknown {what} `{name}` (expected one of: {known})")]
 pub struct UnknownName {
     what: &'static str,
     name: String,
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nothing_has_is_told_with_those_there_are() {
+    fn an_unknown_name_is_reported_with_the_known_ones() {
         let policy = Policy {
             toolsets: names(&["reads"]),
             exclude: names(&["persons_list"]),
@@ -260,8 +260,8 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "there is no tool `persons_list`; there are: persons-list",
-                "there is no toolset `reads`; there are: delete, history, insights, persons, write",
+                "unknown tool `persons_list` (expected one of: persons-list)",
+                "unknown toolset `reads` (expected one of: delete, history, insights, persons, write)",
             ]
         );
     }

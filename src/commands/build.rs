@@ -1,4 +1,4 @@
-//! What the commands work with, built from the settings.
+//! Builds clients, servers and logs from the settings.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use posthog_sandbox::{Sandbox, Seed};
 /// A connection to PostHog, without a key. No request is made.
 ///
 /// # Errors
-/// With everything that is wrong.
+/// With every problem.
 pub(super) fn connection(config: &Config) -> Result<Arc<Connection>, ConfigError> {
     let mut problems = ConfigError::default();
     let host = problems.collect(config.host.clone());
@@ -53,7 +53,7 @@ pub(super) fn connection(config: &Config) -> Result<Arc<Connection>, ConfigError
 /// A client for PostHog. No request is made.
 ///
 /// # Errors
-/// With everything that is wrong or missing.
+/// With every problem.
 pub(super) fn client(config: &Config) -> Result<Client, ConfigError> {
     let mut problems = ConfigError::default();
     let key = config.api_key.clone();
@@ -71,7 +71,7 @@ pub(super) fn client(config: &Config) -> Result<Client, ConfigError> {
 /// The tools that the policy offers.
 ///
 /// # Errors
-/// With every name in the policy that nothing has.
+/// With every unknown name in the policy.
 pub(super) fn tools(config: &Config) -> Result<Vec<ToolDefinition>, ConfigError> {
     let policy = &config.policy;
     let tools = catalog();
@@ -86,7 +86,7 @@ pub(super) fn tools(config: &Config) -> Result<Vec<ToolDefinition>, ConfigError>
 /// The audit log, if one is set.
 ///
 /// # Errors
-/// When it cannot be written: better now than at the first change.
+/// When it cannot be written, so that the start fails and not the first change.
 pub(super) fn audit_log(config: &Config) -> Result<Option<AuditLog>, ConfigError> {
     let Some(path) = &config.audit_log else {
         return Ok(None);
@@ -99,7 +99,7 @@ pub(super) fn audit_log(config: &Config) -> Result<Option<AuditLog>, ConfigError
     })
 }
 
-/// A server for one user, and the sandbox that it works on, if it does.
+/// A server for one user, and its sandbox if it has one.
 ///
 /// `allow_token_confirmation` says whether the assistant may confirm a deletion by a second call where its client cannot
 /// ask the user.
@@ -146,7 +146,7 @@ pub(super) async fn http_server(
     let server = Server::shared(offered, config.output.clone(), safety);
     let listener = TcpListener::bind(http.bind)
         .await
-        .with_context(|| format!("{} cannot be listened on", http.bind))?;
+        .with_context(|| format!("could not listen on {}", http.bind))?;
     let address = listener.local_addr()?;
     let public_url = http.public_url.as_deref().map_or_else(
         || format!("http://{address}"),
@@ -183,13 +183,13 @@ pub(super) async fn http_server(
     Ok((listener, server, options))
 }
 
-/// Whose key PostHog sees, and what a request needs for it.
+/// Whose API key is used, and how requests authenticate.
 fn auth_mode(config: &Config, http: &HttpConfig) -> anyhow::Result<AuthMode> {
     let token = http.auth_token.clone();
     if let Ok(None) = config.api_key {
         if token.is_some() {
             bail!(
-                "{AUTH_TOKEN} is set but no PostHog key: without a key of the server every request brings its own, and a token has nothing to guard."
+                "{AUTH_TOKEN} is set, but the server has no PostHog API key. Without one every request carries its own key, and there is nothing for the token to protect."
             );
         }
         return Ok(AuthMode::PerRequestKey);
@@ -197,15 +197,15 @@ fn auth_mode(config: &Config, http: &HttpConfig) -> anyhow::Result<AuthMode> {
     let posthog = client(config)?;
     if token.is_none() && !http.bind.ip().is_loopback() {
         bail!(
-            "{} can be reached from other machines, and anybody there could use this server's PostHog key. Set {AUTH_TOKEN}, \
-             or bind to 127.0.0.1, or leave out the key so that every request brings its own.",
+            "{} is reachable from other machines, and the server's PostHog API key is not protected. Set {AUTH_TOKEN}, \
+             bind to 127.0.0.1, or remove the key so that every request carries its own.",
             http.bind
         );
     }
     Ok(AuthMode::ServerKey { posthog, token })
 }
 
-/// Starts a sandbox in this process, if the settings ask for one, and points them to it.
+/// Starts a sandbox in this process if the settings ask for one, and returns settings that point to it.
 pub(super) async fn with_sandbox(config: Config) -> anyhow::Result<(Config, Option<Sandbox>)> {
     if !config.sandbox {
         return Ok((config, None));
@@ -227,7 +227,7 @@ pub(super) async fn with_sandbox(config: Config) -> anyhow::Result<(Config, Opti
 pub(super) async fn sandbox(config: &Config, port: u16) -> anyhow::Result<Sandbox> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
-        .with_context(|| format!("The sandbox cannot listen on port {port} of 127.0.0.1"))?;
+        .with_context(|| format!("could not start the sandbox on 127.0.0.1:{port}"))?;
     let seed = config.sandbox_seed.as_deref().map(read_seed).transpose()?;
     let options = posthog_sandbox::SandboxOptions {
         persons: config.sandbox_persons,

@@ -1,4 +1,4 @@
-//! `call`: one tool call in the terminal, through the same server that an assistant talks to.
+//! `call`: one tool call in the terminal, through the same server that an assistant uses.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -18,13 +18,14 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let arguments = serde_json::from_str(arguments)
         .map(Value::Object)
-        .context("The arguments are not a JSON object")?;
+        .context("the arguments are not a JSON object")?;
     // A token would be worth nothing to the next process, so that only the person at the terminal can say yes.
     let (server, _sandbox) = build::server(config, false).await?;
     let person = std::io::stdin().is_terminal().then_some(asked);
     let mut client = McpClient::connect(server, person).await?;
     let answer = client.call(tool, &arguments).await;
-    let answer = answer.map_err(|error| anyhow!("{error}. `tools` lists what there is."))?;
+    let answer = answer
+        .map_err(|error| anyhow!("{error}. List the tools with `posthog-persons-mcp tools`."))?;
     let mut out = std::io::stdout().lock();
     match answer.structured() {
         Some(structured) if json => {

@@ -1,7 +1,7 @@
-//! `demo`: a whole session of an assistant with the sandbox, printed for a person to read.
+//! `demo`: prints a whole session of an assistant with the sandbox.
 //!
-//! The client, the server and the imitated PostHog are the real ones and talk as they would over a network; only the
-//! assistant's words are written here.
+//! The client, the server and the sandbox communicate as they would over a network; only the lines of the assistant and
+//! its user are scripted.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -111,7 +111,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "An assistant works with the persons of a PostHog project. PostHog is imitated in this process; everything between \
+        "An assistant works with the persons of a PostHog project. PostHog is simulated in this process; everything between \
          the assistant and PostHog is real.\n"
     )?;
     let list = client.request("tools/list", json!({})).await?;

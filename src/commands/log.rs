@@ -1,4 +1,4 @@
-//! Logs: to standard error, without anybody's data.
+//! Logging to standard error. Invariant: no API keys and no personal data.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -6,10 +6,10 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Begins logging, and makes panics tell where they happened and nothing else.
+/// Installs the subscriber and a panic hook that logs the location and nothing else.
 ///
-/// The level is that of our own lines. Libraries are held to warnings whatever it is: the protocol library logs whole
-/// requests and answers when asked for more, which are full of personal data.
+/// The level applies to our own crates. Libraries log at most warnings, and rmcp nothing: at lower levels it logs whole
+/// requests and responses, which contain personal data.
 pub(super) fn start(level: LevelFilter) {
     let filter = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
@@ -20,17 +20,17 @@ pub(super) fn start(level: LevelFilter) {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .with_target(false);
-    // Logging that was begun before, by a test in this process, stays as it is.
+    // A subscriber that a test in this process installed stays.
     let _ = tracing_subscriber::registry()
         .with(filter)
         .with(lines)
         .try_init();
     std::panic::set_hook(Box::new(|panic| {
-        // The message may quote a value.
-        let place = panic
+        // The message may contain a value.
+        let location = panic
             .location()
             .map(ToString::to_string)
             .unwrap_or_default();
-        tracing::error!(place, "a defect: something panicked");
+        tracing::error!(location, "panic");
     }));
 }

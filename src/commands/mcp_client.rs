@@ -68,7 +68,7 @@ impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
                 };
             }
         }
-        bail!("the server ended the conversation")
+        bail!("the server closed the connection")
     }
 
     /// Calls a tool.

@@ -14,11 +14,11 @@ pub(super) async fn run(config: &Config, port: u16) -> anyhow::Result<ExitCode> 
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "The sandbox imitates PostHog at {url}. Its project is {project}.\n\
+        "The sandbox simulates PostHog at {url}. Its project is {project}.\n\
          To use it from another terminal:\n\n  \
          POSTHOG_HOST={url} POSTHOG_PROJECT_ID={project} POSTHOG_PERSONAL_API_KEY={key} posthog-persons-mcp call persons-list\n\n\
-         The key {legacy} opens what PostHog closes to modern keys (funnel, trends, lifecycle, timeline).\n\
-         Its state is in memory. Stop it with Ctrl-C.",
+         The legacy key {legacy} also has access to funnel, trends, lifecycle and timeline, which PostHog denies to scoped keys.\n\
+         State is kept in memory. Press Ctrl-C to stop.",
         url = sandbox.url(),
         project = Sandbox::PROJECT,
         key = Sandbox::KEY,

@@ -11,19 +11,19 @@ use super::{build, signal};
 use crate::config::Config;
 use crate::stdio;
 
-/// How long a write that was sent before the process was asked to end may take.
+/// How long writes in flight may take when the process is asked to end.
 const WRITE_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    // The process serves one user, who sees the host's own approval of a destructive tool as well.
+    // The process serves one user, whose client also asks before it calls a destructive tool.
     let (server, sandbox) = build::server(config, true).await?;
     let stop = signal::stop()?;
     tokio::select! {
         served = stdio::stdio(server.clone()) => {
-            served.map_err(|error| anyhow!("The conversation could not begin: {}", describe(&error)))?;
+            served.map_err(|error| anyhow!("could not start the MCP session: {}", describe(&error)))?;
         }
         () = stop => {
-            // What was sent may have been done: its line in the audit log is to say so.
+            // A write that was sent may have been applied: its audit line must record the outcome.
             let _ = timeout(WRITE_DRAIN_TIMEOUT, server.drain_writes()).await;
         }
     }
@@ -31,7 +31,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why a conversation did not begin, without the message that was received: it may hold personal data.
+/// Why the session did not start, without the received message, which may contain personal data.
 fn describe(error: &ServerInitializeError) -> &'static str {
     use ServerInitializeError as E;
     match error {

@@ -1,4 +1,4 @@
-//! `tools`: what is offered.
+//! `tools`: lists the offered tools.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -16,7 +16,7 @@ pub(super) enum RedisLock {}
 impl Redis {
     pub(super) async fn connect(_url: &str) -> Result<Self, ConnectError> {
         Err(ConnectError(
-            "this binary was built without it; build with `--features redis`".to_owned(),
+            "this binary was built without Redis support; build with `--features redis`".to_owned(),
         ))
     }
 

@@ -66,11 +66,11 @@ impl Credentials {
         let (principal, posthog) = match &self.auth_mode {
             AuthMode::PerRequestKey => {
                 let key = bearer.ok_or(AuthError::Unauthorized(
-                    "a PostHog personal API key is wanted as bearer",
+                    "Missing PostHog personal API key (Authorization: Bearer)",
                 ))?;
                 if key.starts_with("phc_") || key.starts_with("phs_") {
                     return Err(AuthError::Unauthorized(
-                        "a project's key opens nothing here; a personal API key begins with phx_",
+                        "Project API keys are not accepted; use a personal API key (phx_...)",
                     ));
                 }
                 let resolved = self.projects.resolve(key, project);
@@ -86,24 +86,24 @@ impl Credentials {
                 match token {
                     Some(token) => {
                         let given = bearer.ok_or(AuthError::Unauthorized(
-                            "this server's token is wanted as bearer",
+                            "Missing server token (Authorization: Bearer)",
                         ))?;
                         // Compares in constant time; the length is no secret.
                         let same = given.as_bytes().ct_eq(token.expose_secret().as_bytes());
                         if !bool::from(same) {
-                            return Err(AuthError::Unauthorized("this is not the server's token"));
+                            return Err(AuthError::Unauthorized("Invalid server token"));
                         }
                     }
                     None if peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) => {}
                     None => {
                         return Err(AuthError::Unauthorized(
-                            "without a token only this machine may call",
+                            "Only this machine may call a server without a token",
                         ));
                     }
                 }
                 if project != self.project {
                     return Err(AuthError::Forbidden(
-                        "this server's key works on one project only".to_owned(),
+                        "The server's API key works on one project only".to_owned(),
                     ));
                 }
                 ("shared".to_owned(), posthog.clone())
@@ -128,7 +128,7 @@ impl Credentials {
             (ours, theirs) if ours == theirs || theirs == Project::Current => Ok(ours),
             (Project::Current, theirs) => Ok(theirs),
             _ => Err(AuthError::Forbidden(
-                "X-PostHog-Project-Id: this server works on another project".to_owned(),
+                "X-PostHog-Project-Id: the server works on another project".to_owned(),
             )),
         }
     }
@@ -142,7 +142,7 @@ impl Credentials {
                 "false" | "0" | "no" | "off" => false,
                 _ => {
                     return Err(AuthError::Bad(
-                        "X-PostHog-Read-Only is true or false".to_owned(),
+                        "X-PostHog-Read-Only must be true or false".to_owned(),
                     ));
                 }
             },
@@ -242,11 +242,11 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>
     };
     if values.next().is_some() {
         // Either may have been added by a proxy.
-        return Err(AuthError::Bad(format!("{name} is given twice")));
+        return Err(AuthError::Bad(format!("{name} must be sent only once")));
     }
     let text = value
         .to_str()
-        .map_err(|_| AuthError::Bad(format!("{name} is not plain text")))?
+        .map_err(|_| AuthError::Bad(format!("{name} must be ASCII text")))?
         .trim();
     Ok(Some(text).filter(|text| !text.is_empty()))
 }

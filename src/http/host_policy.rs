@@ -96,7 +96,7 @@ impl HostPolicy {
         if !single || !known {
             return Err((
                 StatusCode::FORBIDDEN,
-                "This server does not answer to that host name (--allowed-hosts).\n",
+                "Host not allowed (--allowed-hosts)\n",
             ));
         }
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
@@ -108,7 +108,7 @@ impl HostPolicy {
         if !allowed {
             return Err((
                 StatusCode::FORBIDDEN,
-                "Pages of that origin may not call this server (--allowed-origins).\n",
+                "Origin not allowed (--allowed-origins)\n",
             ));
         }
         Ok(())
@@ -127,11 +127,11 @@ async fn read_body(request: Request) -> Result<Request, Rejected> {
         }
         Ok(Err(_)) => Err((
             StatusCode::PAYLOAD_TOO_LARGE,
-            "The request is too large or broke off.\n",
+            "Request body too large or incomplete\n",
         )),
         Err(_) => Err((
             StatusCode::REQUEST_TIMEOUT,
-            "The request did not arrive in time.\n",
+            "Request body not received in time\n",
         )),
     }
 }

@@ -99,11 +99,7 @@ async fn open(State(streams): State<Streams>, request: Request) -> Response {
             .count();
         if open.len() >= streams.max_streams || own >= streams.max_streams - streams.max_streams / 4
         {
-            return (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many streams are open.\n",
-            )
-                .into_response();
+            return (StatusCode::SERVICE_UNAVAILABLE, "Too many open streams\n").into_response();
         }
         let principal = Arc::clone(&caller.principal);
         open.insert(
@@ -168,14 +164,10 @@ async fn receive(
         .get::<Caller>()
         .map(|caller| &caller.principal);
     let Some(stream) = stream.filter(|stream| principal == Some(&stream.principal)) else {
-        return (StatusCode::NOT_FOUND, "There is no such session.\n").into_response();
+        return (StatusCode::NOT_FOUND, "Session not found\n").into_response();
     };
     let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
-        return (
-            StatusCode::BAD_REQUEST,
-            "This is not a message of the protocol.\n",
-        )
-            .into_response();
+        return (StatusCode::BAD_REQUEST, "Not a valid MCP message\n").into_response();
     };
     match &mut message {
         ClientJsonRpcMessage::Request(request) => {
@@ -188,6 +180,6 @@ async fn receive(
     }
     match stream.to_server.send(message).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted\n").into_response(),
-        Err(_) => (StatusCode::GONE, "The session has ended.\n").into_response(),
+        Err(_) => (StatusCode::GONE, "Session closed\n").into_response(),
     }
 }

@@ -168,22 +168,22 @@ pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next:
                 Rejection::ShuttingDown => (
                     StatusCode::SERVICE_UNAVAILABLE,
                     "1",
-                    "The server is stopping.\n",
+                    "The server is shutting down\n",
                 ),
                 Rejection::Busy => (
                     StatusCode::SERVICE_UNAVAILABLE,
                     "1",
-                    "The server is busy; try again in a second.\n",
+                    "Too many concurrent requests; try again in a second\n",
                 ),
                 Rejection::CredentialBusy => (
                     StatusCode::TOO_MANY_REQUESTS,
                     "1",
-                    "Too many requests of this credential at once; try again in a second.\n",
+                    "Too many concurrent requests for this credential; try again in a second\n",
                 ),
                 Rejection::RateLimited => (
                     StatusCode::TOO_MANY_REQUESTS,
                     "60",
-                    "Too many requests of this credential in a minute; try again in the next.\n",
+                    "Too many requests per minute for this credential; try again in a minute\n",
                 ),
             };
             (status, [(header::RETRY_AFTER, seconds)], why).into_response()

@@ -239,7 +239,7 @@ pub(super) async fn bind(
     let request = match &session_id {
         Some(session) if !sessions.belongs(session, &principal).await => {
             // The same response as for one that does not exist.
-            return (StatusCode::NOT_FOUND, "There is no such session.\n").into_response();
+            return (StatusCode::NOT_FOUND, "Session not found\n").into_response();
         }
         Some(session) if request.method() == Method::POST => {
             let (parts, body) = request.into_parts();

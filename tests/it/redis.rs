@@ -897,7 +897,7 @@ async fn without_redis_reads_go_on_and_nothing_is_deleted() {
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
     assert_eq!(session.send(&other, &list).await.status(), 404);
     for process in &team.processes {
-        assert!(!process.log.lock().unwrap().contains("panicked"));
+        assert!(!process.log.lock().unwrap().contains("panic"));
     }
     drop(session);
 

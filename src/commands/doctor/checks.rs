@@ -1,4 +1,4 @@
-//! Single checks: what is looked at, what it means, and what to do about it.
+//! The single checks: the finding, and the advice.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use posthog_client::{
     ProjectAccess,
 };
 
-/// A clock that is further off than this confuses waits and confirmations.
+/// A larger clock skew breaks retry delays and confirmation expiry.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
-/// Everything that a start refuses besides the key and the host, all at once.
-pub(super) fn usable(config: &Config) -> Check {
+/// The settings besides the key and the host, with every problem.
+pub(super) fn settings(config: &Config) -> Check {
     let problems: Vec<String> = [
         config.project.as_ref().err().map(ToString::to_string),
         build::audit_log(config)
@@ -31,108 +31,108 @@ pub(super) fn usable(config: &Config) -> Check {
     .flatten()
     .collect();
     if problems.is_empty() {
-        Check::ok("settings", "can be used")
+        Check::ok("settings", "valid")
     } else {
         Check::problem("settings", problems.join("\n"))
     }
 }
 
-/// What kind of key it is.
-pub(super) fn kind(key: &ApiKey) -> Check {
+/// The kind of the API key.
+pub(super) fn api_key(key: &ApiKey) -> Check {
     let source = match &key.source {
-        ApiKeySource::Sandbox => "the sandbox's own: ".to_owned(),
+        ApiKeySource::Sandbox => "from the sandbox: ".to_owned(),
         ApiKeySource::File(path) => format!("from {}: ", path.display()),
         ApiKeySource::Environment => String::new(),
     };
     let what = match KeyKind::of(key.secret.expose_secret()) {
         KeyKind::Personal => "a personal API key (phx_...)",
         KeyKind::OAuth => "an OAuth access token (pha_...)",
-        KeyKind::Legacy => "a personal API key of the old kind, without phx_",
+        KeyKind::Legacy => "a legacy personal API key, without the phx_ prefix",
         KeyKind::Unrecognized => {
-            return Check::warning("key", format!("{source}it looks like no key of PostHog"))
-                .advice("A personal API key begins with phx_. Look for quotes, spaces or a part that was not copied.");
+            return Check::warning("key", format!("{source}not a recognized PostHog API key"))
+                .advice("A personal API key starts with phx_. Check for quotes, spaces or missing characters.");
         }
     };
     Check::ok("key", format!("{source}{what}"))
 }
 
-/// Whether PostHog is there, and over which way.
-pub(super) fn reached(
+/// Whether PostHog can be reached, and through which proxy.
+pub(super) fn host(
     config: &Config,
     connection: &Connection,
-    visit: &Result<&Endpoint, &ConnectFailure>,
+    probe: &Result<&Endpoint, &ConnectFailure>,
 ) -> Check {
     let host = connection.host();
     let proxy = connection.proxy();
-    let way = proxy
+    let via = proxy
         .as_ref()
         .map_or_else(String::new, |proxy| format!(", through the proxy {proxy}"));
-    match visit {
-        Ok(Endpoint::PostHog) if config.sandbox => Check::ok("host", format!("{host} answers: the sandbox, in this process")),
-        Ok(Endpoint::PostHog) => Check::ok("host", format!("{host} answers{way}")),
+    match probe {
+        Ok(Endpoint::PostHog) if config.sandbox => Check::ok("host", format!("{host} responds: the sandbox, in this process")),
+        Ok(Endpoint::PostHog) => Check::ok("host", format!("{host} responds{via}")),
         Ok(Endpoint::Redirect(Some(place))) if place != host => {
-            Check::problem("host", format!("{host} points to {place}, which is not followed so that the key goes nowhere else{way}"))
+            Check::problem("host", format!("{host} redirects to {place}, which is not followed so that the key is sent nowhere else{via}"))
                 .advice(format!("If that is your PostHog, set POSTHOG_HOST={place}"))
         }
-        Ok(Endpoint::Redirect(_)) => Check::problem("host", format!("{host} points to another page of its own{way}"))
-            .advice("POSTHOG_HOST must be the address of PostHog itself; where it is served below a path, with that path."),
+        Ok(Endpoint::Redirect(_)) => Check::problem("host", format!("{host} redirects to another page of the same host{via}"))
+            .advice("POSTHOG_HOST must be the URL of PostHog itself, with the path if it is served under one."),
         Ok(Endpoint::NotPostHog(status)) => {
-            let asks = if matches!(status, 401 | 403) { " A login or a firewall may stand before it." } else { "" };
-            Check::problem("host", format!("what answers at {host} is not PostHog's API (status {status}){way}"))
-                .advice(format!("Set POSTHOG_HOST to the address at which you open PostHog in the browser.{asks}"))
+            let login = if matches!(status, 401 | 403) { " A login page or a firewall may be in front of it." } else { "" };
+            Check::problem("host", format!("the server at {host} is not PostHog's API (status {status}){via}"))
+                .advice(format!("Set POSTHOG_HOST to the URL at which you open PostHog in the browser.{login}"))
         }
-        Ok(Endpoint::ServerError(status)) => Check::problem("host", format!("{host} fails (status {status}){way}"))
-            .advice("Try again later, or ask whoever runs that PostHog."),
-        Err(trouble) => Check::problem("host", format!("no connection to {host}{way}: {trouble}"))
-            .advice(remediation(trouble, config, proxy.is_some())),
+        Ok(Endpoint::ServerError(status)) => Check::problem("host", format!("{host} failed (status {status}){via}"))
+            .advice("Try again later, or contact the operator of that PostHog."),
+        Err(failure) => Check::problem("host", format!("no connection to {host}{via}: {failure}"))
+            .advice(remediation(failure, config, proxy.is_some())),
     }
 }
 
-/// What to do about a host that is not reached.
-fn remediation(trouble: &ConnectFailure, config: &Config, proxy: bool) -> &'static str {
-    match trouble {
+/// What to do about a connection failure.
+fn remediation(failure: &ConnectFailure, config: &Config, proxy: bool) -> &'static str {
+    match failure {
         _ if proxy
             && !matches!(
-                trouble,
+                failure,
                 ConnectFailure::Certificate(_)
                     | ConnectFailure::CertificateTime(_)
                     | ConnectFailure::CertificateName(_)
             ) =>
         {
-            "Check the proxy: HTTPS_PROXY names it, NO_PROXY lists the hosts that need none."
+            "Check the proxy: HTTPS_PROXY sets it, NO_PROXY lists the hosts that bypass it."
         }
         ConnectFailure::Dns => {
-            "Check POSTHOG_HOST for a slip, and whether this machine is on the network (VPN, DNS)."
+            "Check the spelling of POSTHOG_HOST and this machine's network (VPN, DNS)."
         }
-        ConnectFailure::Refused => "Check POSTHOG_HOST, its port, and whether PostHog runs there.",
+        ConnectFailure::Refused => {
+            "Check POSTHOG_HOST, its port, and that PostHog is running there."
+        }
         ConnectFailure::Unreachable | ConnectFailure::Timeout => {
-            "Check the network, the VPN, a firewall on the way; where a proxy is needed, set HTTPS_PROXY."
+            "Check the network, the VPN and firewalls. If a proxy is required, set HTTPS_PROXY."
         }
         ConnectFailure::Certificate(_) if matches!(config.ca_certificates, Ok(Some(_))) => {
-            "The file of --ca-cert does not hold the authority that signed it."
+            "The file in --ca-cert does not contain the CA that signed the certificate."
         }
         ConnectFailure::Certificate(_) => {
-            "For a private certificate, name its authority's PEM file with --ca-cert."
+            "If a private CA signed the certificate, set --ca-cert to that CA's PEM file."
         }
         ConnectFailure::CertificateTime(_) => {
-            "Check this machine's clock; if it is right, the certificate has to be renewed."
+            "Check this machine's clock. If it is correct, the certificate must be renewed."
         }
-        ConnectFailure::CertificateName(_) => {
-            "Set POSTHOG_HOST to the name that the certificate has."
-        }
-        ConnectFailure::Tls(_) => "Check whether the port of POSTHOG_HOST speaks https.",
+        ConnectFailure::CertificateName(_) => "Set POSTHOG_HOST to a name in the certificate.",
+        ConnectFailure::Tls(_) => "Check that the port in POSTHOG_HOST serves https.",
         ConnectFailure::Proxy(_) | ConnectFailure::Other(_) => {
             "Check POSTHOG_HOST, the network and the proxy settings."
         }
     }
 }
 
-/// Whether PostHog's clock and ours agree.
+/// The difference between PostHog's clock and this machine's.
 pub(super) fn clock(theirs: DateTime<Utc>) -> Check {
     let ahead = (Utc::now() - theirs).num_seconds();
     let apart = Duration::from_secs(ahead.unsigned_abs());
     if apart <= CLOCK_TOLERANCE {
-        return Check::ok("clock", "agrees with PostHog's");
+        return Check::ok("clock", "in sync with PostHog's");
     }
     let which = if ahead > 0 { "ahead of" } else { "behind" };
     let minutes = apart.as_secs() / 60;
@@ -140,27 +140,25 @@ pub(super) fn clock(theirs: DateTime<Utc>) -> Check {
         "clock",
         format!("this machine's clock is {minutes} minutes {which} PostHog's"),
     )
-    .advice(
-        "Set it right: dates in questions, the age of confirmations and certificates depend on it.",
-    )
+    .advice("Correct it: date filters, confirmation expiry and certificate checks depend on it.")
 }
 
-/// Which project it is, and whether the key may use it; its number if so.
+/// The project, and whether the key has access to it; its ID if so.
 pub(super) async fn project(
-    asker: &KeyInspector,
+    inspector: &KeyInspector,
     facts: &KeyFacts,
     project: posthog_client::Project,
     findings: &mut Findings,
 ) -> Option<u64> {
     const SET: &str =
-        "Set POSTHOG_PROJECT_ID to the project's number, as in the address of its pages.";
-    let number = match asker.project().await {
+        "Set POSTHOG_PROJECT_ID to the project's ID, the number in the URL of its pages.";
+    let number = match inspector.project().await {
         Ok(number) => number,
         Err(error) => {
             let check = Check::problem(
                 "project",
                 format!(
-                    "which one to use cannot be found out: {}",
+                    "could not determine which project to use: {}",
                     describe_error(&error)
                 ),
             );
@@ -169,12 +167,12 @@ pub(super) async fn project(
         }
     };
     let set = project != posthog_client::Project::Current;
-    let (name, mut standing) = asker.project_access(number).await;
+    let (name, mut access) = inspector.project_access(number).await;
     if !facts.teams.is_empty() {
-        match (standing, facts.teams.contains(&number)) {
-            (_, false) => standing = ProjectAccess::Refused,
-            (ProjectAccess::Unknown, true) => standing = ProjectAccess::Member,
-            (told, true) => standing = told,
+        match (access, facts.teams.contains(&number)) {
+            (_, false) => access = ProjectAccess::Refused,
+            (ProjectAccess::Unknown, true) => access = ProjectAccess::Member,
+            (known, true) => access = known,
         }
     }
     let selected = facts
@@ -188,21 +186,21 @@ pub(super) async fn project(
         None => number.to_string(),
     };
     findings.project = Some(Project { number, name, set });
-    let check = match standing {
+    let check = match access {
         ProjectAccess::Member if !set => Check::warning(
             "project",
-            format!("{title}: what the key's owner has selected in PostHog"),
+            format!("{title}: selected by the key's owner in PostHog"),
         )
         .advice(format!(
-            "Set POSTHOG_PROJECT_ID={number}, so that a click in PostHog does not change it."
+            "Set POSTHOG_PROJECT_ID={number}, so that selecting another project in PostHog does not change it."
         )),
         ProjectAccess::Member => match &facts.selected {
-            // PostHog looks for the cohorts of a person in that one.
+            // PostHog looks up the cohorts of a person in the selected project.
             Some((other, _)) if *other != number => Check::warning(
                 "project",
-                format!("{title}; but the key's owner has selected project {other} in PostHog"),
+                format!("{title}; the key's owner has selected project {other} in PostHog"),
             )
-            .advice("Cohorts of a person may come out empty until the owner selects this project."),
+            .advice("The cohorts of a person may be empty until the owner selects this project."),
             _ => Check::ok("project", title),
         },
         ProjectAccess::Refused => {
@@ -212,15 +210,15 @@ pub(super) async fn project(
             } else {
                 format!("; it is limited to {}", teams.join(", "))
             };
-            Check::problem("project", format!("the key may not use project {number}{limited}"))
-                .advice("Set POSTHOG_PROJECT_ID to a project that the key may use, or let the key use this one, where its scopes are set.")
+            Check::problem("project", format!("the key has no access to project {number}{limited}"))
+                .advice("Set POSTHOG_PROJECT_ID to a project that the key can access, or grant the key access to this one in its settings.")
         }
         ProjectAccess::Missing => {
-            Check::problem("project", format!("there is no project {number} here")).advice(SET)
+            Check::problem("project", format!("project {number} does not exist at this host")).advice(SET)
         }
         ProjectAccess::Unknown => Check::warning(
             "project",
-            format!("{title}; whether the key may use it cannot be found out"),
+            format!("{title}; could not determine whether the key has access"),
         ),
     };
     let usable = check.status != Status::Problem;

@@ -1,4 +1,4 @@
-//! What is looked at, in which order, and when that ends.
+//! Runs the checks in order, until one makes the next impossible.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -17,25 +17,25 @@ use posthog_client::{
     RequiredScopes,
 };
 
-/// What most tools cannot do without.
-const READING: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+/// The scope that most tools need.
+const READ_SCOPE: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
 
-/// Who is asked, and how long.
+/// The regions and the time limits of the checks.
 pub struct Doctor {
-    /// PostHog's own clouds.
+    /// The regions of PostHog Cloud.
     pub regions: Vec<Region>,
-    /// For one answer.
-    pub patience: Duration,
-    /// For everything.
-    pub whole: Duration,
+    /// For one request.
+    pub request_timeout: Duration,
+    /// For all checks.
+    pub total_timeout: Duration,
 }
 
 impl Default for Doctor {
     fn default() -> Self {
         Self {
             regions: Region::all(),
-            patience: Duration::from_secs(5),
-            whole: Duration::from_secs(18),
+            request_timeout: Duration::from_secs(5),
+            total_timeout: Duration::from_secs(18),
         }
     }
 }
@@ -59,21 +59,21 @@ pub(crate) async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> 
 }
 
 impl Doctor {
-    /// Looks at everything that can be looked at.
+    /// Runs every check that can be run.
     pub async fn examine(&self, config: &Config) -> Report {
         let mut findings = Findings::default();
-        self.look(config, &mut findings).await;
+        self.run_checks(config, &mut findings).await;
         findings.report(&config.policy)
     }
 
-    /// Looks until something is in the way of everything further.
-    async fn look(&self, config: &Config, findings: &mut Findings) {
-        let until = Instant::now() + self.whole;
-        findings.checks.push(checks::usable(config));
+    /// Stops at the first problem that makes all further checks impossible.
+    async fn run_checks(&self, config: &Config, findings: &mut Findings) {
+        let until = Instant::now() + self.total_timeout;
+        findings.checks.push(checks::settings(config));
         let key = config.api_key.clone();
         let key = match key.and_then(|key| key.ok_or_else(no_api_key)) {
             Ok(key) => {
-                findings.checks.push(checks::kind(&key));
+                findings.checks.push(checks::api_key(&key));
                 Some(key.secret)
             }
             Err(error) => {
@@ -93,25 +93,25 @@ impl Doctor {
             }
         };
         findings.host = Some(connection.host().to_owned());
-        let visit = connection.probe(self.patience).await;
-        findings.checks.push(checks::reached(
+        let probe = connection.probe(self.request_timeout).await;
+        findings.checks.push(checks::host(
             config,
             &connection,
-            &visit.as_ref().map(|visit| &visit.host),
+            &probe.as_ref().map(|probe| &probe.host),
         ));
-        let Ok(visit) = visit else { return };
-        findings.checks.extend(visit.time.map(checks::clock));
-        let (Endpoint::PostHog, Some(key)) = (visit.host, key) else {
+        let Ok(probe) = probe else { return };
+        findings.checks.extend(probe.time.map(checks::clock));
+        let (Endpoint::PostHog, Some(key)) = (probe.host, key) else {
             return;
         };
         let set = config.project.clone().ok();
         let project = set.unwrap_or(posthog_client::Project::Current);
         let client = Client::new(connection, key.clone(), project);
-        let asker = KeyInspector::new(client.clone(), self.patience, until);
-        let facts = match asker.key().await {
+        let inspector = KeyInspector::new(client.clone(), self.request_timeout, until);
+        let facts = match inspector.key().await {
             Ok(facts) => facts,
             Err(error) => {
-                let check = self.refused(config, &client, &error, until).await;
+                let check = self.rejected_key(config, &client, &error, until).await;
                 findings.checks.push(check);
                 return;
             }
@@ -119,25 +119,25 @@ impl Doctor {
         findings.checks.push(Check::ok(
             "access",
             match self.region(client.host()) {
-                Some(region) => format!("PostHog Cloud {} knows the key", region.name),
-                None => "PostHog knows the key".to_owned(),
+                Some(region) => format!("PostHog Cloud {} accepted the key", region.name),
+                None => "PostHog accepted the key".to_owned(),
             },
         ));
-        // A setting that cannot be used is not replaced by a guess.
+        // An invalid project is not replaced by a guess.
         let project = match set {
-            Some(project) => checks::project(&asker, &facts, project, findings).await,
+            Some(project) => checks::project(&inspector, &facts, project, findings).await,
             None => None,
         };
         let (grants, batches_unsupported) = match (facts.grants, project) {
-            (Some(grants), Some(project)) if grants.check(READING) == Permission::Granted => {
-                let closed = asker.batches_unsupported(project).await;
+            (Some(grants), Some(project)) if grants.check(READ_SCOPE) == Permission::Granted => {
+                let closed = inspector.batches_unsupported(project).await;
                 (Some(grants), closed)
             }
             (Some(grants), _) => (Some(grants), false),
             (None, Some(project)) => {
                 let (grants, closed) = tokio::join!(
-                    asker.probe_scopes(facts.user, project),
-                    asker.batches_unsupported(project)
+                    inspector.probe_scopes(facts.user, project),
+                    inspector.batches_unsupported(project)
                 );
                 (Some(grants), closed)
             }
@@ -153,8 +153,8 @@ impl Doctor {
         self.regions.iter().find(|region| region.host == host)
     }
 
-    /// What it means that a key was not accepted. The other cloud is asked before the key is called wrong.
-    async fn refused(
+    /// Why a key was not accepted. The other region is tried before the key is called invalid.
+    async fn rejected_key(
         &self,
         config: &Config,
         client: &Client,
@@ -166,20 +166,20 @@ impl Doctor {
             return Check::problem(
                 "access",
                 format!(
-                    "{host} could not be asked about the key: {}",
+                    "could not verify the key with {host}: {}",
                     checks::describe_error(error)
                 ),
             )
-            .advice("Try again. If it stays so, ask whoever runs that PostHog.");
+            .advice("Try again. If it keeps failing, contact the operator of that PostHog.");
         }
         if self.region(host).is_none() {
-            return Check::problem("access", format!("PostHog at {host} does not know the key"))
+            return Check::problem("access", format!("PostHog at {host} rejected the key"))
                 .advice(format!(
-                    "The key is wrong, revoked or expired: create one at {host}/settings/user-api-keys. For PostHog Cloud, set \
+                    "The key is invalid, revoked or expired: create one at {host}/settings/user-api-keys. For PostHog Cloud, set \
                      POSTHOG_HOST to https://us.posthog.com or https://eu.posthog.com."
                 ));
         }
-        let mut unasked = None;
+        let mut unreached = None;
         for other in self.regions.iter().filter(|region| region.host != host) {
             let Ok(other_host) = other.host.parse() else {
                 continue;
@@ -191,28 +191,31 @@ impl Doctor {
             let Ok(client) = build::client(&config) else {
                 continue;
             };
-            match KeyInspector::new(client, self.patience, until).key().await {
+            match KeyInspector::new(client, self.request_timeout, until)
+                .key()
+                .await
+            {
                 Ok(_) => {
                     return Check::problem(
                         "access",
                         format!(
-                            "the key is one of PostHog Cloud {}, not of {host}",
+                            "the key belongs to PostHog Cloud {}, not to {host}",
                             other.name
                         ),
                     )
                     .advice(format!("Set POSTHOG_HOST={}", other.host));
                 }
                 Err(error) if *error.kind() == ErrorKind::Authentication => {}
-                Err(error) => unasked = Some((other, error)),
+                Err(error) => unreached = Some((other, error)),
             }
         }
-        match unasked {
+        match unreached {
             Some((other, error)) => {
-                Check::problem("access", format!("{host} does not know the key, and {} could not be asked: {}", other.host, checks::describe_error(&error)))
-                    .advice(format!("If the key is one of PostHog Cloud {}, set POSTHOG_HOST={}; else it is wrong, revoked or expired.", other.name, other.host))
+                Check::problem("access", format!("{host} rejected the key, and {} could not be reached: {}", other.host, checks::describe_error(&error)))
+                    .advice(format!("If the key belongs to PostHog Cloud {}, set POSTHOG_HOST={}; otherwise it is invalid, revoked or expired.", other.name, other.host))
             }
-            None => Check::problem("access", "PostHog Cloud knows the key neither in the US nor in the EU: it is wrong, revoked or expired")
-                .advice(format!("Create one at {host}/settings/user-api-keys, and copy it whole.")),
+            None => Check::problem("access", "neither PostHog Cloud US nor EU accepts the key: it is invalid, revoked or expired")
+                .advice(format!("Create one at {host}/settings/user-api-keys, and copy all of it.")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What was found so far, and what it means for each tool.
+//! The findings so far, and what they mean for each tool.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::tools::{self, ToolDefinition, catalog};
 use posthog_client::{BATCH_SIZE, GrantedScopes, Permission};
 
-/// What was found so far.
+/// The findings so far.
 #[derive(Default)]
 pub(super) struct Findings {
     pub(super) host: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// What it all means for the tools.
+    /// The report, with the status of each tool.
     pub(super) fn report(mut self, policy: &Policy) -> Report {
         let catalog = catalog();
         let tools: Vec<Tool> = catalog
@@ -73,7 +73,7 @@ impl Findings {
             (Some(setting), _) => (ToolStatus::Excluded, Some(format!("by {setting}")), None),
             (None, None) => (
                 ToolStatus::Unknown,
-                Some("PostHog could not be asked".to_owned()),
+                Some("PostHog was not reached".to_owned()),
                 None,
             ),
             (None, Some(grants)) => match grants.check(tool.access) {
@@ -84,7 +84,7 @@ impl Findings {
                 ),
                 Permission::Unsupported => (
                     ToolStatus::Fails,
-                    Some("PostHog closes it to keys with scopes".to_owned()),
+                    Some("PostHog does not serve it to keys with scopes".to_owned()),
                     None,
                 ),
                 _ if self.no_project => (
@@ -95,14 +95,12 @@ impl Findings {
                 Permission::Granted => (ToolStatus::Available, None, None),
                 Permission::Unknown(Some(scope)) => (
                     ToolStatus::Unknown,
-                    Some(format!(
-                        "whether the key has {scope} could not be found out"
-                    )),
+                    Some(format!("could not determine whether the key has {scope}")),
                     Some(scope),
                 ),
                 Permission::Unknown(None) => (
                     ToolStatus::Unknown,
-                    Some("whether the key is from before scopes could not be found out".to_owned()),
+                    Some("could not determine whether the key is a legacy key".to_owned()),
                     None,
                 ),
             },
@@ -115,30 +113,28 @@ impl Findings {
         }
     }
 
-    /// Which scopes the key has and lacks, of those that the tools ask for.
+    /// The scopes that the key has and lacks, of those that the tools need.
     fn scopes(&self, grants: &GrantedScopes, catalog: &[ToolDefinition], tools: &[Tool]) -> Check {
         let known = match grants {
-            GrantedScopes::Everything => {
-                "none, and so all: the key is from before there were scopes".to_owned()
-            }
+            GrantedScopes::Everything => "full access: a legacy key without scopes".to_owned(),
             GrantedScopes::Listed(scopes) if scopes.is_empty() => "none".to_owned(),
             GrantedScopes::Listed(scopes) if scopes.iter().any(|scope| *scope == *"*") => {
                 "* (all)".to_owned()
             }
             GrantedScopes::Listed(scopes) => {
-                let wanted = tools::scopes(catalog);
+                let needed = tools::scopes(catalog);
                 let ours: Vec<&str> = scopes
                     .iter()
-                    .filter_map(|scope| wanted.iter().find(|wanted| *scope == ***wanted).copied())
+                    .filter_map(|scope| needed.iter().find(|needed| *scope == ***needed).copied())
                     .collect();
                 let others = match scopes.len() - ours.len() {
                     0 => String::new(),
-                    count => format!(" and {count} that no tool asks for"),
+                    count => format!(" and {count} that no tool needs"),
                 };
                 format!("{}{others}", ours.join(", "))
             }
             GrantedScopes::Probed { has, .. } => format!(
-                "PostHog does not tell; found by trying: {}",
+                "PostHog does not list them; determined by probing: {}",
                 if has.is_empty() {
                     "none".to_owned()
                 } else {
@@ -157,12 +153,12 @@ impl Findings {
         let missing = missing.into_iter().collect::<Vec<_>>().join(", ");
         let host = self.host.as_deref().unwrap_or_default();
         let place = if self.oauth {
-            "when you sign in to the application that got the token".to_owned()
+            "when you authorize the application that received the token".to_owned()
         } else {
             format!("at {host}/settings/user-api-keys")
         };
         Check::warning("scopes", format!("{known}; missing: {missing}")).advice(format!(
-            "Add what is missing {place}, or leave the tools out (--read-only, --exclude-tools)."
+            "Add the missing scopes {place}, or exclude the tools (--read-only, --exclude-tools)."
         ))
     }
 
@@ -173,10 +169,10 @@ impl Findings {
         let found = match count(ToolStatus::Unknown) {
             0 => format!("{works} of {offered} will work"),
             unknown => {
-                format!("{works} of {offered} will work; of {unknown} it could not be found out")
+                format!("{works} of {offered} will work; {unknown} could not be determined")
             }
         };
-        // A PostHog that answers none of the questions will not answer an assistant's.
+        // If every probe failed, tool calls will fail too.
         let check = if works == 0 {
             Check::problem(TOOLS, found)
         } else if tools
@@ -189,7 +185,7 @@ impl Findings {
         };
         if self.batches_unsupported {
             return check.advice(format!(
-                "Batches are closed to this key: several persons are looked up one by one instead, at most {BATCH_SIZE} in a call."
+                "This key cannot use the batch endpoints: persons are looked up one by one, at most {BATCH_SIZE} per call."
             ));
         }
         check

@@ -1,8 +1,8 @@
-//! `doctor`: why it does not work, or that it does.
+//! `doctor`: diagnoses configuration and connectivity.
 //!
-//! Looks where the server would look, in the order in which things fail: the settings, the way to PostHog, the key, the
-//! project, the scopes. Only reads, sends a key nowhere but to the host that is set and, where that is one of PostHog's
-//! own clouds, to the other one; and says nothing of the key but its kind.
+//! Runs the checks in the order in which a start fails: settings, connection, API key, project, scopes. Invariants: only
+//! reads; sends the key to the configured host and, if that is a PostHog Cloud region, to the other region, nowhere else;
+//! prints nothing of the key but its kind.
 
 mod checks;
 mod examine;

@@ -1,10 +1,10 @@
-//! What the doctor found, for a person to read and for a program.
+//! The report, as text and as JSON.
 
 use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
 
-/// Characters of a line, where the text has spaces to break it at.
+/// Characters per line, if the text can be wrapped.
 const COLUMNS: usize = 100;
 
 /// The check of the tools.
@@ -14,22 +14,22 @@ pub(super) const TOOLS: &str = "tools";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// The server works, but not with everything, or not for long.
+    /// The server works with restrictions.
     Warning,
     /// The server does not work.
     Problem,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Check {
-    /// What was looked at.
+    /// The name.
     pub check: &'static str,
-    /// How it ended.
+    /// The status.
     pub status: Status,
-    /// What was found.
+    /// The finding.
     pub found: String,
     /// What to do.
     pub advice: Option<String>,
@@ -40,12 +40,14 @@ pub struct Check {
 #[serde(rename_all = "snake_case")]
 pub enum ToolStatus {
     /// It will.
+    #[serde(rename = "works")]
     Available,
     /// It will not.
     Fails,
-    /// The settings leave it out.
+    /// The settings exclude it.
+    #[serde(rename = "left_out")]
     Excluded,
-    /// That could not be found out.
+    /// That could not be determined.
     Unknown,
 }
 
@@ -56,9 +58,9 @@ pub struct Tool {
     pub tool: &'static str,
     /// Whether it will work.
     pub status: ToolStatus,
-    /// Why it does not, or why that is not known.
+    /// Why it does not work, or why that is unknown.
     pub reason: Option<String>,
-    /// The scope that is missing, or of which nothing is known.
+    /// The scope that is missing or could not be determined.
     pub scope: Option<&'static str>,
 }
 
@@ -67,33 +69,33 @@ pub struct Tool {
 pub struct Project {
     /// Its number.
     pub number: u64,
-    /// Its name, if the key may ask for it.
+    /// Its name, if the key can read it.
     pub name: Option<String>,
-    /// Whether it is set, or what the key's owner has selected.
+    /// Whether it is configured, or selected by the key's owner.
     pub set: bool,
 }
 
-/// What is known of the key's scopes.
+/// The scopes of the key.
 #[derive(Debug, Clone, Serialize)]
 pub struct Scopes {
-    /// Whether the key is from before there were scopes, and opens everything.
+    /// Whether it is a legacy key without scopes, which has full access.
     pub unlimited: bool,
     /// Scopes that it has.
     pub granted: Vec<String>,
-    /// Whether those are all.
+    /// Whether the list is complete.
     pub complete: bool,
 }
 
-/// Everything that was found.
+/// All findings.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Whether nothing keeps the server from working.
+    /// Whether the server can work.
     pub ok: bool,
     /// The server's version.
     pub version: &'static str,
-    /// Where PostHog is, if the setting can be used.
+    /// PostHog's URL, if the setting is valid.
     pub host: Option<String>,
-    /// In the order in which they were made. What could not be looked at is missing.
+    /// In the order in which they ran. Checks that could not run are omitted.
     pub checks: Vec<Check>,
     /// The project, if it is known.
     pub project: Option<Project>,
@@ -141,7 +143,7 @@ impl Report {
         checks.filter(|check| check.status == status).count()
     }
 
-    /// Whether the tools were looked at: a table that knows nothing is noise.
+    /// Whether the status of the tools is known; otherwise the table is omitted.
     fn knows_tools(&self) -> bool {
         self.checks.iter().any(|check| check.check == TOOLS)
     }
@@ -162,7 +164,7 @@ impl Display for ToolStatus {
         f.pad(match self {
             Self::Available => "works",
             Self::Fails => "fails",
-            Self::Excluded => "left out",
+            Self::Excluded => "excluded",
             Self::Unknown => "unknown",
         })
     }
@@ -194,14 +196,18 @@ impl Display for Report {
         };
         writeln!(f)?;
         match (self.count(Status::Problem), self.count(Status::Warning)) {
-            (0, 0) => writeln!(f, "It works."),
-            (0, warnings) => writeln!(f, "It works, with {}.", many(warnings, "warning")),
-            (problems, _) => writeln!(f, "It does not work yet: {}.", many(problems, "problem")),
+            (0, 0) => writeln!(f, "The server works."),
+            (0, warnings) => writeln!(f, "The server works, with {}.", many(warnings, "warning")),
+            (problems, _) => writeln!(
+                f,
+                "The server does not work: {}.",
+                many(problems, "problem")
+            ),
         }
     }
 }
 
-/// Writes a text beside its head, broken into lines that begin below the text.
+/// Writes a text after its head, wrapped and indented.
 fn hanging(f: &mut Formatter<'_>, head: &str, text: &str) -> fmt::Result {
     let mut line = head.to_owned();
     for paragraph in text.lines() {

@@ -134,10 +134,10 @@ async fn a_key_from_before_scopes_opens_every_tool() {
     let page = examined(&sandbox, Sandbox::LEGACY_KEY, &[], 0).await;
     assert_eq!(
         check(&page, "scopes"),
-        "ok scopes none, and so all: the key is from before there were scopes"
+        "ok scopes full access: a legacy key without scopes"
     );
     assert_eq!(tools(&page, "works").len(), catalog().len());
-    assert!(page.ends_with("\nIt works.\n"), "{page}");
+    assert!(page.ends_with("\nThe server works.\n"), "{page}");
 }
 
 #[tokio::test]
@@ -149,7 +149,11 @@ async fn the_sandbox_can_be_examined_without_any_setting() {
         "{}",
         ended.stdout
     );
-    assert!(ended.stdout.ends_with("\nIt works.\n"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.ends_with("\nThe server works.\n"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[tokio::test]
@@ -171,7 +175,7 @@ async fn what_the_settings_leave_out_is_said_of_each_tool() {
             "persons-batch-retrieve"
         ]
     );
-    let left_out = tools(&page, "left out");
+    let left_out = tools(&page, "excluded");
     for (tool, setting) in [
         ("persons-list", "--exclude-tools"),
         ("persons-update", "--read-only"),
@@ -183,8 +187,8 @@ async fn what_the_settings_leave_out_is_said_of_each_tool() {
     // What is not offered need not be allowed.
     assert_eq!(
         check(&page, "scopes"),
-        "warning scopes person:read; missing: cohort:read -> Add what is missing at http://sandbox/settings/user-api-keys, \
-         or leave the tools out (--read-only, --exclude-tools)."
+        "warning scopes person:read; missing: cohort:read -> Add the missing scopes at http://sandbox/settings/user-api-keys, \
+         or exclude the tools (--read-only, --exclude-tools)."
     );
     assert_eq!(check(&page, "tools"), "warning tools 3 of 4 will work");
 }
@@ -196,7 +200,7 @@ async fn a_key_that_opens_none_of_the_tools_is_a_problem() {
     let page = examined(&sandbox, Sandbox::READ_KEY, &arguments, 1).await;
     assert_eq!(check(&page, "tools"), "PROBLEM tools 0 of 1 will work");
     assert!(
-        page.ends_with("\nIt does not work yet: 1 problem.\n"),
+        page.ends_with("\nThe server does not work: 1 problem.\n"),
         "{page}"
     );
 }
@@ -207,7 +211,7 @@ async fn a_wrong_key_of_ones_own_posthog_is_told_and_sent_nowhere_else() {
     let page = examined(&ours, "phx_wrong", &[], 1).await;
     assert!(
         check(&page, "access")
-            .starts_with("PROBLEM access PostHog at http://sandbox does not know the key -> "),
+            .starts_with("PROBLEM access PostHog at http://sandbox rejected the key -> "),
         "{page}"
     );
     let clouds = Clouds::start(Vec::new(), vec![Key::legacy("phx_wrong")]).await;
@@ -284,7 +288,7 @@ async fn a_key_of_the_other_region_is_told_with_the_host_to_set() {
     assert_eq!(
         said,
         format!(
-            "the key is one of PostHog Cloud EU, not of {}",
+            "the key belongs to PostHog Cloud EU, not to {}",
             clouds.us.url()
         )
     );
@@ -292,7 +296,10 @@ async fn a_key_of_the_other_region_is_told_with_the_host_to_set() {
     // The advice works.
     let report = clouds.examine(&clouds.eu.url(), OWN).await;
     assert!(report.ok, "{report}");
-    assert_eq!(found(&report, "access").1, "PostHog Cloud EU knows the key");
+    assert_eq!(
+        found(&report, "access").1,
+        "PostHog Cloud EU accepted the key"
+    );
 }
 
 #[tokio::test]
@@ -311,12 +318,12 @@ async fn a_key_is_called_wrong_only_when_no_region_knows_it() {
     assert_eq!(status, Status::Problem);
     assert_eq!(
         said,
-        "PostHog Cloud knows the key neither in the US nor in the EU: it is wrong, revoked or expired"
+        "neither PostHog Cloud US nor EU accepts the key: it is invalid, revoked or expired"
     );
     assert_eq!(
         advice,
         format!(
-            "Create one at {}/settings/user-api-keys, and copy it whole.",
+            "Create one at {}/settings/user-api-keys, and copy all of it.",
             clouds.eu.url()
         )
     );
@@ -329,7 +336,7 @@ async fn a_region_that_cannot_be_asked_is_not_taken_for_one_that_does_not_know()
     let (status, said, advice) = found(&report, "access");
     assert_eq!(status, Status::Problem);
     let begin = format!(
-        "{} does not know the key, and {NOWHERE} could not be asked: ",
+        "{} rejected the key, and {NOWHERE} could not be reached: ",
         us.url()
     );
     assert!(said.starts_with(&begin), "{said}");
@@ -344,16 +351,19 @@ async fn what_cannot_be_a_key_is_said_without_sending_or_repeating_it() {
     let sandbox = sandbox().await;
     for token in [Sandbox::PROJECT_TOKEN, "phs_secret_of_a_project"] {
         let page = examined(&sandbox, token, &[], 1).await;
-        assert!(check(&page, "key").contains("begins with phx_"), "{page}");
+        assert!(
+            check(&page, "key").contains("use a personal API key (phx_...)"),
+            "{page}"
+        );
         assert!(check(&page, "host").starts_with("ok host"), "{page}");
     }
     let page = examined(&sandbox, "\"phx_sandbox_all_scopes\"", &[], 1).await;
-    assert!(check(&page, "key").contains("Look for quotes"), "{page}");
+    assert!(check(&page, "key").contains("Check for quotes"), "{page}");
     let mut command = doctor(&sandbox.url(), "", &[]);
     command.env_remove(KEY);
     let page = printed(command, 1).await;
     assert!(
-        check(&page, "key").starts_with("PROBLEM key No key. Set "),
+        check(&page, "key").starts_with("PROBLEM key No API key is set. Set "),
         "{page}"
     );
 }
@@ -401,9 +411,9 @@ async fn a_host_that_is_not_reached_is_told_by_what_is_in_the_way() {
         (
             &long,
             "the host name does not resolve",
-            "Check POSTHOG_HOST for a slip",
+            "Check the spelling of POSTHOG_HOST",
         ),
-        (&not_tls, "TLS failed: ", "speaks https"),
+        (&not_tls, "TLS failed: ", "serves https"),
     ] {
         let page = printed(doctor(host, "phx_test", &["--allow-insecure-http"]), 1).await;
         let check = check(&page, "host");
@@ -478,7 +488,11 @@ async fn what_is_not_posthog_gets_no_key() {
     let page = "<!doctype html><html>Welcome</html>";
     for (status, headers, said) in [
         (200, &[][..], "is not PostHog's API (status 200)"),
-        (401, &[], "A login or a firewall may stand before it."),
+        (
+            401,
+            &[],
+            "A login page or a firewall may be in front of it.",
+        ),
         (
             302,
             &[("location", "https://posthog.example/login?a=b")],
@@ -487,9 +501,9 @@ async fn what_is_not_posthog_gets_no_key() {
         (
             302,
             &[("location", "/login")],
-            "points to another page of its own",
+            "redirects to another page of the same host",
         ),
-        (502, &[], "fails (status 502)"),
+        (502, &[], "failed (status 502)"),
     ] {
         let sandbox = sandbox().await;
         answering(&sandbox, status, "text/html", page, headers);
@@ -546,12 +560,12 @@ async fn who_never_answers_is_not_waited_for() {
             kind: FaultKind::Stall,
         });
     }
-    let patient = |patience| Doctor {
-        patience: Duration::from_millis(patience),
+    let impatient = |milliseconds| Doctor {
+        request_timeout: Duration::from_millis(milliseconds),
         ..Doctor::default()
     };
     let config = config(&sandbox.url(), Sandbox::KEY);
-    let report = patient(50).examine(&config).await;
+    let report = impatient(50).examine(&config).await;
     assert!(
         found(&report, "host").1.ends_with(": no response in time"),
         "{report}"
@@ -562,12 +576,12 @@ async fn who_never_answers_is_not_waited_for() {
         times: usize::MAX,
         kind: FaultKind::Stall,
     });
-    let report = patient(2000).examine(&config).await;
+    let report = impatient(2000).examine(&config).await;
     assert_eq!(
         found(&report, "project"),
         (
             Status::Warning,
-            "1, Difference Engine; whether the key may use it cannot be found out".to_owned(),
+            "1, Difference Engine; could not determine whether the key has access".to_owned(),
             String::new()
         )
     );
@@ -586,7 +600,7 @@ async fn a_posthog_of_which_nothing_is_found_out_is_not_said_to_work() {
     let page = examined(&sandbox, Sandbox::KEY, &[], 1).await;
     assert_eq!(
         check(&page, "tools"),
-        "PROBLEM tools 0 of 18 will work; of 18 it could not be found out"
+        "PROBLEM tools 0 of 18 will work; 18 could not be determined"
     );
 }
 
@@ -596,11 +610,11 @@ async fn a_project_that_the_key_may_not_use_is_a_problem() {
     own.scoped_teams = Some(vec![7, 8]);
     let sandbox = sandbox_with(vec![own], false).await;
     for (key, project, said) in [
-        (Sandbox::KEY, "2", "the key may not use project 2"),
+        (Sandbox::KEY, "2", "the key has no access to project 2"),
         (
             OWN,
             "1",
-            "the key may not use project 1; it is limited to 7, 8",
+            "the key has no access to project 1; it is limited to 7, 8",
         ),
     ] {
         let mut command = doctor(&sandbox.url(), key, &[]);
@@ -624,15 +638,15 @@ async fn the_selected_project_is_found_out_and_better_set() {
     let page = printed(command, 0).await;
     assert_eq!(
         check(&page, "project"),
-        "warning project 1, Difference Engine: what the key's owner has selected in PostHog -> Set POSTHOG_PROJECT_ID=1, so that a \
-         click in PostHog does not change it."
+        "warning project 1, Difference Engine: selected by the key's owner in PostHog -> Set POSTHOG_PROJECT_ID=1, so that \
+         selecting another project in PostHog does not change it."
     );
     let mut command = doctor(&sandbox.url(), Sandbox::READ_KEY, &[]);
     command.env_remove(PROJECT);
     let page = printed(command, 1).await;
     assert!(
         check(&page, "project")
-            .starts_with("PROBLEM project which one to use cannot be found out: "),
+            .starts_with("PROBLEM project could not determine which project to use: "),
         "{page}"
     );
 }
@@ -644,7 +658,7 @@ async fn a_project_that_its_owner_has_not_selected_is_told_for_the_cohorts() {
     let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
     assert!(
         check(&page, "project").starts_with(
-            "warning project 1, Difference Engine; but the key's owner has selected project 2 in PostHog"
+            "warning project 1, Difference Engine; the key's owner has selected project 2 in PostHog"
         ),
         "{page}"
     );
@@ -661,8 +675,8 @@ async fn a_token_of_oauth_is_asked_for_its_scopes() {
     );
     assert_eq!(
         check(&page, "scopes"),
-        "warning scopes person:read, user:read and 1 that no tool asks for; missing: activity_log:read, cohort:read, person:write \
-         -> Add what is missing when you sign in to the application that got the token, or leave the tools out (--read-only, \
+        "warning scopes person:read, user:read and 1 that no tool needs; missing: activity_log:read, cohort:read, person:write \
+         -> Add the missing scopes when you authorize the application that received the token, or exclude the tools (--read-only, \
          --exclude-tools)."
     );
 }
@@ -674,7 +688,7 @@ async fn a_token_of_oauth_works_on_the_selected_project() {
     let mut command = doctor(&sandbox.url(), "pha_test_own", &["--read-only"]);
     command.env_remove(PROJECT);
     let page = printed(command, 0).await;
-    let project = "warning project 1, Difference Engine: what the key's owner has selected";
+    let project = "warning project 1, Difference Engine: selected by the key's owner";
     assert!(check(&page, "project").starts_with(project), "{page}");
 }
 
@@ -695,7 +709,7 @@ async fn scopes_that_posthog_does_not_tell_are_tried_by_reading() {
     let page = examined(&sandbox, OWN, &[], 0).await;
     assert_eq!(
         check(&page, "scopes").split(" -> ").next().unwrap(),
-        "warning scopes PostHog does not tell; found by trying: person:read, cohort:read; missing: activity_log:read"
+        "warning scopes PostHog does not list them; determined by probing: person:read, cohort:read; missing: activity_log:read"
     );
     // Nothing is written to find out whether it may be.
     let unknown = tools(&page, "unknown");
@@ -707,7 +721,7 @@ async fn scopes_that_posthog_does_not_tell_are_tried_by_reading() {
             .count()
     );
     assert!(
-        unknown[0].ends_with("whether the key has person:write could not be found out"),
+        unknown[0].ends_with("could not determine whether the key has person:write"),
         "{page}"
     );
     assert_eq!(tools(&page, "fails").len(), 5);
@@ -731,8 +745,8 @@ async fn batches_that_are_closed_to_the_key_are_told_with_the_way_round() {
     let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
     assert_eq!(
         check(&page, "tools"),
-        "ok tools 14 of 18 will work -> Batches are closed to this key: several persons are looked up one by one instead, at most \
-         200 in a call."
+        "ok tools 14 of 18 will work -> This key cannot use the batch endpoints: persons are looked up one by one, at most \
+         200 per call."
     );
 }
 

@@ -58,12 +58,12 @@ async fn a_certificate_that_nobody_vouches_for_is_told_with_the_way_to_trust_it(
     let said = host(VALID, &[]).await;
     assert!(said.contains("its certificate is not trusted: "), "{said}");
     assert!(
-        said.contains("name its authority's PEM file with --ca-cert"),
+        said.contains("set --ca-cert to that CA's PEM file"),
         "{said}"
     );
     let said = host(VALID, &["--ca-cert", EXPIRED]).await;
     assert!(
-        said.contains("The file of --ca-cert does not hold the authority that signed it."),
+        said.contains("The file in --ca-cert does not contain the CA that signed the certificate."),
         "{said}"
     );
 }

@@ -98,7 +98,7 @@ async fn a_connection_that_is_open_already_is_refused_new_requests() {
     loop {
         let late = mary.read(mary.stateless("tools/list", json!({}))).await;
         if late.status == 503 {
-            assert!(late.text.contains("stopping"), "{}", late.text);
+            assert!(late.text.contains("shutting down"), "{}", late.text);
             break;
         }
         assert_eq!(late.status, 200, "{}", late.text);
