@@ -81,9 +81,31 @@ fn the_man_pages_hold_every_command_flag_and_variable() {
     }
 }
 
+#[test]
+fn a_command_shows_only_the_settings_that_take_effect() {
+    let command = cli::command();
+    let shown = |command: &clap::Command, flag: &str| {
+        let mut arguments = command.get_arguments();
+        arguments.any(|argument| argument.get_long() == Some(flag) && !argument.is_hide_set())
+    };
+    for (subcommand, shows, hides) in [
+        ("sandbox", "sandbox-persons", "host"),
+        ("demo", "redact", "audit-log"),
+        ("tools", "read-only", "project"),
+        ("doctor", "host", "max-result-bytes"),
+    ] {
+        let subcommand = command.find_subcommand(subcommand).unwrap();
+        assert!(shown(subcommand, shows), "{subcommand} {shows}");
+        assert!(!shown(subcommand, hides), "{subcommand} {hides}");
+    }
+}
+
 fn page_holds(page: &str, command: &clap::Command) {
     let page = plain(page);
-    for argument in command.get_arguments() {
+    let shown = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set());
+    for argument in shown {
         if let Some(flag) = argument.get_long() {
             let flag = format!("--{flag}");
             assert!(page.contains(&flag), "{}: {flag}", command.get_name());
