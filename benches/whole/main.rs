@@ -10,23 +10,25 @@
     reason = "a measurement that fails should stop where it fails"
 )]
 
+mod cost;
 mod figure;
 mod page;
 mod process;
+mod programs;
 mod subject;
 mod upstream;
 
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio as Stream};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use cost::{Cost, Turn, each, median, milliseconds, rounds};
 use figure::{Figure, Goal, Unit};
 use page::PAGE;
+use programs::{Programs, build_minimal};
 use subject::{Call, Direct, Http, Start, Stdio, Subject};
 use upstream::{BIG, Upstream};
 
@@ -79,86 +81,6 @@ fn main() {
 
 fn say(text: &str) {
     writeln!(std::io::stdout(), "{text}").expect("a reader");
-}
-
-/// What is started again and again.
-struct Programs {
-    minimal: PathBuf,
-    upstream: Upstream,
-}
-
-/// Cargo builds a binary for its benchmarks, but no example. It is built as this program and that binary are.
-fn build_minimal() -> PathBuf {
-    let profile = if TRIAL { "dev" } else { "release" };
-    let arguments = [
-        "build",
-        "--profile",
-        profile,
-        "--locked",
-        "--example",
-        MINIMAL,
-    ];
-    let mut build = Command::new(env!("CARGO"));
-    for (name, _) in std::env::vars_os() {
-        // Cargo told them to this program. Libraries that look at them would be built once more.
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            build.env_remove(&name);
-        }
-    }
-    build
-        .args(arguments)
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stream::inherit());
-    let output = build.output().expect("cargo");
-    assert!(output.status.success(), "the example cannot be built");
-    let lines = String::from_utf8(output.stdout).expect("text");
-    let executable = lines.lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let built = message["target"]["name"] == MINIMAL;
-        built.then(|| message["executable"].as_str().map(PathBuf::from))?
-    });
-    executable.expect("the example's path")
-}
-
-impl Programs {
-    fn ours(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_posthog-persons-mcp"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("POSTHOG_") {
-                command.env_remove(name);
-            }
-        }
-        command
-            .args(["--host", &self.upstream.url, "--project", "1"])
-            .args(arguments)
-            .stderr(Stream::null());
-        command
-    }
-
-    fn ours_on_stdio(&self, arguments: &[&str]) -> Command {
-        let mut command = self.ours(arguments);
-        command.env("POSTHOG_PERSONAL_API_KEY", "phx_bench");
-        command
-    }
-
-    /// As a team runs it: every request brings its own key. The limit of requests a minute is out of the way.
-    fn ours_on_http(&self, address: SocketAddr) -> Command {
-        let most = u32::MAX.to_string();
-        let bind = address.to_string();
-        self.ours(&["http", "--bind", &bind, "--max-requests-per-minute", &most])
-    }
-
-    fn minimal(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.minimal);
-        command.args(arguments).stderr(Stream::null());
-        command
-    }
-
-    fn minimal_on_http(&self, address: SocketAddr) -> Command {
-        self.minimal(&["--http", &address.to_string()])
-    }
 }
 
 /// How long servers take to start, and how much memory they take then.
@@ -330,52 +252,6 @@ fn call_figures(
     ]
 }
 
-/// What one round of calls cost.
-#[derive(Clone)]
-struct Cost {
-    calls: f64,
-    cpu: Duration,
-    elapsed: Duration,
-}
-
-impl Cost {
-    fn cpu(&self) -> f64 {
-        milliseconds(self.cpu) * 1e3 / self.calls
-    }
-
-    fn time(&self) -> f64 {
-        milliseconds(self.elapsed) * 1e3 / self.calls
-    }
-
-    fn a_second(&self) -> f64 {
-        self.calls / self.elapsed.as_secs_f64()
-    }
-}
-
-/// Who makes which call.
-type Turn<'a> = (&'a mut dyn Subject, &'a Call);
-
-/// Lets the subjects make their calls in turn, after a round that does not count; the costs of each.
-fn rounds(turns: &mut [Turn], count: usize, in_flight: usize) -> Vec<Vec<Cost>> {
-    let mut costs = vec![Vec::new(); turns.len()];
-    for round in 0..=ROUNDS {
-        for ((subject, call), costs) in turns.iter_mut().zip(&mut costs) {
-            let (before, started) = (subject.process().cpu(), Instant::now());
-            subject.run(call, count, in_flight);
-            let elapsed = started.elapsed();
-            let cost = Cost {
-                calls: count as f64,
-                cpu: subject.process().cpu().saturating_sub(before),
-                elapsed,
-            };
-            if round > 0 {
-                costs.push(cost);
-            }
-        }
-    }
-    costs
-}
-
 /// How much memory is taken at most while so many answers of 1 MB are under way.
 fn memory_of_big_answers(programs: &Programs) -> Vec<Figure> {
     say(&format!("{IN_FLIGHT} answers of 1 MB at once"));
@@ -476,20 +352,6 @@ fn same_facts() -> usize {
 fn compared(name: &str, unit: Unit, ours: &[f64], beside: &'static str, theirs: &[f64]) -> Figure {
     let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
     Figure::new(name, unit, median(ours)).beside_rounds(beside, median(theirs), median(&ratios))
-}
-
-fn each(costs: &[Cost], measure: fn(&Cost) -> f64) -> Vec<f64> {
-    costs.iter().map(measure).collect()
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }
 
 /// When and on what.

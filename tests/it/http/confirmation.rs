@@ -1,51 +1,49 @@
 //! The yes that a deletion needs, over HTTP: whom it is asked of, which process it is good at, and how often.
 
 use posthog_persons_mcp::policy::Confirm;
-use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use super::{
-    Caller, Conversation, Events, JOHN, MARY, Method, Older, Process, Setup, Team, beside,
-    binary_at, refused, said, team, team_with,
+    Caller, Conversation, Events, JOHN, MARY, Method, Older, Setup, refused, said, team, team_with,
 };
-use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE, request};
+use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE};
 use crate::writing::QA;
 
-const TOOL: &str = "persons-bulk-delete";
-const DELETE: &str = "POST B/bulk_delete/";
-const STALE: &str = "The confirmation does not fit";
+pub(super) const TOOL: &str = "persons-bulk-delete";
+pub(super) const DELETE: &str = "POST B/bulk_delete/";
+pub(super) const STALE: &str = "The confirmation does not fit";
 
 /// The versions in which a server can ask, and has to wait for the answer.
-const WAITING: [&str; 2] = ["2025-06-18", "2025-11-25"];
+pub(super) const WAITING: [&str; 2] = ["2025-06-18", "2025-11-25"];
 
-const STATE_KEY: &str = "state_91c7e2b05d4f8a3661e0b7d92c5f4a38";
-const OTHER_STATE_KEY: &str = "state_28f1a6d0937be45c0a9d6e13f7824cb5";
+pub(super) const STATE_KEY: &str = "state_91c7e2b05d4f8a3661e0b7d92c5f4a38";
+pub(super) const OTHER_STATE_KEY: &str = "state_28f1a6d0937be45c0a9d6e13f7824cb5";
 
-fn deletion() -> Value {
+pub(super) fn deletion() -> Value {
     json!({"ids": [QA[0]]})
 }
 
-fn tick() -> Value {
+pub(super) fn tick() -> Value {
     json!({"action": "accept", "content": {"confirm": true}})
 }
 
-fn nothing() -> Vec<String> {
+pub(super) fn nothing() -> Vec<String> {
     Vec::new()
 }
 
 /// What the human says to a question.
-fn answer(question: &Value, result: &Value) -> Value {
+pub(super) fn answer(question: &Value, result: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": question["id"], "result": result})
 }
 
-fn calling(tool: &str, arguments: &Value) -> Value {
+pub(super) fn calling(tool: &str, arguments: &Value) -> Value {
     json!({"name": tool, "arguments": arguments})
 }
 
 // With a handshake.
 
 /// Asks for a deletion in a session; the number of the call, its stream and the question on it.
-async fn asked(session: &mut Conversation) -> (u64, Events, Value) {
+pub(super) async fn asked(session: &mut Conversation) -> (u64, Events, Value) {
     let (id, mut events) = session.open("tools/call", calling(TOOL, &deletion())).await;
     let question = events.message().await;
     assert_eq!(question["method"], "elicitation/create", "{question}");
@@ -55,7 +53,7 @@ async fn asked(session: &mut Conversation) -> (u64, Events, Value) {
 }
 
 /// The rest of a call's stream: its result.
-async fn result(id: u64, mut events: Events) -> Value {
+pub(super) async fn result(id: u64, mut events: Events) -> Value {
     let answer = events.message().await;
     assert_eq!(answer["id"], id, "{answer}");
     events.end().await;
@@ -164,7 +162,7 @@ fn deleting(caller: &Caller, more: &Value) -> reqwest::RequestBuilder {
 }
 
 /// Asks for a deletion; the state that goes with the question.
-async fn state(caller: &Caller) -> Value {
+pub(super) async fn state(caller: &Caller) -> Value {
     let reply = caller.read(deleting(caller, &json!({}))).await;
     assert_eq!(reply.header("content-type"), "application/json");
     let result = reply.json()["result"].clone();
@@ -178,7 +176,7 @@ async fn state(caller: &Caller) -> Value {
 }
 
 /// Makes the call again with a state and what the human said.
-async fn again(caller: &Caller, state: &Value, said: &Value) -> Value {
+pub(super) async fn again(caller: &Caller, state: &Value, said: &Value) -> Value {
     let more = json!({"requestState": state, "inputResponses": {"confirm": said}});
     let reply = caller.read(deleting(caller, &more)).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
@@ -186,7 +184,7 @@ async fn again(caller: &Caller, state: &Value, said: &Value) -> Value {
 }
 
 #[track_caller]
-fn queued(result: &Value) {
+pub(super) fn queued(result: &Value) {
     assert_eq!(result["isError"], false, "{result}");
     assert_eq!(result["structuredContent"]["status"], "queued", "{result}");
 }
@@ -322,107 +320,4 @@ async fn strict_takes_a_humans_yes() {
     let asked = state(&mary).await;
     queued(&again(&mary, &asked, &tick()).await);
     assert_eq!(team.sent(), [DELETE]);
-}
-
-// Several processes.
-
-fn with(state_key: Option<&'static str>) -> Setup {
-    Setup {
-        state_key,
-        ..Setup::default()
-    }
-}
-
-/// Two servers on one PostHog, with these keys for their confirmations.
-async fn two(keys: [Option<&'static str>; 2]) -> (Team, Team) {
-    let one = team_with(with(keys[0])).await;
-    let sandbox: Sandbox = one.sandbox.clone();
-    let other = beside(sandbox, with(keys[1])).await;
-    (one, other)
-}
-
-#[tokio::test]
-async fn what_one_process_asks_another_with_the_same_key_takes_as_answered_once() {
-    let (one, other) = two([Some(STATE_KEY); 2]).await;
-    let at_one = one.caller(MARY).with_a_human();
-    let at_other = other.caller(MARY).with_a_human();
-    let asked = state(&at_one).await;
-    queued(&again(&at_other, &asked, &tick()).await);
-    assert_eq!(one.sent(), [DELETE]);
-    refused(&again(&at_other, &asked, &tick()).await, STALE);
-    assert_eq!(one.sent(), nothing());
-}
-
-#[tokio::test]
-async fn the_same_key_does_not_make_two_credentials_one() {
-    let (one, other) = two([Some(STATE_KEY); 2]).await;
-    let asked = state(&one.caller(MARY).with_a_human()).await;
-    let john = other.caller(JOHN).with_a_human();
-    refused(&again(&john, &asked, &tick()).await, STALE);
-    assert_eq!(one.sent(), nothing());
-}
-
-#[tokio::test]
-async fn without_the_same_key_a_yes_is_good_only_where_it_was_asked() {
-    for keys in [
-        [Some(STATE_KEY), Some(OTHER_STATE_KEY)],
-        [Some(STATE_KEY), None],
-        [None, None],
-    ] {
-        let (one, other) = two(keys).await;
-        let at_one = one.caller(MARY).with_a_human();
-        let at_other = other.caller(MARY).with_a_human();
-        let asked = state(&at_one).await;
-        refused(&again(&at_other, &asked, &tick()).await, STALE);
-        assert_eq!(one.sent(), nothing(), "{keys:?}");
-        queued(&again(&at_one, &asked, &tick()).await);
-        assert_eq!(one.sent(), [DELETE], "{keys:?}");
-    }
-}
-
-/// The variable that carries it, in two processes of their own.
-#[tokio::test]
-async fn the_key_comes_from_its_variable() {
-    let team = team().await;
-    let mut processes = Vec::new();
-    for key in [STATE_KEY, STATE_KEY, OTHER_STATE_KEY] {
-        let mut command = binary_at(&team.sandbox.url(), &[]);
-        command.env("POSTHOG_MCP_STATE_KEY", key);
-        processes.push(Process::start(command).await);
-    }
-    let callers = processes.iter();
-    let callers: Vec<Caller> = callers
-        .map(|process| process.caller(MARY).with_a_human())
-        .collect();
-    let asked = state(&callers[0]).await;
-    refused(&again(&callers[2], &asked, &tick()).await, STALE);
-    assert_eq!(team.sent(), nothing());
-    queued(&again(&callers[1], &asked, &tick()).await);
-    assert_eq!(team.sent(), [DELETE]);
-    for process in processes {
-        let log = process.stop().await;
-        assert!(!log.contains(STATE_KEY), "{log}");
-    }
-}
-
-/// What is asked without a handshake takes no session, and what is asked in one takes no state.
-#[tokio::test]
-async fn a_state_does_not_answer_the_question_of_a_session() {
-    let team = team().await;
-    let mary = team.caller(MARY).with_a_human();
-    let asked_without = state(&mary).await;
-    let mut session = Conversation::begin(&mary, WAITING[1]).await;
-    let mut params = calling(TOOL, &deletion());
-    params["requestState"] = asked_without;
-    params["inputResponses"] = json!({"confirm": tick()});
-    let message = request(WAITING[1], 1, "tools/call", params);
-    let mut events = Events::of(session.post(&message).await);
-    let question = events.message().await;
-    assert_eq!(question["method"], "elicitation/create", "{question}");
-    session.last_id = 1;
-    session
-        .post(&answer(&question, &json!({"action": "decline"})))
-        .await;
-    refused(&result(1, events).await, "Nothing was sent: ");
-    assert_eq!(team.sent(), nothing());
 }

@@ -1,22 +1,15 @@
 //! How much at once: who is over a limit is told so, and everyone else goes on.
 
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures::future::join_all;
 use posthog_persons_mcp::http::HttpLimits;
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use reqwest::RequestBuilder;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{
-    Caller, Conversation, Events, JOHN, MARY, Method, Older, Process, Setup, Team, all_tools,
-    binary_at, caller, team, team_with,
-};
+use super::{Caller, Conversation, Events, JOHN, MARY, Method, Older, Setup, Team, team_with};
 use crate::ADA;
 use crate::wire::{PATIENCE, WITH_HANDSHAKE, request};
 
@@ -30,7 +23,7 @@ fn with(limits: HttpLimits) -> Setup {
     }
 }
 
-async fn team_limited_to(limits: HttpLimits) -> Team {
+pub(super) async fn team_limited_to(limits: HttpLimits) -> Team {
     let team = team_with(with(limits)).await;
     let fault = Fault {
         times: usize::MAX,
@@ -41,7 +34,7 @@ async fn team_limited_to(limits: HttpLimits) -> Team {
 }
 
 /// Waits until something is so that nobody tells of.
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !so().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -82,11 +75,11 @@ async fn hold(team: &Team, caller: &Caller, count: usize) -> Vec<JoinHandle<()>>
     calls
 }
 
-fn give_up(calls: Vec<JoinHandle<()>>) {
+pub(super) fn give_up(calls: Vec<JoinHandle<()>>) {
     calls.iter().for_each(JoinHandle::abort);
 }
 
-async fn status(caller: &Caller) -> u16 {
+pub(super) async fn status(caller: &Caller) -> u16 {
     let call = caller.calling("persons-retrieve", &json!({"id": ADA}));
     caller.read(call).await.status
 }
@@ -249,389 +242,4 @@ async fn a_question_can_be_answered_though_every_place_is_taken_by_one() {
     assert_eq!(session.post(&no).await.status(), 202);
     let answer = events.message().await;
     assert_eq!(answer["result"]["isError"], true, "{answer}");
-}
-
-// Sessions.
-
-async fn alive(session: &Conversation) -> bool {
-    let ping = request(session.version, 77, "tools/list", json!({}));
-    let status = session.post(&ping).await.status().as_u16();
-    assert!(matches!(status, 200 | 404), "{status}");
-    status == 200
-}
-
-async fn sessions(caller: &Caller, count: usize) -> Vec<Conversation> {
-    let mut sessions = Vec::new();
-    for _ in 0..count {
-        sessions.push(Conversation::begin(caller, WITH_HANDSHAKE[2]).await);
-    }
-    sessions
-}
-
-#[tokio::test]
-async fn whoever_opens_too_many_sessions_loses_their_own() {
-    let team = team_limited_to(HttpLimits {
-        max_sessions: 4,
-        ..HttpLimits::default()
-    })
-    .await;
-    let johns = sessions(&team.caller(JOHN), 1).await;
-    let marys = sessions(&team.caller(MARY), 10).await;
-    assert!(alive(&johns[0]).await);
-    let mut living = Vec::new();
-    for session in &marys {
-        living.push(alive(session).await);
-    }
-    // The newest remain.
-    assert_eq!(living, [vec![false; 7], vec![true; 3]].concat());
-}
-
-#[tokio::test]
-async fn the_session_that_is_closed_is_one_that_nobody_uses() {
-    let team = team_limited_to(HttpLimits {
-        max_sessions: 3,
-        ..HttpLimits::default()
-    })
-    .await;
-    let mary = team.caller(MARY);
-    let first = sessions(&mary, 1).await;
-    for _ in 0..6 {
-        assert!(alive(&first[0]).await);
-        sessions(&mary, 1).await;
-    }
-    assert!(alive(&first[0]).await);
-}
-
-#[tokio::test]
-async fn a_request_that_opens_no_session_closes_none() {
-    let team = team_limited_to(HttpLimits {
-        max_sessions: 2,
-        ..HttpLimits::default()
-    })
-    .await;
-    let marys = sessions(&team.caller(MARY), 2).await;
-    let john = team.caller(JOHN);
-    assert_eq!(john.offered().await, all_tools());
-    john.get("/mcp").await;
-    john.read(john.request(Method::POST, "/mcp").body("{"))
-        .await;
-    for session in &marys {
-        assert!(alive(session).await);
-    }
-}
-
-#[tokio::test]
-async fn handshakes_side_by_side_open_no_more_sessions_than_there_may_be() {
-    let team = team_limited_to(HttpLimits {
-        max_sessions: 4,
-        max_in_flight_per_credential: 64,
-        ..HttpLimits::default()
-    })
-    .await;
-    let mary = team.caller(MARY);
-    let begun = (0..40).map(|_| async {
-        let hello = crate::wire::beginning(WITH_HANDSHAKE[2]).remove(0);
-        let hello = mary.request(Method::POST, "/mcp").json(&hello);
-        let response = mary.send(hello).await;
-        let session = response.headers()[super::SESSION].to_str().unwrap();
-        let session = session.to_owned();
-        Events::of(response).end().await;
-        session
-    });
-    let mut living = 0;
-    for session in join_all(begun).await {
-        let list = request(WITH_HANDSHAKE[2], 77, "tools/list", json!({}));
-        let list = mary
-            .request(Method::POST, "/mcp")
-            .header(super::SESSION, session)
-            .json(&list);
-        if mary.send(list).await.status() == 200 {
-            living += 1;
-        }
-    }
-    assert!(living <= 4, "{living}");
-}
-
-#[tokio::test]
-async fn the_streams_of_one_credential_leave_room_for_those_of_another() {
-    let team = team_limited_to(HttpLimits {
-        max_sessions: 4,
-        ..HttpLimits::default()
-    })
-    .await;
-    let (mary, john) = (team.caller(MARY), team.caller(JOHN));
-    let mut open = Vec::new();
-    let mut refused = 0;
-    for _ in 0..6 {
-        let response = mary.send(mary.request(Method::GET, "/sse")).await;
-        match response.status().as_u16() {
-            200 => open.push(response),
-            429 | 503 => refused += 1,
-            other => panic!("{other}"),
-        }
-    }
-    assert!(refused >= 2, "{refused}");
-    Older::begin(&john).await;
-}
-
-#[tokio::test]
-async fn too_many_streams_are_refused() {
-    let team = team_limited_to(HttpLimits {
-        max_sessions: 2,
-        ..HttpLimits::default()
-    })
-    .await;
-    let mary = team.caller(MARY);
-    let one = Older::begin(&mary).await;
-    let _other = Older::begin(&mary).await;
-    let third = mary.read(mary.request(Method::GET, "/sse")).await;
-    assert!(matches!(third.status, 429 | 503), "{}", third.text);
-    drop(one);
-    until("there is room again", async || {
-        let open = mary.send(mary.request(Method::GET, "/sse")).await;
-        open.status() == 200
-    })
-    .await;
-}
-
-fn number(metrics: &str, name: &str) -> f64 {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-    let value = line.unwrap_or_else(|| panic!("no {name}: {metrics}"));
-    value.trim().parse().unwrap()
-}
-
-#[tokio::test]
-async fn fifteen_hundred_handshakes_in_a_row_leave_the_server_answering() {
-    let team = team().await;
-    let process = Process::start(binary_at(&team.sandbox.url(), &[])).await;
-    let (mary, john) = (process.caller(MARY), process.caller(JOHN));
-    let mut old = Conversation::begin(&john, WITH_HANDSHAKE[3]).await;
-    for _ in 0..1_500 {
-        Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
-    }
-    let person = json!({"id": ADA});
-    let answer = old.call("persons-retrieve", &person).await;
-    assert_eq!(answer["isError"], false, "{answer}");
-    for caller in [&mary, &john] {
-        let mut new = Conversation::begin(caller, WITH_HANDSHAKE[0]).await;
-        let answer = new.call("persons-retrieve", &person).await;
-        assert_eq!(answer["isError"], false, "{answer}");
-        let answer = caller.call("persons-retrieve", &person).await;
-        assert_eq!(answer["isError"], false, "{answer}");
-    }
-    let open = number(&mary.get("/metrics").await.text, "mcp_sessions ");
-    assert!((2.0..=1_000.0).contains(&open), "{open}");
-    process.stop().await;
-}
-
-// Slow ones.
-
-/// A request as it is sent.
-fn bytes(request: RequestBuilder) -> Vec<u8> {
-    let request = request.build().unwrap();
-    let url = request.url();
-    let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), url.path());
-    head.push_str(&format!("host: {}\r\n", url.authority()));
-    for (name, value) in request.headers() {
-        head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
-    }
-    let body = request.body().and_then(reqwest::Body::as_bytes);
-    let body = body.unwrap_or_default();
-    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-    [head.as_bytes(), body].concat()
-}
-
-/// A connection that takes next to nothing before it is read.
-async fn narrow(address: SocketAddr) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(2_048).unwrap();
-    socket.connect(address).await.unwrap()
-}
-
-#[tokio::test]
-async fn readers_that_never_read_hold_up_nobody() {
-    // All of them have one credential, which is the harder case.
-    let mut setup = Setup {
-        shared: Some(None),
-        ..Setup::default()
-    };
-    setup.sandbox.persons = 300;
-    let team = team_with(setup).await;
-    let nobody = caller(team.address, None);
-    let page = json!({"limit": 200, "select": ["*"]});
-    let mut readers = Vec::new();
-    for turn in 0..64 {
-        let mut reader = narrow(team.address).await;
-        let call = if turn % 2 == 0 {
-            nobody.calling("persons-list", &page)
-        } else {
-            let session = Conversation::begin(&nobody, WITH_HANDSHAKE[3]).await;
-            let params = json!({"name": "persons-list", "arguments": page});
-            let call = request(session.version, 1, "tools/call", params);
-            session.request(Method::POST).json(&call)
-        };
-        reader.write_all(&bytes(call)).await.unwrap();
-        readers.push(reader);
-    }
-    until("every reader has its answer on the way", async || {
-        let requests = team.sandbox.requests();
-        let pages = requests
-            .iter()
-            .filter(|request| request.query.contains("limit"));
-        pages.count() >= 64
-    })
-    .await;
-    for _ in 0..3 {
-        let person = nobody.call("persons-retrieve", &json!({"id": ADA})).await;
-        assert_eq!(person["isError"], false, "{person}");
-        let mut session = Conversation::begin(&nobody, WITH_HANDSHAKE[0]).await;
-        let person = session.call("persons-retrieve", &json!({"id": ADA})).await;
-        assert_eq!(person["isError"], false, "{person}");
-    }
-    // Who reads at last gets the whole answer.
-    let reader = &mut readers[0];
-    let mut answer = Vec::new();
-    let mut chunk = [0; 64 * 1024];
-    let length = loop {
-        let read = timeout(PATIENCE, reader.read(&mut chunk)).await;
-        let read = read.expect("more of the answer").unwrap();
-        assert_ne!(read, 0, "it ended after {} bytes", answer.len());
-        answer.extend_from_slice(&chunk[..read]);
-        let text = String::from_utf8_lossy(&answer);
-        if let Some((head, _)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
-            let whole = head.len() + 4 + length.unwrap().parse::<usize>().unwrap();
-            if answer.len() >= whole {
-                break whole;
-            }
-        }
-    };
-    assert!(length > 50_000, "{length} bytes fit into any buffer");
-}
-
-/// Each of them asks for more than all buffers on the way take, so that the server has to wait for them.
-#[tokio::test]
-async fn readers_that_hold_every_place_of_their_credential_hold_up_no_other() {
-    /// More than the system and the server keep for one connection.
-    const MAX_BUFFERED: usize = 6_000_000;
-    let team = team_limited_to(HttpLimits {
-        max_in_flight_per_credential: 64,
-        max_requests_per_minute: u64::MAX,
-        ..HttpLimits::default()
-    })
-    .await;
-    let (mary, john) = (team.caller(MARY), team.caller(JOHN));
-    let list = mary.read(mary.stateless("tools/list", json!({}))).await;
-    let enough = 2 * MAX_BUFFERED / list.text.len();
-    let lists = bytes(mary.stateless("tools/list", json!({}))).repeat(enough);
-    let mut readers = Vec::new();
-    for _ in 0..64 {
-        let reader = narrow(team.address).await;
-        let (reader, mut writer) = reader.into_split();
-        let lists = lists.clone();
-        // It blocks in turn, once the server does not read on.
-        let writing = tokio::spawn(async move { drop(writer.write_all(&lists).await) });
-        readers.push((reader, writing));
-    }
-    until("every place is taken", async || status(&mary).await == 429).await;
-    for _ in 0..20 {
-        assert_eq!(status(&john).await, 200);
-        let mut session = Conversation::begin(&john, WITH_HANDSHAKE[0]).await;
-        let person = session.call("persons-retrieve", &json!({"id": ADA})).await;
-        assert_eq!(person["isError"], false, "{person}");
-    }
-    // Who reads at last gets the answers. A few were refused, when all of them asked at once.
-    let (mut reader, writing) = readers.swap_remove(0);
-    let mut chunk = vec![0; 1024 * 1024];
-    let mut read = 0;
-    while read < MAX_BUFFERED {
-        let more = timeout(PATIENCE, reader.read(&mut chunk)).await;
-        let more = more.expect("more of the answers").unwrap();
-        assert_ne!(more, 0, "it ended after {read} bytes");
-        read += more;
-    }
-    drop(reader);
-    writing.await.unwrap();
-    give_up(readers.into_iter().map(|(_, writing)| writing).collect());
-    until("there is room again", async || status(&mary).await == 200).await;
-}
-
-/// A client that posts and never reads its stream holds up neither others nor, in the end, itself.
-#[tokio::test]
-async fn a_stream_that_is_never_read_holds_up_no_other() {
-    let mut setup = Setup {
-        shared: Some(None),
-        ..Setup::default()
-    };
-    setup.sandbox.persons = 300;
-    let team = team_with(setup).await;
-    let nobody = caller(team.address, None);
-    let older = Older::begin(&nobody).await;
-    let mut posts = Vec::new();
-    for id in 1..=100 {
-        let arguments = json!({"limit": 200, "select": ["*"]});
-        let params = json!({"name": "persons-list", "arguments": arguments});
-        let post = older.posting(&request("2024-11-05", id, "tools/call", params));
-        posts.push(tokio::spawn(async move { drop(post.send().await) }));
-    }
-    for _ in 0..3 {
-        let person = nobody.call("persons-retrieve", &json!({"id": ADA})).await;
-        assert_eq!(person["isError"], false, "{person}");
-        let mut other = Older::begin(&nobody).await;
-        let person = other.call("persons-retrieve", &json!({"id": ADA})).await;
-        assert_eq!(person["isError"], false, "{person}");
-    }
-    give_up(posts);
-}
-
-/// Takes as long as the server waits.
-#[tokio::test]
-async fn who_sends_slowly_is_cut_and_holds_up_nobody() {
-    let team = team().await;
-    let mary = team.caller(MARY);
-    let whole = bytes(mary.stateless("tools/list", json!({})));
-    let head = whole.windows(4).position(|at| at == b"\r\n\r\n").unwrap() + 4;
-    // A byte at a time, so that it never quite stops.
-    let trickle = async |begun: &[u8], rest: &[u8]| {
-        let mut stream = TcpStream::connect(team.address).await.unwrap();
-        let begin = Instant::now();
-        stream.write_all(begun).await.unwrap();
-        let (mut reader, mut writer) = stream.into_split();
-        let mut answer = Vec::new();
-        let writing = async {
-            for byte in rest.iter().cycle() {
-                if writer.write_all(&[*byte]).await.is_err() {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-        };
-        let reading = timeout(Duration::from_secs(25), reader.read_to_end(&mut answer));
-        tokio::select! {
-            read = reading => { let _ = read.expect("it is cut"); }
-            () = writing => {}
-        }
-        let took = begin.elapsed();
-        assert!(took > Duration::from_secs(10), "cut after {took:?}");
-        String::from_utf8(answer).unwrap()
-    };
-    let others = async {
-        for _ in 0..5 {
-            assert_eq!(status(&mary).await, 200);
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
-    let filler = b"x-filler: filler\r\n";
-    let slow_head = trickle(&whole[..20], filler);
-    let slow_body = trickle(&whole[..head + 1], b" ");
-    let (headers, body, ()) = tokio::join!(slow_head, slow_body, others);
-    // Neither was ever taken for a request.
-    for answer in [headers, body] {
-        assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 408 "),
-            "{answer}"
-        );
-    }
 }

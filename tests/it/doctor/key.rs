@@ -1,0 +1,143 @@
+//! Keys that are rejected, belong to another region, or are no keys.
+
+use posthog_persons_mcp::commands::doctor::Status;
+use posthog_sandbox::{Key, Sandbox};
+
+use super::{
+    Clouds, KEY, NOWHERE, OWN, PROJECT, check, doctor, examine, examined, found, printed, sandbox,
+};
+use crate::process::{binary, run};
+
+#[tokio::test]
+async fn a_wrong_key_of_ones_own_posthog_is_told_and_sent_nowhere_else() {
+    let ours = sandbox().await;
+    let page = examined(&ours, "phx_wrong", &[], 1).await;
+    assert!(
+        check(&page, "access")
+            .starts_with("PROBLEM access PostHog at http://sandbox rejected the key -> "),
+        "{page}"
+    );
+    let clouds = Clouds::start(Vec::new(), vec![Key::legacy("phx_wrong")]).await;
+    let report = clouds.examine(&ours.url(), "phx_wrong").await;
+    assert_eq!(found(&report, "access").0, Status::Problem);
+    assert!(clouds.us.requests().is_empty() && clouds.eu.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_of_the_other_region_is_told_with_the_host_to_set() {
+    let clouds = Clouds::start(Vec::new(), vec![Key::scoped(OWN, &["person:read"])]).await;
+    let report = clouds.examine(&clouds.us.url(), OWN).await;
+    assert!(!report.ok);
+    let (status, said, advice) = found(&report, "access");
+    assert_eq!(status, Status::Problem);
+    assert_eq!(
+        said,
+        format!(
+            "the key belongs to PostHog Cloud EU, not to {}",
+            clouds.us.url()
+        )
+    );
+    assert_eq!(advice, format!("Set POSTHOG_HOST={}", clouds.eu.url()));
+    // The advice works.
+    let report = clouds.examine(&clouds.eu.url(), OWN).await;
+    assert!(report.ok, "{report}");
+    assert_eq!(
+        found(&report, "access").1,
+        "PostHog Cloud EU accepted the key"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_its_own_region_knows_is_not_shown_to_the_other() {
+    let clouds = Clouds::start(Vec::new(), Vec::new()).await;
+    assert!(clouds.examine(&clouds.us.url(), Sandbox::KEY).await.ok);
+    assert!(clouds.eu.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_is_called_wrong_only_when_no_region_knows_it() {
+    let clouds = Clouds::start(Vec::new(), Vec::new()).await;
+    let report = clouds.examine(&clouds.eu.url(), OWN).await;
+    assert!(!clouds.us.requests().is_empty());
+    let (status, said, advice) = found(&report, "access");
+    assert_eq!(status, Status::Problem);
+    assert_eq!(
+        said,
+        "neither PostHog Cloud US nor EU accepts the key: it is invalid, revoked or expired"
+    );
+    assert_eq!(
+        advice,
+        format!(
+            "Create one at {}/settings/user-api-keys, and copy all of it.",
+            clouds.eu.url()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_region_that_cannot_be_asked_is_not_taken_for_one_that_does_not_know() {
+    let us = sandbox().await;
+    let report = examine(&us.url(), OWN, &us.url(), NOWHERE).await;
+    let (status, said, advice) = found(&report, "access");
+    assert_eq!(status, Status::Problem);
+    let begin = format!(
+        "{} rejected the key, and {NOWHERE} could not be reached: ",
+        us.url()
+    );
+    assert!(said.starts_with(&begin), "{said}");
+    assert!(
+        advice.contains(&format!("set POSTHOG_HOST={NOWHERE}")),
+        "{advice}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_key_is_said_without_sending_or_repeating_it() {
+    let sandbox = sandbox().await;
+    for token in [Sandbox::PROJECT_TOKEN, "phs_secret_of_a_project"] {
+        let page = examined(&sandbox, token, &[], 1).await;
+        assert!(
+            check(&page, "key").contains("use a personal API key (phx_...)"),
+            "{page}"
+        );
+        assert!(check(&page, "host").starts_with("ok host"), "{page}");
+    }
+    let page = examined(&sandbox, "\"phx_sandbox_all_scopes\"", &[], 1).await;
+    assert!(check(&page, "key").contains("Check for quotes"), "{page}");
+    let mut command = doctor(&sandbox.url(), "", &[]);
+    command.env_remove(KEY);
+    let page = printed(command, 1).await;
+    assert!(
+        check(&page, "key").starts_with("PROBLEM key No API key is set. Set "),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn everything_wrong_with_the_settings_is_said_at_once() {
+    let mut command = doctor("us.posthog.com", "phc_token", &["--tools", "persons-lst"]);
+    command
+        .env(PROJECT, "mine")
+        .env("POSTHOG_MCP_AUDIT_LOG", "/nowhere/audit.log");
+    let page = printed(command, 1).await;
+    let settings = check(&page, "settings");
+    for word in [PROJECT, "/nowhere/audit.log", "`persons-lst`"] {
+        assert!(settings.contains(word), "{word}: {page}");
+    }
+    assert!(check(&page, "key").contains(KEY), "{page}");
+    assert!(check(&page, "host").contains("POSTHOG_HOST"), "{page}");
+}
+
+#[tokio::test]
+async fn a_key_that_was_pasted_in_a_wrong_place_is_not_repeated() {
+    for arguments in [&["doctor"][..], &["stdio"], &["call", "persons-list"]] {
+        for variable in ["POSTHOG_HOST", PROJECT, "POSTHOG_PERSONAL_API_KEY_FILE"] {
+            let mut command = binary(arguments);
+            command.env(variable, "phx_pasted_here");
+            let ended = run(command, "").await;
+            assert_eq!(ended.code, Some(1));
+            let said = format!("{}{}", ended.stdout, ended.stderr);
+            assert!(!said.contains("phx_pasted_here"), "{variable}: {said}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Keys whose scopes PostHog does not list.
+
+use posthog_client::RequiredScopes;
+use posthog_persons_mcp::tools::catalog;
+use posthog_sandbox::{Fault, FaultKind, Key, Sandbox};
+
+use super::{OWN, PROJECT, check, doctor, examined, printed, sandbox, sandbox_with, tools};
+
+#[tokio::test]
+async fn a_token_of_oauth_is_asked_for_its_scopes() {
+    let token = Key::scoped("pha_test_own", &["person:read", "user:read", "query:read"]);
+    let sandbox = sandbox_with(vec![token], false).await;
+    let page = examined(&sandbox, "pha_test_own", &[], 0).await;
+    assert_eq!(
+        check(&page, "key"),
+        "ok key an OAuth access token (pha_...)"
+    );
+    assert_eq!(
+        check(&page, "scopes"),
+        "warning scopes person:read, user:read and 1 that no tool needs; missing: activity_log:read, cohort:read, person:write \
+         -> Add the missing scopes when you authorize the application that received the token, or exclude the tools (--read-only, \
+         --exclude-tools)."
+    );
+}
+
+#[tokio::test]
+async fn a_token_of_oauth_works_on_the_selected_project() {
+    let token = Key::scoped("pha_test_own", &["person:read", "user:read"]);
+    let sandbox = sandbox_with(vec![token], false).await;
+    let mut command = doctor(&sandbox.url(), "pha_test_own", &["--read-only"]);
+    command.env_remove(PROJECT);
+    let page = printed(command, 0).await;
+    let project = "warning project 1, Difference Engine: selected by the key's owner";
+    assert!(check(&page, "project").starts_with(project), "{page}");
+}
+
+/// Lets a sandbox tell nothing about its keys.
+fn secretive(sandbox: &Sandbox) {
+    sandbox.inject(Fault {
+        path_contains: "personal_api_keys".to_owned(),
+        times: usize::MAX,
+        kind: FaultKind::ServerError { status: 500 },
+    });
+}
+
+#[tokio::test]
+async fn scopes_that_posthog_does_not_tell_are_tried_by_reading() {
+    let keys = vec![Key::scoped(OWN, &["person:write", "cohort:read"])];
+    let sandbox = sandbox_with(keys, false).await;
+    secretive(&sandbox);
+    let page = examined(&sandbox, OWN, &[], 0).await;
+    assert_eq!(
+        check(&page, "scopes").split(" -> ").next().unwrap(),
+        "warning scopes PostHog does not list them; determined by probing: person:read, cohort:read; missing: activity_log:read"
+    );
+    // Nothing is written to find out whether it may be.
+    let unknown = tools(&page, "unknown");
+    assert_eq!(
+        unknown.len(),
+        catalog()
+            .iter()
+            .filter(|tool| tool.access == RequiredScopes::Scopes(&["person:write"]))
+            .count()
+    );
+    assert!(
+        unknown[0].ends_with("could not determine whether the key has person:write"),
+        "{page}"
+    );
+    assert_eq!(tools(&page, "fails").len(), 5);
+    for request in sandbox.requests() {
+        let read = request.method == "GET" || request.path.ends_with("/batch_by_distinct_ids/");
+        assert!(read, "{} {}", request.method, request.path);
+    }
+}
+
+#[tokio::test]
+async fn a_key_from_before_scopes_is_recognized_by_trying() {
+    let sandbox = sandbox().await;
+    secretive(&sandbox);
+    let page = examined(&sandbox, Sandbox::LEGACY_KEY, &[], 0).await;
+    assert_eq!(tools(&page, "works").len(), catalog().len(), "{page}");
+}
+
+#[tokio::test]
+async fn batches_that_are_closed_to_the_key_are_told_with_the_way_round() {
+    let sandbox = sandbox_with(Vec::new(), true).await;
+    let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
+    assert_eq!(
+        check(&page, "tools"),
+        "ok tools 14 of 18 will work -> This key cannot use the batch endpoints: persons are looked up one by one, at most \
+         200 per call."
+    );
+}

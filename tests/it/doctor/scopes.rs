@@ -1,0 +1,114 @@
+//! The scopes of a key, and the tools that they allow.
+
+use posthog_persons_mcp::tools::catalog;
+use posthog_sandbox::Sandbox;
+
+use super::{check, examined, sandbox, tools};
+use crate::line;
+use crate::process::{binary, run};
+
+#[tokio::test]
+async fn a_key_with_all_scopes_works_and_the_page_says_so() {
+    let sandbox = sandbox().await;
+    let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
+    insta::assert_snapshot!("all_scopes", page);
+    let mut requests: Vec<String> = sandbox.requests().iter().map(line).collect();
+    requests.sort();
+    // Only reads; the first without the key, and one of a batch of nobody.
+    assert_eq!(
+        requests,
+        [
+            "GET /api/personal_api_keys/@current/",
+            "GET /api/projects/1/",
+            "GET /api/users/@me/",
+            "GET /api/users/@me/",
+            "GET B/deletion_status/?limit=1",
+            "POST B/batch_by_distinct_ids/",
+        ]
+    );
+    assert_eq!(sandbox.requests()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn missing_scopes_are_named_with_the_tools_that_want_them() {
+    let sandbox = sandbox().await;
+    let page = examined(&sandbox, Sandbox::READ_KEY, &[], 0).await;
+    insta::assert_snapshot!("person_read", page);
+}
+
+#[tokio::test]
+async fn a_key_from_before_scopes_opens_every_tool() {
+    let sandbox = sandbox().await;
+    let page = examined(&sandbox, Sandbox::LEGACY_KEY, &[], 0).await;
+    assert_eq!(
+        check(&page, "scopes"),
+        "ok scopes full access: a legacy key without scopes"
+    );
+    assert_eq!(tools(&page, "works").len(), catalog().len());
+    assert!(page.ends_with("\nThe server works.\n"), "{page}");
+}
+
+#[tokio::test]
+async fn the_sandbox_can_be_examined_without_any_setting() {
+    let ended = run(binary(&["--sandbox", "doctor"]), "").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("the sandbox, in this process"),
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended.stdout.ends_with("\nThe server works.\n"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[tokio::test]
+async fn what_the_settings_leave_out_is_said_of_each_tool() {
+    let sandbox = sandbox().await;
+    let arguments = [
+        "--read-only",
+        "--toolsets",
+        "persons,write",
+        "--exclude-tools",
+        "persons-list",
+    ];
+    let page = examined(&sandbox, Sandbox::READ_KEY, &arguments, 0).await;
+    assert_eq!(
+        tools(&page, "works"),
+        [
+            "persons-retrieve",
+            "persons-values-retrieve",
+            "persons-batch-retrieve"
+        ]
+    );
+    let left_out = tools(&page, "excluded");
+    for (tool, setting) in [
+        ("persons-list", "--exclude-tools"),
+        ("persons-update", "--read-only"),
+        ("persons-funnel", "--toolsets"),
+    ] {
+        let line = left_out.iter().find(|line| line.starts_with(tool)).unwrap();
+        assert!(line.ends_with(&format!("by {setting}")), "{line}");
+    }
+    // What is not offered need not be allowed.
+    assert_eq!(
+        check(&page, "scopes"),
+        "warning scopes person:read; missing: cohort:read -> Add the missing scopes at http://sandbox/settings/user-api-keys, \
+         or exclude the tools (--read-only, --exclude-tools)."
+    );
+    assert_eq!(check(&page, "tools"), "warning tools 3 of 4 will work");
+}
+
+#[tokio::test]
+async fn a_key_that_opens_none_of_the_tools_is_a_problem() {
+    let sandbox = sandbox().await;
+    let arguments = ["--tools", "persons-update"];
+    let page = examined(&sandbox, Sandbox::READ_KEY, &arguments, 1).await;
+    assert_eq!(check(&page, "tools"), "PROBLEM tools 0 of 1 will work");
+    assert!(
+        page.ends_with("\nThe server does not work: 1 problem.\n"),
+        "{page}"
+    );
+}

@@ -1,0 +1,224 @@
+//! A caller of the server, by hand: what a client library would hide is in sight.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use reqwest::{Method, RequestBuilder, Response};
+use rustls::crypto::ring;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::wire::{PATIENCE, WITHOUT_HANDSHAKE, message, request};
+
+/// Somebody who calls a server, with or without a credential.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) http: reqwest::Client,
+    pub(super) address: SocketAddr,
+    pub(super) bearer: Option<String>,
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// What their client declares.
+    pub(super) capabilities: Value,
+}
+
+/// Connections are this caller's alone.
+pub(super) fn caller(address: SocketAddr, bearer: Option<&str>) -> Caller {
+    let provider = Arc::new(ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let http = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .retry(reqwest::retry::never());
+    Caller {
+        http: http.build().unwrap(),
+        address,
+        bearer: bearer.map(str::to_owned),
+        headers: Vec::new(),
+        capabilities: json!({}),
+    }
+}
+
+impl Caller {
+    /// The same, who says this with every request.
+    pub(super) fn saying(&self, name: &'static str, value: &str) -> Self {
+        let mut caller = self.clone();
+        caller.headers.push((name, value.to_owned()));
+        caller
+    }
+
+    /// The same, whose client can ask its user.
+    pub(super) fn with_a_human(&self) -> Self {
+        Self {
+            capabilities: json!({"elicitation": {"form": {}}}),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let mut request = self
+            .http
+            .request(method.clone(), format!("http://{}{path}", self.address));
+        // As the protocol wants it of each method.
+        request = match method {
+            Method::POST => request.header("accept", "application/json, text/event-stream"),
+            _ => request.header("accept", "text/event-stream"),
+        };
+        if let Some(bearer) = &self.bearer {
+            request = request.bearer_auth(bearer);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        request
+    }
+
+    /// An answer up to its headers.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Response {
+        let response = timeout(PATIENCE, request.send()).await;
+        response.expect("an answer in time").unwrap()
+    }
+
+    pub(super) async fn read(&self, request: RequestBuilder) -> Reply {
+        Reply::of(self.send(request).await).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Reply {
+        self.read(self.request(Method::GET, path)).await
+    }
+
+    /// A request of the version without a handshake.
+    pub(super) fn stateless(&self, method: &str, params: Value) -> RequestBuilder {
+        let mut body = request(WITHOUT_HANDSHAKE, 1, method, params);
+        body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+            self.capabilities.clone();
+        let name = &body["params"]["name"];
+        let name = name.as_str().or_else(|| body["params"]["uri"].as_str());
+        let mut request = self
+            .request(Method::POST, "/mcp")
+            .header("mcp-protocol-version", WITHOUT_HANDSHAKE)
+            .header("mcp-method", method);
+        if let Some(name) = name {
+            request = request.header("mcp-name", name);
+        }
+        request.json(&body)
+    }
+
+    pub(super) fn calling(&self, tool: &str, arguments: &Value) -> RequestBuilder {
+        let params = json!({"name": tool, "arguments": arguments});
+        self.stateless("tools/call", params)
+    }
+
+    /// The result of a tool.
+    pub(super) async fn call(&self, tool: &str, arguments: &Value) -> Value {
+        let reply = self.read(self.calling(tool, arguments)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        reply.json()["result"].clone()
+    }
+
+    /// The names of the tools that are offered.
+    pub(super) async fn offered(&self) -> Vec<String> {
+        let list = self.stateless("tools/list", json!({}));
+        let list = self.read(list).await;
+        assert_eq!(list.status, 200, "{}", list.text);
+        crate::process::offered(&list.json())
+    }
+}
+
+/// A whole answer.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Reply {
+    pub(super) async fn of(response: Response) -> Self {
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let text = timeout(PATIENCE, response.text()).await;
+        let text = text.expect("the whole answer in time").unwrap();
+        Self {
+            status,
+            headers,
+            text,
+        }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let json = serde_json::from_str(&self.text);
+        json.unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).map(|value| value.to_str().unwrap());
+        value.unwrap_or_default()
+    }
+
+    /// The challenge of a 401.
+    pub(super) fn challenge(&self) -> &str {
+        assert_eq!(self.status, 401, "{}", self.text);
+        self.header(WWW_AUTHENTICATE.as_str())
+    }
+}
+
+/// A stream of events.
+pub(super) struct Events {
+    pub(super) response: Response,
+    pub(super) unread: String,
+}
+
+impl Events {
+    pub(super) fn of(response: Response) -> Self {
+        assert_eq!(response.status(), 200);
+        let kind = response.headers()["content-type"].to_str().unwrap();
+        assert!(kind.starts_with("text/event-stream"), "{kind}");
+        Self {
+            response,
+            unread: String::new(),
+        }
+    }
+
+    /// The next event with something in it, as its kind and its content; nothing once the server has ended the stream.
+    pub(super) async fn next(&mut self) -> Option<(String, String)> {
+        loop {
+            while let Some(end) = self.unread.find("\n\n") {
+                let event: String = self.unread.drain(..end + 2).collect();
+                let field = |name: &str| {
+                    let lines = event.lines().filter_map(|line| line.strip_prefix(name));
+                    lines.map(str::trim_start).collect::<Vec<_>>().join("\n")
+                };
+                let (kind, data) = (field("event:"), field("data:"));
+                if !data.is_empty() {
+                    return Some((kind, data));
+                }
+            }
+            let chunk = timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = chunk.expect("an event in time").unwrap()?;
+            self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// The next message that wants something or answers something.
+    pub(super) async fn message(&mut self) -> Value {
+        loop {
+            let (_, data) = self.next().await.expect("a message before the end");
+            let message = message(&data);
+            let notes = message["method"]
+                .as_str()
+                .is_some_and(|method| method.starts_with("notifications/"));
+            if !notes {
+                return message;
+            }
+        }
+    }
+
+    /// Reads on until the server ends the stream.
+    pub(super) async fn end(mut self) {
+        while self.next().await.is_some() {}
+    }
+}

@@ -1,0 +1,303 @@
+//! What the headers of a request select and restrict: the project and the tools.
+
+use posthog_client::Project;
+use posthog_persons_mcp::policy::{Confirm, Effect, Policy};
+use posthog_persons_mcp::tools::catalog;
+use posthog_sandbox::{Key, SandboxOptions};
+use serde_json::{Value, json};
+
+use super::credentials::keys;
+use super::{
+    Caller, Conversation, JOHN, MARY, Older, Setup, Team, all_tools, set, team, team_with,
+};
+use crate::ADA;
+use crate::process::offered;
+use crate::wire::WITH_HANDSHAKE;
+
+#[tokio::test]
+async fn the_project_is_found_out_once_for_each_key() {
+    let limited = |key, project| {
+        let mut key = Key::scoped(key, &["*"]);
+        key.scoped_teams = Some(vec![project]);
+        key
+    };
+    let team = team_with(Setup {
+        project: Project::Current,
+        sandbox: SandboxOptions {
+            keys: vec![limited(MARY, 1), limited(JOHN, 2)],
+            ..Setup::default().sandbox
+        },
+        ..Setup::default()
+    })
+    .await;
+    for _ in 0..3 {
+        for (key, project) in [(MARY, 1), (JOHN, 2)] {
+            let caller = team.caller(key);
+            caller.call("persons-retrieve", &json!({"id": 101})).await;
+            let mut session = Conversation::begin(&caller, WITH_HANDSHAKE[3]).await;
+            session.call("persons-retrieve", &json!({"id": 101})).await;
+            let requests = team.sandbox.requests();
+            let last = requests.last().unwrap();
+            assert!(
+                last.path
+                    .starts_with(&format!("/api/projects/{project}/persons/")),
+                "{}",
+                last.path
+            );
+        }
+    }
+    let requests = team.sandbox.requests();
+    for key in [MARY, JOHN] {
+        let of_key = keys(&requests);
+        let of_key = requests
+            .iter()
+            .zip(&of_key)
+            .filter(|(_, used)| *used == key);
+        let asked = of_key.filter(|(request, _)| request.path.contains("@"));
+        let asked: Vec<&str> = asked.map(|(request, _)| request.path.as_str()).collect();
+        let once = ["/api/users/@me/", "/api/personal_api_keys/@current/"];
+        assert_eq!(asked, once, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_names_its_project_where_the_server_leaves_it_open() {
+    let team = team_with(Setup {
+        project: Project::Current,
+        ..Setup::default()
+    })
+    .await;
+    let mary = team.caller(MARY).saying("x-posthog-project-id", "1");
+    let person = mary.call("persons-retrieve", &json!({"id": 101})).await;
+    assert_eq!(person["isError"], false);
+    // Nothing had to be found out, and nothing is remembered for others.
+    let paths = |team: &Team| -> Vec<String> {
+        let requests = team.sandbox.requests();
+        team.sandbox.clear_requests();
+        requests.into_iter().map(|request| request.path).collect()
+    };
+    assert_eq!(paths(&team), ["/api/projects/1/persons/101/"]);
+    let other = team.caller(MARY).saying("x-posthog-project-id", "2");
+    other.call("persons-retrieve", &json!({"id": 101})).await;
+    assert_eq!(paths(&team), ["/api/projects/2/persons/101/"]);
+    let open = team.caller(MARY);
+    open.call("persons-retrieve", &json!({"id": 101})).await;
+    assert_eq!(paths(&team).last().unwrap(), "/api/projects/1/persons/101/");
+}
+
+#[tokio::test]
+async fn a_request_cannot_leave_the_servers_project() {
+    for shared in [None, Some(None)] {
+        let team = team_with(Setup {
+            shared,
+            ..Setup::default()
+        })
+        .await;
+        for (project, status) in [
+            ("1", 200),
+            ("@current", 200),
+            ("2", 403),
+            ("0", 400),
+            ("1, 2", 400),
+            ("../2", 400),
+            ("x", 400),
+        ] {
+            let mary = team.caller(MARY).saying("x-posthog-project-id", project);
+            let call = mary.calling("persons-retrieve", &json!({"id": 101}));
+            let reply = mary.read(call).await;
+            assert_eq!(reply.status, status, "{project}: {}", reply.text);
+        }
+        for request in team.sandbox.requests() {
+            assert_eq!(request.path, "/api/projects/1/persons/101/");
+        }
+    }
+}
+
+// Which tools.
+
+fn readers() -> Vec<String> {
+    let tools = catalog().into_iter();
+    tools
+        .filter(|tool| tool.effect == Effect::Read)
+        .map(|tool| tool.name.to_owned())
+        .collect()
+}
+
+/// The calls that change something.
+fn writing() -> [(&'static str, Value); 2] {
+    [
+        (
+            "persons-update",
+            json!({"id": ADA, "properties": {"plan": "team"}}),
+        ),
+        ("persons-bulk-delete", json!({"ids": [ADA]})),
+    ]
+}
+
+/// That none of these tools can be called.
+async fn unknown(caller: &Caller, calls: &[(&str, Value)]) {
+    for (tool, arguments) in calls {
+        let reply = caller.read(caller.calling(tool, arguments)).await;
+        assert_eq!(reply.json()["error"]["code"], -32602, "{}", reply.text);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_only_reads_is_offered_and_gets_only_that() {
+    let team = team_with(Setup {
+        confirm: Confirm::Off,
+        ..Setup::default()
+    })
+    .await;
+    for word in ["true", "True", "1", "yes", "on"] {
+        let narrowed = team.caller(MARY).saying("x-posthog-read-only", word);
+        assert_eq!(narrowed.offered().await, readers(), "{word}");
+        unknown(&narrowed, &writing()).await;
+    }
+    for word in ["false", "0", "no", "off", ""] {
+        let mary = team.caller(MARY).saying("x-posthog-read-only", word);
+        assert_eq!(mary.offered().await, all_tools(), "{word}");
+    }
+    for word in ["maybe", "true, false", "2"] {
+        let mary = team.caller(MARY).saying("x-posthog-read-only", word);
+        let reply = mary.read(mary.stateless("tools/list", json!({}))).await;
+        assert_eq!(reply.status, 400, "{word}: {}", reply.text);
+    }
+    assert_eq!(team.sent(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_request_that_names_tools_is_offered_and_gets_only_those() {
+    let team = team().await;
+    let mary = team.caller(MARY);
+    let narrowed = mary.saying("x-posthog-tools", " persons-update,persons-list ,");
+    assert_eq!(narrowed.offered().await, ["persons-list", "persons-update"]);
+    unknown(&narrowed, &writing()[1..]).await;
+    unknown(&narrowed, &[("persons-retrieve", json!({"id": ADA}))]).await;
+    let both = narrowed.saying("x-posthog-read-only", "true");
+    assert_eq!(both.offered().await, ["persons-list"]);
+    for word in [
+        "persons-lst",
+        "persons-list,persons-nobody-made",
+        "*",
+        "delete",
+    ] {
+        let mary = mary.saying("x-posthog-tools", word);
+        let reply = mary.read(mary.stateless("tools/list", json!({}))).await;
+        assert_eq!(reply.status, 400, "{word}: {}", reply.text);
+    }
+}
+
+#[tokio::test]
+async fn narrowing_holds_for_its_request_alone() {
+    let team = team().await;
+    let mary = team.caller(MARY);
+    let narrowed = mary.saying("x-posthog-read-only", "true");
+    let mut session = Conversation::begin(&narrowed, WITH_HANDSHAKE[3]).await;
+    let list = session.ask("tools/list", json!({})).await;
+    assert_eq!(offered(&list), readers());
+    let mut wide = session.taken_over_by(&mary);
+    assert_eq!(
+        offered(&wide.ask("tools/list", json!({})).await),
+        all_tools()
+    );
+    session.last_id += 1;
+    let list = session.ask("tools/list", json!({})).await;
+    assert_eq!(offered(&list), readers());
+
+    let mut older = Older::begin(&mary).await;
+    older.caller = narrowed;
+    let list = older.ask("tools/list", json!({})).await;
+    assert_eq!(offered(&list), readers());
+    older.caller = mary;
+    let list = older.ask("tools/list", json!({})).await;
+    assert_eq!(offered(&list), all_tools());
+}
+
+#[tokio::test]
+async fn no_header_brings_back_what_the_server_leaves_out() {
+    let policies = [
+        Policy {
+            read_only: true,
+            ..Policy::default()
+        },
+        Policy {
+            exclude: writing().map(|(tool, _)| tool.to_owned()).to_vec(),
+            ..Policy::default()
+        },
+        Policy {
+            tools: vec!["persons-list".to_owned()],
+            ..Policy::default()
+        },
+        Policy {
+            toolsets: vec!["history".to_owned()],
+            ..Policy::default()
+        },
+    ];
+    for policy in policies {
+        let tools = catalog().into_iter();
+        let offer: Vec<String> = tools
+            .filter(|tool| policy.offers(tool.name, tool.toolset, tool.effect))
+            .map(|tool| tool.name.to_owned())
+            .collect();
+        let team = team_with(Setup {
+            policy: policy.clone(),
+            confirm: Confirm::Off,
+            ..Setup::default()
+        })
+        .await;
+        let mary = team.caller(MARY);
+        assert_eq!(mary.offered().await, offer, "{policy:?}");
+        let everything = all_tools().join(",");
+        for caller in [
+            mary.saying("x-posthog-tools", &everything),
+            mary.saying("x-posthog-tools", "persons-update,persons-bulk-delete"),
+            mary.saying("x-posthog-read-only", "false"),
+            mary.saying("x-posthog-read-only", "false")
+                .saying("x-posthog-tools", &everything),
+        ] {
+            let offered = caller.offered().await;
+            assert!(
+                set(&offered).is_subset(&set(&offer)),
+                "{policy:?}: {offered:?}"
+            );
+            unknown(&caller, &writing()).await;
+        }
+        assert_eq!(team.sent(), Vec::<String>::new(), "{policy:?}");
+    }
+}
+
+/// A proxy may add a header to one that its client has sent already.
+#[tokio::test]
+async fn of_two_headers_the_narrower_holds_or_none() {
+    let team = team().await;
+    let mary = team.caller(MARY);
+    for (name, wide, narrow, left) in [
+        ("x-posthog-read-only", "false", "true", readers()),
+        (
+            "x-posthog-tools",
+            "persons-list,persons-update",
+            "persons-list",
+            vec!["persons-list".to_owned()],
+        ),
+    ] {
+        for (first, second) in [(wide, narrow), (narrow, wide)] {
+            let caller = mary.saying(name, first).saying(name, second);
+            let reply = caller.read(caller.stateless("tools/list", json!({}))).await;
+            if reply.status != 400 {
+                assert_eq!(offered(&reply.json()), left, "{name}: {first}, {second}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_depends_on_the_credential_is_marked_so() {
+    let team = team().await;
+    let narrowed = team.caller(MARY).saying("x-posthog-read-only", "true");
+    for caller in [team.caller(MARY), narrowed] {
+        let list = caller.read(caller.stateless("tools/list", json!({}))).await;
+        assert_eq!(list.json()["result"]["cacheScope"], "private");
+        assert!(!list.header("cache-control").contains("public"));
+    }
+}

@@ -1,0 +1,173 @@
+//! A server with a PostHog key of its own, and the token that protects it.
+
+use posthog_sandbox::Sandbox;
+use serde_json::json;
+
+use super::credentials::{AUTH_TOKEN, KEY, STATE_KEY, TOKEN, keys, secret};
+use super::{
+    Conversation, JOHN, MARY, Method, Older, PROTECTED, Process, Setup, Team, all_tools, binary,
+    binary_at, caller, team_with,
+};
+use crate::ADA;
+use crate::process::run;
+use crate::wire::WITH_HANDSHAKE;
+
+async fn guarded() -> Team {
+    team_with(Setup {
+        shared: Some(Some(TOKEN)),
+        ..Setup::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_token_opens_and_posthog_never_sees_it() {
+    let team = guarded().await;
+    let somebody = team.caller(TOKEN);
+    assert_eq!(somebody.offered().await, all_tools());
+    let result = somebody.call("persons-retrieve", &json!({"id": ADA})).await;
+    assert_eq!(result["isError"], false);
+    let mut session = Conversation::begin(&somebody, WITH_HANDSHAKE[1]).await;
+    session.call("persons-retrieve", &json!({"id": ADA})).await;
+    let mut older = Older::begin(&somebody).await;
+    older.call("persons-retrieve", &json!({"id": ADA})).await;
+    let requests = team.sandbox.requests();
+    assert_eq!(keys(&requests), [Sandbox::KEY; 3]);
+    for request in requests {
+        let seen = format!("{request:?}");
+        assert!(!seen.contains(secret(TOKEN)), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_token_nothing_opens() {
+    let team = guarded().await;
+    let cut = &TOKEN[..TOKEN.len() - 1];
+    let longer = format!("{TOKEN}0");
+    let other = TOKEN.replace('4', "5");
+    let louder = TOKEN.to_uppercase();
+    let wrong = [cut, &longer, &other, &louder, MARY, Sandbox::KEY];
+    let bearers = wrong.into_iter().map(Some).chain([None]);
+    for bearer in bearers {
+        let caller = caller(team.address, bearer);
+        for (method, path) in PROTECTED {
+            let request = caller.request(method.clone(), path).json(&json!({}));
+            let reply = caller.read(request).await;
+            assert!(reply.challenge().starts_with("Bearer "), "{method} {path}");
+        }
+    }
+    assert!(team.sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_token_this_machine_may_call() {
+    let team = team_with(Setup {
+        shared: Some(None),
+        ..Setup::default()
+    })
+    .await;
+    let nobody = caller(team.address, None);
+    assert_eq!(nobody.offered().await, all_tools());
+    nobody.call("persons-retrieve", &json!({"id": ADA})).await;
+    // A key that somebody sends all the same is not used.
+    let mary = team.caller(MARY);
+    mary.call("persons-retrieve", &json!({"id": ADA})).await;
+    assert_eq!(keys(&team.sandbox.requests()), [Sandbox::KEY; 2]);
+}
+
+/// What a start says that must fail, and that it repeats no secret.
+async fn refusal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let mut all = vec!["http"];
+    all.extend(arguments);
+    let mut command = crate::process::binary(&all);
+    command.envs(variables.iter().copied());
+    let ended = run(command, "").await;
+    let said = ended.refusal().to_owned();
+    for (name, value) in variables {
+        let shown = !value.trim().is_empty() && said.contains(value);
+        assert!(!shown, "{name}: {said}");
+    }
+    said
+}
+
+#[tokio::test]
+async fn a_servers_key_beyond_this_machine_wants_a_token() {
+    for bind in ["0.0.0.0:0", "[::]:0"] {
+        let said = refusal(&["--bind", bind], &[(KEY, MARY)]).await;
+        assert!(said.contains(AUTH_TOKEN) && said.contains(bind), "{said}");
+        let said = refusal(&["--bind", bind, "--sandbox"], &[]).await;
+        assert!(said.contains(AUTH_TOKEN), "{said}");
+        let said = refusal(&["--bind", bind], &[(KEY, MARY), (AUTH_TOKEN, " ")]).await;
+        assert!(said.contains(AUTH_TOKEN), "{said}");
+    }
+    // With a token, or with no key to guard, it starts.
+    for (key, token) in [(MARY, TOKEN), ("", "")] {
+        let mut command = crate::process::binary(&["http", "--bind", "0.0.0.0:0"]);
+        command
+            .env(KEY, key)
+            .env(AUTH_TOKEN, token)
+            .env("POSTHOG_HOST", "http://127.0.0.1:1");
+        Process::start(command).await.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_guards_nothing_stops_the_start() {
+    let said = refusal(&["--bind", "127.0.0.1:0"], &[(AUTH_TOKEN, TOKEN)]).await;
+    assert!(said.contains(AUTH_TOKEN), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_easily_guessed_stops_the_start() {
+    let short = &TOKEN[..31];
+    for name in [AUTH_TOKEN, STATE_KEY] {
+        let said = refusal(&["--bind", "127.0.0.1:0"], &[(KEY, MARY), (name, short)]).await;
+        assert!(said.contains(name) && said.contains("31"), "{said}");
+    }
+    let mut command = binary(&["--sandbox"]);
+    let enough = &TOKEN[..32];
+    command.env(AUTH_TOKEN, enough).env(STATE_KEY, enough);
+    let process = Process::start(command).await;
+    assert_eq!(process.caller(enough).offered().await, all_tools());
+    let log = process.stop().await;
+    assert!(!log.contains(enough), "{log}");
+}
+
+#[tokio::test]
+async fn neither_the_servers_key_nor_its_token_is_in_any_log_line_or_answer() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let sandbox = Sandbox::start(listener, Setup::default().sandbox)
+        .await
+        .unwrap();
+    let mut command = binary_at(&sandbox.url(), &["--log", "trace"]);
+    command
+        .env("RUST_LOG", "trace")
+        .env(KEY, MARY)
+        .env(AUTH_TOKEN, TOKEN);
+    let process = Process::start(command).await;
+    let mut said = Vec::new();
+    for bearer in [TOKEN, MARY, JOHN] {
+        let caller = process.caller(bearer);
+        for request in [
+            caller.calling("persons-retrieve", &json!({"id": ADA})),
+            caller.stateless("tools/list", json!({})),
+            caller.request(Method::GET, "/metrics"),
+            caller.request(Method::GET, "/readyz"),
+        ] {
+            let reply = caller.read(request).await;
+            said.push(format!("{:?} {}", reply.headers, reply.text));
+        }
+    }
+    said.push(process.stop().await);
+    for said in said {
+        for secret_part in [TOKEN, MARY, JOHN].map(secret) {
+            assert!(!said.contains(secret_part), "{said}");
+        }
+    }
+    let mut used = keys(&sandbox.requests());
+    // Whether PostHog answers at all is asked without a key.
+    used.retain(|key| !key.is_empty());
+    assert_eq!(used, [MARY]);
+}

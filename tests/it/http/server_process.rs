@@ -1,0 +1,104 @@
+//! The binary as a server.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use posthog_sandbox::Sandbox;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::{Caller, caller};
+use crate::process;
+use crate::wire::PATIENCE;
+
+/// The binary as a server.
+pub(super) struct Process {
+    pub(super) child: Child,
+    pub(super) address: SocketAddr,
+    pub(super) log: Arc<Mutex<String>>,
+    pub(super) reading: JoinHandle<()>,
+}
+
+/// A server on a port of its own, with these settings.
+pub(super) fn binary(arguments: &[&str]) -> Command {
+    let mut all = vec!["http", "--bind", "127.0.0.1:0"];
+    all.extend(arguments);
+    crate::process::binary(&all)
+}
+
+/// The same, in which every request brings its own key to this PostHog.
+pub(super) fn binary_at(posthog: &str, arguments: &[&str]) -> Command {
+    let mut command = binary(arguments);
+    command
+        .env("POSTHOG_HOST", posthog)
+        .env("POSTHOG_PROJECT_ID", Sandbox::PROJECT.to_string());
+    command
+}
+
+impl Process {
+    pub(super) async fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut begun = String::new();
+        let address = loop {
+            let line = timeout(PATIENCE, lines.next_line()).await;
+            let line = line.expect("a line in time").unwrap();
+            let line = line.unwrap_or_else(|| panic!("it ended: {begun}"));
+            begun.push_str(&line);
+            begun.push('\n');
+            if let Some((_, address)) = line.split_once("serving over HTTP address=") {
+                break address.trim().parse().unwrap();
+            }
+        };
+        let log = Arc::new(Mutex::new(begun));
+        let writing = Arc::clone(&log);
+        let reading = tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let mut log = writing.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        Self {
+            child,
+            address,
+            log,
+            reading,
+        }
+    }
+
+    pub(super) fn caller(&self, key: &str) -> Caller {
+        caller(self.address, Some(key))
+    }
+
+    /// Sends a signal that ends it, and waits until the shutdown begins.
+    pub(super) async fn signal(&self, name: &str) {
+        process::send(&self.child, name).await;
+        let begun = async {
+            while !self.log.lock().unwrap().contains("shutting down") {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, begun).await.expect("a shutdown in time");
+    }
+
+    /// Waits for the end; the exit code, and all that was logged.
+    pub(super) async fn end(mut self) -> (Option<i32>, String) {
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        let status = status.expect("an end in time").unwrap();
+        self.reading.await.unwrap();
+        let log = self.log.lock().unwrap().clone();
+        (status.code(), log)
+    }
+
+    /// Stops it; all that was logged.
+    pub(super) async fn stop(self) -> String {
+        self.signal("-TERM").await;
+        let (code, log) = self.end().await;
+        assert_eq!(code, Some(0), "{log}");
+        log
+    }
+}

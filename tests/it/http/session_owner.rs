@@ -1,0 +1,75 @@
+//! A session belongs to the credential that opened it.
+
+use serde_json::json;
+
+use super::credentials::keys;
+use super::{Conversation, JOHN, MARY, Method, Older, SESSION, caller, team};
+use crate::wire::{WITH_HANDSHAKE, request};
+use crate::{ADA, NOBODY};
+
+#[tokio::test]
+async fn a_session_is_closed_to_every_other_credential() {
+    let team = team().await;
+    let john = team.caller(JOHN);
+    for version in WITH_HANDSHAKE {
+        let mut marys = Conversation::begin(&team.caller(MARY), version).await;
+        let johns = marys.taken_over_by(&john);
+        let call = json!({"name": "persons-retrieve", "arguments": {"id": ADA}});
+        for message in [
+            request(version, 7, "tools/call", call),
+            request(version, 7, "initialize", json!({})),
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}),
+            json!({"jsonrpc": "2.0", "id": 1, "result": {"action": "accept"}}),
+        ] {
+            assert_eq!(johns.post(&message).await.status(), 404, "{message}");
+        }
+        for method in [Method::GET, Method::DELETE] {
+            let refused = john.read(johns.request(method.clone())).await;
+            assert_eq!(refused.status, 404, "{version} {method}");
+        }
+        // Nor to somebody without one.
+        let nobodys = marys.taken_over_by(&caller(team.address, None));
+        let list = request(version, 7, "tools/list", json!({}));
+        assert_eq!(nobodys.post(&list).await.status(), 401);
+        // It goes on for its owner.
+        let person = marys.call("persons-retrieve", &json!({"id": ADA})).await;
+        assert_eq!(person["isError"], false, "{version}");
+    }
+    let used = keys(&team.sandbox.requests());
+    assert_eq!(used, [MARY; WITH_HANDSHAKE.len()]);
+}
+
+#[tokio::test]
+async fn somebody_elses_session_looks_like_one_that_does_not_exist() {
+    let team = team().await;
+    let john = team.caller(JOHN);
+    let marys = Conversation::begin(&team.caller(MARY), WITH_HANDSHAKE[2]).await;
+    let list = request(WITH_HANDSHAKE[2], 7, "tools/list", json!({}));
+    for method in [Method::POST, Method::GET, Method::DELETE] {
+        let mut seen = Vec::new();
+        for session in [marys.session(), NOBODY] {
+            let request = john
+                .request(method.clone(), "/mcp")
+                .header(SESSION, session);
+            let reply = john.read(request.json(&list)).await;
+            seen.push((reply.status, reply.text));
+        }
+        assert_eq!(seen[0], seen[1], "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_takes_messages_of_its_own_credential_alone() {
+    let team = team().await;
+    let mut marys = Older::begin(&team.caller(MARY)).await;
+    let call = json!({"name": "persons-retrieve", "arguments": {"id": ADA}});
+    let call = request("2024-11-05", 7, "tools/call", call);
+    for (bearer, status) in [(Some(JOHN), 404), (None, 401)] {
+        let other = caller(team.address, bearer);
+        let post = other.request(Method::POST, &marys.messages).json(&call);
+        assert_eq!(other.read(post).await.status, status);
+    }
+    let person = marys.call("persons-retrieve", &json!({"id": ADA})).await;
+    assert_eq!(person["isError"], false);
+    assert_eq!(keys(&team.sandbox.requests()), [MARY]);
+}

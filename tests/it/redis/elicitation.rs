@@ -1,0 +1,132 @@
+//! Replies and cancellations reach the process that waits for them.
+
+use std::time::Duration;
+
+use posthog_sandbox::{Fault, FaultKind};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::{Answers, BACK, TOOL, Team, call, deletion, queued, refused, soon};
+use crate::ADA;
+use crate::writing::QA;
+
+#[tokio::test]
+async fn an_answer_reaches_the_process_that_asked() {
+    let team = Team::start().await;
+    let proxy = team.proxy.url();
+    let session = team.session(&proxy, &proxy).await;
+    for (id, person) in [(1, QA[0]), (2, QA[1])] {
+        let before = team.proxy.given();
+        let (answers, question) = session.question(&proxy, id, person).await;
+        assert_eq!(team.deletions(), Vec::<Value>::new());
+        session.tick(&proxy, &question).await;
+        assert_eq!(team.proxy.given(), before + 2);
+        queued(&answers.result().await);
+        let deletions = team.deletions();
+        assert_eq!(deletions.len(), 1);
+        assert_eq!(deletions[0]["ids"], json!([person]));
+        // The next question comes from the other process.
+        session.list(&proxy).await;
+    }
+}
+
+#[tokio::test]
+async fn a_no_reaches_the_process_that_asked_as_well() {
+    let team = Team::start().await;
+    let session = team.session(&team.one(), &team.other()).await;
+    for (from, to) in [(team.one(), team.other()), (team.other(), team.one())] {
+        let (answers, question) = session.question(&from, 1, QA[0]).await;
+        let answered = session.answer(&to, &question, json!({"action": "decline"}));
+        assert_eq!(answered.await.status(), 202);
+        refused(&answers.result().await, "the user declined");
+        assert_eq!(team.deletions(), Vec::<Value>::new());
+    }
+}
+
+#[tokio::test]
+async fn there_is_one_open_question_in_a_session() {
+    let team = Team::start().await;
+    let (one, other) = (team.one(), team.other());
+    let session = team.session(&one, &other).await;
+    let (answers, question) = session.question(&one, 1, QA[0]).await;
+    for to in [&one, &other] {
+        let answer = session.ask(to, &call(2, TOOL, deletion(QA[1]))).await;
+        refused(&answer["result"], "another question to the user is open");
+    }
+    // Another session is free to ask, and its answer is for it alone.
+    let another = team.session(&other, &one).await;
+    let (others_answers, others_question) = another.question(&other, 1, QA[2]).await;
+    another.tick(&one, &others_question).await;
+    queued(&others_answers.result().await);
+    assert_eq!(team.deletions().len(), 1);
+
+    session.tick(&other, &question).await;
+    queued(&answers.result().await);
+    let deletions = team.deletions();
+    assert_eq!(deletions.len(), 1);
+    assert_eq!(deletions[0]["ids"], json!([QA[0]]));
+    // Now there is room for the next.
+    let (answers, question) = session.question(&other, 3, QA[1]).await;
+    session.tick(&one, &question).await;
+    queued(&answers.result().await);
+}
+
+/// Each process numbers its questions by itself, and an answer says only the number.
+#[tokio::test]
+async fn a_late_yes_to_a_question_of_one_process_is_no_yes_to_the_others() {
+    let team = Team::start().await;
+    let (one, other) = (team.one(), team.other());
+    let session = team.session(&one, &other).await;
+    let (_answers, first) = session.question(&one, 1, QA[0]).await;
+    let params = json!({"requestId": 1});
+    let cancelled =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+    assert_eq!(session.send(&one, &cancelled).await.status(), 202);
+    // A cancelled call leaves no open question behind.
+    let again = call(2, TOOL, deletion(QA[1]));
+    let began = Instant::now();
+    let (answers, second) = loop {
+        let mut answers = Answers::of(session.send(&other, &again).await);
+        let answer = answers.next().await.unwrap();
+        if answer["method"] == "elicitation/create" {
+            break (answers, answer);
+        }
+        refused(&answer["result"], "another question");
+        assert!(began.elapsed() < BACK, "{answer}");
+        sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(first["id"], second["id"]);
+    session.tick(&one, &first).await;
+    refused(&answers.result().await, "Nothing was sent");
+    assert_eq!(team.deletions(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_cancellation_reaches_the_process_that_works_on_the_call() {
+    let team = Team::start().await;
+    let (one, other) = (team.one(), team.other());
+    let session = team.session(&one, &other).await;
+    for (from, to, id) in [(&one, &other, 1), (&other, &one, 2), (&one, &one, 3)] {
+        team.sandbox.clear_requests();
+        team.sandbox
+            .inject(Fault::once("/persons/", FaultKind::Stall));
+        let reading = call(id, "persons-retrieve", json!({"id": ADA}));
+        let response = session.send(from, &reading).await;
+        assert_eq!(response.status(), 200);
+        soon("asked", || async { !team.sandbox.requests().is_empty() }).await;
+        let params = json!({"requestId": id});
+        let cancelled =
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+        assert_eq!(session.send(to, &cancelled).await.status(), 202);
+        let process = &team.processes[usize::from(from == &other)];
+        soon("cancelled", || async {
+            let log = process.log.lock().unwrap();
+            log.contains("outcome=\"cancelled\"")
+        })
+        .await;
+        process.log.lock().unwrap().clear();
+        team.sandbox.clear_faults();
+        // The session goes on.
+        session.read(from).await;
+    }
+}

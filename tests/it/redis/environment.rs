@@ -1,0 +1,366 @@
+//! Two server processes with one Redis, behind a proxy that alternates between them.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use posthog_sandbox::{Clock, Sandbox, SandboxOptions};
+use reqwest::Response;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Answers, Session, deletion, soon};
+use crate::process::{binary, send};
+use crate::wire::{PATIENCE, WITHOUT_HANDSHAKE};
+
+pub(super) const STATE_KEY: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const VERSION: &str = "2025-11-25";
+pub(super) const TOOL: &str = "persons-bulk-delete";
+pub(super) const AWAY: &str =
+    "Confirmations cannot be checked at the moment (the server's shared store is away)";
+pub(super) const STALE: &str = "The confirmation does not fit";
+/// Longer than a process takes to notice that Redis is back.
+pub(super) const BACK: Duration = Duration::from_secs(10);
+
+// What the tests run on.
+
+/// A Redis of its own, which ends with the test.
+pub(super) struct RedisServer {
+    pub(super) port: u16,
+    pub(super) process: Child,
+}
+
+impl RedisServer {
+    pub(super) async fn start() -> Self {
+        for _ in 0..10 {
+            // None that the system gives to whoever asks for any: it has to be free after a pause as well.
+            let port = 10_000 + uuid::Uuid::new_v4().as_u128().rem_euclid(20_000) as u16;
+            if let Some(process) = Self::process(port).await {
+                return Self { port, process };
+            }
+        }
+        panic!("redis-server ends as soon as it is started")
+    }
+
+    /// Starts it at this port; nothing if it ends at once, as where the port is taken.
+    pub(super) async fn process(port: u16) -> Option<Child> {
+        let mut process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!(
+                    "these tests need redis-server in the PATH (Debian: apt-get install redis-server): {error}"
+                )
+            });
+        let began = Instant::now();
+        while !answers(port).await {
+            if process.try_wait().unwrap().is_some() {
+                return None;
+            }
+            assert!(began.elapsed() < PATIENCE, "redis-server does not answer");
+            sleep(Duration::from_millis(20)).await;
+        }
+        // Somebody else's Redis would have answered as well.
+        let ended = process.try_wait().unwrap().is_some();
+        (!ended).then_some(process)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(super) async fn kill(&mut self) {
+        self.process.kill().await.unwrap();
+    }
+
+    /// Lets it run and answer nothing, or answer again.
+    pub(super) async fn signal(&self, signal: &str) {
+        send(&self.process, signal).await;
+    }
+
+    /// Starts it again at the same port: it remembers nothing.
+    pub(super) async fn start_again(&mut self) {
+        self.process = Self::process(self.port).await.expect("a free port");
+    }
+
+    pub(super) async fn connection(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.url()).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
+    }
+}
+
+pub(super) async fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else {
+        return false;
+    };
+    let mut answer = [0; 5];
+    stream.write_all(b"PING\r\n").await.is_ok()
+        && stream.read_exact(&mut answer).await.is_ok()
+        && answer == *b"+PONG"
+}
+
+pub(super) async fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// One process of the server.
+pub(super) struct Process {
+    pub(super) address: SocketAddr,
+    pub(super) log: Arc<Mutex<String>>,
+    pub(super) _child: Child,
+}
+
+impl Process {
+    pub(super) async fn start(sandbox: &Sandbox, redis: &str, arguments: &[&str]) -> Self {
+        let mut command = server(sandbox, redis);
+        let mut child = command.args(arguments).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let address = loop {
+            let line = timeout(PATIENCE, lines.next_line()).await;
+            let line = line.expect("a start in time").unwrap();
+            let line = line.unwrap_or_else(|| panic!("no start: {}", log.lock().unwrap()));
+            log.lock().unwrap().push_str(&format!("{line}\n"));
+            if let Some((_, address)) = line.split_once("address=") {
+                break address.trim().parse().unwrap();
+            }
+        };
+        let logging = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                logging.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        Self {
+            address,
+            log,
+            _child: child,
+        }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+/// The binary as a server for whoever brings a key, with what every process of a team has in common.
+pub(super) fn server(sandbox: &Sandbox, redis: &str) -> Command {
+    let mut command = binary(&["http", "--bind", "127.0.0.1:0", "--redis", redis]);
+    command
+        .env("POSTHOG_HOST", sandbox.url())
+        .env("POSTHOG_PROJECT_ID", Sandbox::PROJECT.to_string())
+        .env("POSTHOG_MCP_STATE_KEY", STATE_KEY);
+    command
+}
+
+/// Gives every connection to the other process in turn.
+pub(super) struct Proxy {
+    pub(super) address: SocketAddr,
+    pub(super) given: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    pub(super) async fn start(processes: [SocketAddr; 2]) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let given = Arc::new(AtomicUsize::new(0));
+        let giving = Arc::clone(&given);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let turn = giving.fetch_add(1, Ordering::SeqCst) % processes.len();
+                tokio::spawn(async move {
+                    let mut process = TcpStream::connect(processes[turn]).await.unwrap();
+                    let _ = copy_bidirectional(&mut client, &mut process).await;
+                });
+            }
+        });
+        Self { address, given }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many connections there were.
+    pub(super) fn given(&self) -> usize {
+        self.given.load(Ordering::SeqCst)
+    }
+}
+
+/// Everything together.
+pub(super) struct Team {
+    pub(super) redis: RedisServer,
+    pub(super) sandbox: Sandbox,
+    pub(super) processes: [Process; 2],
+    pub(super) proxy: Proxy,
+    pub(super) http: reqwest::Client,
+}
+
+impl Team {
+    pub(super) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub(super) async fn start_with(arguments: &[&str]) -> Self {
+        let redis = RedisServer::start().await;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let options = SandboxOptions {
+            clock: Clock::Manual,
+            ..SandboxOptions::default()
+        };
+        let sandbox = Sandbox::start(listener, options).await.unwrap();
+        let processes = [
+            Process::start(&sandbox, &redis.url(), arguments).await,
+            Process::start(&sandbox, &redis.url(), arguments).await,
+        ];
+        let proxy = Proxy::start([processes[0].address, processes[1].address]).await;
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // A connection for each request, so that each goes to the other process.
+        let http = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .unwrap();
+        let team = Self {
+            redis,
+            sandbox,
+            processes,
+            proxy,
+            http,
+        };
+        team.both_know_that_redis_is("reachable").await;
+        team
+    }
+
+    pub(super) fn one(&self) -> String {
+        self.processes[0].url()
+    }
+
+    pub(super) fn other(&self) -> String {
+        self.processes[1].url()
+    }
+
+    /// Waits until both processes know that Redis is there, or that it is away.
+    pub(super) async fn both_know_that_redis_is(&self, state: &str) {
+        for process in &self.processes {
+            soon("noticed", || async {
+                let log = process.log.lock().unwrap();
+                let last = log.lines().rfind(|line| line.contains("Redis is "));
+                last.is_some_and(|line| line.contains(&format!("Redis is {state}")))
+            })
+            .await;
+        }
+    }
+
+    /// The bodies of the deletions that reached PostHog since the last look.
+    pub(super) fn deletions(&self) -> Vec<Value> {
+        assert_eq!(self.sandbox.violations(), Vec::<String>::new());
+        let requests = self.sandbox.requests();
+        self.sandbox.clear_requests();
+        let deletions = requests
+            .into_iter()
+            .filter(|request| request.path.ends_with("/bulk_delete/"));
+        deletions.map(|request| request.body).collect()
+    }
+
+    /// Sends a message, on behalf of a key and in a session if there is one.
+    pub(super) async fn send(
+        &self,
+        to: &str,
+        key: &str,
+        session: Option<&str>,
+        message: &Value,
+    ) -> Response {
+        let mut request = self
+            .http
+            .post(format!("{to}/mcp"))
+            .bearer_auth(key)
+            .header("accept", "application/json, text/event-stream")
+            .json(message);
+        if let Some(session) = session {
+            request = request
+                .header("mcp-session-id", session)
+                .header("mcp-protocol-version", VERSION);
+        }
+        if message["params"]["_meta"].is_object() {
+            request = request
+                .header("mcp-protocol-version", WITHOUT_HANDSHAKE)
+                .header("mcp-method", message["method"].as_str().unwrap());
+            if let Some(name) = message["params"]["name"].as_str() {
+                request = request.header("mcp-name", name);
+            }
+        }
+        request.send().await.unwrap()
+    }
+
+    /// A session, begun at one address and acknowledged at another.
+    pub(super) async fn session(&self, begin: &str, acknowledge: &str) -> Session<'_> {
+        let client = json!({"name": "by hand", "version": "0"});
+        let capabilities = json!({"elicitation": {}});
+        let params =
+            json!({"protocolVersion": VERSION, "capabilities": capabilities, "clientInfo": client});
+        let initialize =
+            json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        let response = self.send(begin, Sandbox::KEY, None, &initialize).await;
+        assert_eq!(response.status(), 200);
+        let id = response.headers()["mcp-session-id"].to_str().unwrap();
+        let id = id.to_owned();
+        let answer = Answers::of(response).last().await;
+        assert_eq!(answer["result"]["protocolVersion"], VERSION, "{answer}");
+        let session = Session { team: self, id };
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        let response = session.send(acknowledge, &initialized).await;
+        assert_eq!(response.status(), 202);
+        session
+    }
+
+    /// A call of 2026-07-28 by a client that can ask, and its result.
+    pub(super) async fn modern(
+        &self,
+        to: &str,
+        tool: &str,
+        arguments: Value,
+        more: Value,
+    ) -> Value {
+        let mut params = more;
+        params["name"] = json!(tool);
+        params["arguments"] = arguments;
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": WITHOUT_HANDSHAKE,
+            "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "0"},
+            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+        });
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        let response = self.send(to, Sandbox::KEY, None, &call).await;
+        assert_eq!(response.status(), 200);
+        let answer: Value = response.json().await.unwrap();
+        assert!(answer["result"].is_object(), "{answer}");
+        answer["result"].clone()
+    }
+
+    /// Asks for a deletion, on 2026-07-28; the state that the yes has to bring.
+    pub(super) async fn asked(&self, to: &str, person: &str) -> Value {
+        let asked = self.modern(to, TOOL, deletion(person), json!({})).await;
+        assert_eq!(asked["resultType"], "input_required", "{asked}");
+        asked["requestState"].clone()
+    }
+
+    /// The same call with a yes.
+    pub(super) async fn agreed(&self, to: &str, person: &str, state: &Value) -> Value {
+        let yes = json!({"confirm": {"action": "accept", "content": {"confirm": true}}});
+        let more = json!({"requestState": state, "inputResponses": yes});
+        self.modern(to, TOOL, deletion(person), more).await
+    }
+}

@@ -1,0 +1,180 @@
+//! Redis is unreachable, at the start or later.
+
+use std::time::Duration;
+
+use posthog_sandbox::{Sandbox, SandboxOptions};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::{
+    AWAY, RedisServer, STALE, Session, TOOL, Team, call, deletion, free_port, queued, refused,
+    server, soon, tick,
+};
+use crate::ADA;
+use crate::process::run;
+use crate::writing::QA;
+
+#[tokio::test]
+async fn without_redis_reads_go_on_and_nothing_is_deleted() {
+    let mut team = Team::start().await;
+    let (one, other) = (team.one(), team.other());
+    let state = team.asked(&one, QA[0]).await;
+    let session_id = {
+        let session = team.session(&one, &one).await;
+        session.read(&one).await;
+        session.id
+    };
+    team.redis.kill().await;
+
+    // Reads go on: in the session where it lives, in new ones, and without any.
+    let session = Session {
+        team: &team,
+        id: session_id.clone(),
+    };
+    for _ in 0..3 {
+        session.read(&one).await;
+    }
+    for to in [&one, &other] {
+        let fresh = team.session(to, to).await;
+        fresh.read(to).await;
+        let read = team.modern(to, "persons-retrieve", json!({"id": ADA}), json!({}));
+        assert_eq!(read.await["isError"], false);
+        // Nobody can be asked, or nobody can say whether it was asked before.
+        for session in [&fresh, &session] {
+            let asking = call(5, TOOL, deletion(QA[1]));
+            let at = if session.id == session_id { &one } else { to };
+            let answer = session.ask(at, &asking).await;
+            refused(&answer["result"], AWAY);
+        }
+        refused(&team.agreed(to, QA[0], &state).await, AWAY);
+    }
+    assert_eq!(team.deletions(), Vec::<Value>::new());
+    // The other process cannot know whose the session is.
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
+    assert_eq!(session.send(&other, &list).await.status(), 404);
+    for process in &team.processes {
+        assert!(!process.log.lock().unwrap().contains("panic"));
+    }
+    drop(session);
+
+    // When it is back, so are the confirmations.
+    team.redis.start_again().await;
+    team.both_know_that_redis_is("reachable").await;
+    queued(&team.agreed(&other, QA[0], &state).await);
+    assert_eq!(team.deletions().len(), 1);
+    let state = team.asked(&other, QA[1]).await;
+    queued(&team.agreed(&one, QA[1], &state).await);
+    refused(&team.agreed(&other, QA[1], &state).await, STALE);
+    assert_eq!(team.deletions().len(), 1);
+    let session = team.session(&one, &other).await;
+    let (answers, question) = session.question(&one, 1, QA[2]).await;
+    session.tick(&other, &question).await;
+    queued(&answers.result().await);
+    assert_eq!(team.deletions().len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_that_is_open_when_redis_goes_away_brings_no_deletion() {
+    let mut team = Team::start().await;
+    let id = {
+        let session = team.session(&team.one(), &team.one()).await;
+        session.id
+    };
+    let (answers, question) = {
+        let session = Session {
+            team: &team,
+            id: id.clone(),
+        };
+        session.question(&team.one(), 1, QA[0]).await
+    };
+    team.redis.kill().await;
+    refused(&answers.result().await, AWAY);
+    let session = Session { team: &team, id };
+    let late = session
+        .answer(&team.one(), &question, tick(&question))
+        .await;
+    assert_eq!(late.status(), 503);
+    assert_eq!(team.deletions(), Vec::<Value>::new());
+}
+
+/// What one process knows to be used stays used, though Redis has lost its memory.
+#[tokio::test]
+async fn a_yes_does_not_serve_twice_because_redis_began_anew() {
+    let mut team = Team::start().await;
+    let one = team.one();
+    let state = team.asked(&one, QA[0]).await;
+    queued(&team.agreed(&one, QA[0], &state).await);
+    team.redis.kill().await;
+    team.both_know_that_redis_is("unreachable").await;
+    team.redis.start_again().await;
+    team.both_know_that_redis_is("reachable").await;
+    refused(&team.agreed(&one, QA[0], &state).await, STALE);
+    assert_eq!(team.deletions().len(), 1);
+}
+
+/// A Redis that accepts connections and answers nothing is as good as none.
+#[tokio::test]
+async fn a_redis_that_hangs_does_not_hold_up_reads() {
+    let team = Team::start().await;
+    let one = team.one();
+    let session = team.session(&one, &one).await;
+    let state = team.asked(&one, QA[0]).await;
+    team.redis.signal("-STOP").await;
+    team.both_know_that_redis_is("unreachable").await;
+    for _ in 0..3 {
+        let began = Instant::now();
+        session.read(&one).await;
+        let read = team.modern(&one, "persons-retrieve", json!({"id": ADA}), json!({}));
+        assert_eq!(read.await["isError"], false);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+    refused(&team.agreed(&one, QA[0], &state).await, AWAY);
+    assert_eq!(team.deletions(), Vec::<Value>::new());
+    team.redis.signal("-CONT").await;
+    let fresh = team.asked(&one, QA[1]).await;
+    soon("confirmed", || async {
+        team.agreed(&one, QA[1], &fresh).await["isError"] == false
+    })
+    .await;
+    assert_eq!(team.deletions().len(), 1);
+}
+
+// The start.
+
+#[tokio::test]
+async fn a_redis_that_is_not_there_stops_the_start_and_its_password_is_not_shown() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let sandbox = Sandbox::start(listener, SandboxOptions::default())
+        .await
+        .unwrap();
+    let nobody = free_port().await;
+    for url in [
+        format!("redis://somebody:hunter2@127.0.0.1:{nobody}"),
+        "redis://somebody:hunter2@127.0.0.1:notaport".to_owned(),
+        "http://somebody:hunter2@127.0.0.1".to_owned(),
+        "hunter2".to_owned(),
+    ] {
+        let ended = run(server(&sandbox, &url), "").await;
+        let refusal = ended.refusal();
+        assert!(refusal.contains("--redis"), "{url}: {refusal}");
+        assert!(!refusal.contains("hunter2"), "{url}: {refusal}");
+        assert!(!refusal.contains("somebody"), "{url}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_the_password_stops_the_start() {
+    let mut redis = RedisServer::start().await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let sandbox = Sandbox::start(listener, SandboxOptions::default())
+        .await
+        .unwrap();
+    let url = format!("redis://:hunter2@127.0.0.1:{}", redis.port);
+    let ended = run(server(&sandbox, &url), "").await;
+    let refusal = ended.refusal();
+    assert!(refusal.contains("--redis"), "{refusal}");
+    assert!(!refusal.contains("hunter2"), "{refusal}");
+    redis.kill().await;
+}

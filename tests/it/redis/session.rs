@@ -1,0 +1,163 @@
+//! A session by hand, and its messages.
+
+use std::time::Duration;
+
+use posthog_sandbox::Sandbox;
+use reqwest::Response;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{BACK, TOOL, Team};
+use crate::ADA;
+use crate::wire::PATIENCE;
+
+pub(super) fn deletion(person: &str) -> Value {
+    json!({"ids": [person]})
+}
+
+pub(super) fn call(id: u64, tool: &str, arguments: Value) -> Value {
+    let params = json!({"name": tool, "arguments": arguments});
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+}
+
+pub(super) fn said(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().unwrap()
+}
+
+pub(super) fn refused(result: &Value, says: &str) {
+    assert_eq!(result["isError"], true, "{result}");
+    assert!(said(result).contains(says), "{result}");
+}
+
+pub(super) fn queued(result: &Value) {
+    assert_eq!(result["isError"], false, "{result}");
+    assert_eq!(result["structuredContent"]["status"], "queued", "{result}");
+}
+
+/// A session of the older protocol.
+pub(super) struct Session<'a> {
+    pub(super) team: &'a Team,
+    pub(super) id: String,
+}
+
+impl Session<'_> {
+    pub(super) async fn send(&self, to: &str, message: &Value) -> Response {
+        let session = Some(self.id.as_str());
+        self.team.send(to, Sandbox::KEY, session, message).await
+    }
+
+    /// The answer to a request.
+    pub(super) async fn ask(&self, to: &str, message: &Value) -> Value {
+        let response = self.send(to, message).await;
+        assert_eq!(response.status(), 200);
+        Answers::of(response).last().await
+    }
+
+    /// Lists the tools, which is the least that a session is good for.
+    pub(super) async fn list(&self, to: &str) -> Value {
+        self.list_as(7, to).await
+    }
+
+    pub(super) async fn list_as(&self, id: u64, to: &str) -> Value {
+        let list = json!({"jsonrpc": "2.0", "id": id, "method": "tools/list", "params": {}});
+        let answer = self.ask(to, &list).await;
+        assert!(answer["result"]["tools"].is_array(), "{answer}");
+        answer
+    }
+
+    pub(super) async fn read(&self, to: &str) {
+        let reading = call(8, "persons-retrieve", json!({"id": ADA}));
+        let answer = self.ask(to, &reading).await;
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+    }
+
+    /// Asks for a deletion; the stream of the call, and the question that it begins with.
+    pub(super) async fn question(&self, to: &str, id: u64, person: &str) -> (Answers, Value) {
+        let response = self.send(to, &call(id, TOOL, deletion(person))).await;
+        assert_eq!(response.status(), 200);
+        let mut answers = Answers::of(response);
+        let question = answers.next().await.expect("a question");
+        assert_eq!(question["method"], "elicitation/create", "{question}");
+        (answers, question)
+    }
+
+    /// Sends the answer to a question.
+    pub(super) async fn answer(&self, to: &str, question: &Value, result: Value) -> Response {
+        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
+        self.send(to, &answer).await
+    }
+
+    pub(super) async fn tick(&self, to: &str, question: &Value) {
+        let answered = self.answer(to, question, tick(question)).await;
+        assert_eq!(answered.status(), 202);
+    }
+}
+
+/// The form of a question with its one box ticked.
+pub(super) fn tick(question: &Value) -> Value {
+    let boxes = &question["params"]["requestedSchema"]["properties"];
+    let boxes: Vec<&String> = boxes.as_object().unwrap().keys().collect();
+    let [only] = boxes[..] else {
+        panic!("not one box: {question}")
+    };
+    json!({"action": "accept", "content": {only: true}})
+}
+
+/// The messages of an event stream, as they come.
+pub(super) struct Answers {
+    pub(super) response: Response,
+    pub(super) text: String,
+}
+
+impl Answers {
+    pub(super) fn of(response: Response) -> Self {
+        let kind = response.headers()["content-type"].to_str().unwrap();
+        assert!(kind.starts_with("text/event-stream"), "{kind}");
+        Self {
+            response,
+            text: String::new(),
+        }
+    }
+
+    /// The next message; nothing once the stream has ended.
+    pub(super) async fn next(&mut self) -> Option<Value> {
+        loop {
+            while let Some((line, rest)) = self.text.split_once('\n') {
+                let data = line.strip_prefix("data:").unwrap_or_default().trim();
+                let message = (!data.is_empty()).then(|| serde_json::from_str(data).unwrap());
+                self.text = rest.to_owned();
+                if message.is_some() {
+                    return message;
+                }
+            }
+            let chunk = timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = chunk.expect("a message in time").unwrap()?;
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// The answer that ends the stream.
+    pub(super) async fn last(mut self) -> Value {
+        let mut last = None;
+        while let Some(message) = self.next().await {
+            last = Some(message);
+        }
+        last.expect("an answer")
+    }
+
+    /// The result that ends the stream.
+    pub(super) async fn result(self) -> Value {
+        let answer = self.last().await;
+        assert!(answer["result"].is_object(), "{answer}");
+        answer["result"].clone()
+    }
+}
+
+/// Asks until the answer is as wanted: Redis comes and goes in its own time.
+pub(super) async fn soon<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < BACK, "not {what} in time");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
