@@ -1,16 +1,16 @@
 //! An MCP server for the persons in PostHog.
 //!
-//! The map, from the wire to the assistant:
+//! The map, from PostHog to the assistant:
 //!
-//! - `posthog_client`, a crate of its own: the Persons API over HTTP, one method per endpoint.
-//! - [`output`]: what a model reads: small, valid, safe to read.
+//! - `posthog_client`, a crate of its own: PostHog's Persons API over HTTP, one method per endpoint.
+//! - [`output`]: tool results: sanitized, redacted and within a size limit.
 //! - [`policy`]: what a tool does to data, and what follows from it.
-//! - [`tools`]: one file per tool, and the list of them.
-//! - [`server`]: the tools, prompts and resources as an MCP server; confirmation and audit log.
-//! - [`coordination`]: what several processes have in common.
+//! - [`tools`]: one file per tool, and the catalog.
+//! - [`server`]: tools, prompt templates, resources and completion over MCP; confirmation and audit log.
+//! - [`coordination`]: state shared between replicas.
 //! - [`stdio`], [`http`]: the transports.
-//! - [`cli`]: the command line; [`config`]: every setting, checked.
-//! - [`commands`]: what the binary does.
+//! - [`cli`]: the command line; [`config`]: the validated settings.
+//! - [`commands`]: the commands of the binary.
 //! - `posthog_sandbox`, a crate of its own: simulates PostHog's API and knows nothing of the rest.
 
 pub mod cli;

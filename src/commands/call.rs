@@ -19,41 +19,41 @@ pub(super) async fn run(
     let arguments = serde_json::from_str(arguments)
         .map(Value::Object)
         .context("the arguments are not a JSON object")?;
-    // A token would be worth nothing to the next process, so that only the person at the terminal can say yes.
+    // A confirmation token is not valid in the next process: only the user at the terminal can confirm.
     let (server, _sandbox) = build::server(config, false).await?;
-    let person = std::io::stdin().is_terminal().then_some(asked);
-    let mut client = McpClient::connect(server, person).await?;
-    let answer = client.call(tool, &arguments).await;
-    let answer = answer
+    let user = std::io::stdin().is_terminal().then_some(confirm);
+    let mut client = McpClient::connect(server, user).await?;
+    let result = client.call(tool, &arguments).await;
+    let result = result
         .map_err(|error| anyhow!("{error}. List the tools with `posthog-persons-mcp tools`."))?;
     let mut out = std::io::stdout().lock();
-    match answer.structured() {
+    match result.structured() {
         Some(structured) if json => {
             serde_json::to_writer_pretty(&mut out, structured)?;
             writeln!(out)?;
         }
-        // Whoever asked for JSON reads standard output with a program.
-        _ if json => eprint!("{}", answer.text()),
-        _ => write!(out, "{}", answer.text())?,
+        // Standard output is for JSON alone.
+        _ if json => eprint!("{}", result.text()),
+        _ => write!(out, "{}", result.text())?,
     }
     out.flush()?;
-    Ok(if answer.is_error() {
+    Ok(if result.is_error() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
 }
 
-/// Asks the person at the terminal.
-async fn asked(question: String) -> bool {
-    // Reading a line blocks, and the server goes on in the meantime.
-    let answer = tokio::task::spawn_blocking(move || ask(&question)).await;
-    matches!(answer, Ok(Ok(true)))
+/// Asks the user at the terminal.
+async fn confirm(question: String) -> bool {
+    // Reading a line blocks, and the server must keep running.
+    let result = tokio::task::spawn_blocking(move || ask(&question)).await;
+    matches!(result, Ok(Ok(true)))
 }
 
 fn ask(question: &str) -> std::io::Result<bool> {
     let mut err = std::io::stderr();
-    write!(err, "{question}\nType yes to go on: ")?;
+    write!(err, "{question}\nType yes to continue: ")?;
     err.flush()?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;

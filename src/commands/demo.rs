@@ -12,12 +12,12 @@ use super::build;
 use super::mcp_client::{McpClient, text};
 use crate::config::Config;
 
-/// Lines of an answer that are printed; a table says what it is in a few.
+/// Lines printed of a tool result.
 const MAX_LINES: usize = 14;
 /// Characters of a line that are printed.
 const MAX_COLUMNS: usize = 150;
 
-/// What a user says, and the calls that an assistant answers it with.
+/// What a user says, and the calls that the assistant makes.
 const SESSION: [(&str, &[(&str, &str)]); 9] = [
     (
         "Who of our users is at example.com and pays?",
@@ -94,7 +94,7 @@ const SESSION: [(&str, &[(&str, &str)]); 9] = [
 async fn asked(question: String) -> bool {
     let agrees = !question.contains("ada@example.com");
     let mut out = std::io::stdout().lock();
-    // Where nobody reads any more, the next line of the session says so.
+    // A closed standard output fails at the next line of the session.
     let _ = writeln!(out, "\nasks you")
         .and_then(|()| print(&mut out, &question))
         .and_then(|()| writeln!(out, "you        {}\n", if agrees { "Yes" } else { "No" }));
@@ -121,8 +121,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         for (tool, arguments) in calls {
             let arguments = serde_json::from_str(arguments)?;
             writeln!(out, "assistant  {tool} {arguments}")?;
-            let answer = client.call(tool, &arguments).await?;
-            print(&mut out, &answer.text())?;
+            let result = client.call(tool, &arguments).await?;
+            print(&mut out, &result.text())?;
         }
     }
     writeln!(
@@ -144,10 +144,10 @@ fn print_tools(out: &mut impl Write, tools: &Value) -> std::io::Result<()> {
     writeln!(out, "           ({} tools, {bytes} bytes)\n", tools.len())
 }
 
-/// Prints an answer, indented, and no more of it than a screen holds.
-fn print(out: &mut impl Write, answer: &str) -> std::io::Result<()> {
-    let lines = answer.lines().count();
-    for line in answer.lines().take(MAX_LINES) {
+/// Prints a text, indented and truncated.
+fn print(out: &mut impl Write, text: &str) -> std::io::Result<()> {
+    let lines = text.lines().count();
+    for line in text.lines().take(MAX_LINES) {
         let line = line.replace('\t', "  ");
         let shown: String = line.chars().take(MAX_COLUMNS).collect();
         let more = if shown.len() < line.len() { "…" } else { "" };

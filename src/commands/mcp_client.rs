@@ -1,7 +1,6 @@
-//! A client in this process: it talks to the server in lines of JSON, as an assistant's does.
+//! An MCP client in this process, for `call` and `demo`.
 //!
-//! By hand, and not with the protocol library: what that knows of clients would make the binary half a megabyte larger,
-//! and serve these two commands alone.
+//! Not rmcp's client, which would make the binary half a megabyte larger.
 
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
@@ -12,27 +11,27 @@ use tokio::io::{
 use crate::server::Server;
 use crate::stdio;
 
-/// A conversation, and the human at its side.
+/// A conversation, and the user at its side.
 pub(super) struct McpClient<H> {
     lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
     writer: WriteHalf<DuplexStream>,
     last_id: u64,
-    human: Option<H>,
+    user: Option<H>,
 }
 
 impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
-    /// Begins a conversation. Without a human, the server is told that nobody can be asked.
-    pub(super) async fn connect(server: Server, human: Option<H>) -> anyhow::Result<Self> {
+    /// Initializes a session. Without a user, the client does not declare elicitation.
+    pub(super) async fn connect(server: Server, user: Option<H>) -> anyhow::Result<Self> {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(theirs);
         tokio::spawn(stdio::serve(server, reader, writer));
         let (reader, writer) = tokio::io::split(ours);
-        let asks = human.is_some();
+        let asks = user.is_some();
         let mut client = Self {
             lines: BufReader::new(reader).lines(),
             writer,
             last_id: 0,
-            human,
+            user,
         };
         let hello = json!({
             "protocolVersion": "2025-11-25",
@@ -45,7 +44,7 @@ impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
         Ok(client)
     }
 
-    /// Asks for something and waits for the result. What the server asks meanwhile, the human answers.
+    /// Sends a request and waits for its result. The user replies to elicitations in the meantime.
     ///
     /// # Errors
     /// With the server's words, where it gives an error in place of a result.
@@ -57,7 +56,7 @@ impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
         while let Some(line) = self.lines.next_line().await? {
             let mut message: Value = serde_json::from_str(&line)?;
             if text(&message, "/method") == Some("elicitation/create") {
-                self.answer(&message).await?;
+                self.reply(&message).await?;
             } else if message.get("id").and_then(Value::as_u64) == Some(id) {
                 return match text(&message, "/error/message") {
                     Some(error) => Err(anyhow!("{error}")),
@@ -84,10 +83,10 @@ impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
         self.request("tools/call", params).await.map(CallResult)
     }
 
-    async fn answer(&mut self, question: &Value) -> anyhow::Result<()> {
-        let words = text(question, "/params/message").unwrap_or_default();
-        let agrees = match &mut self.human {
-            Some(human) => human(words.to_owned()).await,
+    async fn reply(&mut self, elicitation: &Value) -> anyhow::Result<()> {
+        let words = text(elicitation, "/params/message").unwrap_or_default();
+        let agrees = match &mut self.user {
+            Some(user) => user(words.to_owned()).await,
             None => false,
         };
         let result = if agrees {
@@ -95,8 +94,8 @@ impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
         } else {
             json!({"action": "decline"})
         };
-        let answer = json!({"jsonrpc": "2.0", "id": question.get("id"), "result": result});
-        self.send(&answer).await
+        let reply = json!({"jsonrpc": "2.0", "id": elicitation.get("id"), "result": result});
+        self.send(&reply).await
     }
 
     async fn send(&mut self, message: &Value) -> anyhow::Result<()> {
