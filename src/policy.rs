@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_setting_that_leaves_a_tool_out_is_named() {
+    fn excluding_setting_is_named() {
         let by = |policy: &Policy| policy.left_out_by("persons-split", Toolset::Delete, DELETE);
         let mut policy = Policy::default();
         assert_eq!(by(&policy), None);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn deny_wins() {
+    fn exclusion_takes_precedence() {
         let policy = Policy {
             read_only: false,
             toolsets: names(&["persons"]),

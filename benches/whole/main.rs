@@ -40,7 +40,7 @@ const ROUNDS: usize = if TRIAL { 1 } else { 9 };
 const STARTS: usize = if TRIAL { 2 } else { 30 };
 /// Calls of a round, one after the other.
 const ALONE: usize = if TRIAL { 10 } else { 500 };
-/// Calls of a round, many at once.
+/// Concurrent calls of a round.
 const TOGETHER: usize = if TRIAL { 256 } else { 6400 };
 const IN_FLIGHT: usize = 64;
 

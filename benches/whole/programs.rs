@@ -28,7 +28,7 @@ pub(super) fn build_minimal() -> PathBuf {
     ];
     let mut build = Command::new(env!("CARGO"));
     for (name, _) in std::env::vars_os() {
-        // Cargo told them to this program. Libraries that look at them would be built once more.
+        // Cargo set them for this program. Libraries that read them would be rebuilt.
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
             build.env_remove(&name);

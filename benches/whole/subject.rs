@@ -234,7 +234,7 @@ fn free_address() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// Connects, as soon as somebody listens.
+/// Connects as soon as the server listens.
 async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
     let patience = Instant::now() + Duration::from_secs(20);
     let stream = loop {

@@ -39,7 +39,7 @@ async fn connect_with_key(scopes: &[&str], teams: &[u64], organizations: &[&str]
 }
 
 #[tokio::test]
-async fn the_current_project_is_found_out_once_before_the_first_call() {
+async fn current_project_is_resolved_once_before_the_first_call() {
     let session = connect_as(Sandbox::KEY).await;
     assert!(session.requests().is_empty());
     let person = session.call("persons-retrieve", json!({"id": 101})).await;
@@ -53,7 +53,7 @@ async fn the_current_project_is_found_out_once_before_the_first_call() {
 }
 
 #[tokio::test]
-async fn calls_side_by_side_find_it_out_together() {
+async fn concurrent_calls_resolve_the_project_together() {
     let session = connect_as(Sandbox::KEY).await;
     let call = || session.call("persons-retrieve", json!({"id": 101}));
     tokio::join!(call(), call(), call());
@@ -61,7 +61,7 @@ async fn calls_side_by_side_find_it_out_together() {
 }
 
 #[tokio::test]
-async fn the_project_stays_though_the_owner_selects_another() {
+async fn resolved_project_stays_if_the_owner_selects_another() {
     let session = connect_as(Sandbox::KEY).await;
     session.call("persons-retrieve", json!({"id": 101})).await;
     session
@@ -72,7 +72,7 @@ async fn the_project_stays_though_the_owner_selects_another() {
 }
 
 #[tokio::test]
-async fn a_key_that_may_not_ask_is_told_what_to_set() {
+async fn key_without_access_to_projects_must_set_one() {
     let session = connect_as(Sandbox::READ_KEY).await;
     assert_snapshot!(session.error("persons-retrieve", json!({"id": 101})).await, @"Could not determine which project to use: the key cannot read which one its owner has selected. The user must set POSTHOG_PROJECT_ID (or --project) to the project's number.");
     let asked = [USER, KEY, "GET /api/projects/@current/"];
@@ -83,7 +83,7 @@ async fn a_key_that_may_not_ask_is_told_what_to_set() {
 }
 
 #[tokio::test]
-async fn a_key_that_may_only_see_projects_is_answered_by_the_current_one() {
+async fn key_with_project_read_uses_the_current_project() {
     let session = connect_with_key(&["person:read", "project:read"], &[], &[]).await;
     session.call("persons-retrieve", json!({"id": 101})).await;
     assert_eq!(
@@ -93,7 +93,7 @@ async fn a_key_that_may_only_see_projects_is_answered_by_the_current_one() {
 }
 
 #[tokio::test]
-async fn a_key_limited_to_one_project_works_on_it() {
+async fn key_limited_to_one_project_uses_it() {
     let session = connect_with_key(&["person:read"], &[Sandbox::PROJECT], &[]).await;
     session
         .sandbox
@@ -103,21 +103,21 @@ async fn a_key_limited_to_one_project_works_on_it() {
 }
 
 #[tokio::test]
-async fn the_selected_project_is_taken_where_a_limited_key_may_use_it() {
+async fn limited_key_uses_the_selected_project_if_allowed() {
     let session = connect_with_key(&["*"], &[7, Sandbox::PROJECT], &[]).await;
     session.call("persons-retrieve", json!({"id": 101})).await;
     assert_eq!(session.requests(), [USER, KEY, PERSON]);
 }
 
 #[tokio::test]
-async fn a_key_limited_to_several_projects_is_not_guessed_for() {
+async fn key_limited_to_several_projects_must_set_one() {
     let session = connect_with_key(&["person:read"], &[Sandbox::PROJECT, 7], &[]).await;
     let error = session.error("persons-retrieve", json!({"id": 101})).await;
     assert_snapshot!(error, @"Could not determine which project to use: the key can access several. The user must set POSTHOG_PROJECT_ID (or --project) to the project's number.");
 }
 
 #[tokio::test]
-async fn a_key_limited_to_the_organization_works_on_the_selected_project() {
+async fn key_limited_to_the_organization_uses_the_selected_project() {
     let organization = "018b2c3d-0000-7000-8000-000000000001";
     let session = connect_with_key(&["*"], &[], &[organization]).await;
     session.call("persons-retrieve", json!({"id": 101})).await;
@@ -125,7 +125,7 @@ async fn a_key_limited_to_the_organization_works_on_the_selected_project() {
 }
 
 #[tokio::test]
-async fn a_failure_in_asking_is_told_and_the_next_call_asks_again() {
+async fn failed_resolution_is_reported_and_retried_by_the_next_call() {
     let session = connect_as(Sandbox::KEY).await;
     session
         .sandbox
@@ -140,7 +140,7 @@ async fn a_failure_in_asking_is_told_and_the_next_call_asks_again() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_as_such() {
+async fn invalid_key_is_reported() {
     let session = connect_as("phx_wrong").await;
     let error = session.error("persons-retrieve", json!({"id": 101})).await;
     assert!(

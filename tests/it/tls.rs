@@ -71,7 +71,7 @@ async fn list(address: SocketAddr, arguments: &[&str]) -> Ended {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_told_and_not_tried_again() {
+async fn untrusted_certificate_is_reported_and_not_retried() {
     let (address, connections) = untrusted();
     let ended = list(address, &[]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -87,7 +87,7 @@ async fn a_certificate_that_nobody_vouches_for_is_told_and_not_tried_again() {
 }
 
 #[tokio::test]
-async fn ca_cert_mends_it_as_the_error_says() {
+async fn ca_cert_fixes_an_untrusted_certificate() {
     let (address, connections) = untrusted();
     let ended = list(address, &["--ca-cert", CERTIFICATE]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -95,7 +95,7 @@ async fn ca_cert_mends_it_as_the_error_says() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_told_and_not_tried_again() {
+async fn server_without_tls_is_reported_and_not_retried() {
     let (address, connections) = serve(|mut stream| {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
         let _ = stream.read(&mut [0; 4096]);

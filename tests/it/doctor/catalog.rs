@@ -52,7 +52,7 @@ async fn called(tool: &ToolDefinition, scopes: &[&str]) -> (bool, String) {
 }
 
 #[tokio::test]
-async fn what_a_tool_says_it_asks_of_a_key_is_what_it_asks() {
+async fn declared_scopes_are_those_that_posthog_requires() {
     for tool in catalog() {
         match tool.access {
             RequiredScopes::ClosedToScopedKeys => {
@@ -93,7 +93,7 @@ async fn what_a_tool_says_it_asks_of_a_key_is_what_it_asks() {
 }
 
 #[test]
-fn the_readme_names_every_scope_that_a_tool_asks_for() {
+fn readme_names_every_required_scope() {
     let readme = include_str!("../../../README.md");
     for tool in catalog() {
         if let RequiredScopes::Scopes(scopes) = tool.access {

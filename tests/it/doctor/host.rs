@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::{NOWHERE, answering, check, checks, config, doctor, examined, found, printed, sandbox};
 
 #[tokio::test]
-async fn a_host_that_is_not_reached_is_told_by_what_is_in_the_way() {
+async fn unreachable_host_is_reported_with_its_cause() {
     let long = format!("http://{}", "a".repeat(70));
     let sandbox = sandbox().await;
     let not_tls = sandbox.url().replace("http", "https");
@@ -41,7 +41,7 @@ async fn a_host_that_is_not_reached_is_told_by_what_is_in_the_way() {
 }
 
 #[tokio::test]
-async fn the_proxy_on_the_way_is_named_without_its_password() {
+async fn proxy_is_named_without_its_password() {
     let mut command = doctor("https://posthog.example", "phx_test", &[]);
     command.env("HTTPS_PROXY", "http://somebody:hunter2@127.0.0.1:1");
     command.env_remove("NO_PROXY").env_remove("no_proxy");
@@ -56,7 +56,7 @@ async fn the_proxy_on_the_way_is_named_without_its_password() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_does_not_let_through_is_told_from_a_host_that_does_not_answer() {
+async fn proxy_rejection_is_distinguished_from_an_unreachable_host() {
     let proxy = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = proxy.local_addr().unwrap();
     let mut command = doctor("https://posthog.example", "phx_test", &[]);
@@ -76,7 +76,7 @@ async fn a_proxy_that_does_not_let_through_is_told_from_a_host_that_does_not_ans
 }
 
 #[tokio::test]
-async fn what_is_not_posthog_gets_no_key() {
+async fn key_is_not_sent_to_a_server_that_is_not_posthog() {
     let page = "<!doctype html><html>Welcome</html>";
     for (status, headers, said) in [
         (200, &[][..], "is not PostHog's API (status 200)"),
@@ -117,7 +117,7 @@ async fn what_is_not_posthog_gets_no_key() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_is_a_warning() {
+async fn clock_skew_is_a_warning() {
     for (date, said) in [
         ("Tue, 01 Jan 2019 00:00:00 GMT", "ahead of PostHog's"),
         ("Fri, 01 Jan 2100 00:00:00 GMT", "behind PostHog's"),
@@ -142,7 +142,7 @@ async fn a_clock_that_is_wrong_is_a_warning() {
 }
 
 #[tokio::test]
-async fn who_never_answers_is_not_waited_for() {
+async fn stalled_requests_time_out() {
     let sandbox = sandbox().await;
     // Everything after the first visit.
     for path in ["/personal_api_keys/", "/users/"] {
@@ -180,7 +180,7 @@ async fn who_never_answers_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_posthog_of_which_nothing_is_found_out_is_not_said_to_work() {
+async fn failed_probes_are_a_problem() {
     let sandbox = sandbox().await;
     for path in ["/personal_api_keys/", "/projects/"] {
         sandbox.inject(Fault {

@@ -9,7 +9,7 @@ use super::{NOWHERE, OWN, doctor, examine, examined, sandbox};
 use crate::process::{Ended, binary, run};
 
 #[tokio::test]
-async fn the_json_holds_the_same_and_its_fields_are_documented() {
+async fn json_fields_are_documented() {
     let sandbox = sandbox().await;
     let json = examined(&sandbox, Sandbox::READ_KEY, &["--json"], 0).await;
     let report: Value = serde_json::from_str(&json).unwrap();
@@ -74,7 +74,7 @@ async fn the_json_holds_the_same_and_its_fields_are_documented() {
 
 /// Every heading of the page that quotes a message does so in the words of the source; `…` stands for what varies.
 #[test]
-fn the_troubleshooting_page_quotes_what_the_server_says() {
+fn troubleshooting_headings_quote_messages() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let source = ["src", "crates/posthog-client/src"].map(|folder| source(&root.join(folder)));
     let source = source.concat();
@@ -90,7 +90,7 @@ fn the_troubleshooting_page_quotes_what_the_server_says() {
         let parts = parts.iter().filter(|part| part.len() > 3);
         assert!(parts.clone().count() > 0, "{message}");
         for part in parts {
-            assert!(source.contains(part), "nobody says: {part}");
+            assert!(source.contains(part), "no message contains: {part}");
         }
     }
 }
@@ -113,7 +113,7 @@ fn source(folder: &std::path::Path) -> String {
 }
 
 #[tokio::test]
-async fn nothing_is_known_of_tools_where_posthog_is_not_reached() {
+async fn tool_status_is_unknown_if_posthog_is_unreachable() {
     let report = examine(NOWHERE, OWN, NOWHERE, NOWHERE).await;
     assert!(
         report

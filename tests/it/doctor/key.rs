@@ -9,7 +9,7 @@ use super::{
 use crate::process::{binary, run};
 
 #[tokio::test]
-async fn a_wrong_key_of_ones_own_posthog_is_told_and_sent_nowhere_else() {
+async fn rejected_key_of_a_self_hosted_posthog_is_sent_nowhere_else() {
     let ours = sandbox().await;
     let page = examined(&ours, "phx_wrong", &[], 1).await;
     assert!(
@@ -24,7 +24,7 @@ async fn a_wrong_key_of_ones_own_posthog_is_told_and_sent_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_key_of_the_other_region_is_told_with_the_host_to_set() {
+async fn key_of_the_other_region_is_reported_with_the_host_to_set() {
     let clouds = Clouds::start(Vec::new(), vec![Key::scoped(OWN, &["person:read"])]).await;
     let report = clouds.examine(&clouds.us.url(), OWN).await;
     assert!(!report.ok);
@@ -48,14 +48,14 @@ async fn a_key_of_the_other_region_is_told_with_the_host_to_set() {
 }
 
 #[tokio::test]
-async fn a_key_that_its_own_region_knows_is_not_shown_to_the_other() {
+async fn accepted_key_is_not_sent_to_the_other_region() {
     let clouds = Clouds::start(Vec::new(), Vec::new()).await;
     assert!(clouds.examine(&clouds.us.url(), Sandbox::KEY).await.ok);
     assert!(clouds.eu.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_key_is_called_wrong_only_when_no_region_knows_it() {
+async fn key_is_invalid_only_if_no_region_accepts_it() {
     let clouds = Clouds::start(Vec::new(), Vec::new()).await;
     let report = clouds.examine(&clouds.eu.url(), OWN).await;
     assert!(!clouds.us.requests().is_empty());
@@ -75,7 +75,7 @@ async fn a_key_is_called_wrong_only_when_no_region_knows_it() {
 }
 
 #[tokio::test]
-async fn a_region_that_cannot_be_asked_is_not_taken_for_one_that_does_not_know() {
+async fn unreachable_region_is_not_taken_for_a_rejection() {
     let us = sandbox().await;
     let report = examine(&us.url(), OWN, &us.url(), NOWHERE).await;
     let (status, said, advice) = found(&report, "access");
@@ -92,7 +92,7 @@ async fn a_region_that_cannot_be_asked_is_not_taken_for_one_that_does_not_know()
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_key_is_said_without_sending_or_repeating_it() {
+async fn malformed_key_is_reported_without_sending_or_repeating_it() {
     let sandbox = sandbox().await;
     for token in [Sandbox::PROJECT_TOKEN, "phs_secret_of_a_project"] {
         let page = examined(&sandbox, token, &[], 1).await;
@@ -114,7 +114,7 @@ async fn what_cannot_be_a_key_is_said_without_sending_or_repeating_it() {
 }
 
 #[tokio::test]
-async fn everything_wrong_with_the_settings_is_said_at_once() {
+async fn every_invalid_setting_is_reported() {
     let mut command = doctor("us.posthog.com", "phc_token", &["--tools", "persons-lst"]);
     command
         .env(PROJECT, "mine")
@@ -129,7 +129,7 @@ async fn everything_wrong_with_the_settings_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_pasted_in_a_wrong_place_is_not_repeated() {
+async fn key_in_the_wrong_setting_is_not_repeated() {
     for arguments in [&["doctor"][..], &["stdio"], &["call", "persons-list"]] {
         for variable in ["POSTHOG_HOST", PROJECT, "POSTHOG_PERSONAL_API_KEY_FILE"] {
             let mut command = binary(arguments);

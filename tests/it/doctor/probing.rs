@@ -7,7 +7,7 @@ use posthog_sandbox::{Fault, FaultKind, Key, Sandbox};
 use super::{OWN, PROJECT, check, doctor, examined, printed, sandbox, sandbox_with, tools};
 
 #[tokio::test]
-async fn a_token_of_oauth_is_asked_for_its_scopes() {
+async fn scopes_of_an_oauth_token_are_read() {
     let token = Key::scoped("pha_test_own", &["person:read", "user:read", "query:read"]);
     let sandbox = sandbox_with(vec![token], false).await;
     let page = examined(&sandbox, "pha_test_own", &[], 0).await;
@@ -24,7 +24,7 @@ async fn a_token_of_oauth_is_asked_for_its_scopes() {
 }
 
 #[tokio::test]
-async fn a_token_of_oauth_works_on_the_selected_project() {
+async fn oauth_token_uses_the_selected_project() {
     let token = Key::scoped("pha_test_own", &["person:read", "user:read"]);
     let sandbox = sandbox_with(vec![token], false).await;
     let mut command = doctor(&sandbox.url(), "pha_test_own", &["--read-only"]);
@@ -44,7 +44,7 @@ fn secretive(sandbox: &Sandbox) {
 }
 
 #[tokio::test]
-async fn scopes_that_posthog_does_not_tell_are_tried_by_reading() {
+async fn unlisted_scopes_are_probed_by_reading() {
     let keys = vec![Key::scoped(OWN, &["person:write", "cohort:read"])];
     let sandbox = sandbox_with(keys, false).await;
     secretive(&sandbox);
@@ -74,7 +74,7 @@ async fn scopes_that_posthog_does_not_tell_are_tried_by_reading() {
 }
 
 #[tokio::test]
-async fn a_key_from_before_scopes_is_recognized_by_trying() {
+async fn legacy_key_is_recognized_by_probing() {
     let sandbox = sandbox().await;
     secretive(&sandbox);
     let page = examined(&sandbox, Sandbox::LEGACY_KEY, &[], 0).await;
@@ -82,7 +82,7 @@ async fn a_key_from_before_scopes_is_recognized_by_trying() {
 }
 
 #[tokio::test]
-async fn batches_that_are_closed_to_the_key_are_told_with_the_way_round() {
+async fn unsupported_batches_are_reported_with_the_workaround() {
     let sandbox = sandbox_with(Vec::new(), true).await;
     let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
     assert_eq!(

@@ -5,7 +5,7 @@ use posthog_sandbox::{Key, Sandbox};
 use super::{OWN, PROJECT, check, doctor, examined, printed, sandbox, sandbox_with};
 
 #[tokio::test]
-async fn a_project_that_the_key_may_not_use_is_a_problem() {
+async fn project_without_access_is_a_problem() {
     let mut own = Key::scoped(OWN, &["*"]);
     own.scoped_teams = Some(vec![7, 8]);
     let sandbox = sandbox_with(vec![own], false).await;
@@ -31,7 +31,7 @@ async fn a_project_that_the_key_may_not_use_is_a_problem() {
 }
 
 #[tokio::test]
-async fn the_selected_project_is_found_out_and_better_set() {
+async fn selected_project_is_a_warning_with_the_id_to_set() {
     let sandbox = sandbox().await;
     let mut command = doctor(&sandbox.url(), Sandbox::KEY, &[]);
     command.env(PROJECT, "@current");
@@ -52,7 +52,7 @@ async fn the_selected_project_is_found_out_and_better_set() {
 }
 
 #[tokio::test]
-async fn a_project_that_its_owner_has_not_selected_is_told_for_the_cohorts() {
+async fn unselected_project_is_a_warning_about_cohorts() {
     let sandbox = sandbox().await;
     sandbox.update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;

@@ -8,13 +8,13 @@ use crate::line;
 use crate::process::{binary, run};
 
 #[tokio::test]
-async fn a_key_with_all_scopes_works_and_the_page_says_so() {
+async fn key_with_all_scopes_works() {
     let sandbox = sandbox().await;
     let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
     insta::assert_snapshot!("all_scopes", page);
     let mut requests: Vec<String> = sandbox.requests().iter().map(line).collect();
     requests.sort();
-    // Only reads; the first without the key, and one of a batch of nobody.
+    // Only reads; the first without the key, and one of an empty batch.
     assert_eq!(
         requests,
         [
@@ -30,14 +30,14 @@ async fn a_key_with_all_scopes_works_and_the_page_says_so() {
 }
 
 #[tokio::test]
-async fn missing_scopes_are_named_with_the_tools_that_want_them() {
+async fn missing_scopes_are_listed_with_their_tools() {
     let sandbox = sandbox().await;
     let page = examined(&sandbox, Sandbox::READ_KEY, &[], 0).await;
     insta::assert_snapshot!("person_read", page);
 }
 
 #[tokio::test]
-async fn a_key_from_before_scopes_opens_every_tool() {
+async fn legacy_key_has_access_to_every_tool() {
     let sandbox = sandbox().await;
     let page = examined(&sandbox, Sandbox::LEGACY_KEY, &[], 0).await;
     assert_eq!(
@@ -49,7 +49,7 @@ async fn a_key_from_before_scopes_opens_every_tool() {
 }
 
 #[tokio::test]
-async fn the_sandbox_can_be_examined_without_any_setting() {
+async fn sandbox_needs_no_settings() {
     let ended = run(binary(&["--sandbox", "doctor"]), "").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
     assert!(
@@ -65,7 +65,7 @@ async fn the_sandbox_can_be_examined_without_any_setting() {
 }
 
 #[tokio::test]
-async fn what_the_settings_leave_out_is_said_of_each_tool() {
+async fn excluded_tools_name_the_setting() {
     let sandbox = sandbox().await;
     let arguments = [
         "--read-only",
@@ -102,7 +102,7 @@ async fn what_the_settings_leave_out_is_said_of_each_tool() {
 }
 
 #[tokio::test]
-async fn a_key_that_opens_none_of_the_tools_is_a_problem() {
+async fn key_without_access_to_any_tool_is_a_problem() {
     let sandbox = sandbox().await;
     let arguments = ["--tools", "persons-update"];
     let page = examined(&sandbox, Sandbox::READ_KEY, &arguments, 1).await;

@@ -54,7 +54,7 @@ async fn host(pem: &str, arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_told_with_the_way_to_trust_it() {
+async fn untrusted_certificate_is_reported_with_ca_cert() {
     let said = host(VALID, &[]).await;
     assert!(said.contains("its certificate is not trusted: "), "{said}");
     assert!(
@@ -69,13 +69,13 @@ async fn a_certificate_that_nobody_vouches_for_is_told_with_the_way_to_trust_it(
 }
 
 #[tokio::test]
-async fn a_certificate_of_a_trusted_file_is_accepted() {
+async fn certificate_of_a_trusted_ca_is_accepted() {
     let said = host(VALID, &["--ca-cert", VALID]).await;
     assert!(said.starts_with("ok host https://127.0.0.1:"), "{said}");
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_out_of_date_is_told_as_such() {
+async fn expired_certificate_is_reported() {
     let said = host(EXPIRED, &["--ca-cert", EXPIRED]).await;
     assert!(
         said.contains("its certificate is not valid at this time: "),

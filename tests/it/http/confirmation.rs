@@ -61,7 +61,7 @@ pub(super) async fn result(id: u64, mut events: Events) -> Value {
 }
 
 #[tokio::test]
-async fn in_a_session_the_question_comes_on_the_stream_of_the_call() {
+async fn session_elicits_on_the_stream_of_the_call() {
     for version in WAITING {
         let team = team().await;
         let mary = team.caller(MARY).with_a_human();
@@ -77,7 +77,7 @@ async fn in_a_session_the_question_comes_on_the_stream_of_the_call() {
 }
 
 #[tokio::test]
-async fn in_a_session_whatever_is_not_a_tick_sends_nothing() {
+async fn session_sends_nothing_without_an_accepted_elicitation() {
     let team = team().await;
     let mary = team.caller(MARY).with_a_human();
     let mut session = Conversation::begin(&mary, WAITING[1]).await;
@@ -95,7 +95,7 @@ async fn in_a_session_whatever_is_not_a_tick_sends_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_else_can_answer_the_question_of_a_session() {
+async fn elicitation_accepts_replies_of_its_own_session_only() {
     let team = team().await;
     let mary = team.caller(MARY).with_a_human();
     let mut session = Conversation::begin(&mary, WAITING[1]).await;
@@ -111,13 +111,13 @@ async fn nobody_else_can_answer_the_question_of_a_session() {
     session
         .post(&answer(&question, &json!({"action": "decline"})))
         .await;
-    let told = result(id, events).await;
-    refused(&told, "Nothing was sent: the user declined.");
+    let result = result(id, events).await;
+    refused(&result, "Nothing was sent: the user declined.");
     assert_eq!(team.sent(), nothing());
 }
 
 #[tokio::test]
-async fn a_session_that_is_closed_while_the_question_is_open_sends_nothing() {
+async fn closing_a_session_with_an_open_elicitation_sends_nothing() {
     let team = team().await;
     let mary = team.caller(MARY).with_a_human();
     let mut session = Conversation::begin(&mary, WAITING[0]).await;
@@ -131,7 +131,7 @@ async fn a_session_that_is_closed_while_the_question_is_open_sends_nothing() {
 }
 
 #[tokio::test]
-async fn over_sse_the_question_comes_on_the_stream() {
+async fn legacy_sse_elicits_on_its_stream() {
     let team = team().await;
     let mary = team.caller(MARY).with_a_human();
     for (says, sends) in [
@@ -190,7 +190,7 @@ pub(super) fn queued(result: &Value) {
 }
 
 #[tokio::test]
-async fn without_a_handshake_the_question_is_the_answer_and_a_yes_serves_once() {
+async fn stateless_call_returns_input_required_and_its_state_is_single_use() {
     let team = team().await;
     let mary = team.caller(MARY).with_a_human();
     let asked = state(&mary).await;
@@ -202,7 +202,7 @@ async fn without_a_handshake_the_question_is_the_answer_and_a_yes_serves_once() 
 }
 
 #[tokio::test]
-async fn two_yeses_at_once_delete_once() {
+async fn concurrent_confirmations_delete_once() {
     let team = team().await;
     let mary = team.caller(MARY).with_a_human();
     let asked = state(&mary).await;
@@ -216,7 +216,7 @@ async fn two_yeses_at_once_delete_once() {
 }
 
 #[tokio::test]
-async fn without_a_handshake_whatever_is_not_a_tick_sends_nothing() {
+async fn stateless_call_sends_nothing_without_an_accepted_elicitation() {
     let team = team().await;
     let mary = team.caller(MARY).with_a_human();
     for no in [
@@ -232,7 +232,7 @@ async fn without_a_handshake_whatever_is_not_a_tick_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_state_is_worth_nothing_to_another_credential() {
+async fn state_of_another_credential_is_rejected() {
     let team = team().await;
     let mary = team.caller(MARY).with_a_human();
     let john = team.caller(JOHN).with_a_human();
@@ -247,7 +247,7 @@ async fn a_state_is_worth_nothing_to_another_credential() {
 // Nobody who can be asked.
 
 #[tokio::test]
-async fn where_nobody_can_be_asked_it_is_refused_with_and_without_a_token() {
+async fn client_without_elicitation_cannot_delete_with_or_without_a_token() {
     let team = team().await;
     let mary = team.caller(MARY);
     let genuine = state(&mary.with_a_human()).await;
@@ -257,17 +257,17 @@ async fn where_nobody_can_be_asked_it_is_refused_with_and_without_a_token() {
         if token.is_string() {
             arguments["confirmation"] = token;
         }
-        let mut told = Vec::new();
+        let mut results = Vec::new();
         for version in WITH_HANDSHAKE.into_iter().chain([WITHOUT_HANDSHAKE]) {
             let mut session = Conversation::begin(&mary, version).await;
-            told.push(session.call(TOOL, &arguments).await);
+            results.push(session.call(TOOL, &arguments).await);
         }
-        told.push(Older::begin(&mary).await.call(TOOL, &arguments).await);
-        for told in told {
-            refused(&told, "Refused: ");
-            assert!(said(&told).contains("Nothing was sent"), "{told}");
+        results.push(Older::begin(&mary).await.call(TOOL, &arguments).await);
+        for result in results {
+            refused(&result, "Refused: ");
+            assert!(said(&result).contains("Nothing was sent"), "{result}");
             // There is no token to be had.
-            assert!(!told.to_string().contains("rs2."), "{told}");
+            assert!(!result.to_string().contains("rs2."), "{result}");
         }
     }
     assert_eq!(team.sent(), nothing());
@@ -278,7 +278,7 @@ async fn where_nobody_can_be_asked_it_is_refused_with_and_without_a_token() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_declare_it_is_not_believed_a_yes() {
+async fn reply_of_a_client_without_elicitation_is_ignored() {
     let team = team().await;
     let mary = team.caller(MARY);
     let more = json!({"inputResponses": {"confirm": tick()}});
@@ -291,7 +291,7 @@ async fn a_client_that_does_not_declare_it_is_not_believed_a_yes() {
 }
 
 #[tokio::test]
-async fn off_asks_nobody() {
+async fn confirm_off_deletes_without_elicitation() {
     let team = team_with(Setup {
         confirm: Confirm::Off,
         ..Setup::default()
@@ -308,7 +308,7 @@ async fn off_asks_nobody() {
 }
 
 #[tokio::test]
-async fn strict_takes_a_humans_yes() {
+async fn confirm_strict_accepts_an_elicitation() {
     let team = team_with(Setup {
         confirm: Confirm::Strict,
         ..Setup::default()

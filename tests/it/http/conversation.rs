@@ -60,7 +60,7 @@ impl Conversation {
         self.caller.send(request).await
     }
 
-    /// The same conversation as somebody else would go on with it.
+    /// The same conversation, continued by another caller.
     pub(super) fn taken_over_by(&self, caller: &Caller) -> Self {
         Self {
             caller: caller.clone(),

@@ -31,7 +31,7 @@ pub(super) fn keys(requests: &[RecordedRequest]) -> Vec<String> {
 // A key of each request.
 
 #[tokio::test]
-async fn each_request_uses_its_own_key_and_no_other() {
+async fn each_request_uses_only_its_own_key() {
     let names: Vec<String> = (0..8)
         .map(|number| format!("phx_somebody_{number}"))
         .collect();
@@ -67,7 +67,7 @@ async fn each_request_uses_its_own_key_and_no_other() {
 }
 
 #[tokio::test]
-async fn in_a_session_each_request_uses_its_own_key() {
+async fn each_request_of_a_session_uses_its_own_key() {
     let team = team().await;
     let mut mary = Conversation::begin(&team.caller(MARY), WITH_HANDSHAKE[2]).await;
     let mut older = Older::begin(&team.caller(JOHN)).await;
@@ -80,7 +80,7 @@ async fn in_a_session_each_request_uses_its_own_key() {
 }
 
 #[tokio::test]
-async fn a_key_that_posthog_refuses_is_told_so_and_no_other_is_tried() {
+async fn rejected_key_is_reported_and_no_other_key_is_tried() {
     let team = team().await;
     let wrong = team.caller("phx_wrong_key");
     let result = wrong.call("persons-retrieve", &json!({"id": ADA})).await;
@@ -97,7 +97,7 @@ pub(super) fn secret(key: &str) -> &str {
 }
 
 #[tokio::test]
-async fn no_key_is_in_any_log_line_or_answer_or_number() {
+async fn logs_responses_and_metrics_contain_no_key() {
     const WRONG: &str = "phx_wrong_19b3c7d2f05e8a64";
     const PROJECTS: &str = "phc_project_82c5e0f7a94d1b36";
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
@@ -160,7 +160,7 @@ async fn no_key_is_in_any_log_line_or_answer_or_number() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_usable_key_learns_where_to_get_one() {
+async fn request_without_a_usable_key_gets_a_challenge() {
     let team = team().await;
     let long = "x".repeat(2_000);
     for authorization in [
@@ -176,13 +176,13 @@ async fn a_request_without_a_usable_key_learns_where_to_get_one() {
         Some("Bearer phx_mary with a blank"),
         Some(long.as_str()),
     ] {
-        let mut nobody = caller(team.address, None);
+        let mut anonymous = caller(team.address, None);
         if let Some(authorization) = authorization {
-            nobody = nobody.saying("authorization", authorization);
+            anonymous = anonymous.saying("authorization", authorization);
         }
         for (method, path) in PROTECTED {
-            let reply = nobody
-                .read(nobody.request(method.clone(), path).json(&json!({})))
+            let reply = anonymous
+                .read(anonymous.request(method.clone(), path).json(&json!({})))
                 .await;
             let challenge = reply.challenge();
             let address = format!(
@@ -200,17 +200,19 @@ async fn a_request_without_a_usable_key_learns_where_to_get_one() {
 }
 
 #[tokio::test]
-async fn the_document_names_posthog_and_the_scopes() {
+async fn resource_metadata_names_posthog_and_the_scopes() {
     let team = team().await;
-    let nobody = caller(team.address, None);
-    let reply = nobody.read(nobody.stateless("tools/list", json!({}))).await;
+    let anonymous = caller(team.address, None);
+    let reply = anonymous
+        .read(anonymous.stateless("tools/list", json!({})))
+        .await;
     let challenge = reply.challenge().to_owned();
     let address = challenge.split('"').nth(1).unwrap();
     let path = address
         .strip_prefix(&format!("http://{}", team.address))
         .unwrap();
     for path in [path, "/.well-known/oauth-protected-resource"] {
-        let reply = nobody.get(path).await;
+        let reply = anonymous.get(path).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
         assert_eq!(reply.header("content-type"), "application/json");
         let document = reply.json();
@@ -234,7 +236,7 @@ async fn the_document_names_posthog_and_the_scopes() {
 }
 
 #[tokio::test]
-async fn no_scope_is_asked_for_that_no_offered_tool_needs() {
+async fn resource_metadata_lists_only_scopes_of_offered_tools() {
     let team = team_with(Setup {
         policy: Policy {
             read_only: true,
@@ -250,10 +252,10 @@ async fn no_scope_is_asked_for_that_no_offered_tool_needs() {
 }
 
 #[tokio::test]
-async fn what_concerns_nobody_needs_no_key() {
+async fn public_routes_need_no_key() {
     let team = team().await;
-    let nobody = caller(team.address, None);
+    let anonymous = caller(team.address, None);
     for path in OPEN {
-        assert_eq!(nobody.get(path).await.status, 200, "{path}");
+        assert_eq!(anonymous.get(path).await.status, 200, "{path}");
     }
 }

@@ -65,12 +65,12 @@ async fn refused_everywhere(team: &Team, header: &'static str, values: &[&str]) 
     for value in values {
         // With a good credential as well as without one: it does not come to that.
         let caller = team.caller(MARY).saying(header, value);
-        let nobody = Caller {
+        let anonymous = Caller {
             bearer: None,
             ..caller.clone()
         };
         for (method, path) in routes() {
-            for caller in [&caller, &nobody] {
+            for caller in [&caller, &anonymous] {
                 let reply = asked(caller, &method, path).await;
                 assert_eq!(reply.status, 403, "{method} {path} {header}: {value}");
             }
@@ -80,19 +80,19 @@ async fn refused_everywhere(team: &Team, header: &'static str, values: &[&str]) 
 }
 
 #[tokio::test]
-async fn a_foreign_host_is_refused_on_every_route() {
+async fn foreign_host_is_rejected_on_every_route() {
     let team = team_with(named()).await;
     refused_everywhere(&team, "host", &FOREIGN_HOSTS).await;
 }
 
 #[tokio::test]
-async fn a_foreign_origin_is_refused_on_every_route() {
+async fn foreign_origin_is_rejected_on_every_route() {
     let team = team_with(named()).await;
     refused_everywhere(&team, "origin", &FOREIGN_ORIGINS).await;
 }
 
 #[tokio::test]
-async fn one_foreign_origin_among_several_is_refused() {
+async fn one_foreign_origin_among_several_is_rejected() {
     let team = team_with(named()).await;
     for origins in [
         ["http://localhost", "https://evil.example"],
@@ -109,7 +109,7 @@ async fn one_foreign_origin_among_several_is_refused() {
 }
 
 #[tokio::test]
-async fn this_machine_and_what_is_named_are_let_in() {
+async fn loopback_and_allowed_hosts_and_origins_are_accepted() {
     let team = team_with(named()).await;
     for (header, value) in [
         ("host", "localhost"),
@@ -134,7 +134,7 @@ async fn this_machine_and_what_is_named_are_let_in() {
 }
 
 #[tokio::test]
-async fn without_a_host_or_with_two_nothing_is_answered() {
+async fn missing_or_duplicate_host_is_rejected() {
     let team = team_with(Setup::default()).await;
     for hosts in [
         "",
@@ -172,19 +172,19 @@ async fn refused_with(line: &str, hosts: &str) {
 }
 
 #[tokio::test]
-async fn a_host_in_the_request_line_does_not_hide_a_foreign_one() {
+async fn host_in_the_request_line_does_not_hide_a_foreign_host_header() {
     refused_with("http://localhost", "host: evil.example\r\n").await;
     refused_with("http://evil.example", "host: evil.example\r\n").await;
     refused_with("http://evil.example", "").await;
 }
 
 #[tokio::test]
-async fn a_foreign_host_in_the_request_line_is_refused() {
+async fn foreign_host_in_the_request_line_is_rejected() {
     refused_with("http://evil.example", "host: localhost\r\n").await;
 }
 
 #[tokio::test]
-async fn two_hosts_are_refused_whatever_the_request_line_says() {
+async fn duplicate_host_is_rejected_with_any_request_line() {
     let foreign = "host: evil.example\r\n".repeat(2);
     refused_with("http://localhost", &foreign).await;
 }

@@ -1,4 +1,4 @@
-//! How much at once: who is over a limit is told so, and everyone else goes on.
+//! Concurrency limits: requests over a limit are rejected, others are not affected.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) async fn team_limited_to(limits: HttpLimits) -> Team {
     team
 }
 
-/// Waits until something is so that nobody tells of.
+/// Polls until a condition holds.
 pub(super) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !so().await {
@@ -57,7 +57,7 @@ fn endless(caller: &Caller) -> RequestBuilder {
     caller.calling("persons-retrieve", &json!({"id": NEVER}))
 }
 
-/// Requests of one key that PostHog gets at once.
+/// Concurrent requests per key to PostHog.
 const AT_ONCE: usize = 8;
 
 /// Makes calls that are not answered until they are given up.
@@ -94,7 +94,7 @@ async fn refused_for_now(caller: &Caller, request: RequestBuilder, status: u16) 
 }
 
 #[tokio::test]
-async fn over_its_limit_a_credential_is_told_so_and_others_go_on() {
+async fn credential_over_its_limit_is_rejected_and_others_are_not() {
     let team = team_limited_to(HttpLimits {
         max_in_flight_per_credential: 3,
         ..HttpLimits::default()
@@ -120,7 +120,7 @@ async fn over_its_limit_a_credential_is_told_so_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_full_says_so_and_recovers() {
+async fn full_server_rejects_requests_and_recovers() {
     let team = team_limited_to(HttpLimits {
         max_in_flight: 4,
         max_in_flight_per_credential: 3,
@@ -130,8 +130,8 @@ async fn a_server_that_is_full_says_so_and_recovers() {
     let (mary, john) = (team.caller(MARY), team.caller(JOHN));
     let marys = hold(&team, &mary, 3).await;
     let johns = hold(&team, &john, 1).await;
-    for somebody in [&john, &team.caller("phx_somebody_else")] {
-        refused_for_now(somebody, endless(somebody), 503).await;
+    for other in [&john, &team.caller("phx_somebody_else")] {
+        refused_for_now(other, endless(other), 503).await;
     }
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(john.get(path).await.status, 200, "{path}");
@@ -142,7 +142,7 @@ async fn a_server_that_is_full_says_so_and_recovers() {
 }
 
 #[tokio::test]
-async fn an_answer_gives_its_place_back() {
+async fn response_releases_its_permit() {
     let team = team_limited_to(HttpLimits {
         max_in_flight: 1,
         max_in_flight_per_credential: 1,
@@ -170,7 +170,7 @@ async fn an_answer_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn as_many_calls_as_one_credential_may_make_do_not_hold_up_another() {
+async fn credential_at_its_limit_does_not_delay_another() {
     let limits = HttpLimits::default();
     let team = team_limited_to(limits).await;
     let calls = hold(
@@ -184,7 +184,7 @@ async fn as_many_calls_as_one_credential_may_make_do_not_hold_up_another() {
 }
 
 #[tokio::test]
-async fn calls_over_sse_are_limited_as_well() {
+async fn legacy_sse_calls_are_limited() {
     let team = team_limited_to(HttpLimits {
         max_in_flight_per_credential: 2,
         ..HttpLimits::default()
@@ -204,7 +204,7 @@ async fn calls_over_sse_are_limited_as_well() {
 }
 
 #[tokio::test]
-async fn a_call_in_a_session_keeps_its_place_while_it_runs() {
+async fn session_call_holds_its_permit_while_it_runs() {
     let team = team_limited_to(HttpLimits {
         max_in_flight_per_credential: 2,
         ..HttpLimits::default()
@@ -227,7 +227,7 @@ async fn a_call_in_a_session_keeps_its_place_while_it_runs() {
 }
 
 #[tokio::test]
-async fn a_question_can_be_answered_though_every_place_is_taken_by_one() {
+async fn elicitation_reply_needs_no_permit() {
     let team = team_limited_to(HttpLimits {
         max_in_flight_per_credential: 1,
         ..HttpLimits::default()

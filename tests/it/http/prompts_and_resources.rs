@@ -17,7 +17,7 @@ fn names(answer: &Value, list: &str) -> Vec<String> {
 const BOTH: [&str; 2] = [WITH_HANDSHAKE[3], WITHOUT_HANDSHAKE];
 
 #[tokio::test]
-async fn prompts_are_listed_and_filled_in() {
+async fn prompts_are_listed_and_rendered() {
     let team = team().await;
     for version in BOTH {
         let mut mary = Conversation::begin(&team.caller(MARY), version).await;
@@ -52,7 +52,7 @@ async fn prompts_are_listed_and_filled_in() {
 }
 
 #[tokio::test]
-async fn a_prompt_whose_tools_are_not_offered_is_absent() {
+async fn prompt_without_its_tools_is_not_listed() {
     let team = team().await;
     let mary = team.caller(MARY);
     for version in BOTH {
@@ -77,7 +77,7 @@ async fn a_prompt_whose_tools_are_not_offered_is_absent() {
 }
 
 #[tokio::test]
-async fn a_person_is_a_resource() {
+async fn person_can_be_read_as_a_resource() {
     let team = team().await;
     for version in BOTH {
         let mut mary = Conversation::begin(&team.caller(MARY), version).await;
@@ -118,7 +118,7 @@ async fn a_person_is_a_resource() {
 }
 
 #[tokio::test]
-async fn where_a_person_may_not_be_read_there_is_no_resource() {
+async fn person_resource_requires_the_read_tool() {
     let team = team().await;
     let narrowed = team.caller(MARY).saying("x-posthog-tools", "persons-list");
     for version in BOTH {
@@ -140,7 +140,7 @@ fn completion(prompt: &str, argument: &str, typed: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_person_of_a_prompt_is_completed() {
+async fn person_argument_of_a_prompt_is_completed() {
     let team = team().await;
     for version in BOTH {
         let mut mary = Conversation::begin(&team.caller(MARY), version).await;
@@ -167,7 +167,7 @@ async fn the_person_of_a_prompt_is_completed() {
 }
 
 #[tokio::test]
-async fn a_prompt_that_is_not_offered_completes_nothing() {
+async fn prompt_that_is_not_offered_is_not_completed() {
     let team = team().await;
     let mary = team.caller(MARY);
     let narrowed = mary.saying("x-posthog-read-only", "true");

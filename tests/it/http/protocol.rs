@@ -26,7 +26,7 @@ fn found_ada(result: &Value) {
 }
 
 #[tokio::test]
-async fn with_a_handshake_a_session_is_opened_used_and_closed() {
+async fn session_is_opened_used_and_closed() {
     let team = team().await;
     for version in WITH_HANDSHAKE {
         let mut session = Conversation::begin(&team.caller(MARY), version).await;
@@ -51,7 +51,7 @@ async fn with_a_handshake_a_session_is_opened_used_and_closed() {
 }
 
 #[tokio::test]
-async fn two_sessions_do_not_hear_each_other() {
+async fn sessions_do_not_receive_messages_of_each_other() {
     let team = team().await;
     let mut one = Conversation::begin(&team.caller(MARY), WITH_HANDSHAKE[3]).await;
     let mut other = Conversation::begin(&team.caller(MARY), WITH_HANDSHAKE[0]).await;
@@ -66,7 +66,7 @@ async fn two_sessions_do_not_hear_each_other() {
 }
 
 #[tokio::test]
-async fn without_a_handshake_each_request_stands_alone() {
+async fn stateless_requests_are_independent() {
     let team = team().await;
     let mary = team.caller(MARY);
     for (method, params) in [
@@ -106,7 +106,7 @@ async fn without_a_handshake_each_request_stands_alone() {
 }
 
 #[tokio::test]
-async fn a_request_with_a_token_is_told_why_it_waits_before_its_answer() {
+async fn progress_token_receives_wait_reasons_before_the_response() {
     for version in versions() {
         let team = team().await;
         let mary = team.caller(MARY);
@@ -130,7 +130,7 @@ async fn a_request_with_a_token_is_told_why_it_waits_before_its_answer() {
 }
 
 #[tokio::test]
-async fn headers_that_contradict_the_message_are_refused() {
+async fn headers_that_contradict_the_message_are_rejected() {
     let team = team().await;
     let mary = team.caller(MARY);
     let body = request(
@@ -167,7 +167,7 @@ async fn headers_that_contradict_the_message_are_refused() {
 }
 
 #[tokio::test]
-async fn the_older_http_with_sse_lists_calls_and_refuses() {
+async fn legacy_sse_lists_calls_and_rejects() {
     let team = team().await;
     let mary = team.caller(MARY);
     for version in ["2024-11-05", "2025-06-18"] {
@@ -186,7 +186,7 @@ async fn the_older_http_with_sse_lists_calls_and_refuses() {
 }
 
 #[tokio::test]
-async fn a_stream_that_its_client_closes_takes_no_more_messages() {
+async fn closed_stream_accepts_no_messages() {
     let team = team().await;
     let mary = team.caller(MARY);
     let Older {
@@ -210,7 +210,7 @@ async fn a_stream_that_its_client_closes_takes_no_more_messages() {
 }
 
 #[tokio::test]
-async fn without_sse_both_of_its_routes_are_left_out() {
+async fn no_sse_removes_both_routes() {
     let team = team_with(Setup {
         legacy_sse: false,
         ..Setup::default()
@@ -225,7 +225,7 @@ async fn without_sse_both_of_its_routes_are_left_out() {
 }
 
 #[tokio::test]
-async fn a_session_that_nobody_opened_is_not_found() {
+async fn unknown_session_is_not_found() {
     let team = team().await;
     let mary = team.caller(MARY);
     let list = request(WITH_HANDSHAKE[2], 1, "tools/list", json!({}));
@@ -250,7 +250,7 @@ async fn taking_messages(mary: &Caller) -> (Older, [String; 2]) {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_refused_and_the_server_goes_on() {
+async fn invalid_message_is_rejected_and_the_server_keeps_serving() {
     let team = team().await;
     let mary = team.caller(MARY);
     let (_open, routes) = taking_messages(&mary).await;
@@ -286,7 +286,7 @@ async fn what_is_no_message_is_refused_and_the_server_goes_on() {
 }
 
 #[tokio::test]
-async fn a_body_of_more_than_a_mebibyte_is_too_large() {
+async fn body_over_one_mebibyte_is_rejected() {
     let team = team().await;
     let mary = team.caller(MARY);
     let (_open, routes) = taking_messages(&mary).await;
@@ -300,7 +300,7 @@ async fn a_body_of_more_than_a_mebibyte_is_too_large() {
             assert_eq!(status == 413, too_large, "{route} {length}: {status}");
         }
     }
-    // Also where nobody asks who it is, and where the length is not said beforehand.
+    // Also before authentication, and without a content length.
     for route in OPEN.iter().chain(&["/mcp"]) {
         let head = format!(
             "POST {route} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"

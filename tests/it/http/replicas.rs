@@ -29,7 +29,7 @@ async fn two(keys: [Option<&'static str>; 2]) -> (Team, Team) {
 }
 
 #[tokio::test]
-async fn what_one_process_asks_another_with_the_same_key_takes_as_answered_once() {
+async fn replicas_with_one_state_key_accept_each_others_state_once() {
     let (one, other) = two([Some(STATE_KEY); 2]).await;
     let at_one = one.caller(MARY).with_a_human();
     let at_other = other.caller(MARY).with_a_human();
@@ -41,7 +41,7 @@ async fn what_one_process_asks_another_with_the_same_key_takes_as_answered_once(
 }
 
 #[tokio::test]
-async fn the_same_key_does_not_make_two_credentials_one() {
+async fn state_key_does_not_bridge_credentials() {
     let (one, other) = two([Some(STATE_KEY); 2]).await;
     let asked = state(&one.caller(MARY).with_a_human()).await;
     let john = other.caller(JOHN).with_a_human();
@@ -50,7 +50,7 @@ async fn the_same_key_does_not_make_two_credentials_one() {
 }
 
 #[tokio::test]
-async fn without_the_same_key_a_yes_is_good_only_where_it_was_asked() {
+async fn state_of_another_state_key_is_rejected() {
     for keys in [
         [Some(STATE_KEY), Some(OTHER_STATE_KEY)],
         [Some(STATE_KEY), None],
@@ -69,7 +69,7 @@ async fn without_the_same_key_a_yes_is_good_only_where_it_was_asked() {
 
 /// The variable that carries it, in two processes of their own.
 #[tokio::test]
-async fn the_key_comes_from_its_variable() {
+async fn state_key_is_read_from_its_variable() {
     let team = team().await;
     let mut processes = Vec::new();
     for key in [STATE_KEY, STATE_KEY, OTHER_STATE_KEY] {
@@ -94,7 +94,7 @@ async fn the_key_comes_from_its_variable() {
 
 /// What is asked without a handshake takes no session, and what is asked in one takes no state.
 #[tokio::test]
-async fn a_state_does_not_answer_the_question_of_a_session() {
+async fn state_does_not_confirm_an_elicitation_of_a_session() {
     let team = team().await;
     let mary = team.caller(MARY).with_a_human();
     let asked_without = state(&mary).await;

@@ -15,7 +15,7 @@ use crate::process::offered;
 use crate::wire::WITH_HANDSHAKE;
 
 #[tokio::test]
-async fn the_project_is_found_out_once_for_each_key() {
+async fn project_is_resolved_once_per_key() {
     let limited = |key, project| {
         let mut key = Key::scoped(key, &["*"]);
         key.scoped_teams = Some(vec![project]);
@@ -61,7 +61,7 @@ async fn the_project_is_found_out_once_for_each_key() {
 }
 
 #[tokio::test]
-async fn a_request_names_its_project_where_the_server_leaves_it_open() {
+async fn request_selects_its_project_if_the_server_has_none() {
     let team = team_with(Setup {
         project: Project::Current,
         ..Setup::default()
@@ -86,7 +86,7 @@ async fn a_request_names_its_project_where_the_server_leaves_it_open() {
 }
 
 #[tokio::test]
-async fn a_request_cannot_leave_the_servers_project() {
+async fn request_cannot_select_another_project_than_the_servers() {
     for shared in [None, Some(None)] {
         let team = team_with(Setup {
             shared,
@@ -143,7 +143,7 @@ async fn unknown(caller: &Caller, calls: &[(&str, Value)]) {
 }
 
 #[tokio::test]
-async fn a_request_that_only_reads_is_offered_and_gets_only_that() {
+async fn read_only_request_gets_only_reading_tools() {
     let team = team_with(Setup {
         confirm: Confirm::Off,
         ..Setup::default()
@@ -167,7 +167,7 @@ async fn a_request_that_only_reads_is_offered_and_gets_only_that() {
 }
 
 #[tokio::test]
-async fn a_request_that_names_tools_is_offered_and_gets_only_those() {
+async fn request_with_tools_header_gets_only_those_tools() {
     let team = team().await;
     let mary = team.caller(MARY);
     let narrowed = mary.saying("x-posthog-tools", " persons-update,persons-list ,");
@@ -189,7 +189,7 @@ async fn a_request_that_names_tools_is_offered_and_gets_only_those() {
 }
 
 #[tokio::test]
-async fn narrowing_holds_for_its_request_alone() {
+async fn restriction_applies_to_its_request_only() {
     let team = team().await;
     let mary = team.caller(MARY);
     let narrowed = mary.saying("x-posthog-read-only", "true");
@@ -215,7 +215,7 @@ async fn narrowing_holds_for_its_request_alone() {
 }
 
 #[tokio::test]
-async fn no_header_brings_back_what_the_server_leaves_out() {
+async fn headers_cannot_extend_what_the_server_offers() {
     let policies = [
         Policy {
             read_only: true,
@@ -269,7 +269,7 @@ async fn no_header_brings_back_what_the_server_leaves_out() {
 
 /// A proxy may add a header to one that its client has sent already.
 #[tokio::test]
-async fn of_two_headers_the_narrower_holds_or_none() {
+async fn duplicate_headers_never_widen_access() {
     let team = team().await;
     let mary = team.caller(MARY);
     for (name, wide, narrow, left) in [
@@ -292,7 +292,7 @@ async fn of_two_headers_the_narrower_holds_or_none() {
 }
 
 #[tokio::test]
-async fn a_list_that_depends_on_the_credential_is_marked_so() {
+async fn credential_dependent_list_is_marked_private() {
     let team = team().await;
     let narrowed = team.caller(MARY).saying("x-posthog-read-only", "true");
     for caller in [team.caller(MARY), narrowed] {

@@ -21,15 +21,15 @@ async fn guarded() -> Team {
 }
 
 #[tokio::test]
-async fn the_token_opens_and_posthog_never_sees_it() {
+async fn token_authenticates_and_is_never_sent_to_posthog() {
     let team = guarded().await;
-    let somebody = team.caller(TOKEN);
-    assert_eq!(somebody.offered().await, all_tools());
-    let result = somebody.call("persons-retrieve", &json!({"id": ADA})).await;
+    let member = team.caller(TOKEN);
+    assert_eq!(member.offered().await, all_tools());
+    let result = member.call("persons-retrieve", &json!({"id": ADA})).await;
     assert_eq!(result["isError"], false);
-    let mut session = Conversation::begin(&somebody, WITH_HANDSHAKE[1]).await;
+    let mut session = Conversation::begin(&member, WITH_HANDSHAKE[1]).await;
     session.call("persons-retrieve", &json!({"id": ADA})).await;
-    let mut older = Older::begin(&somebody).await;
+    let mut older = Older::begin(&member).await;
     older.call("persons-retrieve", &json!({"id": ADA})).await;
     let requests = team.sandbox.requests();
     assert_eq!(keys(&requests), [Sandbox::KEY; 3]);
@@ -40,7 +40,7 @@ async fn the_token_opens_and_posthog_never_sees_it() {
 }
 
 #[tokio::test]
-async fn without_the_token_nothing_opens() {
+async fn requests_without_the_token_are_rejected() {
     let team = guarded().await;
     let cut = &TOKEN[..TOKEN.len() - 1];
     let longer = format!("{TOKEN}0");
@@ -60,16 +60,18 @@ async fn without_the_token_nothing_opens() {
 }
 
 #[tokio::test]
-async fn without_a_token_this_machine_may_call() {
+async fn loopback_requests_need_no_token_if_none_is_set() {
     let team = team_with(Setup {
         shared: Some(None),
         ..Setup::default()
     })
     .await;
-    let nobody = caller(team.address, None);
-    assert_eq!(nobody.offered().await, all_tools());
-    nobody.call("persons-retrieve", &json!({"id": ADA})).await;
-    // A key that somebody sends all the same is not used.
+    let anonymous = caller(team.address, None);
+    assert_eq!(anonymous.offered().await, all_tools());
+    anonymous
+        .call("persons-retrieve", &json!({"id": ADA}))
+        .await;
+    // A key that a request carries all the same is not used.
     let mary = team.caller(MARY);
     mary.call("persons-retrieve", &json!({"id": ADA})).await;
     assert_eq!(keys(&team.sandbox.requests()), [Sandbox::KEY; 2]);
@@ -91,7 +93,7 @@ async fn refusal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn a_servers_key_beyond_this_machine_wants_a_token() {
+async fn server_key_on_a_public_address_requires_a_token() {
     for bind in ["0.0.0.0:0", "[::]:0"] {
         let said = refusal(&["--bind", bind], &[(KEY, MARY)]).await;
         assert!(said.contains(AUTH_TOKEN) && said.contains(bind), "{said}");
@@ -112,13 +114,13 @@ async fn a_servers_key_beyond_this_machine_wants_a_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_guards_nothing_stops_the_start() {
+async fn token_without_a_server_key_fails_the_start() {
     let said = refusal(&["--bind", "127.0.0.1:0"], &[(AUTH_TOKEN, TOKEN)]).await;
     assert!(said.contains(AUTH_TOKEN), "{said}");
 }
 
 #[tokio::test]
-async fn what_is_easily_guessed_stops_the_start() {
+async fn short_secrets_fail_the_start() {
     let short = &TOKEN[..31];
     for name in [AUTH_TOKEN, STATE_KEY] {
         let said = refusal(&["--bind", "127.0.0.1:0"], &[(KEY, MARY), (name, short)]).await;
@@ -134,7 +136,7 @@ async fn what_is_easily_guessed_stops_the_start() {
 }
 
 #[tokio::test]
-async fn neither_the_servers_key_nor_its_token_is_in_any_log_line_or_answer() {
+async fn logs_and_responses_contain_neither_the_server_key_nor_its_token() {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
         .await
         .unwrap();

@@ -27,7 +27,7 @@ async fn sessions(caller: &Caller, count: usize) -> Vec<Conversation> {
 }
 
 #[tokio::test]
-async fn whoever_opens_too_many_sessions_loses_their_own() {
+async fn credential_over_the_session_limit_evicts_its_own_sessions() {
     let team = team_limited_to(HttpLimits {
         max_sessions: 4,
         ..HttpLimits::default()
@@ -45,7 +45,7 @@ async fn whoever_opens_too_many_sessions_loses_their_own() {
 }
 
 #[tokio::test]
-async fn the_session_that_is_closed_is_one_that_nobody_uses() {
+async fn least_recently_used_session_is_evicted() {
     let team = team_limited_to(HttpLimits {
         max_sessions: 3,
         ..HttpLimits::default()
@@ -61,7 +61,7 @@ async fn the_session_that_is_closed_is_one_that_nobody_uses() {
 }
 
 #[tokio::test]
-async fn a_request_that_opens_no_session_closes_none() {
+async fn request_without_a_session_evicts_none() {
     let team = team_limited_to(HttpLimits {
         max_sessions: 2,
         ..HttpLimits::default()
@@ -79,7 +79,7 @@ async fn a_request_that_opens_no_session_closes_none() {
 }
 
 #[tokio::test]
-async fn handshakes_side_by_side_open_no_more_sessions_than_there_may_be() {
+async fn concurrent_initializes_respect_the_session_limit() {
     let team = team_limited_to(HttpLimits {
         max_sessions: 4,
         max_in_flight_per_credential: 64,
@@ -111,7 +111,7 @@ async fn handshakes_side_by_side_open_no_more_sessions_than_there_may_be() {
 }
 
 #[tokio::test]
-async fn the_streams_of_one_credential_leave_room_for_those_of_another() {
+async fn streams_of_one_credential_leave_room_for_another() {
     let team = team_limited_to(HttpLimits {
         max_sessions: 4,
         ..HttpLimits::default()
@@ -133,7 +133,7 @@ async fn the_streams_of_one_credential_leave_room_for_those_of_another() {
 }
 
 #[tokio::test]
-async fn too_many_streams_are_refused() {
+async fn streams_over_the_limit_are_rejected() {
     let team = team_limited_to(HttpLimits {
         max_sessions: 2,
         ..HttpLimits::default()
@@ -159,7 +159,7 @@ fn number(metrics: &str, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn fifteen_hundred_handshakes_in_a_row_leave_the_server_answering() {
+async fn server_responds_after_1500_initializes() {
     let team = team().await;
     let process = Process::start(binary_at(&team.sandbox.url(), &[])).await;
     let (mary, john) = (process.caller(MARY), process.caller(JOHN));

@@ -8,7 +8,7 @@ use crate::wire::{WITH_HANDSHAKE, request};
 use crate::{ADA, NOBODY};
 
 #[tokio::test]
-async fn a_session_is_closed_to_every_other_credential() {
+async fn session_rejects_every_other_credential() {
     let team = team().await;
     let john = team.caller(JOHN);
     for version in WITH_HANDSHAKE {
@@ -27,10 +27,10 @@ async fn a_session_is_closed_to_every_other_credential() {
             let refused = john.read(johns.request(method.clone())).await;
             assert_eq!(refused.status, 404, "{version} {method}");
         }
-        // Nor to somebody without one.
-        let nobodys = marys.taken_over_by(&caller(team.address, None));
+        // Nor to a caller without a credential.
+        let anonymous = marys.taken_over_by(&caller(team.address, None));
         let list = request(version, 7, "tools/list", json!({}));
-        assert_eq!(nobodys.post(&list).await.status(), 401);
+        assert_eq!(anonymous.post(&list).await.status(), 401);
         // It goes on for its owner.
         let person = marys.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{version}");
@@ -40,7 +40,7 @@ async fn a_session_is_closed_to_every_other_credential() {
 }
 
 #[tokio::test]
-async fn somebody_elses_session_looks_like_one_that_does_not_exist() {
+async fn session_of_another_credential_looks_like_an_unknown_one() {
     let team = team().await;
     let john = team.caller(JOHN);
     let marys = Conversation::begin(&team.caller(MARY), WITH_HANDSHAKE[2]).await;
@@ -59,7 +59,7 @@ async fn somebody_elses_session_looks_like_one_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_stream_takes_messages_of_its_own_credential_alone() {
+async fn stream_accepts_messages_of_its_own_credential_only() {
     let team = team().await;
     let mut marys = Older::begin(&team.caller(MARY)).await;
     let call = json!({"name": "persons-retrieve", "arguments": {"id": ADA}});

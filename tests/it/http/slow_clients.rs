@@ -38,7 +38,7 @@ async fn narrow(address: SocketAddr) -> TcpStream {
 }
 
 #[tokio::test]
-async fn readers_that_never_read_hold_up_nobody() {
+async fn clients_that_never_read_delay_no_other() {
     // All of them have one credential, which is the harder case.
     let mut setup = Setup {
         shared: Some(None),
@@ -46,15 +46,15 @@ async fn readers_that_never_read_hold_up_nobody() {
     };
     setup.sandbox.persons = 300;
     let team = team_with(setup).await;
-    let nobody = caller(team.address, None);
+    let anonymous = caller(team.address, None);
     let page = json!({"limit": 200, "select": ["*"]});
     let mut readers = Vec::new();
     for turn in 0..64 {
         let mut reader = narrow(team.address).await;
         let call = if turn % 2 == 0 {
-            nobody.calling("persons-list", &page)
+            anonymous.calling("persons-list", &page)
         } else {
-            let session = Conversation::begin(&nobody, WITH_HANDSHAKE[3]).await;
+            let session = Conversation::begin(&anonymous, WITH_HANDSHAKE[3]).await;
             let params = json!({"name": "persons-list", "arguments": page});
             let call = request(session.version, 1, "tools/call", params);
             session.request(Method::POST).json(&call)
@@ -71,9 +71,11 @@ async fn readers_that_never_read_hold_up_nobody() {
     })
     .await;
     for _ in 0..3 {
-        let person = nobody.call("persons-retrieve", &json!({"id": ADA})).await;
+        let person = anonymous
+            .call("persons-retrieve", &json!({"id": ADA}))
+            .await;
         assert_eq!(person["isError"], false, "{person}");
-        let mut session = Conversation::begin(&nobody, WITH_HANDSHAKE[0]).await;
+        let mut session = Conversation::begin(&anonymous, WITH_HANDSHAKE[0]).await;
         let person = session.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{person}");
     }
@@ -102,7 +104,7 @@ async fn readers_that_never_read_hold_up_nobody() {
 
 /// Each of them asks for more than all buffers on the way take, so that the server has to wait for them.
 #[tokio::test]
-async fn readers_that_hold_every_place_of_their_credential_hold_up_no_other() {
+async fn slow_clients_at_their_limit_delay_no_other_credential() {
     /// More than the system and the server keep for one connection.
     const MAX_BUFFERED: usize = 6_000_000;
     let team = team_limited_to(HttpLimits {
@@ -131,7 +133,7 @@ async fn readers_that_hold_every_place_of_their_credential_hold_up_no_other() {
         let person = session.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{person}");
     }
-    // Who reads at last gets the answers. A few were refused, when all of them asked at once.
+    // A client that reads at last gets its responses. A few were rejected, as all were sent concurrently.
     let (mut reader, writing) = readers.swap_remove(0);
     let mut chunk = vec![0; 1024 * 1024];
     let mut read = 0;
@@ -147,17 +149,17 @@ async fn readers_that_hold_every_place_of_their_credential_hold_up_no_other() {
     until("there is room again", async || status(&mary).await == 200).await;
 }
 
-/// A client that posts and never reads its stream holds up neither others nor, in the end, itself.
+/// A client that posts and never reads its stream delays neither others nor, in the end, itself.
 #[tokio::test]
-async fn a_stream_that_is_never_read_holds_up_no_other() {
+async fn unread_stream_delays_no_other() {
     let mut setup = Setup {
         shared: Some(None),
         ..Setup::default()
     };
     setup.sandbox.persons = 300;
     let team = team_with(setup).await;
-    let nobody = caller(team.address, None);
-    let older = Older::begin(&nobody).await;
+    let anonymous = caller(team.address, None);
+    let older = Older::begin(&anonymous).await;
     let mut posts = Vec::new();
     for id in 1..=100 {
         let arguments = json!({"limit": 200, "select": ["*"]});
@@ -166,9 +168,11 @@ async fn a_stream_that_is_never_read_holds_up_no_other() {
         posts.push(tokio::spawn(async move { drop(post.send().await) }));
     }
     for _ in 0..3 {
-        let person = nobody.call("persons-retrieve", &json!({"id": ADA})).await;
+        let person = anonymous
+            .call("persons-retrieve", &json!({"id": ADA}))
+            .await;
         assert_eq!(person["isError"], false, "{person}");
-        let mut other = Older::begin(&nobody).await;
+        let mut other = Older::begin(&anonymous).await;
         let person = other.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{person}");
     }
@@ -177,7 +181,7 @@ async fn a_stream_that_is_never_read_holds_up_no_other() {
 
 /// Takes as long as the server waits.
 #[tokio::test]
-async fn who_sends_slowly_is_cut_and_holds_up_nobody() {
+async fn slow_senders_time_out_and_delay_no_other() {
     let team = team().await;
     let mary = team.caller(MARY);
     let whole = bytes(mary.stateless("tools/list", json!({})));

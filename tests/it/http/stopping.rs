@@ -24,7 +24,7 @@ fn list() -> Value {
 }
 
 #[tokio::test]
-async fn stopping_under_load_loses_no_answer() {
+async fn shutdown_under_load_loses_no_response() {
     for signal in ["-TERM", "-INT"] {
         let upstream = Upstream::start(Answers::After(WHILE)).await;
         let process = Process::start(binary_at(&upstream.url(), &[])).await;
@@ -80,7 +80,7 @@ async fn stopping_under_load_loses_no_answer() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_open_already_is_refused_new_requests() {
+async fn open_connection_gets_no_new_requests_during_shutdown() {
     let upstream = Upstream::start(Answers::After(WHILE)).await;
     let team = team_with(Setup {
         upstream: Some(upstream.url()),
@@ -109,7 +109,7 @@ async fn a_connection_that_is_open_already_is_refused_new_requests() {
 }
 
 #[tokio::test]
-async fn a_call_over_sse_is_answered_before_the_end() {
+async fn legacy_sse_call_completes_before_shutdown() {
     let upstream = Upstream::start(Answers::After(WHILE)).await;
     let process = Process::start(binary_at(&upstream.url(), &[])).await;
     let mut older = Older::begin(&process.caller(MARY)).await;
@@ -124,7 +124,7 @@ async fn a_call_over_sse_is_answered_before_the_end() {
 }
 
 #[tokio::test]
-async fn an_open_question_does_not_hold_up_the_end() {
+async fn open_elicitation_does_not_delay_shutdown() {
     let process = Process::start(binary(&["--sandbox"])).await;
     let mary = caller(process.address, None).with_a_human();
     let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
@@ -140,12 +140,12 @@ async fn an_open_question_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn an_idle_server_stops_at_once() {
+async fn idle_server_shuts_down_immediately() {
     for signal in ["-TERM", "-INT"] {
         let process = Process::start(binary(&["--sandbox"])).await;
         // A connection is open, and nothing is under way on it.
-        let nobody = caller(process.address, None);
-        assert_eq!(nobody.get("/healthz").await.status, 200);
+        let anonymous = caller(process.address, None);
+        assert_eq!(anonymous.get("/healthz").await.status, 200);
         let _silent = tokio::net::TcpStream::connect(process.address).await;
         process.signal(signal).await;
         let begun = std::time::Instant::now();
@@ -159,21 +159,21 @@ async fn an_idle_server_stops_at_once() {
 // Health.
 
 #[tokio::test]
-async fn a_server_is_healthy_and_ready_where_posthog_answers() {
+async fn server_is_healthy_and_ready_if_posthog_responds() {
     let team = team().await;
-    let nobody = caller(team.address, None);
+    let anonymous = caller(team.address, None);
     for path in ["/healthz", "/readyz"] {
-        let reply = nobody.get(path).await;
+        let reply = anonymous.get(path).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.text);
     }
-    // Without anybody's key.
+    // Without an API key.
     for request in team.sandbox.requests() {
         assert_eq!(request.header("authorization"), None);
     }
 }
 
 #[tokio::test]
-async fn where_posthog_is_away_a_server_is_healthy_and_not_ready() {
+async fn server_is_healthy_but_not_ready_if_posthog_is_unreachable() {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await;
     let away = listener.unwrap().local_addr().unwrap();
     let team = team_with(Setup {
@@ -182,9 +182,9 @@ async fn where_posthog_is_away_a_server_is_healthy_and_not_ready() {
         ..Setup::default()
     })
     .await;
-    let nobody = caller(team.address, None);
-    assert_eq!(nobody.get("/healthz").await.status, 200);
-    let reply = nobody.get("/readyz").await;
+    let anonymous = caller(team.address, None);
+    assert_eq!(anonymous.get("/healthz").await.status, 200);
+    let reply = anonymous.get("/readyz").await;
     assert_eq!(reply.status, 503, "{}", reply.text);
     assert!(reply.text.contains("PostHog"), "{}", reply.text);
     assert!(!reply.text.contains(Sandbox::KEY), "{}", reply.text);
@@ -202,7 +202,7 @@ fn value(metrics: &str, name: &str, labels: &[&str]) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn the_numbers_tell_what_was_done_and_nothing_about_anybody() {
+async fn metrics_count_calls_and_contain_no_personal_data() {
     let team = team().await;
     let process = Process::start(binary_at(&team.sandbox.url(), &[])).await;
     let mary = process.caller(MARY);
@@ -297,7 +297,7 @@ async fn the_numbers_tell_what_was_done_and_nothing_about_anybody() {
 }
 
 #[tokio::test]
-async fn what_is_under_way_is_in_the_numbers() {
+async fn metrics_show_requests_in_flight() {
     let upstream = Upstream::start(Answers::Never).await;
     let process = Process::start(binary_at(&upstream.url(), &[])).await;
     let mary = process.caller(MARY);
@@ -319,16 +319,16 @@ async fn what_is_under_way_is_in_the_numbers() {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_leaves_the_numbers() {
+async fn metrics_drop_ended_sessions() {
     let process = Process::start(binary(&["--sandbox"])).await;
-    let nobody = caller(process.address, None);
-    let session = Conversation::begin(&nobody, WITH_HANDSHAKE[2]).await;
+    let anonymous = caller(process.address, None);
+    let session = Conversation::begin(&anonymous, WITH_HANDSHAKE[2]).await;
     let sessions = async || {
-        let metrics = nobody.get("/metrics").await.text;
+        let metrics = anonymous.get("/metrics").await.text;
         value(&metrics, "mcp_sessions", &[])
     };
     assert_eq!(sessions().await, Some(1.0));
-    let closed = nobody.send(session.request(Method::DELETE)).await;
+    let closed = anonymous.send(session.request(Method::DELETE)).await;
     assert!(closed.status().is_success());
     assert_eq!(sessions().await, Some(0.0));
     let late = request(WITH_HANDSHAKE[2], 1, "tools/list", json!({}));

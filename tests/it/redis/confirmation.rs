@@ -12,7 +12,7 @@ use crate::wire::WITHOUT_HANDSHAKE;
 use crate::writing::QA;
 
 #[tokio::test]
-async fn a_yes_to_one_process_is_taken_by_the_other_once() {
+async fn confirmation_is_accepted_once_across_processes() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     for (asks, takes, person) in [(&one, &other, QA[0]), (&other, &one, QA[1])] {
@@ -30,7 +30,7 @@ async fn a_yes_to_one_process_is_taken_by_the_other_once() {
 }
 
 #[tokio::test]
-async fn a_yes_to_both_at_once_is_one() {
+async fn concurrent_confirmations_at_both_processes_delete_once() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     let state = team.asked(&one, QA[0]).await;
@@ -45,7 +45,7 @@ async fn a_yes_to_both_at_once_is_one() {
 }
 
 #[tokio::test]
-async fn a_no_to_one_process_is_no_yes_at_the_other() {
+async fn declined_confirmation_is_rejected_by_the_other_process() {
     let team = Team::start().await;
     let state = team.asked(&team.one(), QA[0]).await;
     let no = json!({"confirm": {"action": "decline"}});
@@ -59,7 +59,7 @@ async fn a_no_to_one_process_is_no_yes_at_the_other() {
 // Limits.
 
 #[tokio::test]
-async fn requests_of_a_credential_are_counted_over_all_processes() {
+async fn rate_limit_counts_requests_of_all_processes() {
     let team = Team::start_with(&["--max-requests-per-minute", "6"]).await;
     // The count begins anew with the clock's minute, which must not turn meanwhile.
     let second = std::time::SystemTime::now()

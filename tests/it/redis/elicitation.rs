@@ -11,7 +11,7 @@ use crate::ADA;
 use crate::writing::QA;
 
 #[tokio::test]
-async fn an_answer_reaches_the_process_that_asked() {
+async fn elicitation_reply_reaches_the_process_that_sent_it() {
     let team = Team::start().await;
     let proxy = team.proxy.url();
     let session = team.session(&proxy, &proxy).await;
@@ -31,7 +31,7 @@ async fn an_answer_reaches_the_process_that_asked() {
 }
 
 #[tokio::test]
-async fn a_no_reaches_the_process_that_asked_as_well() {
+async fn declined_elicitation_reaches_the_process_that_sent_it() {
     let team = Team::start().await;
     let session = team.session(&team.one(), &team.other()).await;
     for (from, to) in [(team.one(), team.other()), (team.other(), team.one())] {
@@ -44,7 +44,7 @@ async fn a_no_reaches_the_process_that_asked_as_well() {
 }
 
 #[tokio::test]
-async fn there_is_one_open_question_in_a_session() {
+async fn session_has_one_open_elicitation() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     let session = team.session(&one, &other).await;
@@ -73,7 +73,7 @@ async fn there_is_one_open_question_in_a_session() {
 
 /// Each process numbers its questions by itself, and an answer says only the number.
 #[tokio::test]
-async fn a_late_yes_to_a_question_of_one_process_is_no_yes_to_the_others() {
+async fn late_reply_does_not_confirm_an_elicitation_of_the_other_process() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     let session = team.session(&one, &other).await;
@@ -102,7 +102,7 @@ async fn a_late_yes_to_a_question_of_one_process_is_no_yes_to_the_others() {
 }
 
 #[tokio::test]
-async fn a_cancellation_reaches_the_process_that_works_on_the_call() {
+async fn cancellation_reaches_the_process_of_the_call() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     let session = team.session(&one, &other).await;

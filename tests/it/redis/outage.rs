@@ -16,7 +16,7 @@ use crate::process::run;
 use crate::writing::QA;
 
 #[tokio::test]
-async fn without_redis_reads_go_on_and_nothing_is_deleted() {
+async fn without_redis_reads_continue_and_deletions_are_rejected() {
     let mut team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     let state = team.asked(&one, QA[0]).await;
@@ -75,7 +75,7 @@ async fn without_redis_reads_go_on_and_nothing_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_question_that_is_open_when_redis_goes_away_brings_no_deletion() {
+async fn losing_redis_during_an_elicitation_sends_nothing() {
     let mut team = Team::start().await;
     let id = {
         let session = team.session(&team.one(), &team.one()).await;
@@ -100,7 +100,7 @@ async fn a_question_that_is_open_when_redis_goes_away_brings_no_deletion() {
 
 /// What one process knows to be used stays used, though Redis has lost its memory.
 #[tokio::test]
-async fn a_yes_does_not_serve_twice_because_redis_began_anew() {
+async fn used_confirmation_stays_used_after_redis_loses_its_data() {
     let mut team = Team::start().await;
     let one = team.one();
     let state = team.asked(&one, QA[0]).await;
@@ -115,7 +115,7 @@ async fn a_yes_does_not_serve_twice_because_redis_began_anew() {
 
 /// A Redis that accepts connections and answers nothing is as good as none.
 #[tokio::test]
-async fn a_redis_that_hangs_does_not_hold_up_reads() {
+async fn hanging_redis_does_not_delay_reads() {
     let team = Team::start().await;
     let one = team.one();
     let session = team.session(&one, &one).await;
@@ -144,7 +144,7 @@ async fn a_redis_that_hangs_does_not_hold_up_reads() {
 // The start.
 
 #[tokio::test]
-async fn a_redis_that_is_not_there_stops_the_start_and_its_password_is_not_shown() {
+async fn unreachable_redis_fails_the_start_without_showing_its_password() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let sandbox = Sandbox::start(listener, SandboxOptions::default())
         .await
@@ -165,7 +165,7 @@ async fn a_redis_that_is_not_there_stops_the_start_and_its_password_is_not_shown
 }
 
 #[tokio::test]
-async fn a_redis_that_refuses_the_password_stops_the_start() {
+async fn rejected_redis_password_fails_the_start() {
     let mut redis = RedisServer::start().await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let sandbox = Sandbox::start(listener, SandboxOptions::default())

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Team, VERSION, soon};
 
 #[tokio::test]
-async fn a_session_works_though_every_request_lands_on_the_other_process() {
+async fn session_works_with_alternating_processes() {
     let team = Team::start().await;
     let proxy = team.proxy.url();
     let session = team.session(&proxy, &proxy).await;
@@ -27,7 +27,7 @@ async fn a_session_works_though_every_request_lands_on_the_other_process() {
 }
 
 #[tokio::test]
-async fn a_session_that_a_process_does_not_know_yet_may_be_used_by_many_requests_at_once() {
+async fn session_is_restored_under_concurrent_requests() {
     let team = Team::start().await;
     for _ in 0..5 {
         let session = team.session(&team.one(), &team.one()).await;
@@ -37,7 +37,7 @@ async fn a_session_that_a_process_does_not_know_yet_may_be_used_by_many_requests
 }
 
 #[tokio::test]
-async fn a_session_is_nobody_elses_on_either_process() {
+async fn session_rejects_other_credentials_on_every_process() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     let session = team.session(&one, &one).await;
@@ -72,7 +72,7 @@ async fn a_session_is_nobody_elses_on_either_process() {
 
 /// A handshake that was stored without its owner is nobody's.
 #[tokio::test]
-async fn a_session_of_which_the_owner_is_not_known_is_not_taken_over() {
+async fn session_without_a_known_owner_is_rejected() {
     let team = Team::start().await;
     let session = team.session(&team.one(), &team.one()).await;
     let mut redis = team.redis.connection().await;
@@ -89,7 +89,7 @@ async fn a_session_of_which_the_owner_is_not_known_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_ended_at_one_process_is_ended_at_the_other() {
+async fn session_ends_on_every_process() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     let session = team.session(&one, &other).await;
@@ -112,7 +112,7 @@ async fn a_session_that_is_ended_at_one_process_is_ended_at_the_other() {
 }
 
 #[tokio::test]
-async fn a_session_in_use_is_not_forgotten() {
+async fn session_in_use_does_not_expire() {
     let team = Team::start().await;
     let session = team.session(&team.one(), &team.other()).await;
     let mut redis = team.redis.connection().await;
@@ -131,7 +131,7 @@ async fn a_session_in_use_is_not_forgotten() {
 
 /// Sessions that came from elsewhere take places as well.
 #[tokio::test]
-async fn there_are_only_so_many_sessions_on_either_process() {
+async fn session_limit_applies_on_every_process() {
     let team = Team::start_with(&["--max-sessions", "2"]).await;
     let (one, other) = (team.one(), team.other());
     for _ in 0..5 {
