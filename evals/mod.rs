@@ -10,6 +10,7 @@
     reason = "JSON is read by names, and what is not there is null"
 )]
 
+pub mod play;
 pub mod sandbox;
 pub mod score;
 pub mod suite;

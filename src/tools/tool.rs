@@ -45,6 +45,8 @@ pub trait Tool {
     const TOOLSET: Toolset;
     /// What its endpoints ask of a key.
     const ACCESS: RequiredScopes;
+    /// Arguments of a call that works on the sandbox, as JSON. Tests and documents call the tool with them.
+    const EXAMPLE: &'static str;
     /// Whether a call changes more than one person, for a tool of which some calls do. Such calls require a
     /// confirmation, as all calls of a tool that deletes do.
     const CHANGES_SEVERAL: Option<fn(&Self::Input) -> bool> = None;
@@ -87,6 +89,8 @@ pub struct ToolDefinition {
     pub toolset: Toolset,
     /// What its endpoints ask of a key.
     pub access: RequiredScopes,
+    /// Arguments of a call that works on the sandbox, as JSON.
+    pub example: &'static str,
     /// Whether calls can require a confirmation.
     pub confirmable: bool,
     /// JSON Schema of the arguments.
@@ -119,6 +123,7 @@ impl ToolDefinition {
             effect: T::EFFECT,
             toolset: T::TOOLSET,
             access: T::ACCESS,
+            example: T::EXAMPLE,
             confirmable,
             input_schema: Arc::new(input_schema),
             output_schema: Arc::new(output_schema),

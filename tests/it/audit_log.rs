@@ -328,7 +328,7 @@ async fn a_split_that_was_seen_is_done() {
 async fn the_line_is_there_before_the_answer() {
     let log = Log::new();
     let session = agreeing(&log).await;
-    for (tool, arguments, request) in writing_calls() {
+    for (tool, arguments, request) in writing_calls().await {
         let before = log.lines().len();
         inject_fault(
             &session,
@@ -445,7 +445,7 @@ async fn what_cannot_be_written_down_is_not_sent() {
         ..Setup::default()
     })
     .await;
-    for (tool, arguments, _) in writing_calls() {
+    for (tool, arguments, _) in writing_calls().await {
         let error = session.error(tool, arguments).await;
         assert!(
             error.starts_with("The audit log cannot be written"),

@@ -1083,6 +1083,7 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const EXAMPLE: &'static str = "{}";
     const STATUSES: &'static [Status] = &[Status::Done];
 
     async fn call(_: &Context, _: Whatever) -> Result<ToolOutcome<Erased>, ToolError> {

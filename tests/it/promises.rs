@@ -1,38 +1,24 @@
 //! What every answer of every tool promises. Checked on each call that any test makes.
 
 use posthog_persons_mcp::output::OutputOptions;
-use posthog_persons_mcp::tools::catalog;
+use posthog_persons_mcp::policy::Effect;
+use posthog_persons_mcp::tools::{ToolDefinition, catalog};
 use posthog_sandbox::Sandbox;
 use rmcp::model::CallToolResult;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{ADA, Setup, connect_as, connect_with, text};
+use crate::{Setup, connect_as, connect_with, text};
 
-/// A call of each tool that makes one request, where its key allows.
-pub(crate) fn calls() -> [(&'static str, Value); 12] {
-    [
-        ("persons-list", json!({})),
-        ("persons-retrieve", json!({"id": ADA})),
-        ("persons-values-retrieve", json!({"key": "plan"})),
-        ("persons-cohorts-retrieve", json!({"person_id": ADA})),
-        ("persons-batch-retrieve", json!({"uuids": [ADA]})),
-        ("persons-activity-retrieve", json!({"id": ADA})),
-        ("persons-properties-timeline-retrieve", json!({"id": ADA})),
-        (
-            "persons-properties-at-time-retrieve",
-            json!({"person_id": ADA, "timestamp": "2026-06-01"}),
-        ),
-        ("persons-deletion-status-list", json!({})),
-        (
-            "persons-funnel",
-            json!({"events": [{"id": "sign up"}], "funnel_step": 1}),
-        ),
-        ("persons-trends", json!({"entity_id": "sign up"})),
-        (
-            "persons-lifecycle",
-            json!({"target_date": "2026-10-28", "lifecycle_type": "new"}),
-        ),
-    ]
+/// The example of a tool.
+pub(crate) fn example(tool: &ToolDefinition) -> Value {
+    serde_json::from_str(tool.example).unwrap()
+}
+
+/// The example of each tool that reads. Each makes one request, where its key allows.
+pub(crate) fn calls() -> Vec<(&'static str, Value)> {
+    let tools = catalog().into_iter();
+    let reads = tools.filter(|tool| tool.effect == Effect::Read);
+    reads.map(|tool| (tool.name, example(&tool))).collect()
 }
 
 #[tokio::test]

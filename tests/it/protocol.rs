@@ -360,6 +360,7 @@ impl Tool for Stumbling {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const EXAMPLE: &'static str = "{}";
 
     async fn call(_: &Context, _: Nothing) -> Result<ToolOutcome<Never>, ToolError> {
         panic!("ada@example.com stumbled")

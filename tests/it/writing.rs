@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use posthog_persons_mcp::policy::Effect;
+use posthog_persons_mcp::tools::catalog;
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::human::{Human, Reaction};
-use crate::{ADA, Session, Setup, connect_with, line};
+use crate::promises::example;
+use crate::{Session, Setup, connect_with, line};
 
 /// Grace, merged with Katherine; her UUID derives from `grace@example.com`.
 pub(crate) const GRACE: &str = "707be5a0-b120-5ae0-b57a-f77976f29c41";
@@ -24,40 +28,24 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// Longer than queued deletions take.
 pub(crate) const LATER: Duration = Duration::from_secs(60);
 
-/// A call of each tool that writes, and the request that it leads to.
-pub(crate) fn writing_calls() -> [(&'static str, Value, String); 6] {
-    [
-        (
-            "persons-update",
-            json!({"id": ADA, "properties": {"plan": "team"}}),
-            format!("PATCH B/{ADA}/"),
-        ),
-        (
-            "persons-property-set",
-            json!({"id": ADA, "key": "plan", "value": "team"}),
-            format!("POST B/{ADA}/update_property/"),
-        ),
-        (
-            "persons-property-delete",
-            json!({"id": ADA, "unset": "plan"}),
-            format!("POST B/{ADA}/delete_property/"),
-        ),
-        (
-            "persons-reset-distinct-id",
-            json!({"distinct_id": "luigi@example.com"}),
-            "POST B/reset_person_distinct_id/".to_owned(),
-        ),
-        (
-            "persons-split",
-            json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com"]}),
-            format!("POST B/{GRACE}/split/"),
-        ),
-        (
-            "persons-bulk-delete",
-            json!({"ids": [QA[0]]}),
-            "POST B/bulk_delete/".to_owned(),
-        ),
-    ]
+/// The example of each tool that writes, and the request that it leads to.
+pub(crate) async fn writing_calls() -> Vec<(&'static str, Value, String)> {
+    static CALLS: OnceCell<Vec<(&str, Value, String)>> = OnceCell::const_new();
+    let calls = CALLS.get_or_init(|| async {
+        let session = agreeing().await;
+        let mut calls = Vec::new();
+        for tool in catalog() {
+            if tool.effect == Effect::Read {
+                continue;
+            }
+            let arguments = example(&tool);
+            session.call(tool.name, arguments.clone()).await;
+            let [write] = <[String; 1]>::try_from(sent(&session)).unwrap();
+            calls.push((tool.name, arguments, write));
+        }
+        calls
+    });
+    calls.await.clone()
 }
 
 /// A session whose user agrees to whatever is asked.

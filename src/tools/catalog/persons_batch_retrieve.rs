@@ -85,6 +85,7 @@ impl Tool for PersonsBatchRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const EXAMPLE: &'static str = r#"{"uuids": ["ada0ada0-1815-4852-8000-000000000101"]}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let posthog = &context.posthog;

@@ -49,6 +49,7 @@ impl Tool for PersonsBulkDelete {
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const EXAMPLE: &'static str = r#"{"ids": ["326043c7-9577-586f-b399-8da3ff6a80ff"]}"#;
     const STATUSES: &'static [Status] = &[
         Status::Queued,
         Status::Deleted,

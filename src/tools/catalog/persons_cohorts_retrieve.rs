@@ -59,6 +59,7 @@ impl Tool for PersonsCohortsRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read", "cohort:read"]);
+    const EXAMPLE: &'static str = r#"{"person_id": "ada0ada0-1815-4852-8000-000000000101"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let cohorts = context.posthog.person_cohorts(&input.person_id.0).await?;

@@ -86,6 +86,7 @@ impl Tool for PersonsDeletionStatusList {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const EXAMPLE: &'static str = "{}";
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let query = DeletionStatusQuery {

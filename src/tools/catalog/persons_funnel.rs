@@ -124,6 +124,8 @@ impl Tool for PersonsFunnel {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
+    const EXAMPLE: &'static str =
+        r#"{"events": [{"id": "sign up"}, {"id": "purchase"}], "funnel_step": 1}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
         if input.funnel_step == Some(0) {

@@ -60,6 +60,7 @@ impl Tool for PersonsLifecycle {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
+    const EXAMPLE: &'static str = r#"{"target_date": "2026-10-28", "lifecycle_type": "new"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
         if !input.events.is_empty() && !input.actions.is_empty() {

@@ -69,6 +69,7 @@ impl Tool for PersonsList {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const EXAMPLE: &'static str = r#"{"email": "ada@example.com"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let mut query = PersonsQuery {

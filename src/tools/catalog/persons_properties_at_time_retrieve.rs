@@ -35,6 +35,8 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const EXAMPLE: &'static str =
+        r#"{"person_id": "ada0ada0-1815-4852-8000-000000000101", "timestamp": "2026-06-01"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonCard>, ToolError> {
         let subject = match (input.distinct_id, input.person_id) {

@@ -99,6 +99,8 @@ impl Tool for PersonsPropertyDelete {
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const EXAMPLE: &'static str =
+        r#"{"id": "ada0ada0-1815-4852-8000-000000000101", "unset": "plan"}"#;
     const STATUSES: &'static [Status] = &[Status::Queued, Status::Partly];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {

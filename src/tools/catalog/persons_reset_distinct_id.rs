@@ -36,6 +36,7 @@ impl Tool for PersonsResetDistinctId {
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const EXAMPLE: &'static str = r#"{"distinct_id": "luigi@example.com"}"#;
     const STATUSES: &'static [Status] = &[Status::Requested];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {

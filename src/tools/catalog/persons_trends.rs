@@ -83,6 +83,7 @@ impl Tool for PersonsTrends {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
+    const EXAMPLE: &'static str = r#"{"entity_id": "sign up"}"#;
 
     async fn call(
         context: &Context,

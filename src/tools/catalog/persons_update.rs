@@ -34,6 +34,8 @@ impl Tool for PersonsUpdate {
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const EXAMPLE: &'static str =
+        r#"{"id": "ada0ada0-1815-4852-8000-000000000101", "properties": {"plan": "team"}}"#;
     const STATUSES: &'static [Status] = &[Status::Queued];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Changed>, ToolError> {

@@ -57,6 +57,7 @@ impl Tool for PersonsValuesRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const EXAMPLE: &'static str = r#"{"key": "plan"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let value = input.value.as_ref().map(|value| value.0.as_str());

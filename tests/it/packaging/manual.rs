@@ -1,7 +1,6 @@
 //! The man pages and the completions are whole.
 
-#[path = "../../../examples/manual.rs"]
-#[expect(dead_code, reason = "the example's own way in")]
+#[path = "../../../examples/generate/manual.rs"]
 mod example;
 
 use std::fs;

@@ -1,9 +1,9 @@
 //! What people install, and what tells them how: each says again what the code knows, and is held to it here.
 
 mod bundle;
+mod generated;
 mod links;
 mod manual;
-mod picture;
 mod registry;
 
 use std::collections::BTreeSet;

@@ -1,36 +1,15 @@
-//! Writes the man pages and the completions for the shells into a folder:
-//!
-//! ```sh
-//! cargo run --example manual -- target/manual
-//! ```
-//!
-//! They are made from the same settings as `--help`. The binary does not make them itself: what that takes would be a
-//! quarter of a megabyte in it.
+//! The man pages, and the completions for the shells. They are made from the same settings as `--help`. The binary does
+//! not make them itself: that would take a quarter of a megabyte in it.
 
-use std::error::Error;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::ValueEnum;
 use clap_complete::Shell;
 use posthog_persons_mcp::cli;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let Some(folder) = std::env::args_os().nth(1) else {
-        return Err("which folder? cargo run --example manual -- target/manual".into());
-    };
-    let folder = PathBuf::from(folder);
-    write(&folder)?;
-    eprintln!(
-        "Man pages are in {}, completions in {}.",
-        folder.join(MAN).display(),
-        folder.join(COMPLETIONS).display()
-    );
-    Ok(())
-}
-
-/// Where the pages are in the folder, laid out as `MANPATH` wants it.
+/// Where the pages are in the folder, in the layout of `MANPATH`.
 pub const MAN: &str = "man/man1";
 /// Where the completions are in the folder.
 pub const COMPLETIONS: &str = "completions";

@@ -1,15 +1,8 @@
-//! Draws a session of an assistant with the sandbox as a picture of a terminal:
+//! `docs/session.svg`: a session of an assistant with the sandbox, as a picture of a terminal.
 //!
-//! ```sh
-//! cargo run --example session_picture > docs/session.svg
-//! ```
-//!
-//! The client, the server and the imitated PostHog are the real ones; only the human's words and the assistant's calls are
-//! written here. The sandbox's address is shown without its port, which is another one each time; everything else comes
-//! out the same, so that a test can tell whether the picture is still true.
+//! The client, the server and the sandbox are the real ones; only the user's words and the assistant's calls are written
+//! here. The sandbox's URL is shown without its port, which is another one each time; everything else comes out the same.
 
-use std::error::Error;
-use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anstyle::{RgbColor, Style};
@@ -30,6 +23,8 @@ use rmcp::{ClientHandler, ErrorData, RoleClient, ServiceExt};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use super::kit::play::Failure;
 
 /// What the human says, and the call that the assistant answers it with.
 const SESSION: [(&str, &str, &str); 3] = [
@@ -65,18 +60,11 @@ const BLUE: RgbColor = RgbColor(0x79, 0xc0, 0xff);
 const ORANGE: RgbColor = RgbColor(0xff, 0xa6, 0x57);
 const RED: RgbColor = RgbColor(0xff, 0x7b, 0x72);
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let picture = draw().await?;
-    std::io::stdout().write_all(picture.as_bytes())?;
-    Ok(())
-}
-
 /// The picture, as SVG.
 ///
 /// # Errors
 /// When the session does not come about.
-pub async fn draw() -> Result<String, Box<dyn Error>> {
+pub async fn draw() -> Result<String, Failure> {
     let sandbox = Sandbox::start(
         TcpListener::bind(("127.0.0.1", 0)).await?,
         SandboxOptions {
@@ -113,7 +101,7 @@ pub async fn draw() -> Result<String, Box<dyn Error>> {
     Ok(terminal.render_svg(screen.trim_end()))
 }
 
-async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, Human>, Box<dyn Error>> {
+async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, Human>, Failure> {
     let connection = Connection::new(&ConnectionOptions::new(sandbox.url().parse()?))?;
     let context = Context {
         posthog: Client::new(
