@@ -200,7 +200,7 @@ impl Call {
                 Err(_) => Outcome::Unknown,
             };
             if let Some(Err(error)) = line.map(|line| line.complete(outcome.name())) {
-                tracing::error!(tool = call.tool.name, %error, "a line of the audit log could not be completed");
+                tracing::error!(tool = call.tool.name, %error, "audit log entry not completed");
             }
             if outcome != Outcome::NotDone {
                 persons_changed(&call.session, &peer, &write.persons).await;
@@ -235,10 +235,9 @@ impl Call {
             confirmation,
         };
         audit.begin(&intent).map(Some).map_err(|error| {
-            tracing::error!(tool = self.tool.name, %error, "the audit log cannot be written");
+            tracing::error!(tool = self.tool.name, %error, "audit log not writable");
             error_result(
-                "The audit log cannot be written, and without its line nothing is changed. Nothing was sent. The operator of this server \
-                 has to mend this.",
+                "The audit log cannot be written, and no write is sent without an entry. Nothing was sent. The operator of this server must fix this.",
             )
             .into()
         })
@@ -255,7 +254,7 @@ impl Call {
         };
         AssertUnwindSafe(work).catch_unwind().await.map_err(|_| {
             // The panic hook has logged where.
-            tracing::error!(tool = self.tool.name, "a tool panicked");
+            tracing::error!(tool = self.tool.name, "tool panicked");
             ErrorData::internal_error("internal error", None).into()
         })
     }

@@ -159,7 +159,12 @@ impl ServerHandler for Server {
         metrics::histogram!("mcp_tool_call_seconds", "tool" => tool.name).record(took);
         call_finished(&self.session, &context, tool.name, outcome, took).await;
         let milliseconds = took.as_millis();
-        tracing::info!(tool = tool.name, outcome, milliseconds, "called");
+        tracing::info!(
+            tool = tool.name,
+            outcome,
+            milliseconds,
+            "tool call finished"
+        );
         result
     }
 
@@ -224,7 +229,7 @@ impl ServerHandler for Server {
         let unknown = || {
             let uri = self.inner.limits.redaction.mask(&request.uri);
             let data = serde_json::json!({ "uri": uri });
-            ErrorData::resource_not_found("there is no such resource", Some(data))
+            ErrorData::resource_not_found("resource not found", Some(data))
         };
         let caller = self.caller(&context)?;
         let uuid = resources::person(&request.uri).ok_or_else(unknown)?;

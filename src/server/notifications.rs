@@ -33,12 +33,12 @@ pub(super) async fn progress(
                 "PostHog's rate limit is reached; waiting {:.1} seconds",
                 pause.as_secs_f64()
             ),
-            WaitReason::Concurrency => "waiting for the answers to earlier requests".to_owned(),
+            WaitReason::Concurrency => "waiting for earlier requests to finish".to_owned(),
             WaitReason::Retry(pause) => format!(
-                "PostHog failed; asking again in {:.1} seconds",
+                "PostHog failed; retrying in {:.1} seconds",
                 pause.as_secs_f64()
             ),
-            WaitReason::Result => "sent; looking whether it has happened".to_owned(),
+            WaitReason::Result => "sent; checking the result".to_owned(),
         };
         let notification =
             ProgressNotificationParam::new(token.clone(), count).with_message(message);

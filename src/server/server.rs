@@ -127,7 +127,7 @@ impl Server {
                 .and_then(|parts| parts.extensions.get::<Caller>()),
         };
         caller.cloned().ok_or_else(|| {
-            tracing::error!("a request without a caller");
+            tracing::error!("request without a caller");
             ErrorData::internal_error("internal error", None)
         })
     }

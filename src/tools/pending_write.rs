@@ -234,7 +234,5 @@ fn to_value(structured: &impl Serialize) -> Result<Value, ToolError> {
 
 fn defect(error: &str) -> ToolError {
     tracing::error!(error, "tool result could not be built");
-    ToolError::invalid_input(
-        "The answer could not be put into JSON; this is a defect of the server.",
-    )
+    ToolError::invalid_input("The result could not be serialized; this is a defect of the server.")
 }

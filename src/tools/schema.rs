@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use super::pending_write::Status;
 
 pub(super) fn of_input<T: JsonSchema>() -> Map<String, Value> {
-    schema::<T>(settings().for_deserialize())
+    schema::<T>(settings().for_deserialize(), false)
 }
 
 pub(super) fn of_output<T: JsonSchema>() -> Map<String, Value> {
-    schema::<T>(settings().for_serialize())
+    schema::<T>(settings().for_serialize(), true)
 }
 
 /// Adds the arguments `C` about a confirmation, and the field that carries its token.
@@ -57,12 +57,12 @@ fn settings() -> SchemaSettings {
     })
 }
 
-fn schema<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
+fn schema<T: JsonSchema>(settings: SchemaSettings, output: bool) -> Map<String, Value> {
     let mut schema = settings
         .into_generator()
         .into_root_schema_for::<T>()
         .to_value();
-    tidy(&mut schema);
+    tidy(&mut schema, output);
     let Value::Object(mut root) = schema else {
         return Map::new();
     };
@@ -74,9 +74,9 @@ fn schema<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     root
 }
 
-/// Optional means absent here, never null: nulls go from types, lists of values and defaults. What says nothing goes
-/// too: Rust's names of number formats, defaults that are empty, a minimum of zero, "anything else may be there".
-fn tidy(schema: &mut Value) {
+/// Optional means absent here, never null: nulls are removed from types, enums and defaults. So is what tells a model
+/// nothing: Rust's names of number formats, empty defaults, "additional properties allowed"; in output also ranges.
+fn tidy(schema: &mut Value, output: bool) {
     if *schema == Value::Bool(true) {
         // `true` allows anything, and so does this, which more clients can read.
         *schema = json!({});
@@ -85,8 +85,8 @@ fn tidy(schema: &mut Value) {
         return;
     };
     let says_nothing = |name: &str, value: &Value| match name {
-        "default" => [json!(null), json!(false), json!([]), json!(0)].contains(value),
-        "minimum" => [json!(0), json!(1)].contains(value),
+        "default" => output || [json!(null), json!([])].contains(value),
+        "minimum" => output,
         "additionalProperties" => *value == Value::Bool(true),
         "format" => value
             .as_str()
@@ -117,9 +117,11 @@ fn tidy(schema: &mut Value) {
         }
     }
     if let Some(Value::Object(properties)) = fields.get_mut("properties") {
-        properties.values_mut().for_each(tidy);
+        properties
+            .values_mut()
+            .for_each(|property| tidy(property, output));
     }
     if let Some(items) = fields.get_mut("items") {
-        tidy(items);
+        tidy(items, output);
     }
 }

@@ -64,9 +64,10 @@ pub trait Tool {
 /// The arguments of every tool whose calls can require a confirmation. Tools never see them.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct ConfirmationArguments {
+    /// Show what the call would do and send nothing.
     #[serde(default)]
     pub dry_run: bool,
-    /// Token of an earlier call, after the user agreed
+    /// Confirmation token from an earlier result, after the user agreed. Leave out in the first call.
     #[serde(default, rename = "confirmation")]
     pub token: Option<String>,
 }

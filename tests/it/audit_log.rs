@@ -551,7 +551,7 @@ async fn a_write_that_is_under_way_is_written_down_before_a_signal_ends_the_proc
 async fn the_setting_for_confirmation_reaches_the_gate() {
     for (mode, says) in [
         ("auto", "Nothing was sent yet."),
-        ("strict", "Refused: "),
+        ("strict", "Rejected: "),
         ("off", "Queued, not done yet"),
     ] {
         let input = conversation(WITH_HANDSHAKE[2], &[(DELETE, json!({"ids": [QA[0]]}))]);
@@ -566,7 +566,7 @@ async fn the_setting_for_confirmation_reaches_the_gate() {
     let arguments = json!({"ids": [QA[0]]}).to_string();
     let ended = run(binary(&["call", DELETE, &arguments, "--sandbox"]), "").await;
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stdout.starts_with("Refused: "), "{}", ended.stdout);
+    assert!(ended.stdout.starts_with("Rejected: "), "{}", ended.stdout);
 }
 
 /// Whatever is asked for in logs.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use posthog_persons_mcp::cli;
-use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
 
@@ -100,7 +99,7 @@ fn objects(place: &str, schema: &Value) {
 }
 
 #[test]
-fn words_for_the_model_are_short_and_present() {
+fn titles_and_descriptions_are_present_and_short() {
     for tool in catalog() {
         assert!(
             (40..=400).contains(&tool.description.len()),
@@ -112,22 +111,42 @@ fn words_for_the_model_are_short_and_present() {
     }
 }
 
-/// Every conversation begins with the list, so its size is everybody's cost.
+/// Every conversation begins with the list: what a model sees of it is counted as o200k counts.
 #[test]
-fn the_list_of_tools_stays_small() {
-    let bytes = |structured| {
-        let tools: Vec<_> = catalog()
-            .iter()
-            .map(|tool| to_protocol_tool(tool, structured))
-            .collect();
-        json!({ "tools": tools }).to_string().len()
-    };
-    assert!(bytes(true) <= 24_000, "{} bytes", bytes(true));
+fn tool_list_has_at_most_8000_tokens_and_320_per_tool() {
+    let tokenizer = tiktoken_rs::o200k_base().unwrap();
+    let tools = catalog();
+    let sizes = tools.iter().map(|tool| {
+        let seen = json!({
+            "name": tool.name,
+            "description": tool.description,
+            "input_schema": tool.input_schema,
+        });
+        tokenizer.encode_ordinary(&seen.to_string()).len()
+    });
+    let total: usize = sizes.sum();
+    assert!(total <= 8000, "{total} tokens");
     assert!(
-        bytes(false) <= 14_000,
-        "{} bytes without output schemas",
-        bytes(false)
+        total <= 320 * tools.len(),
+        "{total} tokens for {} tools",
+        tools.len()
     );
+}
+
+/// Only what takes more than one type has none: some clients cannot read a list of types.
+#[test]
+fn every_argument_is_typed_and_described() {
+    const ANY: [&str; 3] = ["value", "unset", "breakdown"];
+    for tool in catalog() {
+        let properties = tool.input_schema["properties"].as_object().unwrap();
+        for (name, schema) in properties {
+            let place = format!("{}.{name}", tool.name);
+            let typed = schema.get("type").is_some() || ANY.contains(&name.as_str());
+            assert!(typed, "{place}");
+            let description = schema["description"].as_str().unwrap_or_default();
+            assert!(description.ends_with('.'), "{place}: {description:?}");
+        }
+    }
 }
 
 #[test]

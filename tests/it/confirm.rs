@@ -37,8 +37,8 @@ const TOOL: &str = "persons-bulk-delete";
 /// The versions in which a server can ask, and has to wait for the answer.
 const WAITING: [&str; 2] = ["2025-06-18", "2025-11-25"];
 
-const STALE: &str = "The confirmation does not fit";
-const CHANGED: &str = "What would be deleted has changed";
+const STALE: &str = "Invalid confirmation";
+const CHANGED: &str = "The preview has changed";
 
 fn both_ways_to_begin() -> [ClientLifecycleMode; 2] {
     [
@@ -91,10 +91,10 @@ async fn a_human_who_ticks_is_asked_once_and_deletes_whom_was_shown() {
             "This cannot be undone",
             &format!("- {GRACE}, 4 distinct ids, \"grace@example.com\"\n"),
             &format!("- {}, 1 distinct id, \"qa-1@example.org\"\n", QA[0]),
-            "Each person goes as a whole, with all distinct ids",
+            "Each person is deleted entirely, with all properties and all distinct ids",
             "Also deleted: their events",
             "Recordings stay",
-            "Not found, left out (1): nobody\n",
+            "Not found (1): nobody\n",
         ] {
             assert!(asked[0].contains(fact), "{fact}: {}", asked[0]);
         }
@@ -187,7 +187,7 @@ async fn strict_takes_a_humans_yes_and_no_other() {
 
     let session = connect_with(strict(Human::default())).await;
     let told = session.error(TOOL, deletion()).await;
-    assert!(told.starts_with("Refused: "), "{told}");
+    assert!(told.starts_with("Rejected: "), "{told}");
     assert!(told.contains("Nothing was sent"), "{told}");
     let mut arguments = deletion();
     arguments["confirmation"] = json!("rs2.anything");
@@ -208,7 +208,7 @@ async fn where_two_steps_prove_nothing_they_are_refused() {
     })
     .await;
     let told = session.error(TOOL, deletion()).await;
-    assert!(told.starts_with("Refused: "), "{told}");
+    assert!(told.starts_with("Rejected: "), "{told}");
     assert!(!told.contains("rs1.") && !told.contains("rs2."), "{told}");
     let mut arguments = deletion();
     arguments["confirmation"] = json!("rs2.anything");
@@ -265,15 +265,15 @@ async fn the_first_call_sends_nothing_and_the_second_sends_what_was_shown() {
             .replace(&session.sandbox.url(), "http://sandbox");
         allow_duplicates! {
             assert_snapshot!(shown, @r#"
-            Nothing was sent yet. Show the user this, whole, and wait for an answer:
+            Nothing was sent yet. Show the user all of the following and wait for their decision:
 
             Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
             - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
             - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
-            Each person goes as a whole, with all distinct ids and properties, also those not named in the call. Also deleted: their events (in PostHog's weekly batch). Recordings stay.
-            Not found, left out (1): nobody
+            Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Also deleted: their events (in PostHog's weekly batch). Recordings stay.
+            Not found (1): nobody
 
-            Only if the user agrees: call persons-bulk-delete again with the same arguments and confirmation "TOKEN" (valid 300 seconds, once).
+            Only if the user agrees, call persons-bulk-delete again with the same arguments and confirmation "TOKEN" (valid for 300 seconds, usable once).
             "#);
         }
 
@@ -1011,7 +1011,7 @@ async fn a_human_who_takes_too_long_has_not_agreed() {
     let question = client.question().await;
     refused(
         &client.result(id).await,
-        "Nothing was sent: the user did not answer in time.",
+        "Nothing was sent: the user did not respond in time.",
     );
     // The yes comes too late, and the conversation goes on.
     client.answer(&question, tick()).await;

@@ -61,7 +61,7 @@ async fn a_client_with_a_token_hears_why_its_call_waits() {
         for news in &news {
             let message = news["message"].as_str().unwrap();
             assert!(
-                message.starts_with("PostHog failed; asking again in "),
+                message.starts_with("PostHog failed; retrying in "),
                 "{message}"
             );
         }

@@ -348,7 +348,7 @@ async fn call_fails_as_the_tool_does() {
     let ended = run(binary(&call), "").await;
     assert_eq!(ended.code, Some(1));
     let said = format!("{}{}", ended.stdout, ended.stderr);
-    assert!(said.contains("Wrong argument `id`"), "{said}");
+    assert!(said.contains("Invalid argument `id`"), "{said}");
 }
 
 #[tokio::test]

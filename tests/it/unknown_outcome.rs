@@ -178,9 +178,9 @@ async fn in_these_words() {
 
     The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. persons-list with search "luigi@example.com" finds the person once the reset worked.
 
-    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again before you have looked.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again before checking.
 
-    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. persons-batch-retrieve with the uuids shows which persons are gone, in a few minutes; persons-deletion-status-list shows queued events. Do not delete again before you have looked.
+    The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. persons-batch-retrieve with the uuids shows in a few minutes which persons are deleted; persons-deletion-status-list shows queued event deletions. Do not delete again before checking.
     "#);
 }
 

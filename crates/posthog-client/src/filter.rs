@@ -8,9 +8,9 @@ use serde_json::Value;
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Filter {
-    /// Property; "id" for a cohort
+    /// Property name; "id" for a cohort.
     key: String,
-    /// Text, number, boolean, list; a cohort's id; none for `is_set`
+    /// Text, number, boolean, date, or a list of them; for a cohort its number. Leave out for is_set and is_not_set.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schemars(default)]
     value: Value,

@@ -179,7 +179,7 @@ impl Confirmer {
             return self.input_required(request);
         };
         let Ok(reply) = serde_json::from_value::<ElicitResult>(reply.clone()) else {
-            return reject("the client's answer to the question could not be read");
+            return reject("the client's reply to the question is invalid");
         };
         match elicitation::check(&reply, QUESTION) {
             Ok(()) => {
@@ -201,8 +201,7 @@ impl Confirmer {
     async fn confirm_by_token(&self, request: &ConfirmationRequest<'_>) -> Decision {
         if self.mode == Confirm::Strict || !self.allow_token_confirmation {
             return Decision::Rejected(
-                "Refused: this deletes, a human has to agree first, and this client cannot ask one (it does not declare elicitation). \
-                 Nothing was sent. Use a client that can ask; dry_run shows what would happen."
+                "Rejected: this call requires the user's confirmation, and the client cannot request it (it does not support elicitation). Nothing was sent. Use a client that supports elicitation; dry_run shows what the call would do."
                     .to_owned(),
             );
         }
@@ -216,8 +215,8 @@ impl Confirmer {
             return reject("the confirmation could not be sealed");
         };
         let text = format!(
-            "Nothing was sent yet. Show the user this, whole, and wait for an answer:\n\n{}\n\
-             Only if the user agrees: call {} again with the same arguments and confirmation \"{token}\" (valid {} seconds, once).\n",
+            "Nothing was sent yet. Show the user all of the following and wait for their decision:\n\n{}\n\
+             Only if the user agrees, call {} again with the same arguments and confirmation \"{token}\" (valid for {} seconds, usable once).\n",
             request.preview.question,
             request.tool,
             self.sealer.ttl.as_secs()
@@ -225,8 +224,7 @@ impl Confirmer {
         if text.len() > request.max_bytes {
             // Never show a truncated preview.
             return Decision::Rejected(
-                "This would be too much to show in one answer, and nothing is deleted that was not shown whole. Nothing was sent. Call again \
-                 for fewer at a time."
+                "The preview exceeds the maximum size of a tool result, and a truncated preview cannot be confirmed. Nothing was sent. Call again with fewer persons."
                     .to_owned(),
             );
         }
@@ -258,7 +256,7 @@ impl Confirmer {
             Ok(Some(lock)) => lock,
             Ok(None) => {
                 return reject(
-                    "another question to the user is open in this session; answer that first",
+                    "another confirmation is pending in this session; complete that first",
                 );
             }
             Err(Unavailable) => return Decision::Rejected(STORE_UNAVAILABLE.to_owned()),
@@ -282,18 +280,15 @@ fn elicited(reply: Result<(), &'static str>) -> Decision {
     }
 }
 
-const STORE_UNAVAILABLE: &str = "Confirmations cannot be checked at the moment (the server's shared store is away), and nothing is deleted without. Nothing \
-     was sent. Reading goes on; try again later.";
+const STORE_UNAVAILABLE: &str = "Confirmation state is unavailable (shared store unreachable). Nothing was sent. Tools that read still work; try again later.";
 
 /// The text where the preview is no longer the one that was shown.
-pub const CHANGED: &str = "What would be deleted has changed since it was shown. Nothing was sent. Call again, so that the user sees it as it \
-     is now.";
+pub const CHANGED: &str = "The preview has changed since the user saw it. Nothing was sent. Call again to show the user the current one.";
 
 fn invalid(reason: &TokenError) -> Decision {
     let text = match reason {
         TokenError::Invalid => {
-            "The confirmation does not fit: it was given for other arguments, is older than five minutes, or has been used. Nothing was \
-             sent. Call again without it to ask anew."
+            "Invalid confirmation: it is for other arguments, expired, or already used. Nothing was sent. Call again without it to request a new confirmation."
         }
         TokenError::Changed => CHANGED,
     };

@@ -26,7 +26,7 @@ pub(super) fn form(question: &str, name: &str) -> Result<ElicitRequestParams, &'
         .required_bool_with(name, |checkbox| {
             checkbox
                 .title("Yes")
-                .description("Tick to agree. Otherwise nothing is sent.")
+                .description("Tick to confirm. Otherwise nothing is sent.")
         })
         .build()
         .map_err(|_| "the question could not be asked")?;
@@ -47,12 +47,12 @@ pub(super) async fn elicit(
     let form = form(&request.preview.question, name)?;
     let reply = tokio::select! {
         reply = context.peer.create_elicitation_with_timeout(form, Some(ttl)) => reply,
-        () = request.closed.cancelled() => return Err("the client is gone"),
+        () = request.closed.cancelled() => return Err("the client disconnected"),
     };
     match reply {
         Ok(reply) => check(&reply, name),
-        Err(rmcp::ServiceError::Timeout { .. }) => Err("the user did not answer in time"),
-        Err(_) => Err("the client could not ask the user"),
+        Err(rmcp::ServiceError::Timeout { .. }) => Err("the user did not respond in time"),
+        Err(_) => Err("the client could not show the question"),
     }
 }
 

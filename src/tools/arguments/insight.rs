@@ -1,51 +1,38 @@
 //! The parts of insights.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::types::NonEmptyString;
-use posthog_client::EventFilter;
-
-/// Stands in a schema for an object whose fields the argument's description names: written out, the parts of insights
-/// would be a third of what every conversation begins with.
-pub(in crate::tools) struct OpaqueObject;
-
-impl JsonSchema for OpaqueObject {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "OpaqueObject".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object" })
-    }
-}
+use posthog_client::{EventFilter, Operator};
 
 // An event of an insight.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(inline)]
 pub(in crate::tools) struct Event {
-    // Its name.
+    /// Event name.
     id: NonEmptyString,
+    /// Position, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     math: Option<NonEmptyString>,
+    /// Filters on the event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<EventFilterSchema>")]
     properties: Vec<EventFilter>,
 }
 
 // An action of an insight.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(inline)]
 pub(in crate::tools) struct Action {
-    // Its number.
+    /// Number of the action.
     id: u32,
+    /// Position, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,8 +40,9 @@ pub(in crate::tools) struct Action {
 }
 
 // The length of a period.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub(in crate::tools) enum Interval {
     Minute,
     Hour,
@@ -64,11 +52,33 @@ pub(in crate::tools) enum Interval {
 }
 
 // What a breakdown looks at.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub(in crate::tools) enum BreakdownType {
     Event,
     Person,
     Cohort,
     Group,
+}
+
+// The schema of an event filter, which differs from a person's in its types.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct EventFilterSchema {
+    key: String,
+    value: Option<Value>,
+    operator: Option<Operator>,
+    #[schemars(rename = "type")]
+    kind: Option<EventFilterType>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum EventFilterType {
+    Event,
+    Person,
+    Cohort,
 }

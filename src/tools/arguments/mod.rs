@@ -6,7 +6,7 @@ mod read;
 mod types;
 
 pub(super) use coerce::coerce;
-pub(super) use insight::{Action, BreakdownType, Event, Interval, OpaqueObject};
+pub(super) use insight::{Action, BreakdownType, Event, Interval};
 pub(super) use read::read;
 pub(super) use types::{
     Date, DistinctId, Id, Limit, NonEmptyString, Offset, PageNumber, Periods, PersonUuid, Select,

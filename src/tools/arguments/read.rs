@@ -11,8 +11,8 @@ pub(in crate::tools) fn read<T: DeserializeOwned>(arguments: Value) -> Result<T,
         let path = error.path().to_string();
         let reason = error.into_inner();
         ToolError::invalid_input(match path.as_str() {
-            "." => format!("Wrong arguments: {reason}."),
-            path => format!("Wrong argument `{path}`: {reason}."),
+            "." => format!("Invalid arguments: {reason}."),
+            path => format!("Invalid argument `{path}`: {reason}."),
         })
     })
 }

@@ -15,7 +15,7 @@ use posthog_client::{PersonId, is_date, is_timestamp};
 /// PostHog stores no distinct id that is longer.
 const MAX_DISTINCT_ID_CHARS: usize = 400;
 
-const HOW_TO_FIND: &str = "To find the person behind an e-mail, a name or a distinct id, call persons-list with email, \
+const HOW_TO_FIND: &str = "To find a person by email, name or distinct id, call persons-list with email, \
                            search or distinct_id.";
 
 // A person's UUID or numeric id.
@@ -28,8 +28,7 @@ impl<'de> Deserialize<'de> for Id {
         let text = String::deserialize(deserializer)?;
         PersonId::parse(&text).map(Self).ok_or_else(|| {
             D::Error::custom(format!(
-                "this is neither a person's UUID nor a numeric id, and a distinct id or e-mail cannot stand in for \
-                 one. {HOW_TO_FIND} Nothing was requested"
+                "not a person UUID or numeric person id; a distinct id or email is not accepted here. {HOW_TO_FIND} No request was made"
             ))
         })
     }
@@ -67,7 +66,7 @@ impl<'de> Deserialize<'de> for DistinctId {
         let text = String::deserialize(deserializer)?;
         if text.is_empty() || text.chars().count() > MAX_DISTINCT_ID_CHARS {
             return Err(D::Error::custom(format!(
-                "a distinct id has 1 to {MAX_DISTINCT_ID_CHARS} characters"
+                "a distinct id must have 1 to {MAX_DISTINCT_ID_CHARS} characters"
             )));
         }
         Ok(Self(text))
@@ -85,7 +84,7 @@ impl<'de> Deserialize<'de> for NonEmptyString {
         let text = String::deserialize(deserializer)?;
         if text.trim().is_empty() {
             return Err(D::Error::custom(
-                "this is empty; give a text, or leave an optional argument out",
+                "must not be empty; leave an optional argument out instead",
             ));
         }
         Ok(Self(text))
@@ -106,7 +105,7 @@ impl<'de> Deserialize<'de> for PersonUuid {
             None
         };
         uuid.map(Self)
-            .ok_or_else(|| D::Error::custom(format!("this is not a person's UUID. {HOW_TO_FIND}")))
+            .ok_or_else(|| D::Error::custom(format!("not a person UUID. {HOW_TO_FIND}")))
     }
 }
 
@@ -207,7 +206,7 @@ impl<'de> Deserialize<'de> for Date {
             return Ok(Self(text));
         }
         Err(D::Error::custom(
-            "this is not a date; give one such as 2026-01-31, 2026-01-31T12:00:00Z or, relative to now, -7d",
+            "not a date; use a format such as 2026-01-31, 2026-01-31T12:00:00Z or, relative to now, -7d",
         ))
     }
 }
@@ -225,7 +224,7 @@ impl<'de> Deserialize<'de> for Timestamp {
             return Ok(Self(text));
         }
         Err(D::Error::custom(
-            "this is not a moment in ISO 8601, such as 2026-01-31T12:00:00Z",
+            "not an ISO 8601 timestamp such as 2026-01-31T12:00:00Z",
         ))
     }
 }

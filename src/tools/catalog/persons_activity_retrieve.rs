@@ -15,10 +15,12 @@ pub(super) struct PersonsActivityRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or number; absent: all
+    /// Person UUID, or the numeric person id as text. Default: all persons, including deleted ones.
     id: Option<Id>,
+    /// Number of entries per page.
     #[serde(default)]
     limit: Limit,
+    /// Page number, from 1.
     #[serde(default)]
     page: PageNumber,
 }
@@ -130,9 +132,10 @@ impl Tool for PersonsActivityRetrieve {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-activity-retrieve";
-    const TITLE: &'static str = "Person changes";
-    const DESCRIPTION: &'static str = "Lists who updated, split or deleted a person, newest first; without id \
-         anyone, the only trace of deleted ones. Values: persons-properties-at-time-retrieve.";
+    const TITLE: &'static str = "Person activity log";
+    const DESCRIPTION: &'static str = "List who updated, split or deleted a person and when, newest first. Without id it covers the \
+         whole project, which is the only way to see deleted persons. For the values of changed \
+         properties use persons-properties-at-time-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["activity_log:read"]);
@@ -160,7 +163,7 @@ impl Tool for PersonsActivityRetrieve {
         let mut notes = Vec::new();
         if cut {
             notes.push(format!(
-                "Only {shown} of {} entries fit into the answer.",
+                "Only {shown} of {} entries fit into the result.",
                 activity.results.len()
             ));
         }

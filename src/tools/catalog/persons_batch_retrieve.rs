@@ -24,10 +24,11 @@ pub(super) struct PersonsBatchRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// At most 2000; or uuids
+    /// Up to 2000 exact distinct ids. Give this or `uuids`.
     distinct_ids: Option<Vec<DistinctId>>,
+    /// Up to 2000 person UUIDs. Give this or `distinct_ids`.
     uuids: Option<Vec<PersonUuid>>,
-    /// Properties; ["*"]: all, default: email, country
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
     select: Option<Select>,
 }
 
@@ -79,9 +80,9 @@ impl Tool for PersonsBatchRetrieve {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-batch-retrieve";
-    const TITLE: &'static str = "Get many persons";
-    const DESCRIPTION: &'static str = "Looks up many persons by distinct ids or UUIDs; names the ids of nobody. A \
-         merged person stands once for each id.";
+    const TITLE: &'static str = "Get persons in bulk";
+    const DESCRIPTION: &'static str = "Get up to 2000 persons by distinct ids or UUIDs, and the ids that belong to no person. A person \
+         with several of the distinct ids is listed once for each.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
@@ -126,7 +127,7 @@ fn wanted<T: Clone + Eq + Hash>(ids: impl Iterator<Item = T>) -> Result<Vec<T>, 
         1..=MAX_IDS => Ok(ids),
         0 => Err(ToolError::invalid_input("The list of ids is empty.")),
         count => Err(ToolError::invalid_input(format!(
-            "{count} ids are too many; at most {MAX_IDS} in one call."
+            "{count} ids are too many; at most {MAX_IDS} are allowed per call."
         ))),
     }
 }
@@ -151,7 +152,7 @@ fn answer(
     let truncated = rows(&limits, persons, select, &mut notes);
     if let Some((first, person)) = persons.get(truncated.rows.len()) {
         notes.push(format!(
-            "{} persons did not fit, in the order asked for those from the id {} on; call again with the rest, or select fewer \
+            "{} persons did not fit, in the order of the request those from the id {} on; call again with the rest, or select fewer \
              properties.",
             persons.len() - truncated.rows.len(),
             requested(first, person, &sanitizer)
@@ -162,7 +163,7 @@ fn answer(
     }
     if not_found.len() < missing {
         notes.push(format!(
-            "Only {} of the {missing} ids that belong to nobody are named; ask for fewer.",
+            "Only {} of the {missing} ids that belong to no person are listed; request fewer.",
             not_found.len()
         ));
     }
@@ -207,12 +208,15 @@ fn rows(
     });
     if lean.rows.len() == persons.len() {
         notes.push(
-            "To show all persons, distinct ids and dates are left out; ask for fewer to see them."
+            "Distinct ids and dates are omitted to show all persons; request fewer to see them."
                 .to_owned(),
         );
         return lean;
     }
-    notes.push("To show as many persons as possible, only their UUIDs are shown; ask for fewer to see more of them.".to_owned());
+    notes.push(
+        "Only UUIDs are shown, to list as many persons as possible; request fewer for details."
+            .to_owned(),
+    );
     truncate_rows(limits, persons, |(id, person), sanitizer| {
         RequestedRow::new(id, person, PersonRow::id_only(person), sanitizer)
     })

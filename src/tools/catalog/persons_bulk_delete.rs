@@ -23,17 +23,17 @@ pub(super) struct PersonsBulkDelete;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// At most 1000 UUIDs; or distinct_ids
+    /// Up to 1000 person UUIDs. Give this or `distinct_ids`.
     ids: Option<Vec<PersonUuid>>,
-    /// At most 1000; one deletes the whole person
+    /// Up to 1000 distinct ids; each deletes its whole person. Give this or `ids`.
     distinct_ids: Option<Vec<DistinctId>>,
-    /// Also their events
+    /// Also delete their events, in PostHog's weekly batch.
     #[serde(default)]
     delete_events: bool,
-    /// Also their recordings
+    /// Also delete their session recordings.
     #[serde(default)]
     delete_recordings: bool,
-    /// Only events or recordings
+    /// Keep the persons and delete only events or recordings.
     #[serde(default)]
     keep_person: bool,
 }
@@ -43,9 +43,9 @@ impl Tool for PersonsBulkDelete {
     type Output = Output;
     const NAME: &'static str = "persons-bulk-delete";
     const TITLE: &'static str = "Delete persons";
-    const DESCRIPTION: &'static str = "Deletes persons for good, with all distinct ids and properties; events and \
-         recordings if asked for. The user is shown whom and asked first; dry_run only shows. Progress: \
-         persons-retrieve (profile), persons-deletion-status-list (events).";
+    const DESCRIPTION: &'static str = "Delete persons permanently, with all their distinct ids and properties, and optionally their \
+         events and recordings. The user must confirm; dry_run shows who would be deleted. Verify with \
+         persons-retrieve (person) and persons-deletion-status-list (events).";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
@@ -62,7 +62,7 @@ impl Tool for PersonsBulkDelete {
         let (found, not_found) = resolve(context, &ids).await?;
         if found.is_empty() {
             return Err(ToolError::invalid_input(format!(
-                "None of the {} ids belongs to a person of this project; nothing was sent. Look the persons up with persons-list.",
+                "None of the {} ids belongs to a person in this project. Nothing was sent. Find the persons with persons-list.",
                 not_found.len()
             )));
         }
@@ -77,8 +77,7 @@ impl Tool for PersonsBulkDelete {
                 let summary = context.posthog.bulk_delete(&deletion).await;
                 let summary = summary.map_err(|error| {
                     ToolError::from(error).with_verification_hint(
-                        "persons-batch-retrieve with the uuids shows which persons are gone, in a few minutes; \
-                         persons-deletion-status-list shows queued events. Do not delete again before you have looked."
+                        "persons-batch-retrieve with the uuids shows in a few minutes which persons are deleted; persons-deletion-status-list shows queued event deletions. Do not delete again before checking."
                             .to_owned(),
                     )
                 })?;
@@ -126,7 +125,7 @@ fn validate_ids(input: &Input) -> Result<Ids, ToolError> {
         1..=MAX_DELETED => {}
         count => {
             return Err(ToolError::invalid_input(format!(
-                "{count} ids are too many: at most {MAX_DELETED} in one call, so that a human can see whom. Nothing was sent."
+                "{count} ids are too many; at most {MAX_DELETED} are allowed per call, so that the user can review them. Nothing was sent."
             )));
         }
     }

@@ -14,7 +14,7 @@ pub(super) struct PersonsCohortsRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or number
+    /// Person UUID, or the numeric person id as text.
     person_id: Id,
 }
 
@@ -53,9 +53,9 @@ impl Tool for PersonsCohortsRetrieve {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-cohorts-retrieve";
-    const TITLE: &'static str = "Person's cohorts";
-    const DESCRIPTION: &'static str = "Lists the cohorts a person is in. Who is in one: persons-list with a cohort \
-         filter.";
+    const TITLE: &'static str = "List a person's cohorts";
+    const DESCRIPTION: &'static str = "List the cohorts that a person is in. To list the persons in a cohort, use persons-list with a \
+         cohort filter.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read", "cohort:read"]);
@@ -72,8 +72,8 @@ impl Tool for PersonsCohortsRetrieve {
         if cohorts.is_empty() {
             let project = context.posthog.project().await?;
             notes.push(format!(
-                "No cohorts. PostHog looks in the project that the key's owner has selected: if that is not project \
-                 {project}, the list is empty though the person is in cohorts."
+                "No cohorts. PostHog searches the project that the API key's owner has selected: if that is not project \
+                 {project}, the list is empty even if the person is in cohorts."
             ));
         }
         let output = truncated.into_output("", notes, |results, notes| Output { results, notes });

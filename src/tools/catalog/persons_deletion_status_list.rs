@@ -14,10 +14,14 @@ pub(super) struct PersonsDeletionStatusList;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
+    /// Person UUID. Default: all persons.
     person_uuid: Option<PersonUuid>,
+    /// Default: all.
     status: Option<Status>,
+    /// Number of rows per page.
     #[serde(default)]
     limit: Limit,
+    /// Number of rows to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
 }
@@ -80,9 +84,9 @@ impl Tool for PersonsDeletionStatusList {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-deletion-status-list";
-    const TITLE: &'static str = "Event deletions";
-    const DESCRIPTION: &'static str = "Shows whether queued event deletions are done. Whether a profile is gone: \
-         persons-retrieve.";
+    const TITLE: &'static str = "Event deletion status";
+    const DESCRIPTION: &'static str = "List the event deletions that were queued with delete_events, and whether they are done. \
+         Whether a person is deleted shows persons-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
@@ -119,8 +123,7 @@ impl Tool for PersonsDeletionStatusList {
                 .then(|| query.offset.saturating_add(query.limit))
         };
         let mut notes = vec![if page.count == 0 {
-            "No event deletions match. That proves nothing: profiles and recordings have no row here, and events are \
-             queued only with delete_events."
+            "No event deletions match. This does not mean that nothing was deleted: persons and recordings have no row here, and events are queued only with delete_events."
         } else {
             "Events are deleted in a weekly batch. A repeated request keeps the old row and its created_at."
         }

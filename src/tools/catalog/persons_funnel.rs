@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    Action, BreakdownType, Date, Event, Interval, Limit, NonEmptyString, Offset, OpaqueObject,
-    Periods, Select, select,
+    Action, BreakdownType, Date, Event, Interval, Limit, NonEmptyString, Offset, Periods, Select,
+    select,
 };
 use crate::tools::support::insight_page::{actor_page, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
@@ -19,51 +19,62 @@ pub(super) struct PersonsFunnel;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Steps {id: event name, order, properties}; actions {id: number}
+    /// Steps of the funnel, in the order of `order`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<OpaqueObject>")]
     events: Vec<Event>,
-    // By number.
+    /// Steps that are actions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<OpaqueObject>")]
     actions: Vec<Action>,
-    /// n: reached step n; -n: left before
+    /// n lists who reached step n, counted from 1; -n who reached step n-1 and not step n.
     funnel_step: Option<i32>,
+    /// Several steps at the same time; in place of funnel_step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     funnel_custom_steps: Vec<i32>,
+    /// Value of the breakdown whose persons are listed.
     funnel_step_breakdown: Option<NonEmptyString>,
+    /// Time to complete the funnel, in funnel_window_interval_unit. Default: 14 days.
     funnel_window_interval: Option<Periods>,
-    #[schemars(with = "Option<String>")]
+    /// Unit of funnel_window_interval.
     funnel_window_interval_unit: Option<WindowUnit>,
+    /// Kind of funnel. Default: steps.
     funnel_viz_type: Option<VizType>,
+    /// Whether the order of the steps counts. Default: ordered.
     funnel_order_type: Option<OrderType>,
-    // For trends.
+    /// Period of entry, for funnel_viz_type trends: a date.
     entrance_period_start: Option<Date>,
-    /// In trends: who left
+    /// With entrance_period_start: list who dropped off instead of who completed.
     drop_off: Option<bool>,
+    /// Start: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -30d. Default: -7d.
     date_from: Option<Date>,
+    /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
-    #[schemars(with = "Option<String>")]
+    /// Length of a period, for funnel_viz_type trends.
     interval: Option<Interval>,
+    /// Property name or list of property names to break down by.
     breakdown: Option<Breakdown>,
-    #[schemars(with = "Option<String>")]
+    /// Kind of the breakdown.
     breakdown_type: Option<BreakdownType>,
-    /// Filters as in persons-list
+    /// Property filters, as in persons-list. All must match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<OpaqueObject>")]
     properties: Vec<Filter>,
+    /// Leave out the project's internal and test users.
     filter_test_accounts: Option<bool>,
+    /// Part of an email, name, distinct id or UUID.
     search: Option<NonEmptyString>,
+    /// Number of persons per page.
     #[serde(default)]
     limit: Limit,
+    /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 enum WindowUnit {
     Second,
     Minute,
@@ -109,7 +120,7 @@ impl<'de> Deserialize<'de> for Breakdown {
             return Ok(Self(value));
         }
         Err(serde::de::Error::custom(
-            "a property's name or a list of names is wanted",
+            "expected a property name or a list of property names",
         ))
     }
 }
@@ -118,9 +129,9 @@ impl Tool for PersonsFunnel {
     type Input = Input;
     type Output = PersonsPage;
     const NAME: &'static str = "persons-funnel";
-    const TITLE: &'static str = "Funnel persons";
-    const DESCRIPTION: &'static str = "Lists who reached a funnel's step, or left before it. Unscoped keys only; \
-         else persons-list by cohort.";
+    const TITLE: &'static str = "List persons in a funnel step";
+    const DESCRIPTION: &'static str = "List the persons who reached a step of a funnel, or dropped off before it. Works only with an \
+         API key without scopes; otherwise use persons-list with a cohort filter.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{
-    Action, Date, Event, Interval, Limit, Offset, OpaqueObject, Select, select,
-};
+use crate::tools::arguments::{Action, Date, Event, Interval, Limit, Offset, Select, select};
 use crate::tools::support::insight_page::{actor_page, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::RequiredScopes;
@@ -17,25 +15,29 @@ pub(super) struct PersonsLifecycle;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    // In the period to look at.
+    /// A date in the period to look at, such as 2026-01-31.
     target_date: Date,
+    /// Lifecycle stage in that period: new; returning from the previous period; resurrecting after a pause; dormant since then.
     lifecycle_type: LifecycleType,
-    /// {id: event name, properties}; or actions {id: number}
+    /// The event that counts as activity; or give `actions`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<OpaqueObject>")]
     events: Vec<Event>,
-    // By number.
+    /// The action that counts as activity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<OpaqueObject>")]
     actions: Vec<Action>,
+    /// Start: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -30d. Default: -7d.
     date_from: Option<Date>,
+    /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
-    #[schemars(with = "Option<String>")]
+    /// Length of a period. Default: day.
     interval: Option<Interval>,
+    /// Number of persons per page.
     #[serde(default)]
     limit: Limit,
+    /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }
@@ -54,9 +56,9 @@ impl Tool for PersonsLifecycle {
     type Input = Input;
     type Output = PersonsPage;
     const NAME: &'static str = "persons-lifecycle";
-    const TITLE: &'static str = "Lifecycle persons";
-    const DESCRIPTION: &'static str = "Lists who was new, returning, resurrecting or dormant. Unscoped keys only; \
-         else persons-list by cohort.";
+    const TITLE: &'static str = "List persons by lifecycle stage";
+    const DESCRIPTION: &'static str = "List the persons who were new, returning, resurrecting or dormant in a period. Works only with \
+         an API key without scopes; otherwise use persons-list with a cohort filter.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;

@@ -16,25 +16,27 @@ pub(super) struct PersonsList;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Part of an email, name or id; slow. % and _ are wildcards
+    /// Part of an email, name, distinct id or UUID, ignoring case. Slow. % and _ are wildcards.
     search: Option<NonEmptyString>,
-    /// Exact
+    /// Exact value of the property `email`.
     email: Option<NonEmptyString>,
-    /// Exact
+    /// Exact distinct id.
     distinct_id: Option<DistinctId>,
-    /// All must hold
+    /// Property and cohort filters. All must match.
     #[serde(default)]
     properties: Vec<Filter>,
+    /// Number of persons per page.
     #[serde(default)]
     limit: Limit,
+    /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Count all matches (slower)
+    /// Count all matching persons; slower.
     #[serde(default)]
     include_total: bool,
-    /// Properties; ["*"]: all, default: email, country
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
     select: Option<Select>,
-    /// csv: all properties, no limit, offset, select
+    /// csv exports all properties of all matching persons and ignores limit, offset and select.
     #[serde(default)]
     format: Format,
 }
@@ -64,12 +66,13 @@ impl Tool for PersonsList {
     type Output = Output;
     const NAME: &'static str = "persons-list";
     const TITLE: &'static str = "List persons";
-    const DESCRIPTION: &'static str = "Finds persons by email, distinct id, part of a name, or filters; without any, \
-         all, newest first. Known ids: persons-retrieve, persons-batch-retrieve.";
+    const DESCRIPTION: &'static str = "List persons, newest first, that match an exact email or distinct id, a search text, or \
+         property and cohort filters. Without filters it lists all. Prefer email or distinct_id to \
+         search, which is slow. For known ids use persons-retrieve or persons-batch-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
-    const EXAMPLE: &'static str = r#"{"email": "ada@example.com"}"#;
+    const EXAMPLE: &'static str = r#"{"search": "example", "limit": 10}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let mut query = PersonsQuery {
@@ -158,15 +161,14 @@ async fn csv(
     }
     let mut notes = Vec::new();
     if selects {
-        notes.push("CSV holds every property; select does not apply to it.".to_owned());
+        notes.push("CSV contains all properties; `select` does not apply.".to_owned());
     }
     if csv.lines().count() <= 1 && !cut {
         notes.push("No person matches.".to_owned());
     }
     if csv.len() < whole.len() {
         notes.push(
-            "The CSV is cut here at the answer's budget: more persons match. Narrow the filters, or page through \
-             persons-list without format."
+            "The CSV is truncated at the maximum size of a tool result; more persons match. Narrow the filters, or page with format json."
                 .to_owned(),
         );
     }

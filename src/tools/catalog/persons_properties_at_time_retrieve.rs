@@ -14,14 +14,16 @@ pub(super) struct PersonsPropertiesAtTimeRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Or person_id
+    /// Exact distinct id. Give this or `person_id`.
     distinct_id: Option<DistinctId>,
-    /// UUID
+    /// Person UUID. Give this or `distinct_id`.
     person_id: Option<PersonUuid>,
-    /// ISO 8601, at most 2 years back
+    /// Point in time in ISO 8601, at most 2 years ago, such as 2026-01-31T12:00:00Z.
     timestamp: Timestamp,
+    /// Include properties that were set with $set_once.
     #[serde(default)]
     include_set_once: bool,
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
     select: Option<Select>,
 }
 
@@ -29,9 +31,9 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
     type Input = Input;
     type Output = PersonCard;
     const NAME: &'static str = "persons-properties-at-time-retrieve";
-    const TITLE: &'static str = "Person as of a time";
-    const DESCRIPTION: &'static str = "Rebuilds a person's properties as of a moment, from events. Compare two \
-         moments to see what changed.";
+    const TITLE: &'static str = "Person properties at a point in time";
+    const DESCRIPTION: &'static str = "Get the properties of a person as they were at a point in time, rebuilt from events. Call it \
+         for two points in time to see what changed between them.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);

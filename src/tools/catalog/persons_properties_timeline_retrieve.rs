@@ -8,9 +8,7 @@ use serde_json::Value;
 
 use crate::output::{Cells, Row, truncate_rows, write_list};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{
-    Action, BreakdownType, Date, Event, Id, Interval, NonEmptyString, OpaqueObject,
-};
+use crate::tools::arguments::{Action, BreakdownType, Date, Event, Id, Interval, NonEmptyString};
 use crate::tools::support::insight_page::arguments_of;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{Filter, Properties, RequiredScopes};
@@ -20,28 +18,27 @@ pub(super) struct PersonsPropertiesTimelineRetrieve;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or number
+    /// Person UUID, or the numeric person id as text.
     #[serde(skip_serializing)]
     id: Id,
+    /// Start: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -30d. Default: -7d.
     date_from: Option<Date>,
+    /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
-    #[schemars(with = "Option<String>")]
+    /// Length of a period.
     interval: Option<Interval>,
-    /// {id: event name, properties}
+    /// Events whose filters name person properties to follow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<OpaqueObject>")]
     events: Vec<Event>,
-    // By number.
+    /// Actions to count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<OpaqueObject>")]
     actions: Vec<Action>,
-    /// Filters as in persons-list; their properties are followed
+    /// Property filters, as in persons-list; the person properties in them are followed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<OpaqueObject>")]
     properties: Vec<Filter>,
-    // A property to follow.
+    /// Person property to follow, such as "plan".
     breakdown: Option<NonEmptyString>,
-    #[schemars(with = "Option<String>")]
+    /// Kind of the breakdown.
     breakdown_type: Option<BreakdownType>,
 }
 
@@ -91,9 +88,10 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-properties-timeline-retrieve";
-    const TITLE: &'static str = "Properties over time";
-    const DESCRIPTION: &'static str = "Shows when a person's properties named in filters or a breakdown changed. \
-         Unscoped keys only; else persons-properties-at-time-retrieve.";
+    const TITLE: &'static str = "Person property timeline";
+    const DESCRIPTION: &'static str = "Show when properties of a person changed: those named in `breakdown` or in filters. Works only \
+         with an API key without scopes; otherwise compare two results of \
+         persons-properties-at-time-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
@@ -132,12 +130,11 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
             .collect();
         let mut notes = Vec::new();
         if keys.is_empty() {
-            notes
-                .push("No property was followed: name some in properties or breakdown.".to_owned());
+            notes.push("No property was followed; name one in properties or breakdown.".to_owned());
         }
         if truncated.rows.len() < timeline.points.len() {
             notes.push(format!(
-                "Only {} of {} points fit into the answer; ask for a shorter time: from the last point's timestamp on.",
+                "Only {} of {} points fit into the result; request a shorter period, from the last point's timestamp on.",
                 truncated.rows.len(),
                 timeline.points.len()
             ));

@@ -24,13 +24,14 @@ pub(super) struct PersonsPropertyDelete;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or number; or distinct_id
+    /// Person UUID, or the numeric person id as text. Give this or `distinct_id`.
     id: Option<Id>,
+    /// Exact distinct id, such as "user_123". Give this or `id`.
     distinct_id: Option<DistinctId>,
     unset: Keys,
 }
 
-/// A property, or a list of at most 100
+/// Property name, or a list of up to 100 property names.
 #[derive(Debug, JsonSchema)]
 #[schemars(inline, transparent)]
 struct Keys(#[schemars(with = "serde_json::Value")] Vec<String>);
@@ -43,7 +44,7 @@ impl<'de> Deserialize<'de> for Keys {
             One(String),
             Many(Vec<String>),
         }
-        let wanted = || D::Error::custom("a property's name or a list of names is wanted");
+        let wanted = || D::Error::custom("expected a property name or a list of property names");
         let keys = match OneOrMany::deserialize(deserializer).map_err(|_| wanted())? {
             OneOrMany::One(key) => vec![key],
             OneOrMany::Many(keys) => keys,
@@ -53,7 +54,7 @@ impl<'de> Deserialize<'de> for Keys {
             1..=MAX_KEYS if keys.iter().all(|key| !key.trim().is_empty()) => Ok(Self(keys)),
             1..=MAX_KEYS | 0 => Err(wanted()),
             _ => Err(D::Error::custom(format!(
-                "at most {MAX_KEYS} properties in one call"
+                "at most {MAX_KEYS} properties per call"
             ))),
         }
     }
@@ -93,9 +94,9 @@ impl Tool for PersonsPropertyDelete {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-property-delete";
-    const TITLE: &'static str = "Remove properties";
-    const DESCRIPTION: &'static str = "Removes properties of a person, one request each; says for each whether \
-         PostHog took it.";
+    const TITLE: &'static str = "Remove person properties";
+    const DESCRIPTION: &'static str = "Remove up to 100 properties of one person, with one request for each. The result says for each \
+         property whether PostHog accepted it.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
@@ -204,7 +205,7 @@ fn partly(
         .collect();
     let check = property_change::check(uuid, &touched);
     let mut text = if queued.is_empty() {
-        format!("No property of person {uuid} is known to be removed.")
+        format!("No property of person {uuid} was confirmed as removed.")
     } else {
         let mut text = format!(
             "Only some properties of person {uuid} could be removed.\nqueued, not done yet: "

@@ -17,11 +17,13 @@ pub(super) struct PersonsPropertySet;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or number; or distinct_id
+    /// Person UUID, or the numeric person id as text. Give this or `distinct_id`.
     id: Option<Id>,
+    /// Exact distinct id, such as "user_123". Give this or `id`.
     distinct_id: Option<DistinctId>,
+    /// Property name.
     key: NonEmptyString,
-    /// Any JSON value; null is stored
+    /// Any JSON value; null is stored as null.
     value: Value,
 }
 
@@ -29,9 +31,9 @@ impl Tool for PersonsPropertySet {
     type Input = Input;
     type Output = Changed;
     const NAME: &'static str = "persons-property-set";
-    const TITLE: &'static str = "Set a property";
-    const DESCRIPTION: &'static str =
-        "Sets one property of a person, overwriting it. Several: persons-update.";
+    const TITLE: &'static str = "Set a person property";
+    const DESCRIPTION: &'static str = "Set one property of one person and overwrite its value. For several properties use \
+         persons-update.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

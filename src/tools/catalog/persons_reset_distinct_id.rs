@@ -17,6 +17,7 @@ pub(super) struct PersonsResetDistinctId;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
+    /// Exact distinct id that was deleted and sends events again.
     distinct_id: DistinctId,
 }
 
@@ -30,9 +31,9 @@ impl Tool for PersonsResetDistinctId {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-reset-distinct-id";
-    const TITLE: &'static str = "Reset a distinct id";
-    const DESCRIPTION: &'static str = "After a deletion: shows the person of a distinct id that sends events again \
-         in lists. Before its first new event it does nothing.";
+    const TITLE: &'static str = "Reset a deleted distinct id";
+    const DESCRIPTION: &'static str = "Make the person of a deleted distinct id visible in lists again, after the distinct id has sent \
+         a new event. It has no effect before that event.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
@@ -53,10 +54,10 @@ impl Tool for PersonsResetDistinctId {
                 let sent = context.posthog.reset_distinct_id(&distinct_id).await;
                 sent.map_err(|error| ToolError::from(error).with_verification_hint(format!("{look}.")))?;
                 let check = format!(
-                    "PostHog answers the same whether it did anything: it works only if the distinct id has sent an event since the \
+                    "PostHog responds the same whether or not it had an effect: it works only if the distinct id has sent an event since the \
                      deletion. {look}; if not, wait for the next event and call this again."
                 );
-                let text = format!("Asked for: reset of distinct id {shown}.\n{check}\n");
+                let text = format!("Requested: reset of distinct id {shown}.\n{check}\n");
                 let structured = Output {
                     distinct_id: shown,
                     check,

@@ -14,10 +14,11 @@ pub(super) struct PersonsRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or number; or distinct_id
+    /// Person UUID, or the numeric person id as text. Give this or `distinct_id`.
     id: Option<Id>,
+    /// Exact distinct id, such as "user_123". Give this or `id`.
     distinct_id: Option<DistinctId>,
-    /// Properties; ["*"]: all, default: email, country
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
     select: Option<Select>,
 }
 
@@ -26,8 +27,9 @@ impl Tool for PersonsRetrieve {
     type Output = PersonCard;
     const NAME: &'static str = "persons-retrieve";
     const TITLE: &'static str = "Get a person";
-    const DESCRIPTION: &'static str = "Shows one person: selected properties, names of the others, distinct ids with \
-         their count, a link. By email or name: persons-list.";
+    const DESCRIPTION: &'static str = "Get one person: selected properties, the names of the other properties, distinct ids and a link \
+         to PostHog. To find a person by email or name, use persons-list; for several ids, \
+         persons-batch-retrieve.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);

@@ -19,16 +19,16 @@ pub(super) struct PersonsSplit;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or number
+    /// Person UUID, or the numeric person id as text.
     id: Id,
-    /// At most 200; or main_distinct_id
+    /// Up to 200 distinct ids to move off the person. Give this or `main_distinct_id`.
     distinct_ids_to_split: Option<Vec<DistinctId>>,
-    /// Move all others
+    /// The only distinct id that stays; all others are moved. Give this or `distinct_ids_to_split`.
     main_distinct_id: Option<DistinctId>,
-    /// Move the id that made the person's UUID too; older PostHog blanks the person
+    /// Allow moving the distinct id that the person's UUID was derived from. PostHog before autumn 2026 blanks the person instead.
     #[serde(default)]
     allow_creator_id: bool,
-    /// Look for the result so long
+    /// Wait up to this many seconds until PostHog has moved the distinct ids.
     #[serde(default)]
     wait_seconds: WaitSeconds,
 }
@@ -37,9 +37,10 @@ impl Tool for PersonsSplit {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-split";
-    const TITLE: &'static str = "Split a person";
-    const DESCRIPTION: &'static str = "Moves distinct ids off a person merged by mistake, each to a new person \
-         without properties; events follow. The user is asked first; dry_run only shows.";
+    const TITLE: &'static str = "Split a merged person";
+    const DESCRIPTION: &'static str = "Move distinct ids off a person that was merged by mistake, each to a new person without \
+         properties; their events follow. There is no undo, so the user must confirm; dry_run shows the \
+         moves without sending anything.";
     const EFFECT: Effect = Effect::Delete { idempotent: false };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

@@ -6,7 +6,7 @@ use serde_json::Number;
 
 use crate::output::{Cells, PersonRow, PersonsPage, Row, VALUE_AT_DATA_POINT};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{Date, Limit, NonEmptyString, Offset, OpaqueObject, Select, select};
+use crate::tools::arguments::{Date, Limit, NonEmptyString, Offset, Select, select};
 use crate::tools::support::insight_page::{actor_page, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{Filter, RequiredScopes};
@@ -16,24 +16,31 @@ pub(super) struct PersonsTrends;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Event name, or an action's number
+    /// Event name such as "$pageview", or the action's number.
     entity_id: NonEmptyString,
+    /// What entity_id names.
     #[serde(default)]
     entity_type: EntityType,
-    // Such as total or dau.
+    /// Aggregation, such as total, dau or weekly_active. Default: total.
     entity_math: Option<NonEmptyString>,
+    /// Start: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -30d. Default: -7d.
     date_from: Option<Date>,
+    /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
+    /// Value of the breakdown whose persons are listed.
     breakdown_value: Option<NonEmptyString>,
-    /// Filters as in persons-list
+    /// Property filters, as in persons-list. All must match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<OpaqueObject>")]
     properties: Vec<Filter>,
+    /// Part of an email, name, distinct id or UUID.
     search: Option<NonEmptyString>,
+    /// Number of persons per page.
     #[serde(default)]
     limit: Limit,
+    /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }
@@ -77,9 +84,9 @@ impl Tool for PersonsTrends {
     type Input = Input;
     type Output = PersonsPage<TrendRow>;
     const NAME: &'static str = "persons-trends";
-    const TITLE: &'static str = "Trend persons";
-    const DESCRIPTION: &'static str = "Lists who did an event or action, most often first. Unscoped keys only; else \
-         persons-list by cohort.";
+    const TITLE: &'static str = "List persons behind a trend";
+    const DESCRIPTION: &'static str = "List the persons who did an event or action, most often first, with their counts. Works only \
+         with an API key without scopes; otherwise use persons-list with a cohort filter.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;

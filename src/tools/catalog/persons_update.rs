@@ -17,10 +17,11 @@ pub(super) struct PersonsUpdate;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// UUID or number; or distinct_id
+    /// Person UUID, or the numeric person id as text. Give this or `distinct_id`.
     id: Option<Id>,
+    /// Exact distinct id, such as "user_123". Give this or `id`.
     distinct_id: Option<DistinctId>,
-    /// By name
+    /// Properties to set, by name, such as {"plan": "team", "seats": 5}. Values are any JSON.
     properties: Map<String, Value>,
 }
 
@@ -28,9 +29,9 @@ impl Tool for PersonsUpdate {
     type Input = Input;
     type Output = Changed;
     const NAME: &'static str = "persons-update";
-    const TITLE: &'static str = "Set properties";
-    const DESCRIPTION: &'static str = "Sets several properties of a person; the others stay. One: \
-         persons-property-set. Remove: persons-property-delete.";
+    const TITLE: &'static str = "Set person properties";
+    const DESCRIPTION: &'static str = "Set several properties of one person; other properties stay. For one property use \
+         persons-property-set, to remove properties persons-property-delete.";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

@@ -15,8 +15,9 @@ pub(super) struct PersonsValuesRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
+    /// Property name, case-sensitive, such as "plan".
     key: NonEmptyString,
-    /// Part of the values
+    /// Part of the values to list, ignoring case. Default: all values.
     value: Option<NonEmptyString>,
 }
 
@@ -51,9 +52,9 @@ impl Tool for PersonsValuesRetrieve {
     type Input = Input;
     type Output = Output;
     const NAME: &'static str = "persons-values-retrieve";
-    const TITLE: &'static str = "Property values";
-    const DESCRIPTION: &'static str = "Lists a property's most frequent values, at most 20, from a sample: to get \
-         one right before filtering by it.";
+    const TITLE: &'static str = "List property values";
+    const DESCRIPTION: &'static str = "List the 20 most frequent values of a person property, from a sample. Use it to get a value \
+         right before filtering by it in persons-list.";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
@@ -80,7 +81,7 @@ impl Tool for PersonsValuesRetrieve {
             notes.push("Counts are from a sample and may be hours old.".to_owned());
         }
         if values.refreshing {
-            notes.push("PostHog is computing a newer answer; ask again in a minute.".to_owned());
+            notes.push("PostHog is computing newer values; call again in a minute.".to_owned());
         }
         let output = truncated.into_output("", notes, |results, notes| Output { results, notes });
         Ok(output.into())

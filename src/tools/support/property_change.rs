@@ -22,7 +22,9 @@ pub(in crate::tools) fn check_keys<'a>(
     keys: impl IntoIterator<Item = &'a String>,
 ) -> Result<(), ToolError> {
     if keys.into_iter().any(|key| key.trim().is_empty()) {
-        return Err(ToolError::invalid_input("A property needs a name."));
+        return Err(ToolError::invalid_input(
+            "A property name must not be empty.",
+        ));
     }
     Ok(())
 }

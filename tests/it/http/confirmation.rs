@@ -11,7 +11,7 @@ use crate::writing::QA;
 
 pub(super) const TOOL: &str = "persons-bulk-delete";
 pub(super) const DELETE: &str = "POST B/bulk_delete/";
-pub(super) const STALE: &str = "The confirmation does not fit";
+pub(super) const STALE: &str = "Invalid confirmation";
 
 /// The versions in which a server can ask, and has to wait for the answer.
 pub(super) const WAITING: [&str; 2] = ["2025-06-18", "2025-11-25"];
@@ -264,7 +264,7 @@ async fn client_without_elicitation_cannot_delete_with_or_without_a_token() {
         }
         results.push(Older::begin(&mary).await.call(TOOL, &arguments).await);
         for result in results {
-            refused(&result, "Refused: ");
+            refused(&result, "Rejected: ");
             assert!(said(&result).contains("Nothing was sent"), "{result}");
             // There is no token to be had.
             assert!(!result.to_string().contains("rs2."), "{result}");
@@ -283,7 +283,7 @@ async fn reply_of_a_client_without_elicitation_is_ignored() {
     let mary = team.caller(MARY);
     let more = json!({"inputResponses": {"confirm": tick()}});
     let reply = mary.read(deleting(&mary, &more)).await;
-    refused(&reply.json()["result"], "Refused: ");
+    refused(&reply.json()["result"], "Rejected: ");
     let more = json!({"requestState": "rs2.made-up", "inputResponses": {"confirm": tick()}});
     let reply = mary.read(deleting(&mary, &more)).await;
     assert_eq!(reply.json()["result"]["isError"], true, "{}", reply.text);
@@ -315,7 +315,7 @@ async fn confirm_strict_accepts_an_elicitation() {
     })
     .await;
     let mary = team.caller(MARY);
-    refused(&mary.call(TOOL, &deletion()).await, "Refused: ");
+    refused(&mary.call(TOOL, &deletion()).await, "Rejected: ");
     let mary = mary.with_a_human();
     let asked = state(&mary).await;
     queued(&again(&mary, &asked, &tick()).await);

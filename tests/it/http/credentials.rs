@@ -151,7 +151,7 @@ async fn logs_responses_and_metrics_contain_no_key() {
         // A tool may quote an argument that it does not take, and here that was a key.
         let elsewhere = said
             .iter()
-            .filter(|said| !said.contains("Wrong argument `id`"));
+            .filter(|said| !said.contains("Invalid argument `id`"));
         for said in elsewhere {
             assert!(!said.contains(secret(key)), "{key}: {said}");
         }

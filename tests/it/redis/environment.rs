@@ -21,9 +21,8 @@ use crate::wire::{PATIENCE, WITHOUT_HANDSHAKE};
 pub(super) const STATE_KEY: &str = "0123456789abcdef0123456789abcdef";
 pub(super) const VERSION: &str = "2025-11-25";
 pub(super) const TOOL: &str = "persons-bulk-delete";
-pub(super) const AWAY: &str =
-    "Confirmations cannot be checked at the moment (the server's shared store is away)";
-pub(super) const STALE: &str = "The confirmation does not fit";
+pub(super) const AWAY: &str = "Confirmation state is unavailable (shared store unreachable)";
+pub(super) const STALE: &str = "Invalid confirmation";
 /// Longer than a process takes to notice that Redis is back.
 pub(super) const BACK: Duration = Duration::from_secs(10);
 

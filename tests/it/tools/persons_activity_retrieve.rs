@@ -79,11 +79,11 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         ),
         (
             json!({"page": 0}),
-            "Wrong argument `page`: 0 is not between 1 and 2147483647.",
+            "Invalid argument `page`: 0 is not between 1 and 2147483647.",
         ),
         (
             json!({"limit": "many"}),
-            "Wrong argument `limit`: invalid type: string \"many\", expected i64.",
+            "Invalid argument `limit`: invalid type: string \"many\", expected i64.",
         ),
         (
             json!({"offset": 1}),

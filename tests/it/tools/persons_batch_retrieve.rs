@@ -64,7 +64,7 @@ async fn four_hundred_and_fifty_come_back_whole_in_three_requests() {
     let rest: Vec<&str> = text.lines().skip(447).collect();
     assert_snapshot!(rest.join("\n"), @r"
     not found: user-0446, user-0447, user-0448, user-0449, user-0450
-    To show all persons, distinct ids and dates are left out; ask for fewer to see them.
+    Distinct ids and dates are omitted to show all persons; request fewer to see them.
     ");
     assert!(
         text.lines()
@@ -81,7 +81,7 @@ async fn four_hundred_and_fifty_come_back_whole_with_the_default_select() {
     let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;
     assert_eq!(column(&answer, "requested"), asked);
     assert_snapshot!(answer["results"][0].to_string(), @r#"{"properties":{"$geoip_country_code":"US","email":"user-0001@example.net"},"requested":"user-0001","uuid":"01850000-0000-4000-8000-000000000001"}"#);
-    assert_snapshot!(answer["notes"].to_string(), @r#"["To show all persons, distinct ids and dates are left out; ask for fewer to see them."]"#);
+    assert_snapshot!(answer["notes"].to_string(), @r#"["Distinct ids and dates are omitted to show all persons; request fewer to see them."]"#);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn where_little_fits_all_persons_are_shown_by_their_uuids() {
     let answer = session.call(TOOL, arguments).await;
     assert_eq!(column(&answer, "requested"), asked);
     assert_snapshot!(answer["results"][0].to_string(), @r#"{"properties":{},"requested":"user-0001","uuid":"01850000-0000-4000-8000-000000000001"}"#);
-    assert_snapshot!(answer["notes"].to_string(), @r#"["To show as many persons as possible, only their UUIDs are shown; ask for fewer to see more of them."]"#);
+    assert_snapshot!(answer["notes"].to_string(), @r#"["Only UUIDs are shown, to list as many persons as possible; request fewer for details."]"#);
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn what_does_not_fit_is_told_by_the_id_to_go_on_from() {
         calls += 1;
         if let Some(next) = rest.first() {
             let told = format!(
-                "{} persons did not fit, in the order asked for those from the id {next} on; ",
+                "{} persons did not fit, in the order of the request those from the id {next} on; ",
                 rest.len()
             );
             let notes = answer["notes"].to_string();
@@ -225,15 +225,15 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         (json!({"distinct_ids": []}), "The list of ids is empty."),
         (
             json!({"distinct_ids": too_many}),
-            "2001 ids are too many; at most 2000 in one call.",
+            "2001 ids are too many; at most 2000 are allowed per call.",
         ),
         (
             json!({"distinct_ids": ["a", ""]}),
-            "Wrong argument `distinct_ids[1]`: a distinct id has 1 to 400 characters.",
+            "Invalid argument `distinct_ids[1]`: a distinct id must have 1 to 400 characters.",
         ),
         (
             json!({"uuids": ["101"]}),
-            "Wrong argument `uuids[0]`: this is not a person's UUID.",
+            "Invalid argument `uuids[0]`: not a person UUID.",
         ),
     ] {
         let error = session.error(TOOL, arguments).await;

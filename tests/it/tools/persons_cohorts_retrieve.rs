@@ -43,7 +43,7 @@ async fn an_empty_list_names_the_trap() {
         .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     assert_snapshot!(session.text(TOOL, json!({"person_id": ADA})).await, @r"
     As of each cohort's last calculation.
-    No cohorts. PostHog looks in the project that the key's owner has selected: if that is not project 1, the list is empty though the person is in cohorts.
+    No cohorts. PostHog searches the project that the API key's owner has selected: if that is not project 1, the list is empty even if the person is in cohorts.
     ");
 }
 
@@ -57,7 +57,7 @@ async fn an_unknown_person_is_not_found() {
 async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
     let session = connect().await;
     for (arguments, said) in [
-        (json!({}), "Wrong arguments: missing field `person_id`."),
+        (json!({}), "Invalid arguments: missing field `person_id`."),
         (
             json!({"person_id": "ada@example.com"}),
             "call persons-list with email",

@@ -62,7 +62,7 @@ async fn no_row_is_no_proof() {
     let session = connect().await;
     assert_snapshot!(session.text(TOOL, json!({"person_uuid": ADA})).await, @r"
     0 of 0 rows
-    No event deletions match. That proves nothing: profiles and recordings have no row here, and events are queued only with delete_events.
+    No event deletions match. This does not mean that nothing was deleted: persons and recordings have no row here, and events are queued only with delete_events.
     ");
 }
 
@@ -72,15 +72,15 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
     for (arguments, said) in [
         (
             json!({"status": "done"}),
-            "Wrong argument `status`: unknown variant `done`, expected one of `pending`, `completed`, `all`.",
+            "Invalid argument `status`: unknown variant `done`, expected one of `pending`, `completed`, `all`.",
         ),
         (
             json!({"person_uuid": "101"}),
-            "Wrong argument `person_uuid`: this is not a person's UUID.",
+            "Invalid argument `person_uuid`: not a person UUID.",
         ),
         (
             json!({"limit": 0}),
-            "Wrong argument `limit`: 0 is not between 1 and 1000.",
+            "Invalid argument `limit`: 0 is not between 1 and 1000.",
         ),
         (json!({"uuid": ADA}), "unknown field `uuid`"),
     ] {

@@ -133,7 +133,7 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         ),
         (
             json!({"events": [{"id": ""}]}),
-            "Wrong argument `events[0].id`: this is empty; give a text, or leave an optional argument out.",
+            "Invalid argument `events[0].id`: must not be empty; leave an optional argument out instead.",
         ),
         (
             json!({"events": [{"id": "x", "name": "y"}]}),
@@ -141,11 +141,11 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         ),
         (
             json!({"funnel_viz_type": "flow"}),
-            "Wrong argument `funnel_viz_type`: unknown variant `flow`, expected one of `steps`, `trends`, `time_to_convert`.",
+            "Invalid argument `funnel_viz_type`: unknown variant `flow`, expected one of `steps`, `trends`, `time_to_convert`.",
         ),
         (
             json!({"breakdown": {"a": 1}}),
-            "Wrong argument `breakdown`: a property's name or a list of names is wanted.",
+            "Invalid argument `breakdown`: expected a property name or a list of property names.",
         ),
         (
             json!({"properties": [{"key": "x", "type": "hogql"}]}),
@@ -153,7 +153,7 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         ),
         (
             json!({"events": [{"id": "x", "properties": [{"value": 1}]}]}),
-            "Wrong argument `events[0].properties[0]`: a filter needs a `key`, the property's name; an incomplete filter would match everyone.",
+            "Invalid argument `events[0].properties[0]`: a filter needs a `key`, the property's name; an incomplete filter would match everyone.",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
@@ -239,7 +239,7 @@ async fn a_filter_of_an_event_is_checked_like_any_other() {
             .error(TOOL, json!({"events": events, "funnel_step": 1}))
             .await;
         assert!(
-            error.starts_with("Wrong argument `events[0].properties"),
+            error.starts_with("Invalid argument `events[0].properties"),
             "{filter}: {error}"
         );
     }

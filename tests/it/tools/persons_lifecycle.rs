@@ -56,15 +56,15 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
     for (arguments, said) in [
         (
             json!({"target_date": "2026-10-28"}),
-            "Wrong arguments: missing field `lifecycle_type`.",
+            "Invalid arguments: missing field `lifecycle_type`.",
         ),
         (
             json!({"lifecycle_type": "new"}),
-            "Wrong arguments: missing field `target_date`.",
+            "Invalid arguments: missing field `target_date`.",
         ),
         (
             json!({"target_date": "2026-10-28", "lifecycle_type": "lost"}),
-            "Wrong argument `lifecycle_type`: unknown variant `lost`, expected one of `new`, `returning`, `resurrecting`, `dormant`.",
+            "Invalid argument `lifecycle_type`: unknown variant `lost`, expected one of `new`, `returning`, `resurrecting`, `dormant`.",
         ),
         (
             json!({"target_date": "2026-10-28", "lifecycle_type": "new", "events": [{"id": "x"}], "actions": [{"id": 1}]}),

@@ -177,7 +177,7 @@ async fn csv_says_that_select_does_not_apply() {
     let answer = session.call(TOOL, arguments).await;
     assert_eq!(
         answer["notes"],
-        json!(["CSV holds every property; select does not apply to it."])
+        json!(["CSV contains all properties; `select` does not apply."])
     );
 }
 
@@ -264,27 +264,27 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         (json!({"serch": "ada"}), "unknown field `serch`"),
         (
             json!({"limit": 0}),
-            "Wrong argument `limit`: 0 is not between 1 and 1000.",
+            "Invalid argument `limit`: 0 is not between 1 and 1000.",
         ),
         (
             json!({"limit": 1001}),
-            "Wrong argument `limit`: 1001 is not between 1 and 1000.",
+            "Invalid argument `limit`: 1001 is not between 1 and 1000.",
         ),
         (
             json!({"offset": -1}),
-            "Wrong argument `offset`: -1 is not between 0 and 2147483647.",
+            "Invalid argument `offset`: -1 is not between 0 and 2147483647.",
         ),
         (
             json!({"search": " "}),
-            "Wrong argument `search`: this is empty; give a text, or leave an optional argument out.",
+            "Invalid argument `search`: must not be empty; leave an optional argument out instead.",
         ),
         (
             json!({"distinct_id": "x".repeat(401)}),
-            "Wrong argument `distinct_id`: a distinct id has 1 to 400 characters.",
+            "Invalid argument `distinct_id`: a distinct id must have 1 to 400 characters.",
         ),
         (
             json!({"properties": [{"key": "plan"}]}),
-            "Wrong argument `properties[0]`: a filter needs a `value`",
+            "Invalid argument `properties[0]`: a filter needs a `value`",
         ),
         (
             json!({"properties": [{"key": "1=1", "type": "hogql"}]}),
@@ -292,11 +292,11 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         ),
         (
             json!({"properties": {"type": "AND", "values": []}}),
-            "Wrong argument `properties`",
+            "Invalid argument `properties`",
         ),
         (
             json!({"format": "xml"}),
-            "Wrong argument `format`: unknown variant `xml`, expected `json` or `csv`.",
+            "Invalid argument `format`: unknown variant `xml`, expected `json` or `csv`.",
         ),
         (json!({"token": "phc_x"}), "unknown field `token`"),
     ] {
@@ -344,7 +344,7 @@ async fn csv_over_the_budget_is_cut_at_a_line_and_says_so() {
         "{csv}"
     );
     let text = session.text(TOOL, arguments).await;
-    assert_snapshot!(text.strip_prefix(csv).unwrap(), @"The CSV is cut here at the answer's budget: more persons match. Narrow the filters, or page through persons-list without format.");
+    assert_snapshot!(text.strip_prefix(csv).unwrap(), @"The CSV is truncated at the maximum size of a tool result; more persons match. Narrow the filters, or page with format json.");
 }
 
 #[tokio::test]

@@ -84,15 +84,15 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
     for (arguments, said) in [
         (
             json!({"person_id": ADA}),
-            "Wrong arguments: missing field `timestamp`.",
+            "Invalid arguments: missing field `timestamp`.",
         ),
         (
             json!({"person_id": ADA, "timestamp": "-7d"}),
-            "this is not a moment in ISO 8601, such as 2026-01-31T12:00:00Z.",
+            "not an ISO 8601 timestamp such as 2026-01-31T12:00:00Z.",
         ),
         (
             json!({"person_id": "101", "timestamp": "2026-11-02"}),
-            "Wrong argument `person_id`: this is not a person's UUID.",
+            "Invalid argument `person_id`: not a person UUID.",
         ),
         (
             json!({"id": ADA, "timestamp": "2026-11-02"}),

@@ -49,7 +49,7 @@ async fn events_choose_the_points_and_a_breakdown_the_property() {
 async fn without_a_property_to_follow_it_says_what_to_name() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let answer = session.call(TOOL, json!({"id": ADA})).await;
-    assert_snapshot!(answer["notes"].to_string(), @r#"["No property was followed: name some in properties or breakdown."]"#);
+    assert_snapshot!(answer["notes"].to_string(), @r#"["No property was followed; name one in properties or breakdown."]"#);
 }
 
 #[tokio::test]
@@ -72,18 +72,18 @@ async fn an_unknown_person_is_not_found() {
 async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for (arguments, said) in [
-        (json!({}), "Wrong arguments: missing field `id`."),
+        (json!({}), "Invalid arguments: missing field `id`."),
         (
             json!({"id": "user-3"}),
             "neither a person's UUID nor a numeric id",
         ),
         (
             json!({"id": ADA, "date_from": "soon"}),
-            "Wrong argument `date_from`: this is not a date",
+            "Invalid argument `date_from`: this is not a date",
         ),
         (
             json!({"id": ADA, "events": [{"order": 1}]}),
-            "Wrong argument `events[0]`: missing field `id`.",
+            "Invalid argument `events[0]`: missing field `id`.",
         ),
         (
             json!({"id": ADA, "events": [{"id": "x", "properties": [{"key": "1", "type": "hogql"}]}]}),
@@ -91,7 +91,7 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         ),
         (
             json!({"id": ADA, "breakdown_type": "hogql"}),
-            "Wrong argument `breakdown_type`: unknown variant `hogql`",
+            "Invalid argument `breakdown_type`: unknown variant `hogql`",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;

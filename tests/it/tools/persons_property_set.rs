@@ -66,7 +66,7 @@ async fn any_value_is_there_a_little_later_as_it_was_given() {
 #[tokio::test]
 async fn no_value_is_not_null() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({"id": ADA, "key": "plan"})).await, @"Wrong arguments: missing field `value`.");
+    assert_snapshot!(session.error(TOOL, json!({"id": ADA, "key": "plan"})).await, @"Invalid arguments: missing field `value`.");
     assert_eq!(session.requests(), Vec::<String>::new());
 }
 

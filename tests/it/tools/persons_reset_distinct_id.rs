@@ -15,15 +15,15 @@ async fn sends_the_distinct_id_and_does_not_promise_that_it_worked() {
     assert_eq!(session.bodies(), [arguments]);
     assert_eq!(session.requests(), ["POST B/reset_person_distinct_id/"]);
     assert_snapshot!(text(&answer), @r#"
-    Asked for: reset of distinct id luigi@example.com.
-    PostHog answers the same whether it did anything: it works only if the distinct id has sent an event since the deletion. persons-list with search "luigi@example.com" finds the person once the reset worked; if not, wait for the next event and call this again.
+    Requested: reset of distinct id luigi@example.com.
+    PostHog responds the same whether or not it had an effect: it works only if the distinct id has sent an event since the deletion. persons-list with search "luigi@example.com" finds the person once the reset worked; if not, wait for the next event and call this again.
     "#);
     assert_eq!(
         answer.structured_content.unwrap(),
         json!({
             "status": "requested",
             "distinct_id": "luigi@example.com",
-            "check": "PostHog answers the same whether it did anything: it works only if the distinct id has sent an event since the \
+            "check": "PostHog responds the same whether or not it had an effect: it works only if the distinct id has sent an event since the \
                 deletion. persons-list with search \"luigi@example.com\" finds the person once the reset worked; if not, wait for the \
                 next event and call this again.",
         })

@@ -229,21 +229,21 @@ async fn a_wrong_id_never_reaches_posthog() {
             "{id}: {error}"
         );
     }
-    assert_snapshot!(session.error(TOOL, json!({"id": "user-3"})).await, @"Wrong argument `id`: this is neither a person's UUID nor a numeric id, and a distinct id or e-mail cannot stand in for one. To find the person behind an e-mail, a name or a distinct id, call persons-list with email, search or distinct_id. Nothing was requested.");
+    assert_snapshot!(session.error(TOOL, json!({"id": "user-3"})).await, @"Invalid argument `id`: not a person UUID or numeric person id; a distinct id or email is not accepted here. To find a person by email, name or distinct id, call persons-list with email, search or distinct_id. No request was made.");
     assert!(session.requests().is_empty());
 }
 
 #[tokio::test]
 async fn exactly_one_way_to_name_the_person_is_wanted() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({})).await, @"Give exactly one of `id` (UUID or numeric id) and `distinct_id`. To find the person behind an e-mail, a name or a distinct id, call persons-list with email, search or distinct_id.");
+    assert_snapshot!(session.error(TOOL, json!({})).await, @"Give exactly one of `id` (UUID or numeric id) and `distinct_id`. To find a person by email, name or distinct id, call persons-list with email, search or distinct_id.");
     let both = json!({"id": ADA, "distinct_id": "ada@example.com"});
     assert_eq!(
         session.error(TOOL, both).await,
         session.error(TOOL, json!({})).await
     );
     let empty = session.error(TOOL, json!({"distinct_id": ""})).await;
-    assert_snapshot!(empty, @"Wrong argument `distinct_id`: a distinct id has 1 to 400 characters.");
+    assert_snapshot!(empty, @"Invalid argument `distinct_id`: a distinct id must have 1 to 400 characters.");
     assert!(session.requests().is_empty());
 }
 

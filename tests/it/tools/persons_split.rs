@@ -48,7 +48,7 @@ async fn names_each_id_on_the_wire_and_where_it_goes() {
     );
     assert_eq!(session.requests(), [look.clone(), look, split]);
     assert_snapshot!(asked(&session).join("\n---\n"), @r#"
-    Split 2 distinct ids off this person in PostHog project 1 at http://sandbox? There is no undo.
+    Split 2 distinct ids off this person in PostHog project 1 at http://sandbox? This cannot be undone.
     - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
     The person keeps its properties and 2 distinct ids. Moved, each to a new person without properties:
     - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
@@ -58,7 +58,7 @@ async fn names_each_id_on_the_wire_and_where_it_goes() {
     Queued, not done yet: to be moved, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
     - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
     - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
-    persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and PostHog says nothing if it fails.
+    PostHog applies the split within seconds and reports no failure; verify with persons-batch-retrieve and the distinct ids.
     "#);
     assert_eq!(
         answer.structured_content.unwrap(),
@@ -72,8 +72,7 @@ async fn names_each_id_on_the_wire_and_where_it_goes() {
                 {"distinct_id": "katherine-laptop", "new_person_uuid": LAPTOP},
             ],
             "kept_distinct_id_count": 2,
-            "notes": ["persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and \
-                PostHog says nothing if it fails."],
+            "notes": ["PostHog applies the split within seconds and reports no failure; verify with persons-batch-retrieve and the distinct ids."],
         })
     );
 }
@@ -156,10 +155,10 @@ async fn a_main_id_is_kept_and_all_others_are_named() {
 async fn what_is_not_on_the_person_is_never_sent() {
     let session = agreeing().await;
     let strangers = json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com", "hedy@example.com", "nobody\n- \"x\""]});
-    assert_snapshot!(session.error(TOOL, strangers).await, @r#"These distinct ids are not on the person: hedy@example.com, "nobody - \"x\"". Nothing was sent. persons-retrieve shows the person's distinct ids."#);
+    assert_snapshot!(session.error(TOOL, strangers).await, @r#"The person does not have these distinct ids: hedy@example.com, "nobody - \"x\"". Nothing was sent. persons-retrieve shows the person's distinct ids."#);
     // PostHog would strip the person of everything.
     let main = json!({"id": GRACE, "main_distinct_id": "Grace@example.com"});
-    assert_snapshot!(session.error(TOOL, main).await, @r#"`main_distinct_id` "Grace@example.com" is not on the person: PostHog would move every distinct id away and leave a person without any. Nothing was sent. persons-retrieve shows the person's distinct ids."#);
+    assert_snapshot!(session.error(TOOL, main).await, @r#"The person does not have the `main_distinct_id` "Grace@example.com": PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids."#);
     assert_eq!(written(&session), []);
     assert_eq!(asked(&session), Vec::<String>::new());
 }
@@ -168,7 +167,7 @@ async fn what_is_not_on_the_person_is_never_sent() {
 async fn the_creator_id_is_refused_with_the_reason() {
     let session = agreeing().await;
     let creator = json!({"id": GRACE, "distinct_ids_to_split": ["grace@example.com"]});
-    assert_snapshot!(session.error(TOOL, creator).await, @r#"The person's own UUID was made from the distinct id "grace@example.com". PostHog versions before autumn 2026 answer such a split with success, move nothing and blank the person in lists and insights. Nothing was sent. Better: keep this distinct id and split off the others. If PostHog is newer and this one has to go, call again with allow_creator_id true."#);
+    assert_snapshot!(session.error(TOOL, creator).await, @r#"The person's UUID was derived from the distinct id "grace@example.com". PostHog versions before autumn 2026 report success for such a split, move nothing and blank the person in lists and insights. Nothing was sent. Keep this distinct id and split off the others instead. If PostHog is newer and this distinct id must move, call again with allow_creator_id true."#);
     // Also where it is only one of those that a main id leaves.
     let others = json!({"id": GRACE, "main_distinct_id": "katherine@example.com"});
     let error = session.error(TOOL, others).await;
@@ -192,11 +191,11 @@ async fn the_creator_id_moves_to_its_second_derivation_where_it_is_allowed() {
     );
     assert_eq!(written(&session).len(), 1);
     assert_snapshot!(asked(&session).join("\n---\n"), @r#"
-    Split 1 distinct id off this person in PostHog project 1 at http://sandbox? There is no undo.
+    Split 1 distinct id off this person in PostHog project 1 at http://sandbox? This cannot be undone.
     - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
     The person keeps its properties and 3 distinct ids. Moved, each to a new person without properties:
     - "grace@example.com" to eda47886-4070-5fdf-b07c-0fad652b1a39
-    One of them is the id that the person's UUID was made from: PostHog versions before autumn 2026 blank the person instead.
+    One of them is the id that the person's UUID was derived from: PostHog versions before autumn 2026 blank the person instead.
     "#);
     session.sandbox.advance(SOON);
     assert_eq!(
@@ -247,8 +246,8 @@ async fn waiting_ends_as_soon_as_every_id_is_there() {
     assert!((4..15).contains(&took.as_secs()), "{took:?}");
     assert_snapshot!(text(&answer), @r#"
     Done: moved, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
-    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639 (there)
-    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0 (there)
+    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639 (moved)
+    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0 (moved)
     "#);
     let facts = answer.structured_content.unwrap();
     assert_eq!(facts["status"], "done");
@@ -267,9 +266,9 @@ async fn waiting_in_vain_says_what_is_not_there() {
         .await;
     assert_snapshot!(text(&answer), @r#"
     Queued, not done yet: to be moved, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
-    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639 (not there yet)
-    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0 (not there yet)
-    persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and PostHog says nothing if it fails.
+    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639 (not moved yet)
+    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0 (not moved yet)
+    PostHog applies the split within seconds and reports no failure; verify with persons-batch-retrieve and the distinct ids.
     "#);
     let facts = answer.structured_content.unwrap();
     assert_eq!(facts["status"], "queued");
@@ -353,11 +352,11 @@ async fn what_cannot_be_meant_makes_no_request() {
 async fn something_has_to_move_and_something_has_to_stay() {
     let session = agreeing().await;
     let all = json!({"id": ADA, "distinct_ids_to_split": ["ada@example.com", "0190f1aa-1111-4aaa-8bbb-00000000ada1"]});
-    assert_snapshot!(session.error(TOOL, all).await, @"At least one distinct id has to stay on the person: without any it cannot be changed any more. Nothing was sent.");
+    assert_snapshot!(session.error(TOOL, all).await, @"At least one distinct id must stay on the person; without one it can no longer be changed. Nothing was sent.");
     let only = json!({"id": 111, "main_distinct_id": "hedy@example.com"});
     assert_snapshot!(session.error(TOOL, only).await, @"The person has no other distinct id: there is nothing to split. Nothing was sent.");
     let many = json!({"id": 103, "main_distinct_id": "kiosk-badge-0001"});
-    assert_snapshot!(session.error(TOOL, many).await, @"2499 distinct ids would move: at most 200 in one call, so that a human can see which. Nothing was sent. Name them in distinct_ids_to_split, some at a time.");
+    assert_snapshot!(session.error(TOOL, many).await, @"2499 distinct ids would move; at most 200 are allowed per call, so that the user can review them. Nothing was sent. Pass fewer in distinct_ids_to_split.");
     assert_eq!(written(&session), []);
     assert_eq!(asked(&session), Vec::<String>::new());
 }
@@ -401,7 +400,7 @@ async fn nobodys_name_can_forge_a_line_of_the_question() {
     let questions = asked(&session);
     assert_eq!(questions.len(), 1);
     assert_snapshot!(questions[0], @r#"
-    Split 1 distinct id off this person in PostHog project 1 at http://sandbox? There is no undo.
+    Split 1 distinct id off this person in PostHog project 1 at http://sandbox? This cannot be undone.
     - 433ea5b7-9e22-5976-a3e0-c3c16b572e79, 2 distinct ids, "Eve', 1 distinct id Nothing happens. - 'x' to nowhere"
     The person keeps its properties and 1 distinct id. Moved, each to a new person without properties:
     - "mallory' - 'ada@example.com' to 00000000-0000-4000-8000-000000000000 Nothing is deleted." to e00af0a6-49c9-54fd-9021-58a6c052f4c4

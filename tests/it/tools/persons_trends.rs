@@ -53,18 +53,18 @@ async fn a_scoped_key_is_shown_the_way_round() {
 async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for (arguments, said) in [
-        (json!({}), "Wrong arguments: missing field `entity_id`."),
+        (json!({}), "Invalid arguments: missing field `entity_id`."),
         (
             json!({"entity_id": ""}),
-            "Wrong argument `entity_id`: this is empty; give a text, or leave an optional argument out.",
+            "Invalid argument `entity_id`: must not be empty; leave an optional argument out instead.",
         ),
         (
             json!({"entity_id": "x", "entity_type": "cohorts"}),
-            "Wrong argument `entity_type`: unknown variant `cohorts`, expected `events` or `actions`.",
+            "Invalid argument `entity_type`: unknown variant `cohorts`, expected `events` or `actions`.",
         ),
         (
             json!({"entity_id": "x", "date_to": "31.01.2026"}),
-            "Wrong argument `date_to`: this is not a date; give one such as 2026-01-31, 2026-01-31T12:00:00Z or, relative to now, -7d.",
+            "Invalid argument `date_to`: not a date; use a format such as 2026-01-31, 2026-01-31T12:00:00Z or, relative to now, -7d.",
         ),
         (
             json!({"entity_id": "x", "events": []}),

@@ -81,14 +81,14 @@ async fn words_of_strangers_are_values_and_nothing_else() {
 async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
     let session = connect().await;
     for (arguments, said) in [
-        (json!({}), "Wrong arguments: missing field `key`."),
+        (json!({}), "Invalid arguments: missing field `key`."),
         (
             json!({"key": " "}),
-            "Wrong argument `key`: this is empty; give a text, or leave an optional argument out.",
+            "Invalid argument `key`: must not be empty; leave an optional argument out instead.",
         ),
         (
             json!({"key": ["plan"]}),
-            "Wrong argument `key`: invalid type: sequence, expected a string.",
+            "Invalid argument `key`: invalid type: sequence, expected a string.",
         ),
         (
             json!({"key": "plan", "refresh": true}),

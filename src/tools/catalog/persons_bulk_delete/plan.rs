@@ -136,12 +136,12 @@ impl Plan {
         let (events, recordings) = (self.deletion.delete_events, self.deletion.delete_recordings);
         if self.deletion.keep_person {
             let weekly = if events {
-                " Events go in PostHog's weekly batch."
+                " PostHog deletes events in a weekly batch."
             } else {
                 ""
             };
             return format!(
-                "Deleted: {}. The persons themselves, with their properties, stay.{weekly}",
+                "Deleted: {}. The persons and their properties stay.{weekly}",
                 self.data()
             );
         }
@@ -156,7 +156,7 @@ impl Plan {
             (false, false) => "Their events and recordings stay.",
         };
         format!(
-            "Each person goes as a whole, with all distinct ids and properties, also those not named in the call. {extra}"
+            "Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. {extra}"
         )
     }
 
@@ -166,7 +166,7 @@ impl Plan {
             return;
         }
         let named = truncate_names(self.not_found_bytes.min(4000), self.not_found.clone());
-        let _ = write!(text, "Not found, left out ({count}): ");
+        let _ = write!(text, "Not found ({count}): ");
         write_list(text, &named);
         text.push_str(if named.len() < count { ", …\n" } else { "\n" });
     }

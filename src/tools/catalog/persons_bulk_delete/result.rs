@@ -112,16 +112,16 @@ impl Plan {
         let all = self.targets.len();
         let mut text = match status {
             Status::Queued if keeps => {
-                "Queued, not done yet: deletion of the data asked for. The persons stay.\n"
+                "Queued, not done yet: deletion of the requested data. The persons stay.\n"
                     .to_owned()
             }
             Status::Queued if summary.persons_deleted > 0 => format!(
-                "Deleted: {}. Queued, not done yet: deletion of {}. PostHog does it within minutes.\n",
+                "Deleted: {}. Queued, not done yet: deletion of {}. PostHog completes it within minutes.\n",
                 confirmation_text::persons(summary.persons_deleted),
                 confirmation_text::persons(queued)
             ),
             Status::Queued => format!(
-                "Queued, not done yet: deletion of {}. PostHog does it within minutes.\n",
+                "Queued, not done yet: deletion of {}. PostHog completes it within minutes.\n",
                 confirmation_text::persons(queued)
             ),
             Status::Deleted => format!(
@@ -129,13 +129,13 @@ impl Plan {
                 confirmation_text::persons(summary.persons_deleted)
             ),
             Status::Failed if keeps => "No data was deleted.\n".to_owned(),
-            Status::Failed => "Nobody was deleted.\n".to_owned(),
+            Status::Failed => "No person was deleted.\n".to_owned(),
             _ if keeps => format!(
-                "Only partly done: the data of {went} of {} is queued for deletion.\n",
+                "Partly done: the data of {went} of {} is queued for deletion.\n",
                 confirmation_text::persons(all as u64)
             ),
             _ => format!(
-                "Only partly done: {went} of {} are deleted or queued.\n",
+                "Partly done: {went} of {} are deleted or queued.\n",
                 confirmation_text::persons(all as u64)
             ),
         };
@@ -148,26 +148,28 @@ impl Plan {
         }
         let notes = &mut facts.notes;
         if !errors.is_empty() {
-            notes.push("Those not deleted can be asked for again, alone.".to_owned());
+            notes.push("Call again with only the persons that were not deleted.".to_owned());
         }
         if summary.persons_found < self.targets.len() as u64 {
             notes.push(format!(
-                "PostHog found {} of the {} persons shown; the others were gone already.",
+                "PostHog found {} of the {} persons shown; the others were already deleted.",
                 summary.persons_found,
                 self.targets.len()
             ));
         }
         if !keeps {
             notes.push(
-                "persons-retrieve with the uuid says `not found` once a profile is gone."
+                "Verify with persons-retrieve and the uuid: it reports `not found` once the person is deleted."
                     .to_owned(),
             );
         }
         if summary.events_queued_for_deletion {
-            notes.push("persons-deletion-status-list with person_uuid shows when the events are gone: after the weekly batch.".to_owned());
+            notes.push("Verify the event deletion with persons-deletion-status-list and person_uuid, after the weekly batch.".to_owned());
         }
         if summary.recordings_queued_for_deletion {
-            notes.push("Recordings are deleted in the background; no read shows that.".to_owned());
+            notes.push(
+                "Recordings are deleted in the background; this cannot be verified.".to_owned(),
+            );
         }
         self.write_not_found(&mut text);
         write_notes(&mut text, notes);

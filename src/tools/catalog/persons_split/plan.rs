@@ -83,7 +83,7 @@ impl Plan {
                     .collect();
                 if !strangers.is_empty() {
                     return Err(ToolError::invalid_input(format!(
-                        "These distinct ids are not on the person: {}. Nothing was sent. persons-retrieve shows the person's distinct ids.",
+                        "The person does not have these distinct ids: {}. Nothing was sent. persons-retrieve shows the person's distinct ids.",
                         listed(&strangers)
                     )));
                 }
@@ -92,8 +92,7 @@ impl Plan {
             Selection::AllBut(main) => {
                 if !has.contains(&main) {
                     return Err(ToolError::invalid_input(format!(
-                        "`main_distinct_id` {} is not on the person: PostHog would move every distinct id away and leave a person without \
-                         any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
+                        "The person does not have the `main_distinct_id` {}: PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
                         quote(&shown(&main), 100)
                     )));
                 }
@@ -113,13 +112,12 @@ impl Plan {
         }
         if count >= has.len() {
             return Err(ToolError::invalid_input(
-                "At least one distinct id has to stay on the person: without any it cannot be changed any more. Nothing was sent.",
+                "At least one distinct id must stay on the person; without one it can no longer be changed. Nothing was sent.",
             ));
         }
         if count > MAX_MOVED {
             return Err(ToolError::invalid_input(format!(
-                "{count} distinct ids would move: at most {MAX_MOVED} in one call, so that a human can see which. Nothing was sent. Name \
-                 them in distinct_ids_to_split, some at a time."
+                "{count} distinct ids would move; at most {MAX_MOVED} are allowed per call, so that the user can review them. Nothing was sent. Pass fewer in distinct_ids_to_split."
             )));
         }
         let creator = ids.iter().find(|id| is_creator(project, id, person.uuid));
@@ -127,9 +125,7 @@ impl Plan {
             && !allow_creator_id
         {
             return Err(ToolError::invalid_input(format!(
-                "The person's own UUID was made from the distinct id {}. PostHog versions before autumn 2026 answer such a split with success, \
-                 move nothing and blank the person in lists and insights. Nothing was sent. Better: keep this distinct id and split off the \
-                 others. If PostHog is newer and this one has to go, call again with allow_creator_id true.",
+                "The person's UUID was derived from the distinct id {}. PostHog versions before autumn 2026 report success for such a split, move nothing and blank the person in lists and insights. Nothing was sent. Keep this distinct id and split off the others instead. If PostHog is newer and this distinct id must move, call again with allow_creator_id true.",
                 quote(&shown(creator), 100)
             )));
         }
@@ -155,7 +151,7 @@ impl Plan {
         let count = self.moves.len();
         let ids = confirmation_text::distinct_ids(count, "");
         let mut text = format!(
-            "Split {ids} off this person in PostHog project {} at {}? There is no undo.\n",
+            "Split {ids} off this person in PostHog project {} at {}? This cannot be undone.\n",
             self.project, self.host
         );
         confirmation_text::write_targets(&mut text, std::slice::from_ref(&self.target));
@@ -168,7 +164,7 @@ impl Plan {
             let _ = writeln!(text, "- {} to {}", quote(&one.shown, 100), one.uuid);
         }
         if self.moves_creator {
-            text.push_str("One of them is the id that the person's UUID was made from: PostHog versions before autumn 2026 blank the person instead.\n");
+            text.push_str("One of them is the id that the person's UUID was derived from: PostHog versions before autumn 2026 blank the person instead.\n");
         }
         text
     }
@@ -195,7 +191,7 @@ impl Plan {
         let (head, outcome) = match status {
             Status::Done => ("Done: moved", Outcome::Done),
             Status::Partly => (
-                "Sent, and only partly done so far: moved or still to be moved",
+                "Sent, partly done: moved or still to be moved",
                 Outcome::Queued,
             ),
             _ => ("Queued, not done yet: to be moved", Outcome::Queued),
@@ -203,8 +199,7 @@ impl Plan {
         let notes: &[&str] = match status {
             Status::Done => &[],
             _ => &[
-                "persons-batch-retrieve with the distinct ids shows which person each belongs to; a split takes seconds, and PostHog says \
-                 nothing if it fails.",
+                "PostHog applies the split within seconds and reports no failure; verify with persons-batch-retrieve and the distinct ids.",
             ],
         };
         let output = self.output(head, notes, there);
@@ -233,7 +228,7 @@ impl Plan {
         let mut notes: Vec<String> = notes.iter().map(|note| (*note).to_owned()).collect();
         let done = there.is_some_and(|there| there.len() == self.moves.len());
         if self.moves_creator && !done {
-            notes.push("It moves the id that the person's UUID was made from: look at the person afterwards.".to_owned());
+            notes.push("The split moves the distinct id that the person's UUID was derived from; check the person afterwards with persons-retrieve.".to_owned());
         }
         let mut text = format!(
             "{head}, off person {} {} of project {}, which keeps {}:\n",
@@ -244,8 +239,8 @@ impl Plan {
         );
         for one in &moves {
             let seen = match one.moved {
-                Some(true) => " (there)",
-                Some(false) => " (not there yet)",
+                Some(true) => " (moved)",
+                Some(false) => " (not moved yet)",
                 None => "",
             };
             let _ = writeln!(
@@ -278,8 +273,7 @@ impl Plan {
         let sent = context.posthog.split(&self.id, &ids).await;
         sent.map_err(|error| {
             ToolError::from(error).with_verification_hint(
-                "persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again \
-                 before you have looked."
+                "persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again before checking."
                     .to_owned(),
             )
         })?;
