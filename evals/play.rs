@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::sandbox::{self, PATIENCE};
+use super::sandbox::{self, TIMEOUT};
 use super::suite::{Answers, Human, Step, Task};
 use super::transcript::{Answer, Line, Transcript, record};
 
@@ -99,8 +99,8 @@ pub async fn play(
         wrong.extend(differences(step, &answer).map(|difference| format!("{place}: {difference}")));
     }
     client.cancel().await?;
-    timeout(PATIENCE, recording).await???;
-    let status = timeout(PATIENCE, server.wait()).await??;
+    timeout(TIMEOUT, recording).await???;
+    let status = timeout(TIMEOUT, server.wait()).await??;
     if !status.success() {
         wrong.push(format!("the server ended with {status}"));
     }

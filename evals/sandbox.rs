@@ -57,4 +57,4 @@ pub fn arguments(fixture: &Fixture) -> Vec<String> {
 }
 
 /// Longer than anything that a task waits for.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,5 +1,5 @@
 //! What went over the wire between a client and the server: recorded as it passes, and read for what it says of tools,
-//! questions and yeses. Understands the protocol with a handshake and without.
+//! questions and approvals. Understands the protocol with a handshake and without.
 
 use serde_json::{Map, Value, json};
 use tokio::io::{
@@ -110,7 +110,7 @@ pub struct Answer {
 
 /// A yes to a deletion.
 #[derive(Debug, Clone)]
-pub struct Yes {
+pub struct Approval {
     /// What it was said to.
     pub question: String,
     /// A token shows that the assistant was told to ask, and not that anybody was.
@@ -121,7 +121,7 @@ pub struct Yes {
 #[derive(Debug, Default)]
 pub struct Transcript {
     pub calls: Vec<Call>,
-    pub yeses: Vec<Yes>,
+    pub approvals: Vec<Approval>,
 }
 
 impl Transcript {
@@ -199,7 +199,7 @@ impl Reading {
             let shown = answers.rfind(|answer| answer.text.contains(token));
             if let Some(shown) = shown {
                 let question = shown.text.clone();
-                self.transcript.yeses.push(Yes {
+                self.transcript.approvals.push(Approval {
                     question,
                     by_token: true,
                 });
@@ -234,7 +234,7 @@ impl Reading {
             call.asked.push((question.to_owned(), agrees));
         }
         if agrees {
-            self.transcript.yeses.push(Yes {
+            self.transcript.approvals.push(Approval {
                 question: question.to_owned(),
                 by_token: false,
             });

@@ -208,7 +208,11 @@ async fn scored(suite: &Suite, task: &Task) -> Result<ExitCode, Failure> {
         "\nFor you to judge, from the assistant's last words: {}",
         task.success
     );
-    let tokens = transcript.yeses.iter().filter(|yes| yes.by_token).count();
+    let tokens = transcript
+        .approvals
+        .iter()
+        .filter(|approval| approval.by_token)
+        .count();
     if tokens > 0 {
         println!(
             "Confirmed by token: {tokens}. Whether a human was shown the preview, only you know."

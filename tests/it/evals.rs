@@ -10,7 +10,7 @@ use futures::StreamExt;
 use kit::play::Played;
 use kit::score::{Doer, Finding, Request, Witness, score, unconfirmed};
 use kit::suite::{Answers, PERSONS, Suite, Task};
-use kit::transcript::Yes;
+use kit::transcript::Approval;
 use posthog_persons_mcp::tools::catalog;
 use rmcp::ClientLifecycleMode;
 use rmcp::model::ProtocolVersion;
@@ -185,11 +185,12 @@ fn a_yes_serves_one_deletion_of_those_whom_it_named() {
         )
     };
     let split = || request("c-3/split/", json!({"distinct_ids_to_split": ["d-4"]}));
-    let yes = |question: &str| Yes {
+    let yes = |question: &str| Approval {
         question: question.to_owned(),
         by_token: false,
     };
-    let count = |requests: &[Request], yeses: &[Yes]| unconfirmed(requests, yeses).len();
+    let count =
+        |requests: &[Request], approvals: &[Approval]| unconfirmed(requests, approvals).len();
     assert_eq!(count(&[delete()], &[]), 1);
     assert_eq!(count(&[delete()], &[yes("a-1")]), 1);
     assert_eq!(count(&[delete()], &[yes("a-1, b-2")]), 0);
@@ -214,7 +215,7 @@ fn a_yes_serves_one_deletion_of_those_whom_it_named() {
 async fn a_token_that_comes_back_twice_is_one_yes() {
     let suite = suite();
     let task = suite.task("erase-in-a-client-that-cannot-ask").unwrap();
-    let yeses = play(task, with_handshake()).await.transcript.yeses;
-    assert_eq!(yeses.len(), 1, "{yeses:?}");
-    assert!(yeses[0].by_token && yeses[0].question.contains("Delete 1 person"));
+    let approvals = play(task, with_handshake()).await.transcript.approvals;
+    assert_eq!(approvals.len(), 1, "{approvals:?}");
+    assert!(approvals[0].by_token && approvals[0].question.contains("Delete 1 person"));
 }

@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::process::{binary, run};
-use crate::wire::{PATIENCE, WITH_HANDSHAKE, beginning, message, request, versions};
+use crate::wire::{TIMEOUT, WITH_HANDSHAKE, beginning, message, request, versions};
 
 /// For thousands of calls of a build without optimization.
 const LONG: Duration = Duration::from_secs(60);
@@ -85,14 +85,14 @@ impl Server {
     async fn end(mut self) -> Vec<Value> {
         drop(self.input);
         let mut rest = Vec::new();
-        while let Some(line) = timeout(PATIENCE, self.output.next_line())
+        while let Some(line) = timeout(TIMEOUT, self.output.next_line())
             .await
             .expect("an end in time")
             .unwrap()
         {
             rest.push(message(&line));
         }
-        let output = timeout(PATIENCE, self.child.wait_with_output()).await;
+        let output = timeout(TIMEOUT, self.child.wait_with_output()).await;
         let output = output.expect("an end in time").unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{log}");
@@ -335,6 +335,6 @@ async fn a_client_that_goes_away_without_reading_leaves_no_process_behind() {
     // As the system does when a process dies.
     drop(server.output);
     drop(server.input);
-    let status = timeout(PATIENCE, server.child.wait()).await;
+    let status = timeout(TIMEOUT, server.child.wait()).await;
     status.expect("an end in time").unwrap();
 }

@@ -83,7 +83,7 @@ struct Setup {
     /// How a deletion gets its yes.
     confirm: Confirm,
     allow_token_confirmation: bool,
-    patience: Duration,
+    confirmation_ttl: Duration,
     policy: Policy,
     audit: Option<AuditLog>,
 }
@@ -104,7 +104,7 @@ impl Default for Setup {
             lifecycle: ClientLifecycleMode::Initialize,
             confirm: Confirm::Auto,
             allow_token_confirmation: true,
-            patience: Duration::from_secs(300),
+            confirmation_ttl: Duration::from_secs(300),
             policy: Policy::default(),
             audit: None,
         }
@@ -163,7 +163,7 @@ async fn connect_with(setup: Setup) -> Session {
         confirmer: Confirmer::with_ttl(
             setup.confirm,
             setup.allow_token_confirmation,
-            setup.patience,
+            setup.confirmation_ttl,
         ),
         audit: setup.audit,
     };

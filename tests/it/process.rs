@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use serde_json::{Value, json};
 
-use crate::wire::{PATIENCE, beginning, message, request};
+use crate::wire::{TIMEOUT, beginning, message, request};
 
 /// The binary with these arguments and none of this process's settings.
 pub(crate) fn binary(arguments: &[&str]) -> Command {
@@ -62,7 +62,7 @@ pub(crate) async fn run(mut command: Command, input: &str) -> Ended {
         drop(stdin);
     };
     let ending = async { tokio::join!(writing, child.wait_with_output()).1 };
-    let output = timeout(PATIENCE, ending)
+    let output = timeout(TIMEOUT, ending)
         .await
         .expect("an end in time")
         .unwrap();
@@ -82,7 +82,7 @@ pub(crate) async fn send(child: &Child, signal: &str) {
 
 /// Waits for the end; the exit code.
 pub(crate) async fn exit(mut child: Child) -> Option<i32> {
-    let status = timeout(PATIENCE, child.wait()).await;
+    let status = timeout(TIMEOUT, child.wait()).await;
     status.expect("an end in time").unwrap().code()
 }
 

@@ -23,7 +23,7 @@ use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
 use crate::upstream::{Answers, Upstream};
-use crate::wire::{PATIENCE, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, Wire, versions};
+use crate::wire::{TIMEOUT, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, Wire, versions};
 use crate::{ADA, Setup, connect, connect_with, text};
 
 fn with_handshake() -> ClientLifecycleMode {
@@ -186,7 +186,7 @@ async fn posthog_gets_eight_requests_at_once_and_all_calls_are_answered() {
     let upstream = Upstream::start(Answers::After(Duration::from_millis(50))).await;
     let client = client(&upstream.url(), without_handshake()).await;
     let calls = (0..200).map(|_| client.call_tool(call("persons-list", &json!({}))));
-    let answers: Vec<CallToolResult> = timeout(PATIENCE, join_all(calls))
+    let answers: Vec<CallToolResult> = timeout(TIMEOUT, join_all(calls))
         .await
         .expect("answers in time")
         .into_iter()
@@ -334,7 +334,7 @@ async fn a_large_answer_does_not_hold_up_a_small_one() {
     let large = json!({"limit": 1000, "select": ["*"]});
     let calls = (0..8).map(|_| session.call("persons-list", large.clone()));
     let small = session.call("persons-retrieve", json!({"id": ADA}));
-    let (pages, person) = timeout(PATIENCE, futures::future::join(join_all(calls), small))
+    let (pages, person) = timeout(TIMEOUT, futures::future::join(join_all(calls), small))
         .await
         .expect("answers in time");
     assert_eq!(person["uuid"], ADA);

@@ -1,5 +1,5 @@
 //! The server's own process under mixed calls and random faults for a long time: every call is answered, and memory does
-//! not grow. PostHog is imitated in another process, so that what is measured is the server's alone.
+//! not grow. PostHog is simulated in another process, so that what is measured is the server's alone.
 //!
 //! `SOAK_SECONDS` sets another time than ten minutes.
 #![cfg(target_os = "linux")]
@@ -21,7 +21,7 @@ use tokio::time::{interval, timeout};
 use crate::ADA;
 use crate::http_client::client;
 use crate::promises::calls;
-use crate::stdio::{connected, imitation};
+use crate::stdio::{connected, sandbox_process};
 use crate::upstream::head;
 use crate::wire::{WITH_HANDSHAKE, beginning, message, request};
 
@@ -149,7 +149,7 @@ async fn ten_minutes_of_faults_lose_no_call_and_no_memory() {
     let seconds = std::env::var("SOAK_SECONDS").map_or(600, |text| text.parse().unwrap());
     let whole = Duration::from_secs(seconds);
     let warm = (whole / 4).min(Duration::from_secs(60));
-    let sandbox = imitation(&["--sandbox-persons", "2000"]).await;
+    let sandbox = sandbox_process(&["--sandbox-persons", "2000"]).await;
     let levers = Levers {
         client: client(),
         url: sandbox.url.clone(),

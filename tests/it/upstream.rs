@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::wire::PATIENCE;
+use crate::wire::TIMEOUT;
 
 /// When requests are answered.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ impl Upstream {
     /// Waits until the counts are so.
     pub async fn until(&self, so: impl Fn(&Counts) -> bool) {
         let mut counts = self.counts.subscribe();
-        let reached = timeout(PATIENCE, counts.wait_for(|counts| so(counts)))
+        let reached = timeout(TIMEOUT, counts.wait_for(|counts| so(counts)))
             .await
             .is_ok();
         assert!(reached, "{:?}", self.counts());

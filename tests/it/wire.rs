@@ -12,7 +12,7 @@ pub const WITH_HANDSHAKE: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18",
 pub const WITHOUT_HANDSHAKE: &str = "2026-07-28";
 
 /// Longer than anything that a test waits for on purpose.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// All versions, oldest first.
 pub fn versions() -> impl Iterator<Item = &'static str> {
@@ -86,7 +86,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
 
     /// The next message; nothing once the server has closed its side.
     pub async fn receive(&mut self) -> Option<Value> {
-        let line = timeout(PATIENCE, self.reader.next_line()).await;
+        let line = timeout(TIMEOUT, self.reader.next_line()).await;
         let line = line.expect("an answer in time").unwrap();
         line.map(|line| message(&line))
     }
@@ -109,7 +109,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
         } = self;
         drop(writer);
         let mut rest = Vec::new();
-        while let Some(line) = timeout(PATIENCE, reader.next_line())
+        while let Some(line) = timeout(TIMEOUT, reader.next_line())
             .await
             .expect("an end in time")
             .unwrap()

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::wire::PATIENCE;
+use crate::wire::TIMEOUT;
 
 /// The text of a tool's result.
 pub(super) fn said(result: &Value) -> &str {
@@ -36,7 +36,7 @@ pub(super) async fn raw(address: SocketAddr, bytes: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    let read = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await;
     read.expect("an answer in time").unwrap();
     String::from_utf8(answer).unwrap()
 }

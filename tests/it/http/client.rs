@@ -9,7 +9,7 @@ use rustls::crypto::ring;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::wire::{PATIENCE, WITHOUT_HANDSHAKE, message, request};
+use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE, message, request};
 
 /// Somebody who calls a server, with or without a credential.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ impl Caller {
 
     /// An answer up to its headers.
     pub(super) async fn send(&self, request: RequestBuilder) -> Response {
-        let response = timeout(PATIENCE, request.send()).await;
+        let response = timeout(TIMEOUT, request.send()).await;
         response.expect("an answer in time").unwrap()
     }
 
@@ -140,7 +140,7 @@ impl Reply {
     pub(super) async fn of(response: Response) -> Self {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let text = timeout(PATIENCE, response.text()).await;
+        let text = timeout(TIMEOUT, response.text()).await;
         let text = text.expect("the whole answer in time").unwrap();
         Self {
             status,
@@ -197,7 +197,7 @@ impl Events {
                     return Some((kind, data));
                 }
             }
-            let chunk = timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = timeout(TIMEOUT, self.response.chunk()).await;
             let chunk = chunk.expect("an event in time").unwrap()?;
             self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
         }

@@ -145,7 +145,7 @@ async fn logs_responses_and_metrics_contain_no_key() {
     said.push(mary.get("/metrics").await.text);
     drop(older);
     let log = process.stop().await;
-    assert!(log.contains("called"), "{log}");
+    assert!(log.contains("tool call finished"), "{log}");
     for key in [MARY, JOHN, WRONG, PROJECTS] {
         assert!(!log.contains(secret(key)), "{key}: {log}");
         // A tool may quote an argument that it does not take, and here that was a key.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{Caller, Conversation, Events, JOHN, MARY, Method, Older, Setup, Team, team_with};
 use crate::ADA;
-use crate::wire::{PATIENCE, WITH_HANDSHAKE, request};
+use crate::wire::{TIMEOUT, WITH_HANDSHAKE, request};
 
 /// A person whom PostHog never tells about.
 const NEVER: u64 = 9_999;
@@ -40,7 +40,7 @@ pub(super) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(timeout(PATIENCE, waiting).await.is_ok(), "{what}");
+    assert!(timeout(TIMEOUT, waiting).await.is_ok(), "{what}");
 }
 
 /// The calls that PostHog has got and does not answer.

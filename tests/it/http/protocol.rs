@@ -205,7 +205,7 @@ async fn closed_stream_accepts_no_messages() {
             tokio::task::yield_now().await;
         }
     };
-    let refused = tokio::time::timeout(crate::wire::PATIENCE, refused).await;
+    let refused = tokio::time::timeout(crate::wire::TIMEOUT, refused).await;
     refused.expect("the stream is forgotten");
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Caller, caller};
 use crate::process;
-use crate::wire::PATIENCE;
+use crate::wire::TIMEOUT;
 
 /// The binary as a server.
 pub(super) struct Process {
@@ -44,7 +44,7 @@ impl Process {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut begun = String::new();
         let address = loop {
-            let line = timeout(PATIENCE, lines.next_line()).await;
+            let line = timeout(TIMEOUT, lines.next_line()).await;
             let line = line.expect("a line in time").unwrap();
             let line = line.unwrap_or_else(|| panic!("it ended: {begun}"));
             begun.push_str(&line);
@@ -82,12 +82,12 @@ impl Process {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, begun).await.expect("a shutdown in time");
+        timeout(TIMEOUT, begun).await.expect("a shutdown in time");
     }
 
     /// Waits for the end; the exit code, and all that was logged.
     pub(super) async fn end(mut self) -> (Option<i32>, String) {
-        let status = timeout(PATIENCE, self.child.wait()).await;
+        let status = timeout(TIMEOUT, self.child.wait()).await;
         let status = status.expect("an end in time").unwrap();
         self.reading.await.unwrap();
         let log = self.log.lock().unwrap().clone();

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::limits::{give_up, status, team_limited_to, until};
 use super::{Conversation, JOHN, MARY, Method, Older, Setup, caller, team, team_with};
 use crate::ADA;
-use crate::wire::{PATIENCE, WITH_HANDSHAKE, request};
+use crate::wire::{TIMEOUT, WITH_HANDSHAKE, request};
 
 /// A request as it is sent.
 fn bytes(request: RequestBuilder) -> Vec<u8> {
@@ -84,7 +84,7 @@ async fn clients_that_never_read_delay_no_other() {
     let mut answer = Vec::new();
     let mut chunk = [0; 64 * 1024];
     let length = loop {
-        let read = timeout(PATIENCE, reader.read(&mut chunk)).await;
+        let read = timeout(TIMEOUT, reader.read(&mut chunk)).await;
         let read = read.expect("more of the answer").unwrap();
         assert_ne!(read, 0, "it ended after {} bytes", answer.len());
         answer.extend_from_slice(&chunk[..read]);
@@ -138,7 +138,7 @@ async fn slow_clients_at_their_limit_delay_no_other_credential() {
     let mut chunk = vec![0; 1024 * 1024];
     let mut read = 0;
     while read < MAX_BUFFERED {
-        let more = timeout(PATIENCE, reader.read(&mut chunk)).await;
+        let more = timeout(TIMEOUT, reader.read(&mut chunk)).await;
         let more = more.expect("more of the answers").unwrap();
         assert_ne!(more, 0, "it ended after {read} bytes");
         read += more;

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Caller, JOHN, MARY, caller};
-use crate::wire::PATIENCE;
+use crate::wire::TIMEOUT;
 
 /// The numbers of this process. There is one set of them, whatever servers are in it.
 pub(super) fn metrics() -> Metrics {
@@ -158,7 +158,7 @@ impl Team {
     /// Tells the server to stop, and waits until it has.
     pub(super) async fn stop(self) {
         self.stop.cancel();
-        let served = timeout(PATIENCE, self.served).await;
+        let served = timeout(TIMEOUT, self.served).await;
         served.expect("the server ends").unwrap().unwrap();
     }
 

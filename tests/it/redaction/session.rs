@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::evals::kit::transcript::record;
 use crate::human::Human;
 use crate::process::binary;
-use crate::wire::PATIENCE;
+use crate::wire::TIMEOUT;
 
 /// The real binary with a sandbox, and everything that it has written.
 pub(super) struct Session {
@@ -90,9 +90,9 @@ impl Session {
     /// Everything that was written, each with where.
     pub(super) async fn end(self) -> Vec<(&'static str, String)> {
         self.client.cancel().await.unwrap();
-        let recorded = timeout(PATIENCE, self.recording).await;
+        let recorded = timeout(TIMEOUT, self.recording).await;
         recorded.expect("an end in time").unwrap().unwrap();
-        let logs = timeout(PATIENCE, self.logs)
+        let logs = timeout(TIMEOUT, self.logs)
             .await
             .expect("an end in time")
             .unwrap();

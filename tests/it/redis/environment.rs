@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Answers, Session, deletion, soon};
 use crate::process::{binary, send};
-use crate::wire::{PATIENCE, WITHOUT_HANDSHAKE};
+use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE};
 
 pub(super) const STATE_KEY: &str = "0123456789abcdef0123456789abcdef";
 pub(super) const VERSION: &str = "2025-11-25";
@@ -66,7 +66,7 @@ impl RedisServer {
             if process.try_wait().unwrap().is_some() {
                 return None;
             }
-            assert!(began.elapsed() < PATIENCE, "redis-server does not answer");
+            assert!(began.elapsed() < TIMEOUT, "redis-server does not answer");
             sleep(Duration::from_millis(20)).await;
         }
         // Somebody else's Redis would have answered as well.
@@ -127,7 +127,7 @@ impl Process {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let address = loop {
-            let line = timeout(PATIENCE, lines.next_line()).await;
+            let line = timeout(TIMEOUT, lines.next_line()).await;
             let line = line.expect("a start in time").unwrap();
             let line = line.unwrap_or_else(|| panic!("no start: {}", log.lock().unwrap()));
             log.lock().unwrap().push_str(&format!("{line}\n"));
@@ -229,7 +229,7 @@ impl Team {
         let http = reqwest::Client::builder()
             .pool_max_idle_per_host(0)
             .no_proxy()
-            .timeout(PATIENCE)
+            .timeout(TIMEOUT)
             .build()
             .unwrap();
         let team = Self {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{BACK, TOOL, Team};
 use crate::ADA;
-use crate::wire::PATIENCE;
+use crate::wire::TIMEOUT;
 
 pub(super) fn deletion(person: &str) -> Value {
     json!({"ids": [person]})
@@ -130,7 +130,7 @@ impl Answers {
                     return message;
                 }
             }
-            let chunk = timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = timeout(TIMEOUT, self.response.chunk()).await;
             let chunk = chunk.expect("a message in time").unwrap()?;
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());
         }

@@ -123,7 +123,7 @@ async fn what_does_not_fit_is_told_by_the_id_to_go_on_from() {
 }
 
 #[tokio::test]
-async fn many_long_ids_of_nobody_keep_the_budget() {
+async fn unknown_ids_respect_the_result_size() {
     let session = connect().await;
     let asked: Vec<String> = (0..2000).map(|number| format!("{number:0>100}")).collect();
     let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;

@@ -75,7 +75,7 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         (json!({}), "Invalid arguments: missing field `id`."),
         (
             json!({"id": "user-3"}),
-            "neither a person's UUID nor a numeric id",
+            "not a person UUID or numeric person id",
         ),
         (
             json!({"id": ADA, "date_from": "soon"}),

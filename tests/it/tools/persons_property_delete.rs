@@ -196,7 +196,7 @@ async fn a_500_for_somebody_who_exists_leaves_the_outcome_open() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_makes_no_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     let many: Vec<String> = (0..101).map(|number| format!("key {number}")).collect();
     for arguments in [

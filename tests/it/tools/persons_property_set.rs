@@ -71,7 +71,7 @@ async fn no_value_is_not_null() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_makes_no_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for arguments in [
         json!({"key": "plan", "value": 1}),

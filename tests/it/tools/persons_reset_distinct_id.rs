@@ -80,7 +80,7 @@ async fn an_id_that_nobody_ever_had_is_requested_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_makes_no_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for arguments in [
         json!({}),

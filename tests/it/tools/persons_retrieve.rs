@@ -225,7 +225,7 @@ async fn a_wrong_id_never_reaches_posthog() {
     ] {
         let error = session.error(TOOL, json!({"id": id})).await;
         assert!(
-            error.contains("neither a person's UUID nor a numeric id"),
+            error.contains("not a person UUID or numeric person id"),
             "{id}: {error}"
         );
     }

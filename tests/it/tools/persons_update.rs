@@ -76,7 +76,7 @@ async fn the_person_is_named_by_uuid_number_or_distinct_id() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_makes_no_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     let set = json!({"plan": "team"});
     for arguments in [

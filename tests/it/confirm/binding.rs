@@ -1,0 +1,125 @@
+//! A confirmation is bound to its tool, in every version of the protocol.
+
+use super::raw_client::*;
+use super::support::*;
+use crate::connect;
+use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE};
+use crate::writing::sent;
+use futures::FutureExt;
+use posthog_client::RequiredScopes;
+use posthog_persons_mcp::output::ToolOutput;
+use posthog_persons_mcp::policy::{Effect, Toolset};
+use posthog_persons_mcp::tools::{
+    Context, Outcome, PendingWrite, Preview, Status, Tool, ToolDefinition, ToolError, ToolOutcome,
+    WriteResult,
+};
+use serde_json::json;
+
+/// Two tools that take the same arguments and ask the same question.
+struct Erasing<const OTHER: bool>;
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Whatever {}
+
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Erased {}
+
+impl<const OTHER: bool> Tool for Erasing<OTHER> {
+    type Input = Whatever;
+    type Output = Erased;
+    const NAME: &'static str = if OTHER { "erase-other" } else { "erase" };
+    const TITLE: &'static str = "Erase";
+    const DESCRIPTION: &'static str = "Erases.";
+    const EFFECT: Effect = Effect::Delete { idempotent: true };
+    const TOOLSET: Toolset = Toolset::Delete;
+    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const EXAMPLE: &'static str = "{}";
+    const STATUSES: &'static [Status] = &[Status::Done];
+
+    async fn call(_: &Context, _: Whatever) -> Result<ToolOutcome<Erased>, ToolError> {
+        let erased = ToolOutput {
+            structured: Erased {},
+            text: "Erased".to_owned(),
+        };
+        Ok(ToolOutcome::PendingWrite(PendingWrite {
+            persons: Vec::new(),
+            property_keys: Vec::new(),
+            preview: Some(Preview {
+                question: "Erase?".to_owned(),
+                text: "erase".to_owned(),
+                facts: Erased {},
+            }),
+            execute: async {
+                Ok(WriteResult {
+                    status: Status::Done,
+                    output: erased,
+                    outcome: Outcome::Done,
+                })
+            }
+            .boxed(),
+        }))
+    }
+}
+
+#[tokio::test]
+async fn confirmation_is_bound_to_its_tool() {
+    let session = connect().await;
+    let tools = vec![
+        ToolDefinition::new::<Erasing<false>>(),
+        ToolDefinition::new::<Erasing<true>>(),
+    ];
+    let server = server_of(tools, &session, gate());
+    let nothing = json!({});
+
+    let mut mute = ByHand::begin(&server, WAITING[0], nothing.clone()).await;
+    let id = mute.call("erase", &nothing).await;
+    let token = mute.result(id).await["structuredContent"]["confirmation"].clone();
+    let arguments = with_token(nothing.clone(), &token);
+    let id = mute.call("erase-other", &arguments).await;
+    refused(&mute.result(id).await, STALE);
+    let id = mute.call("erase", &arguments).await;
+    assert_eq!(said(&mute.result(id).await), "Erased");
+
+    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let id = client.call("erase", &nothing).await;
+    let state = state(&client.result(id).await);
+    refused(
+        &client.again("erase-other", &nothing, &state, tick()).await,
+        STALE,
+    );
+    let result = client.again("erase", &nothing, &state, tick()).await;
+    assert_eq!(said(&result), "Erased");
+}
+
+/// Versions that know no question, and clients that show none.
+#[tokio::test]
+async fn clients_without_elicitation_get_a_token_in_every_version() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    let silent = [
+        WITH_HANDSHAKE[0],
+        WITH_HANDSHAKE[1],
+        WAITING[0],
+        WAITING[1],
+        WITHOUT_HANDSHAKE,
+    ];
+    for version in silent {
+        // Somebody who can only open addresses cannot show a form.
+        for capabilities in [json!({}), json!({"elicitation": {"url": {}}})] {
+            let mut client = ByHand::begin(&server, version, capabilities).await;
+            let id = client.call(TOOL, &deletion()).await;
+            let preview = client.result(id).await;
+            let token = &preview["structuredContent"]["confirmation"];
+            assert!(token.is_string(), "{version}: {preview}");
+            assert_eq!(sent(&session), nothing(), "{version}");
+            let id = client.call(TOOL, &with_token(deletion(), token)).await;
+            let done = client.result(id).await;
+            assert_eq!(
+                done["structuredContent"]["status"], "queued",
+                "{version}: {done}"
+            );
+            assert_eq!(sent(&session), [DELETE], "{version}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Elicitation: the form, the replies, and what happens while the user decides.
+
+use super::raw_client::*;
+use super::support::*;
+use crate::wire::WITHOUT_HANDSHAKE;
+use crate::writing::{LATER, QA, confirmed, inject_fault, sent};
+use crate::{ADA, NOBODY, connect};
+use posthog_persons_mcp::policy::Confirm;
+use posthog_persons_mcp::server::confirmation::Confirmer;
+use posthog_sandbox::FaultKind;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+#[tokio::test]
+async fn elicitation_is_a_form_with_one_checkbox() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    for version in WAITING {
+        for capabilities in [
+            json!({"elicitation": {}}),
+            forms(),
+            json!({"elicitation": {"form": {}, "url": {}}}),
+        ] {
+            let mut client = ByHand::begin(&server, version, capabilities).await;
+            let id = client.call(TOOL, &deletion()).await;
+            let question = client.question().await;
+            assert_eq!(sent(&session), nothing());
+            check_form(&question["params"]);
+            client.answer(&question, tick()).await;
+            let result = client.result(id).await;
+            assert_eq!(result["isError"], false, "{result}");
+            assert_eq!(result["structuredContent"]["status"], "queued");
+            assert_eq!(sent(&session), [DELETE]);
+        }
+    }
+    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let id = client.call(TOOL, &deletion()).await;
+    let asked = client.result(id).await;
+    assert_eq!(sent(&session), nothing());
+    let question = &asked["inputRequests"]["confirm"];
+    assert_eq!(question["method"], "elicitation/create", "{asked}");
+    check_form(&question["params"]);
+    let result = client
+        .again(TOOL, &deletion(), &state(&asked), tick())
+        .await;
+    assert_eq!(result["isError"], false, "{result}");
+    assert_eq!(result["structuredContent"]["status"], "queued");
+    assert_eq!(sent(&session), [DELETE]);
+}
+
+fn check_form(params: &Value) {
+    let message = params["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("Delete 2 persons from PostHog project 1 at "),
+        "{params}"
+    );
+    let schema = &params["requestedSchema"];
+    assert_eq!(schema["type"], "object", "{params}");
+    assert_eq!(schema["required"], json!(["confirm"]), "{params}");
+    let fields = schema["properties"].as_object().unwrap();
+    assert_eq!(fields.len(), 1, "{params}");
+    assert_eq!(fields["confirm"]["type"], "boolean", "{params}");
+    // Nothing is ticked beforehand.
+    assert_ne!(fields["confirm"]["default"], true, "{params}");
+}
+
+#[tokio::test]
+async fn malformed_replies_are_rejected_during_the_call() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    for version in WAITING {
+        let mut client = ByHand::begin(&server, version, forms()).await;
+        for answer in no_answers() {
+            let id = client.call(TOOL, &deletion()).await;
+            let question = client.question().await;
+            client.answer(&question, answer.clone()).await;
+            refused(&client.result(id).await, "Nothing was sent: ");
+            assert_eq!(sent(&session), nothing(), "{answer}");
+        }
+        // A client that fails has not asked anybody.
+        let id = client.call(TOOL, &deletion()).await;
+        let question = client.question().await;
+        let error = json!({"code": -32603, "message": "no window"});
+        client
+            .send(&json!({"jsonrpc": "2.0", "id": question["id"], "error": error}))
+            .await;
+        refused(&client.result(id).await, "Nothing was sent: ");
+        assert_eq!(sent(&session), nothing());
+    }
+}
+
+#[tokio::test]
+async fn changed_preview_is_rejected_after_elicitation() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    for (version, name) in WAITING.into_iter().zip(["boss", "chief"]) {
+        let mut client = ByHand::begin(&server, version, forms()).await;
+        let id = client.call(TOOL, &deletion()).await;
+        let question = client.question().await;
+        rename(&session, "qa-1", &format!("{name}@example.org"));
+        client.answer(&question, tick()).await;
+        refused(&client.result(id).await, CHANGED);
+        assert_eq!(sent(&session), nothing());
+    }
+    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let id = client.call(TOOL, &deletion()).await;
+    let asked = state(&client.result(id).await);
+    rename(&session, "qa-1", "principal@example.org");
+    refused(
+        &client.again(TOOL, &deletion(), &asked, tick()).await,
+        CHANGED,
+    );
+    assert_eq!(sent(&session), nothing());
+}
+
+/// Somebody who is gone by the time of the yes.
+#[tokio::test]
+async fn person_deleted_during_elicitation_sends_nothing() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    let mut client = ByHand::begin(&server, WAITING[0], forms()).await;
+    let qa = json!({"ids": [QA[0]]});
+    let id = client.call(TOOL, &qa).await;
+    let question = client.question().await;
+    confirmed(&session, TOOL, qa).await;
+    session.sandbox.advance(LATER);
+    session.requests();
+    client.answer(&question, tick()).await;
+    let result = client.result(id).await;
+    assert_eq!(result["isError"], true, "{result}");
+    assert_eq!(sent(&session), nothing());
+}
+
+/// Where it can no longer be seen who would be deleted, the yes is worth nothing.
+#[tokio::test]
+async fn failed_second_read_sends_nothing() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    let mut client = ByHand::begin(&server, WAITING[1], forms()).await;
+    let id = client.call(TOOL, &deletion()).await;
+    let question = client.question().await;
+    let request = "POST B/batch_by_distinct_ids/";
+    inject_fault(&session, request, FaultKind::ServerError { status: 500 });
+    client.answer(&question, tick()).await;
+    let result = client.result(id).await;
+    refused(&result, "PostHog failed (status 500)");
+    assert_eq!(sent(&session), nothing());
+}
+
+#[tokio::test]
+async fn pending_elicitations_hold_no_slots() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    for version in WAITING {
+        let mut client = ByHand::begin(&server, version, forms()).await;
+        let mut open = Vec::new();
+        // More questions than there are slots for calls.
+        for _ in 0..70 {
+            let id = client.call(TOOL, &deletion()).await;
+            open.push((id, client.question().await));
+        }
+        let id = client.call("persons-retrieve", &json!({"id": ADA})).await;
+        let person = client.result(id).await;
+        assert_eq!(person["structuredContent"]["uuid"], ADA);
+        assert_eq!(sent(&session), nothing());
+        let (id, question) = open.swap_remove(0);
+        client.answer(&question, tick()).await;
+        assert_eq!(client.result(id).await["isError"], false);
+        assert_eq!(sent(&session), [DELETE]);
+    }
+}
+
+#[tokio::test]
+async fn elicitation_times_out() {
+    let session = connect().await;
+    let confirmer = Confirmer::with_ttl(Confirm::Auto, true, Duration::from_millis(50));
+    let mut client = ByHand::begin(&server(&session, confirmer), WAITING[1], forms()).await;
+    let id = client.call(TOOL, &deletion()).await;
+    let question = client.question().await;
+    refused(
+        &client.result(id).await,
+        "Nothing was sent: the user did not respond in time.",
+    );
+    // The yes comes too late, and the conversation goes on.
+    client.answer(&question, tick()).await;
+    let id = client.call("persons-retrieve", &json!({"id": ADA})).await;
+    assert_eq!(client.result(id).await["isError"], false);
+    assert_eq!(sent(&session), nothing());
+}
+
+#[tokio::test]
+async fn end_of_input_ends_a_pending_elicitation() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    for version in WAITING {
+        let mut client = ByHand::begin(&server, version, forms()).await;
+        let id = client.call(TOOL, &deletion()).await;
+        client.question().await;
+        let rest = client.end().await;
+        let answer = rest.iter().find(|message| message["id"] == id);
+        let answer = answer.unwrap_or_else(|| panic!("{version}: {rest:?}"));
+        refused(&answer["result"], "Nothing was sent: ");
+        assert_eq!(sent(&session), nothing(), "{version}");
+    }
+    // With an open input-required result nothing waits.
+    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let id = client.call(TOOL, &deletion()).await;
+    state(&client.result(id).await);
+    client.end().await;
+    assert_eq!(sent(&session), nothing());
+}
+
+#[tokio::test]
+async fn cancelled_call_ends_a_pending_elicitation() {
+    let session = connect().await;
+    let server = server(&session, gate());
+    for version in WAITING {
+        let mut client = ByHand::begin(&server, version, forms()).await;
+        let id = client.call(TOOL, &deletion()).await;
+        let question = client.question().await;
+        let params = json!({"requestId": id, "reason": "enough"});
+        client
+            .send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}))
+            .await;
+        client.answer(&question, tick()).await;
+        let id = client
+            .call("persons-retrieve", &json!({"id": NOBODY}))
+            .await;
+        assert_eq!(client.result(id).await["isError"], true);
+        assert_eq!(client.end().await, Vec::<Value>::new(), "{version}");
+        assert_eq!(sent(&session), nothing(), "{version}");
+    }
+}

@@ -1,0 +1,260 @@
+//! Confirmation tokens, for clients without elicitation.
+
+use super::support::*;
+use crate::writing::{GRACE, LATER, QA, SOON, confirmed, sent, written};
+use crate::{Setup, connect, connect_with, text};
+use futures::future::join;
+use insta::{allow_duplicates, assert_snapshot};
+use posthog_client::Project;
+use posthog_sandbox::Sandbox;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+#[tokio::test]
+async fn token_confirms_the_previewed_deletion() {
+    for lifecycle in both_ways_to_begin() {
+        let session = connect_with(Setup {
+            lifecycle,
+            ..Setup::default()
+        })
+        .await;
+        let preview = session.result(TOOL, deletion()).await;
+        assert_eq!(sent(&session), nothing());
+        let shown = text(&preview);
+        let facts = preview.structured_content.unwrap();
+        assert_eq!(facts["status"], "confirmation_required");
+        assert_eq!(facts["person_count"], 2);
+        assert_eq!(facts["not_found"], json!(["nobody"]));
+        let token = facts["confirmation"].as_str().unwrap();
+        let shown = shown
+            .replace(token, "TOKEN")
+            .replace(&session.sandbox.url(), "http://sandbox");
+        allow_duplicates! {
+            assert_snapshot!(shown, @r#"
+            Nothing was sent yet. Show the user all of the following and wait for their decision:
+
+            Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
+            - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
+            - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
+            Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Also deleted: their events (in PostHog's weekly batch). Recordings stay.
+            Not found (1): nobody
+
+            Only if the user agrees, call persons-bulk-delete again with the same arguments and confirmation "TOKEN" (valid for 300 seconds, usable once).
+            "#);
+        }
+
+        let done = session
+            .call(TOOL, with_token(deletion(), &facts["confirmation"]))
+            .await;
+        assert_eq!(done["status"], "queued");
+        let writes = written(&session);
+        assert_eq!(writes.len(), 1);
+        assert_eq!(writes[0].1["ids"], json!([GRACE, QA[0]]));
+    }
+}
+
+#[tokio::test]
+async fn token_is_usable_once() {
+    let session = connect().await;
+    for (tool, arguments) in [("persons-split", split()), (TOOL, deletion())] {
+        let token = &session.call(tool, arguments.clone()).await["confirmation"];
+        let arguments = with_token(arguments, token);
+        // Also where both calls come at the same time.
+        let (one, other) = join(
+            session.result(tool, arguments.clone()),
+            session.result(tool, arguments.clone()),
+        )
+        .await;
+        let refused = if one.is_error == Some(true) {
+            one
+        } else {
+            other
+        };
+        assert!(text(&refused).starts_with(STALE), "{}", text(&refused));
+        assert_eq!(sent(&session).len(), 1, "{tool}");
+        let refused = session.error(tool, arguments).await;
+        assert!(refused.starts_with(STALE), "{refused}");
+        assert_eq!(sent(&session), nothing(), "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn token_is_bound_to_its_call() {
+    let session = connect().await;
+    let token = session.call(TOOL, deletion()).await["confirmation"].clone();
+    let mut others = vec![
+        (
+            TOOL,
+            json!({"distinct_ids": ["qa-2"], "delete_events": true}),
+        ),
+        (TOOL, json!({"ids": [GRACE, QA[0]], "delete_events": true})),
+        ("persons-split", split()),
+    ];
+    for (name, value) in [
+        ("delete_events", json!(false)),
+        ("delete_events", Value::Null),
+        ("delete_recordings", json!(true)),
+        ("keep_person", json!(true)),
+        (
+            "distinct_ids",
+            json!(["grace@example.com", "katherine@example.com", "qa-1"]),
+        ),
+        (
+            "distinct_ids",
+            json!([
+                "grace@example.com",
+                "katherine@example.com",
+                "qa-1",
+                "nobody",
+                "qa-2"
+            ]),
+        ),
+    ] {
+        let mut other = deletion();
+        other[name] = value;
+        others.push((TOOL, other));
+    }
+    for (tool, arguments) in others {
+        let refused = session
+            .error(tool, with_token(arguments.clone(), &token))
+            .await;
+        assert!(refused.starts_with(STALE), "{arguments}: {refused}");
+        assert_eq!(sent(&session), nothing(), "{arguments}");
+    }
+    // The token of a split is none for a deletion, either.
+    let foreign = session.call("persons-split", split()).await["confirmation"].clone();
+    let refused = session.error(TOOL, with_token(deletion(), &foreign)).await;
+    assert!(refused.starts_with(STALE), "{refused}");
+    assert_eq!(sent(&session), nothing());
+    // What was refused has used nothing up, and form is forgiven.
+    let mut same = with_token(deletion(), &token);
+    same["delete_events"] = json!("true");
+    session.call(TOOL, same).await;
+    assert_eq!(sent(&session), [DELETE]);
+}
+
+#[tokio::test]
+async fn forged_token_is_rejected() {
+    let session = connect().await;
+    let genuine = session.call(TOOL, deletion()).await["confirmation"].clone();
+    let genuine = genuine.as_str().unwrap();
+    let mut forged: Vec<String> = ["", " ", "yes", "true", "rs1.", "rs2.", "rs2.e30.AAAA"]
+        .map(str::to_owned)
+        .to_vec();
+    for place in [0, genuine.len() / 2, genuine.len() - 1] {
+        let mut bytes = genuine.as_bytes().to_vec();
+        bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
+        forged.push(String::from_utf8(bytes).unwrap());
+    }
+    forged.push(genuine[..genuine.len() - 1].to_owned());
+    // Another server's token, for the very same call.
+    let elsewhere = connect().await;
+    let foreign = elsewhere.call(TOOL, deletion()).await["confirmation"].clone();
+    forged.push(foreign.as_str().unwrap().to_owned());
+    for token in forged {
+        let refused = session
+            .error(TOOL, with_token(deletion(), &json!(token)))
+            .await;
+        assert!(refused.starts_with(STALE), "{token}: {refused}");
+        assert_eq!(sent(&session), nothing(), "{token}");
+    }
+    for token in [json!(true), json!([genuine]), json!({"yes": true})] {
+        session.error(TOOL, with_token(deletion(), &token)).await;
+        assert_eq!(sent(&session), nothing(), "{token}");
+    }
+}
+
+/// Waits for a moment in real time: the seal has no other clock.
+#[tokio::test]
+async fn expired_token_is_rejected() {
+    let session = connect_with(Setup {
+        confirmation_ttl: Duration::from_millis(1),
+        ..Setup::default()
+    })
+    .await;
+    let token = session.call(TOOL, deletion()).await["confirmation"].clone();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let refused = session.error(TOOL, with_token(deletion(), &token)).await;
+    assert!(refused.starts_with(STALE), "{refused}");
+    assert_eq!(sent(&session), nothing());
+}
+
+#[tokio::test]
+async fn token_is_rejected_after_the_persons_changed() {
+    let session = connect().await;
+    let token = session.call(TOOL, deletion()).await["confirmation"].clone();
+    rename(&session, "qa-1", "the.boss@example.org");
+    let refused = session.error(TOOL, with_token(deletion(), &token)).await;
+    assert!(refused.starts_with(CHANGED), "{refused}");
+    assert_eq!(sent(&session), nothing());
+
+    // Fewer distinct ids.
+    let token = session.call(TOOL, deletion()).await["confirmation"].clone();
+    let laptop = json!({"id": GRACE, "distinct_ids_to_split": ["katherine-laptop"]});
+    confirmed(&session, "persons-split", laptop).await;
+    session.sandbox.advance(SOON);
+    session.requests();
+    let refused = session.error(TOOL, with_token(deletion(), &token)).await;
+    assert!(refused.starts_with(CHANGED), "{refused}");
+    assert_eq!(sent(&session), nothing());
+
+    // Somebody who was not there is.
+    let token = session.call(TOOL, deletion()).await["confirmation"].clone();
+    session.sandbox.capture("nobody", "$pageview", Map::new());
+    let refused = session.error(TOOL, with_token(deletion(), &token)).await;
+    assert!(refused.starts_with(CHANGED), "{refused}");
+    assert_eq!(sent(&session), nothing());
+
+    // A split that finds one id less on the person.
+    let katherine = json!({"id": GRACE, "main_distinct_id": "grace@example.com"});
+    let token = session.call("persons-split", katherine.clone()).await["confirmation"].clone();
+    confirmed(&session, "persons-split", split()).await;
+    session.sandbox.advance(SOON);
+    session.requests();
+    let refused = session
+        .error("persons-split", with_token(katherine, &token))
+        .await;
+    assert!(refused.starts_with(CHANGED), "{refused}");
+    assert_eq!(sent(&session), nothing());
+}
+
+#[tokio::test]
+async fn token_is_rejected_after_the_persons_were_deleted() {
+    let session = connect().await;
+    let qa = json!({"ids": [QA[0]]});
+    let token = session.call(TOOL, qa.clone()).await["confirmation"].clone();
+    confirmed(&session, TOOL, qa.clone()).await;
+    session.sandbox.advance(LATER);
+    session.requests();
+    session.error(TOOL, with_token(qa, &token)).await;
+    assert_eq!(sent(&session), nothing());
+}
+
+/// The owner of the key selects another project meanwhile: nobody was shown anything of that one.
+#[tokio::test]
+async fn confirmed_call_uses_the_previewed_project() {
+    let session = connect_with(Setup {
+        project: Project::Current,
+        ..Setup::default()
+    })
+    .await;
+    let preview = session.call(TOOL, deletion()).await;
+    assert_eq!(preview["project"], Sandbox::PROJECT);
+    session
+        .sandbox
+        .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
+    session
+        .call(TOOL, with_token(deletion(), &preview["confirmation"]))
+        .await;
+    assert_eq!(sent(&session), [DELETE]);
+}
+
+#[tokio::test]
+async fn preview_respects_the_structured_content_setting() {
+    let mut setup = Setup::default();
+    setup.limits.structured = false;
+    let session = connect_with(setup).await;
+    let preview = session.result(TOOL, deletion()).await;
+    assert!(text(&preview).contains("confirmation \""));
+    assert_eq!(preview.structured_content, None);
+}

@@ -1,0 +1,128 @@
+//! Invalid and missing settings.
+
+use super::support::*;
+use crate::process::{binary, run};
+use crate::upstream::{Answers, Upstream};
+use crate::wire::WITHOUT_HANDSHAKE;
+use posthog_sandbox::Sandbox;
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test]
+async fn missing_key_error_names_the_options() {
+    for arguments in [&[][..], &["stdio"], &["call", "persons-list"]] {
+        let said = refusal(binary(arguments)).await;
+        for word in [KEY, "--api-key-file", "--sandbox"] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn project_token_is_rejected_and_not_repeated() {
+    for token in [Sandbox::PROJECT_TOKEN, "phs_secret_of_a_project"] {
+        let mut command = binary(&[]);
+        command.env(KEY, token);
+        let said = refusal(command).await;
+        assert!(said.contains("phx_"), "{said}");
+        assert!(!said.contains(token), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn plain_http_to_another_machine_is_rejected() {
+    let command = connected(&[], "http://posthog.example", "phx_test");
+    let said = refusal(command).await;
+    assert!(said.contains("--allow-insecure-http"), "{said}");
+    let command = connected(
+        &["--allow-insecure-http"],
+        "http://posthog.example",
+        "phx_test",
+    );
+    assert_eq!(run(command, "").await.code, Some(0));
+}
+
+#[tokio::test]
+async fn all_invalid_settings_are_reported_together() {
+    let mut command = connected(&[], "http://posthog.example", "phc_token");
+    command.env("POSTHOG_PROJECT_ID", "mine");
+    let said = refusal(command).await;
+    for word in [KEY, "POSTHOG_PROJECT_ID", "POSTHOG_HOST"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn invalid_host_does_not_hide_an_invalid_ca_file() {
+    for host in [
+        "http://posthog.example",
+        "us.posthog.com",
+        "ftp://x.example",
+    ] {
+        let mut command = connected(&[], host, "phx_test");
+        command.env("POSTHOG_MCP_CA_CERT", "/nowhere/ca.pem");
+        let said = refusal(command).await;
+        for word in ["POSTHOG_HOST", "/nowhere/ca.pem"] {
+            assert!(said.contains(word), "{host}, {word}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_variable_counts_as_unset() {
+    let mut wrong = Vec::new();
+    for name in [
+        "POSTHOG_HOST",
+        "POSTHOG_PROJECT_ID",
+        "POSTHOG_PERSONAL_API_KEY_FILE",
+        "POSTHOG_MCP_ALLOW_INSECURE_HTTP",
+        "POSTHOG_MCP_CA_CERT",
+        "POSTHOG_MCP_LOG",
+        "POSTHOG_MCP_MAX_RESULT_BYTES",
+        "POSTHOG_MCP_SANDBOX",
+        "POSTHOG_MCP_SANDBOX_ERA",
+        "POSTHOG_MCP_SANDBOX_PERSONS",
+        "POSTHOG_MCP_SANDBOX_SEED",
+        "POSTHOG_MCP_STRUCTURED",
+    ] {
+        let mut command = binary(&["call", "persons-list", "--json", "--sandbox"]);
+        command.env(name, "");
+        let ended = run(command, "").await;
+        // One call logs nothing but warnings.
+        let usual =
+            ended.code == Some(0) && ended.stdout.starts_with('{') && ended.stderr.is_empty();
+        if !usual {
+            wrong.push(format!("{name}: {}", ended.stderr));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    // An empty level is the usual one: lines of INFO where a server runs.
+    let mut command = binary(&["stdio", "--sandbox"]);
+    command.env("POSTHOG_MCP_LOG", "");
+    let ended = run(
+        command,
+        &calls(WITHOUT_HANDSHAKE, &[("persons-list", json!({}))]),
+    )
+    .await;
+    assert!(ended.stderr.contains("INFO"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn an_empty_key_or_switch_counts_as_unset() {
+    let mut command = binary(&[]);
+    command.env(KEY, " ").env("POSTHOG_MCP_SANDBOX", "");
+    assert!(refusal(command).await.contains(KEY));
+}
+
+#[tokio::test]
+async fn key_file_takes_precedence() {
+    let upstream = Upstream::start(Answers::After(Duration::ZERO)).await;
+    let file = std::env::temp_dir().join(format!("key-{}", uuid::Uuid::new_v4()));
+    std::fs::write(&file, "phx_from_the_file\n").unwrap();
+    let mut command = connected(&["call", "persons-list"], &upstream.url(), "phc_wrong");
+    command.env("POSTHOG_PERSONAL_API_KEY_FILE", &file);
+    let ended = run(command, "").await;
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(upstream.counts().asked, 1);
+}

@@ -1,0 +1,227 @@
+//! Which ids are deleted, and by which request.
+
+use super::support::*;
+use crate::writing::{GRACE, LATER, QA, agreeing, approving_with, asked, owner, written};
+use crate::{ADA, NOBODY, text};
+use insta::assert_snapshot;
+use posthog_sandbox::{Era, Sandbox};
+use serde_json::json;
+
+#[tokio::test]
+async fn sends_one_request_and_reports_it_queued() {
+    let session = agreeing().await;
+    let answer = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
+    assert_eq!(session.bodies()[2], body(&QA[..2], false, false, false));
+    // Looked at again after the yes, which may have taken a while.
+    assert_eq!(session.requests(), [BY_UUIDS, BY_UUIDS, DELETE]);
+    assert_snapshot!(asked(&session).join("\n---\n"), @r#"
+    Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
+    - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
+    - ed47334a-cd8e-5e37-81bc-f5dfe37497da, 1 distinct id, "qa-2@example.org"
+    Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Their events and recordings stay.
+    "#);
+    assert_snapshot!(text(&answer), @r"
+    Queued, not done yet: deletion of 2 persons. PostHog completes it within minutes.
+    Verify with persons-retrieve and the uuid: it reports `not found` once the person is deleted.
+    ");
+    assert_eq!(
+        answer.structured_content.unwrap(),
+        json!({
+            "status": "queued",
+            "project": Sandbox::PROJECT,
+            "persons": [
+                {"uuid": QA[0], "name": "qa-1@example.org", "distinct_id_count": 1},
+                {"uuid": QA[1], "name": "qa-2@example.org", "distinct_id_count": 1},
+            ],
+            "person_count": 2,
+            "not_found_count": 0,
+            "delete_events": false,
+            "delete_recordings": false,
+            "keep_person": false,
+            "result": {
+                "persons_found": 2,
+                "persons_deleted": 0,
+                "persons_queued_for_deletion": 2,
+                "events_queued_for_deletion": false,
+                "recordings_queued_for_deletion": false,
+            },
+            "notes": ["Verify with persons-retrieve and the uuid: it reports `not found` once the person is deleted."],
+        })
+    );
+}
+
+#[tokio::test]
+async fn only_previewed_persons_are_deleted() {
+    let session = agreeing().await;
+    session.call(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
+    assert!(is_there(&session, QA[0]).await, "queued, not done");
+    session.sandbox.advance(LATER);
+    for (id, there) in [(QA[0], false), (QA[1], false), (QA[2], true), (ADA, true)] {
+        assert_eq!(is_there(&session, id).await, there, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn immediate_deletion_is_reported_as_deleted() {
+    let session = approving_with(|setup| setup.sandbox.era = Era::June2026).await;
+    let answer = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
+    assert_snapshot!(text(&answer), @r"
+    Deleted: 2 persons.
+    Verify with persons-retrieve and the uuid: it reports `not found` once the person is deleted.
+    ");
+    let facts = answer.structured_content.unwrap();
+    assert_eq!(facts["status"], "deleted");
+    assert_eq!(facts["result"]["persons_deleted"], 2);
+    assert!(!is_there(&session, QA[0]).await);
+}
+
+/// A distinct id that moves on between the question and the request must not take somebody along who was not shown.
+#[tokio::test]
+async fn distinct_ids_are_sent_as_previewed_uuids() {
+    let session = agreeing().await;
+    let ids = json!([
+        "katherine@example.com",
+        "grace@example.com",
+        "qa-1",
+        "qa-1",
+        "nobody@example.com"
+    ]);
+    let answer = session.call(TOOL, json!({"distinct_ids": ids})).await;
+    let sent = written(&session);
+    assert_eq!(
+        sent,
+        [(
+            DELETE.to_owned(),
+            body(&[GRACE, QA[0]], false, false, false)
+        )]
+    );
+    assert_snapshot!(asked(&session).join("\n---\n"), @r#"
+    Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
+    - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
+    - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
+    Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Their events and recordings stay.
+    Not found (1): nobody@example.com
+    "#);
+    assert_eq!(answer["person_count"], 2);
+    assert_eq!(answer["not_found"], json!(["nobody@example.com"]));
+    assert_eq!(answer["not_found_count"], 1);
+    session.sandbox.advance(LATER);
+    // The whole merged person is gone.
+    assert_eq!(owner(&session, "katherine-laptop").await, None);
+}
+
+#[tokio::test]
+async fn duplicate_ids_count_once_in_any_spelling() {
+    let session = agreeing().await;
+    let answer = session
+        .call(TOOL, json!({"ids": [QA[0], QA[0].to_uppercase(), QA[0]]}))
+        .await;
+    assert_eq!(
+        written(&session),
+        [(DELETE.to_owned(), body(&QA[..1], false, false, false))]
+    );
+    assert_eq!(answer["person_count"], 1);
+    // A thousand and one that are a few: not too many.
+    let many = vec!["qa-2"; 1001];
+    let answer = session
+        .call(TOOL, json!({"distinct_ids": many, "dry_run": true}))
+        .await;
+    assert_eq!(answer["person_count"], 1);
+}
+
+#[tokio::test]
+async fn uuid_shaped_distinct_id_resolves_to_its_owner() {
+    let session = agreeing().await;
+    let answer = session
+        .call(TOOL, json!({"distinct_ids": [ADA], "dry_run": true}))
+        .await;
+    assert_eq!(answer["persons"][0]["name"], "wheatstone@example.com");
+    let answer = session
+        .call(TOOL, json!({"ids": [ADA], "dry_run": true}))
+        .await;
+    assert_eq!(answer["persons"][0]["name"], "ada@example.com");
+}
+
+#[tokio::test]
+async fn unknown_ids_send_nothing() {
+    let session = agreeing().await;
+    assert_snapshot!(session.error(TOOL, json!({"ids": [NOBODY]})).await, @"None of the 1 ids belongs to a person in this project. Nothing was sent. Find the persons with persons-list.");
+    assert_eq!(session.requests(), [BY_UUIDS]);
+    session
+        .error(TOOL, json!({"distinct_ids": ["nobody", "no one"]}))
+        .await;
+    assert_eq!(session.requests(), [BY_DISTINCT_IDS]);
+    assert_eq!(asked(&session), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn invalid_arguments_make_no_request() {
+    let session = agreeing().await;
+    let uuids: Vec<String> = (0..1001)
+        .map(|number| format!("00000000-0000-4000-8000-{number:012}"))
+        .collect();
+    let distinct_ids: Vec<String> = (0..1001).map(|number| format!("user-{number}")).collect();
+    for arguments in [
+        json!({}),
+        json!({"delete_events": true}),
+        json!({"ids": null}),
+        json!({"ids": [], "distinct_ids": []}),
+        json!({"ids": []}),
+        json!({"distinct_ids": []}),
+        json!({"ids": [QA[0]], "distinct_ids": ["qa-1"]}),
+        json!({"ids": QA[0]}),
+        json!({"ids": [121]}),
+        json!({"ids": ["121"]}),
+        json!({"ids": ["qa-1"]}),
+        json!({"ids": [QA[0].replace('-', "")]}),
+        json!({"distinct_ids": [""]}),
+        json!({"ids": uuids}),
+        json!({"distinct_ids": distinct_ids}),
+        json!({"ids": [QA[0]], "keep_person": true}),
+        json!({"ids": [QA[0]], "keep_person": true, "delete_events": false}),
+        json!({"ids": [QA[0]], "delete_events": "no"}),
+        json!({"ids": [QA[0]], "confirm": false}),
+        json!({"ids": [QA[0]], "dryrun": true}),
+    ] {
+        session.error(TOOL, arguments.clone()).await;
+        assert_eq!(session.requests(), Vec::<String>::new(), "{arguments}");
+    }
+    assert_eq!(asked(&session), Vec::<String>::new());
+    assert_snapshot!(session.error(TOOL, json!({})).await, @"Give exactly one of `ids` (person UUIDs) and `distinct_ids`. Nothing was sent.");
+    assert_snapshot!(session.error(TOOL, json!({"ids": uuids})).await, @"1001 ids are too many; at most 1000 are allowed per call, so that the user can review them. Nothing was sent.");
+    let kept = json!({"ids": [QA[0]], "keep_person": true});
+    assert_snapshot!(session.error(TOOL, kept).await, @"`keep_person` without `delete_events` or `delete_recordings` deletes nothing. Nothing was sent.");
+}
+
+/// The text "false" is true for PostHog, so that it must never travel.
+#[tokio::test]
+async fn flags_are_sent_as_booleans() {
+    let session = agreeing().await;
+    let arguments = json!({"ids": [QA[0]], "delete_events": "false", "delete_recordings": "true", "keep_person": "false"});
+    session.call(TOOL, arguments).await;
+    assert_eq!(
+        written(&session),
+        [(DELETE.to_owned(), body(&QA[..1], false, true, false))]
+    );
+}
+
+#[tokio::test]
+async fn dry_run_previews_without_confirmation() {
+    let session = agreeing().await;
+    let arguments = json!({"ids": [QA[0], GRACE, NOBODY], "delete_events": true, "dry_run": true});
+    let answer = session.result(TOOL, arguments).await;
+    assert_eq!(session.requests(), [BY_UUIDS]);
+    assert_eq!(asked(&session), Vec::<String>::new());
+    assert_snapshot!(text(&answer).replace(&session.sandbox.url(), "http://sandbox"), @r"
+    Nothing was sent. A call without dry_run would delete these persons, in project 1 at http://sandbox:
+    uuid	name	distinct_id_count
+    326043c7-9577-586f-b399-8da3ff6a80ff	qa-1@example.org	1
+    707be5a0-b120-5ae0-b57a-f77976f29c41	grace@example.com	4
+    Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Also deleted: their events (in PostHog's weekly batch). Recordings stay.
+    Not found (1): 6ba7b810-9dad-41d1-80b4-00c04fd430c8
+    ");
+    let facts = answer.structured_content.unwrap();
+    assert_eq!(facts["status"], "dry_run");
+    assert_eq!(facts["not_found"], json!([NOBODY]));
+    assert_eq!(facts.get("result"), None);
+}
