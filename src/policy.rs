@@ -1,17 +1,17 @@
-//! What a tool does to data, and what follows from it: its hints, whether it is offered, whether a human is asked.
+//! What a tool does to data, and what follows: its hints, whether it is available, whether it requires a confirmation.
 //!
-//! Knows nothing of any particular tool and does nothing itself.
+//! Invariant: knows no particular tool and does nothing itself.
 
 use std::collections::BTreeSet;
 
-/// What a call does to the data in PostHog. The only safety fact that a tool states.
+/// What a call does to the data in PostHog: the one declaration from which all safety measures follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing.
     Read,
-    /// Overwrites or removes properties, or makes something visible. Goes into the audit log.
+    /// Overwrites or removes properties, or makes a person visible. Logged in the audit log.
     Change,
-    /// Takes persons or their identity away. Goes into the audit log, and a human is asked first.
+    /// Deletes persons or moves their distinct ids. Logged in the audit log, and requires a confirmation.
     Delete {
         /// Whether calling it again changes nothing more.
         idempotent: bool,

@@ -1,7 +1,7 @@
-//! The audit log: one JSON line for each change or deletion that is sent, never a value and never a key.
+//! The audit log: one JSON line for each change or deletion that is sent, without values and API keys.
 //!
 //! A line is written and on the disk before the request is sent, with the outcome `started`, and completed in its place
-//! afterwards: a line that stays `started` tells of a process that ended in between. Several processes can share a file.
+//! afterwards: a line that stays `started` means that the process ended in between. Several processes can share a file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -33,11 +33,11 @@ pub struct Intent<'a> {
     pub persons: &'a [String],
     /// Names of the properties.
     pub property_keys: &'a [String],
-    /// Who said yes.
+    /// How it was confirmed.
     pub confirmation: &'a str,
 }
 
-/// A line that waits for its outcome.
+/// A line without its outcome.
 #[derive(Debug)]
 pub struct Line {
     file: Arc<Mutex<File>>,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_completed_in_their_place_whatever_the_order() {
+    fn lines_are_completed_in_place_in_any_order() {
         let path = std::env::temp_dir().join(format!("audit-{}.jsonl", uuid::Uuid::new_v4()));
         let (one, other) = (
             AuditLog::open(&path).unwrap(),

@@ -1,4 +1,4 @@
-//! Who calls.
+//! The caller of a request.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use rmcp::service::RequestContext;
 use crate::policy::Policy;
 use crate::tools::ToolDefinition;
 
-/// Who calls: what PostHog shows them, and which tools they may see.
+/// The caller: its access to PostHog, and the tools available to it.
 #[derive(Clone)]
 pub struct Caller {
-    /// Tells callers apart, without saying who they are.
+    /// Distinguishes callers without identifying them.
     pub principal: Arc<str>,
-    /// PostHog, as the caller's credential sees it.
+    /// PostHog with the caller's credential.
     pub posthog: Client,
-    /// Narrows the tools that the server offers; never widens.
+    /// Restricts the server's tools further.
     pub policy: Policy,
 }
 
@@ -36,12 +36,12 @@ impl Caller {
     }
 }
 
-/// Where a call's caller is known from.
+/// Where the caller of a request comes from.
 #[derive(Clone)]
 pub(super) enum CallerSource {
-    /// There is one.
+    /// One caller for all requests.
     Fixed(Caller),
-    /// Each request over HTTP carries its own.
+    /// Each request over HTTP has its own.
     PerRequest,
 }
 

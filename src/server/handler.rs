@@ -60,7 +60,7 @@ impl ServerHandler for Server {
             .with_instructions(instructions(writes))
     }
 
-    /// Before 2026-07-28 a client can ask for log messages and watch persons.
+    /// Clients before 2026-07-28 can request log messages and subscribe to persons.
     async fn initialize(
         &self,
         request: InitializeRequestParams,
@@ -84,7 +84,7 @@ impl ServerHandler for Server {
         Ok(())
     }
 
-    /// Whatever the address: one that nothing happens to is simply never heard of.
+    /// Any URI is accepted; one that nothing happens to causes no notifications.
     async fn subscribe(
         &self,
         request: SubscribeRequestParams,
@@ -132,7 +132,7 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let caller = self.caller(&context)?;
         let Some(tool) = self.tool(&request.name, &caller) else {
-            // An assistant may have taken somebody's address for a tool.
+            // The name may be an email address.
             let name = self.inner.limits.redaction.mask(&request.name);
             let message = format!("unknown tool: {name}");
             return Err(ErrorData::invalid_params(message, None));
@@ -142,7 +142,7 @@ impl ServerHandler for Server {
         let cancelled = context.ct.clone();
         let result = tokio::select! {
             biased;
-            // The library only tells of a cancellation; dropping the call here closes its connection to PostHog.
+            // The library only reports a cancellation; dropping the call closes its connection to PostHog.
             () = cancelled.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
             result = call.answer(&request, &context) => result,
         };
@@ -196,7 +196,7 @@ impl ServerHandler for Server {
         .map(Into::into)
     }
 
-    /// Persons are too many to be listed here; `persons-list` finds them.
+    /// Persons are not listed as resources: there are too many.
     async fn list_resources(
         &self,
         _: Option<PaginatedRequestParams>,
@@ -282,7 +282,7 @@ impl ServerHandler for Server {
         Ok(CompleteResult::new(completion))
     }
 
-    /// A known method whose parameters cannot be read arrives here, and would be called unknown.
+    /// A known method with invalid parameters arrives here and must not be reported as unknown.
     async fn on_custom_request(
         &self,
         request: CustomRequest,

@@ -18,19 +18,19 @@ use crate::output::OutputOptions;
 use crate::policy::Confirm;
 use crate::tools::{Context, ToolDefinition};
 
-/// Calls that run at the same time; more wait for their turn.
+/// Calls that run at the same time; further calls are queued.
 const SLOTS: usize = 64;
 
-/// What stands between a write and PostHog.
+/// What a write passes before it is sent.
 pub struct WriteGuards {
-    /// Gets the yes for a deletion.
+    /// Confirms deletions.
     pub confirmer: Confirmer,
-    /// Keeps the record, if one is wanted.
+    /// Logs writes, if enabled.
     pub audit: Option<AuditLog>,
 }
 
 impl Default for WriteGuards {
-    /// The usual confirmer for one user, and no log.
+    /// Confirmation as for a local user, and no audit log.
     fn default() -> Self {
         Self {
             confirmer: Confirmer::new(Confirm::Auto, true),
@@ -39,7 +39,7 @@ impl Default for WriteGuards {
     }
 }
 
-/// The server. Cheap to clone; all clones share the tools, the slots and the safety.
+/// The server. Cheap to clone; all clones share the tools, the slots and the guards.
 #[derive(Clone)]
 pub struct Server {
     pub(super) inner: Arc<Inner>,
@@ -53,12 +53,12 @@ pub(super) struct Inner {
     pub(super) limits: OutputOptions,
     pub(super) safety: WriteGuards,
     pub(super) slots: Semaphore,
-    /// Writes under way, which go on to their end whatever becomes of their calls.
+    /// Writes in progress. They complete even if their calls are cancelled.
     pub(super) writes: TaskTracker,
 }
 
 impl Server {
-    /// A server that offers these tools to one caller.
+    /// A server with these tools for one caller.
     #[must_use]
     pub fn new(tools: Vec<ToolDefinition>, context: Context, safety: WriteGuards) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Server {
         }
     }
 
-    /// A server that offers these tools to whoever calls over HTTP, as a [`Caller`] among the request's extensions.
+    /// A server with these tools for callers over HTTP: each request has a [`Caller`] among its extensions.
     #[must_use]
     pub fn shared(tools: Vec<ToolDefinition>, limits: OutputOptions, safety: WriteGuards) -> Self {
         let listed = tools
@@ -88,7 +88,7 @@ impl Server {
         }
     }
 
-    /// The same server for one session, which ends with the token: nobody is waited for after that.
+    /// The same server for one session, which ends with the token; pending elicitations end with it.
     #[must_use]
     pub fn with_shutdown(&self, closed: CancellationToken) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Server {
         }
     }
 
-    /// Waits until no write is under way.
+    /// Waits until no write is in progress.
     pub async fn drain_writes(&self) {
         self.inner.writes.close();
         self.inner.writes.wait().await;
@@ -132,7 +132,7 @@ impl Server {
         })
     }
 
-    /// The tool of this name, if it is offered to the caller.
+    /// The tool of this name, if it is available to the caller.
     pub(super) fn tool(&self, name: &str, caller: &Caller) -> Option<&ToolDefinition> {
         self.inner
             .tools

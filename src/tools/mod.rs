@@ -1,11 +1,11 @@
 //! The tools, one file each, and what they have in common.
 //!
-//! A tool states its name, its words for the model, its effect and its arguments, and turns a call into PostHog
-//! requests and an answer. It does not know the protocol, the settings or any other tool; whether it is offered and
-//! what happens around a call is decided elsewhere, from its effect.
+//! A tool declares its name, description, effect and arguments, and turns a call into requests to PostHog and a result. It
+//! does not know the protocol, the settings or other tools; whether it is available and what happens around a call follows
+//! from its effect.
 //!
-//! A tool that writes only prepares: it reads what it needs, and gives back a [`PendingWrite`] that holds the request, unsent.
-//! Between the two stand the yes of a human, for a deletion, and the line in the audit log.
+//! A tool that writes only prepares the write: it reads what it needs and returns a [`PendingWrite`] with the request unsent.
+//! The confirmation, where one is required, and the entry in the audit log come before it is sent.
 
 #![allow(
     clippy::doc_markdown,

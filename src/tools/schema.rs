@@ -1,4 +1,4 @@
-//! JSON Schemas of arguments and answers, without what costs a model's attention or breaks a client.
+//! JSON Schemas of arguments and results, without what tells a model nothing or what some clients cannot read.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;

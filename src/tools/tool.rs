@@ -23,27 +23,27 @@ use crate::policy::{Effect, Toolset};
 pub struct Context {
     /// PostHog, as the caller's credential sees it.
     pub posthog: Client,
-    /// What the answer may cost.
+    /// Size and redaction of the result.
     pub limits: OutputOptions,
 }
 
-/// A tool. To add one: a file with a type that implements this, and a line in the list in `catalog.rs`.
+/// A tool. `docs/adding-a-tool.md` says how to add one.
 pub trait Tool {
-    /// The arguments. Refuses unknown fields; a field's documentation is written for the model.
+    /// The arguments. Denies unknown fields; the doc comments of fields are read by the model.
     type Input: DeserializeOwned + JsonSchema + Send + 'static;
-    /// The answer as fields.
+    /// The result as fields.
     type Output: Serialize + JsonSchema + 'static;
     /// The name in the protocol, which is also the file's.
     const NAME: &'static str;
-    /// The name for people.
+    /// The name that clients show to people.
     const TITLE: &'static str;
-    /// For the model: what it does, and when to use another.
+    /// For the model: what it does, and when to use another tool.
     const DESCRIPTION: &'static str;
     /// What it does to data.
     const EFFECT: Effect;
     /// The group it belongs to.
     const TOOLSET: Toolset;
-    /// What its endpoints ask of a key.
+    /// The scopes that its endpoints require.
     const ACCESS: RequiredScopes;
     /// Arguments of a call that works on the sandbox, as JSON. Tests and documents call the tool with them.
     const EXAMPLE: &'static str;
@@ -53,8 +53,7 @@ pub trait Tool {
     /// The statuses that a write of this tool ends with.
     const STATUSES: &'static [Status] = &[];
 
-    /// Does the work, or prepares it where it is a write. The arguments have their types; what only makes sense
-    /// together is checked here, before any request.
+    /// Reads, or prepares a write. Rules between arguments are checked here, before any request.
     fn call(
         context: &Context,
         input: Self::Input,
@@ -102,7 +101,7 @@ pub struct ToolDefinition {
 }
 
 impl ToolDefinition {
-    /// The entry of a tool.
+    /// The definition of a tool.
     #[must_use]
     pub fn new<T: Tool + 'static>() -> Self {
         let confirmable = T::EFFECT.deletes() || T::CHANGES_SEVERAL.is_some();
@@ -132,7 +131,7 @@ impl ToolDefinition {
         }
     }
 
-    /// Arguments in the form that the schema says, where what was sent leaves no doubt.
+    /// Arguments in the types of the schema, where the meaning of what was sent is unambiguous.
     #[must_use]
     pub fn arguments(&self, arguments: Map<String, Value>) -> Map<String, Value> {
         arguments::coerce(arguments, &self.input_schema)

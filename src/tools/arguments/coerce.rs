@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// Accepts what models send though the schema says otherwise: numbers and booleans as text, whole numbers where text is
-/// wanted, null for absent. Only where the schema leaves no doubt about what is meant.
+/// Accepts what models send although the schema has another type: numbers and booleans as text, whole numbers for text,
+/// null for absent. Only where the meaning is unambiguous.
 pub(in crate::tools) fn coerce(
     arguments: Map<String, Value>,
     schema: &Map<String, Value>,
@@ -51,7 +51,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn form_is_forgiven_where_the_schema_leaves_no_doubt() {
+    fn unambiguous_values_are_coerced() {
         let schema = json!({"properties": {
             "limit": {"type": "integer"}, "flag": {"type": "boolean"}, "id": {"type": "string"}, "value": {}
         }});

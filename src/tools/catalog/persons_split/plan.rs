@@ -15,7 +15,7 @@ use crate::tools::support::confirmation_text::{self, Target};
 use crate::tools::{Context, Outcome, Preview, Status, ToolError, WriteResult};
 use posthog_client::{Person, PersonId, Untrusted, WaitReason, is_creator, split_uuid};
 
-/// A human can look through so many, and PostHog moves them in one task.
+/// A user can review this many, and PostHog moves them in one task.
 const MAX_MOVED: usize = 200;
 /// How often it is looked whether a split has happened.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
