@@ -79,7 +79,7 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
         ),
         (
             json!({"id": ADA, "date_from": "soon"}),
-            "Invalid argument `date_from`: this is not a date",
+            "Invalid argument `date_from`: not a date",
         ),
         (
             json!({"id": ADA, "events": [{"order": 1}]}),
