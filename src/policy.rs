@@ -102,19 +102,19 @@ impl Toolset {
     }
 }
 
-/// How a deletion gets its yes.
+/// How deletions are confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Confirm {
-    /// The human is asked; where the client cannot ask, a second call with a sealed token is needed.
+    /// Ask the user; if the client cannot, accept a confirmation token.
     #[default]
     Auto,
-    /// The human is asked; where the client cannot ask, the deletion is refused.
+    /// Ask the user; if the client cannot, reject the deletion.
     Strict,
-    /// Nobody is asked.
+    /// Require no confirmation.
     Off,
 }
 
-/// Which tools are offered.
+/// Which tools are available.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// Only those that read.
@@ -137,7 +137,7 @@ pub struct UnknownName {
 }
 
 impl Policy {
-    /// Whether a tool is offered. What is denied stays denied, whatever allows it.
+    /// Whether a tool is available. Exclusion takes precedence.
     #[must_use]
     pub fn offers(&self, name: &str, toolset: Toolset, effect: Effect) -> bool {
         self.left_out_by(name, toolset, effect).is_none()
