@@ -1,4 +1,4 @@
-//! What the versions of PostHog have in common with no recording: the schema, and what changed in September 2026.
+//! The versions of PostHog where no recording covers them: the schema, September 2026, filters on the built-in story.
 
 use posthog_sandbox::{Era, SandboxOptions};
 use serde_json::{Value, json};
