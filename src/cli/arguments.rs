@@ -1,0 +1,145 @@
+//! The commands.
+
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "the documentation of settings is the text of --help"
+)]
+
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::http::HttpArgs;
+use super::settings::{CONNECTION, GLOBAL, RESULTS, SettingsArgs, TOOLS};
+
+/// Serve the persons of a PostHog project over the Model Context Protocol
+///
+/// Without a command, serves one assistant over standard input and output. The personal API key is read from
+/// POSTHOG_PERSONAL_API_KEY or from --api-key-file; --sandbox needs none.
+///
+/// A flag takes precedence over its environment variable. An empty variable counts as unset.
+#[derive(Debug, Parser)]
+#[command(name = env!("CARGO_PKG_NAME"), version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct CliArguments {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings of every command.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+impl CliArguments {
+    /// Parses the command line and the variables; prints help or an error and ends the process if that is the outcome.
+    #[must_use]
+    pub fn read() -> Self {
+        let prepared = |argument: Arg| {
+            let empty = argument
+                .get_env()
+                .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+            if empty { argument.env(None) } else { argument }
+        };
+        let command = command()
+            .mut_args(prepared)
+            .mut_subcommands(|command| command.mut_args(prepared));
+        match Self::from_arg_matches(&command.get_matches()) {
+            Ok(arguments) => arguments,
+            Err(error) => error.exit(),
+        }
+    }
+}
+
+/// The command line for help, man pages and completions: a command hides the settings that have no effect on it.
+#[must_use]
+pub fn command() -> clap::Command {
+    // The value of a variable may be confidential, also in --help.
+    let command = CliArguments::command().mut_args(|argument| argument.hide_env_values(true));
+    let settings: Vec<Arg> = command
+        .get_arguments()
+        .filter(|argument| argument.is_global_set())
+        .cloned()
+        .collect();
+    command.mut_subcommands(|command| {
+        let settings: Vec<Arg> = settings
+            .iter()
+            .map(|setting| {
+                let hidden = !takes_effect(command.get_name(), setting);
+                setting.clone().hide(hidden)
+            })
+            .collect();
+        command
+            .mut_args(|argument| argument.hide_env_values(true))
+            .args(settings)
+    })
+}
+
+/// Whether a setting changes what a command does. One that does not is accepted all the same.
+fn takes_effect(command: &str, setting: &Arg) -> bool {
+    let (headings, settings): (&[&str], &[&str]) = match command {
+        "tools" => (&[TOOLS, GLOBAL], &["structured"]),
+        "doctor" => (&[CONNECTION, TOOLS, GLOBAL], &["audit_log", "sandbox"]),
+        "sandbox" => (
+            &[GLOBAL],
+            &["sandbox_persons", "sandbox_era", "sandbox_seed"],
+        ),
+        "demo" => (
+            &[TOOLS, RESULTS, GLOBAL],
+            &["confirm", "sandbox_persons", "sandbox_era", "sandbox_seed"],
+        ),
+        _ => return true,
+    };
+    setting
+        .get_help_heading()
+        .is_some_and(|heading| headings.contains(&heading))
+        || settings.contains(&setting.get_id().as_str())
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve one assistant over standard input and output (default)
+    Stdio,
+    /// Serve a team over HTTP
+    ///
+    /// Every request carries its own personal API key as bearer token. If the server has an API key, it is used for all
+    /// requests, which carry the token in POSTHOG_MCP_AUTH_TOKEN instead. Replicas share the key in
+    /// POSTHOG_MCP_STATE_KEY for their confirmations.
+    Http(HttpArgs),
+    /// Call one tool and print its result
+    ///
+    /// Exits with 1 if the tool fails. A deletion is confirmed at the terminal.
+    Call {
+        /// Name of the tool, as listed by `tools`
+        tool: String,
+        /// Arguments of the tool as a JSON object
+        #[arg(default_value = "{}")]
+        arguments: String,
+        /// Print the structured content instead of the text
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tools
+    Tools {
+        /// Print the tools as a client receives them, with their schemas
+        #[arg(long)]
+        json: bool,
+    },
+    /// Diagnose configuration and connectivity
+    ///
+    /// Checks the settings, the connection to PostHog, the API key and the project, and reports which tools will work.
+    /// Changes nothing. Exits with 1 if a problem keeps the server from working.
+    Doctor {
+        /// Print the report as JSON
+        ///
+        /// One object with the fields ok, version, host, checks, project, scopes and tools.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the PostHog API simulator on a local port
+    Sandbox {
+        /// Port on 127.0.0.1; 0 selects a free one
+        #[arg(long, default_value_t = 8809)]
+        port: u16,
+    },
+    /// Print a sample session of an assistant with the sandbox
+    Demo,
+}

@@ -1,0 +1,12 @@
+//! The command line: commands, flags, and the variables that stand in for them.
+
+mod arguments;
+mod http;
+mod settings;
+
+pub use arguments::{CliArguments, Command, command};
+pub use http::HttpArgs;
+pub use settings::{
+    ConfirmMode, ConnectionArgs, GlobalArgs, ResultArgs, SandboxArgs, SettingsArgs, Switch,
+    ToolArgs, WriteArgs,
+};
