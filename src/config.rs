@@ -65,6 +65,8 @@ pub struct Config {
     pub ca_certificates: Result<Option<Vec<u8>>, ConfigError>,
     /// Whether the key may be sent over plain HTTP to another machine.
     pub allow_insecure_http: bool,
+    /// Take PostHog for current, whatever its schema says.
+    pub assume_current_posthog: bool,
     /// The maximum size of a response of PostHog.
     pub max_response_bytes: usize,
     /// Which tools are offered.
@@ -137,6 +139,7 @@ impl Config {
                 .map(read_ca_certificates)
                 .transpose(),
             allow_insecure_http: connection.allow_insecure_http,
+            assume_current_posthog: connection.assume_current_posthog,
             max_response_bytes: connection.max_response_bytes as usize,
             policy: Policy {
                 read_only: tools.read_only,

@@ -90,6 +90,16 @@ pub struct ConnectionArgs {
     #[arg(long, global = true, env = "POSTHOG_MCP_MAX_RESPONSE_BYTES", value_name = "BYTES", default_value_t = posthog_client::RESPONSE_BYTES,
         value_parser = clap::value_parser!(u32).range(65_536..))]
     pub max_response_bytes: u32,
+    /// Assume that PostHog is current, whatever its schema lists
+    ///
+    /// Splits of single distinct ids, `keep_person` and `delete_recordings` are refused on an instance whose schema does not
+    /// list them, because older versions ignore the field and do something else.
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_ASSUME_CURRENT_POSTHOG",
+        value_parser = FalseyValueParser::new())]
+    pub assume_current_posthog: bool,
 }
 
 /// Which tools are offered.

@@ -31,6 +31,7 @@ pub(super) fn connection(config: &Config) -> Result<Arc<Connection>, ConfigError
     let connection = host.and_then(|host| {
         let options = ConnectionOptions {
             allow_insecure_http: config.allow_insecure_http,
+            assume_current: config.assume_current_posthog,
             ca_certificates: ca_certificates.flatten(),
             max_response_bytes: config.max_response_bytes,
             ..ConnectionOptions::new(host)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Outcome;
+use super::unsupported;
 use crate::output::Sanitizer;
 use posthog_client::{Error, ErrorKind};
 
@@ -197,6 +198,13 @@ impl ToolError {
             }
             ErrorKind::InvalidRequest => {
                 format!("The request could not be built{reason} Nothing was sent.")
+            }
+            ErrorKind::Unsupported(unsupported) => unsupported::text(unsupported),
+            ErrorKind::ProjectNotFound => "PostHog has no project with this number, or the key cannot access it. The user must check \
+                                           POSTHOG_PROJECT_ID (or --project) and the key's projects; retrying will not help."
+                .to_owned(),
+            ErrorKind::LookupUnavailable => {
+                "PostHog's person lookup is temporarily unavailable. Try again in a minute.".to_owned()
             }
         }
     }

@@ -19,6 +19,7 @@ mod pending_write;
 mod schema;
 mod support;
 mod tool;
+mod unsupported;
 
 pub use catalog::{catalog, scopes};
 pub use error::ToolError;

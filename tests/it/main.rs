@@ -39,6 +39,7 @@ mod tls;
 mod tools;
 mod unknown_outcome;
 mod upstream;
+mod versions;
 mod wire;
 #[cfg(not(feature = "redis"))]
 mod without_redis;
@@ -76,6 +77,8 @@ struct Setup {
     limits: OutputOptions,
     max_response_bytes: usize,
     timeout: Duration,
+    /// Whether the version of PostHog is given rather than found out.
+    assume_current: bool,
     sandbox: SandboxOptions,
     /// Who sits at the client; nobody to ask, by default.
     human: Human,
@@ -96,6 +99,7 @@ impl Default for Setup {
             limits: OutputOptions::default(),
             max_response_bytes: 32 * 1024 * 1024,
             timeout: Duration::from_secs(60),
+            assume_current: true,
             sandbox: SandboxOptions {
                 clock: Clock::Manual,
                 ..SandboxOptions::default()
@@ -152,6 +156,7 @@ async fn connect_with(setup: Setup) -> Session {
     options.retry_pause = Duration::from_millis(1);
     options.max_response_bytes = setup.max_response_bytes;
     options.timeout = setup.timeout;
+    options.assume_current = setup.assume_current;
     let connection = Arc::new(Connection::new(&options).unwrap());
     let context = Context {
         posthog: Client::new(connection, SecretString::from(setup.key), setup.project),

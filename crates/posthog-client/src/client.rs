@@ -177,7 +177,8 @@ impl Client {
         if head.status.is_success() {
             return Ok(body);
         }
-        let error = response::classify(&head, &body).redact_key(self.inner.key.expose_secret());
+        let error = response::classify(&head, &body, request.path.last().unwrap_or(&""))
+            .redact_key(self.inner.key.expose_secret());
         if matches!(error.kind(), ErrorKind::RateLimited { .. }) {
             connection.rate_limiters().enforce();
         }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use reqwest::redirect;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 use crate::error::{Error, ErrorKind};
+use crate::feature::KnownFeatures;
 use crate::rate_limit::RateLimiters;
 use crate::url::{SegmentError, endpoint_url};
 
@@ -36,6 +38,8 @@ pub struct ConnectionOptions {
     pub retry_pause: Duration,
     /// The timeout of a request, up to the last byte of its response.
     pub timeout: Duration,
+    /// Take PostHog for current, whatever its schema says. PostHog Cloud always is.
+    pub assume_current: bool,
 }
 
 impl ConnectionOptions {
@@ -49,6 +53,7 @@ impl ConnectionOptions {
             max_response_bytes: RESPONSE_BYTES as usize,
             retry_pause: Duration::from_millis(500),
             timeout: REQUEST_TIMEOUT,
+            assume_current: false,
         }
     }
 }
@@ -85,6 +90,8 @@ pub struct Connection {
     max_response_bytes: usize,
     retry_pause: Duration,
     rate_limiters: RateLimiters,
+    is_current: bool,
+    features: OnceCell<KnownFeatures>,
 }
 
 impl Connection {
@@ -145,6 +152,8 @@ impl Connection {
             max_response_bytes: options.max_response_bytes,
             retry_pause: options.retry_pause,
             rate_limiters: RateLimiters::new(is_cloud(base)),
+            is_current: options.assume_current || is_cloud(base),
+            features: OnceCell::new(),
         })
     }
 
@@ -176,6 +185,16 @@ impl Connection {
     /// The rate limiters of all keys.
     pub(crate) fn rate_limiters(&self) -> &RateLimiters {
         &self.rate_limiters
+    }
+
+    /// Whether PostHog is known to be current without being asked.
+    pub(crate) fn is_current(&self) -> bool {
+        self.is_current
+    }
+
+    /// What PostHog was found to know.
+    pub(crate) fn features(&self) -> &OnceCell<KnownFeatures> {
+        &self.features
     }
 
     pub(crate) fn retry_pause(&self) -> Duration {

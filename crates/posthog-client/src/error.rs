@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::feature::Feature;
 use crate::untrusted::Untrusted;
 
 /// A failed request. Contains no key, no URL and no body.
@@ -73,6 +74,39 @@ pub enum ErrorKind {
     InvalidRequest,
     /// `@current` could not be resolved to a project.
     Project,
+    /// There is no project with this number, or the key cannot see it.
+    ProjectNotFound,
+    /// This PostHog cannot do it, and a newer one can. Nothing was done.
+    Unsupported(Unsupported),
+    /// The service that looks persons up is down for the moment.
+    LookupUnavailable,
+}
+
+/// What this PostHog cannot do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsupported {
+    /// It does not have the endpoint.
+    Endpoint {
+        /// The last part of the path.
+        endpoint: String,
+    },
+    /// It ignores a field of the request, and would do something else; nothing was sent.
+    Feature {
+        /// The field.
+        feature: Feature,
+        /// Whether that is known. If not, the instance's schema could not be read.
+        known: bool,
+    },
+    /// It could ignore a filter on a cohort that does not exist; the list was not requested.
+    UnknownCohort {
+        /// The cohort's number.
+        cohort: u64,
+    },
+    /// It ignores filters on static cohorts; the list was not requested.
+    StaticCohort {
+        /// The cohort's number.
+        cohort: u64,
+    },
 }
 
 impl ErrorKind {
@@ -86,6 +120,7 @@ impl ErrorKind {
             | Self::InvalidResponse
             | Self::ResponseTooLarge { .. }
             | Self::Timeout
+            | Self::LookupUnavailable
             | Self::ConnectionLost => true,
             Self::Authentication
             | Self::MissingScope(_)
@@ -101,7 +136,9 @@ impl ErrorKind {
             | Self::Tls
             | Self::NotPerformed
             | Self::InvalidRequest
-            | Self::Project => false,
+            | Self::Project
+            | Self::ProjectNotFound
+            | Self::Unsupported(_) => false,
         }
     }
 
@@ -129,6 +166,9 @@ impl ErrorKind {
             Self::NotPerformed => "not_performed",
             Self::InvalidRequest => "invalid_request",
             Self::Project => "project",
+            Self::ProjectNotFound => "project_not_found",
+            Self::Unsupported(_) => "unsupported",
+            Self::LookupUnavailable => "lookup_unavailable",
         }
     }
 }

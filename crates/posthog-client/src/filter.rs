@@ -1,24 +1,32 @@
 //! Property filters: the part of PostHog's filter language that this crate supports.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "the documentation of arguments is text for the model"
+)]
+
+use chrono::Utc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+
+use crate::filter_form::{check_regex, column_hint, resolve_date};
 
 // One condition on a person. Always complete: PostHog lets an incomplete filter match everyone.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Filter {
     /// Property name; "id" for a cohort.
-    key: String,
+    pub(crate) key: String,
     /// Text, number, boolean, date, or a list of them; for a cohort its number. Leave out for is_set and is_not_set.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schemars(default)]
-    value: Value,
+    pub(crate) value: Value,
     #[schemars(default)]
-    operator: Operator,
+    pub(crate) operator: Operator,
     #[serde(rename = "type")]
     #[schemars(default)]
-    kind: FilterType,
+    pub(crate) kind: FilterType,
 }
 
 // How a property is compared.
@@ -61,7 +69,10 @@ pub enum FilterType {
 
 /// A filter before it is checked.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a filter such as {\"key\": \"plan\", \"operator\": \"exact\", \"value\": \"pro\"}"
+)]
 struct Unchecked {
     key: Option<String>,
     #[serde(default)]
@@ -106,6 +117,13 @@ fn named<T: serde::de::DeserializeOwned>(field: &str, name: String) -> Result<T,
 }
 
 impl Filter {
+    /// The filter without its value, which can be personal data.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let operator = serde_json::to_value(self.operator).unwrap_or_default();
+        format!("`{}` {}", self.key, operator.as_str().unwrap_or_default())
+    }
+
     fn check(filter: Unchecked, default_type: FilterType) -> Result<Self, String> {
         let key = filter.key.filter(|key| !key.is_empty()).ok_or(
             "a filter needs a `key`, the property's name; an incomplete filter would match everyone",
@@ -125,6 +143,13 @@ impl Filter {
             None if kind == FilterType::Cohort => Operator::In,
             None => Operator::Exact,
         };
+        if kind == FilterType::Person
+            && let Some(hint) = column_hint(&key)
+        {
+            return Err(format!(
+                "`{key}` is no property, so a filter never matches it: {hint}"
+            ));
+        }
         let value = Self::check_value(kind, operator, &key, filter.value)?;
         Ok(Self {
             key,
@@ -169,13 +194,22 @@ impl Filter {
             {
                 Err("an empty text is part of every value: the filter would match everyone or no one".to_owned())
             }
+            Operator::Regex | Operator::NotRegex => {
+                let invalid = texts(&value).find_map(|text| check_regex(text).err());
+                invalid.map_or(Ok(value), |reason| {
+                    Err(format!(
+                        "PostHog evaluates regular expressions with RE2, and this is none: {reason}. RE2 has no look-around \
+                         and no backreferences"
+                    ))
+                })
+            }
             Operator::IsDateExact | Operator::IsDateAfter | Operator::IsDateBefore
-                if !value.as_str().is_some_and(crate::date::is_date) =>
+                if value.as_str().is_none_or(|text| resolve_date(text, Utc::now()).is_none()) =>
             {
                 Err("a date filter needs a date: 2026-01-31, 2026-01-31T12:00:00Z or a relative one such as -7d".to_owned())
             }
-            Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte if value.is_boolean() => {
-                Err("a comparison needs a number or text as its `value`".to_owned())
+            Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte if !value.is_number() && !value.is_string() => {
+                Err("a comparison needs one number or one text as its `value`".to_owned())
             }
             _ => Ok(value),
         }
@@ -200,6 +234,14 @@ impl Filter {
             ),
         }
     }
+}
+
+/// The texts among a value or a list of them.
+fn texts(value: &Value) -> impl Iterator<Item = &str> {
+    let items = value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice);
+    items.iter().filter_map(Value::as_str)
 }
 
 fn has_empty_text(value: &Value) -> bool {
@@ -257,6 +299,12 @@ mod tests {
             json!({"type": "OR", "values": []}),
             json!({"key": "signed_up", "operator": "is_date_after", "value": "soon"}),
             json!({"key": "plan", "type": "cohort", "value": 3}),
+            json!({"key": "plan", "operator": "regex", "value": "("}),
+            json!({"key": "plan", "operator": "not_regex", "value": ["a", "(?=b)"]}),
+            json!({"key": "seats", "operator": "gt", "value": [3, 4]}),
+            json!({"key": "signed_up", "operator": "is_date_after", "value": "all"}),
+            json!({"key": "created_at", "operator": "is_date_after", "value": "-7d"}),
+            json!({"key": "distinct_id", "value": "ada"}),
         ] {
             assert!(read(filter.clone()).is_err(), "{filter}");
         }

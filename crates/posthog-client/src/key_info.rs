@@ -273,6 +273,25 @@ impl KeyInspector {
         }
     }
 
+    /// What a key grants that PostHog lists with the scope `*`. PostHog lists a key without scopes in the same way, and only
+    /// such a key reads the timeline.
+    pub async fn resolve_wildcard(&self, grants: GrantedScopes, project: u64) -> GrantedScopes {
+        let is_wildcard = matches!(
+            &grants,
+            GrantedScopes::Listed(scopes) if scopes.iter().any(|scope| *scope == *"*")
+        );
+        if !is_wildcard {
+            return grants;
+        }
+        let (number, missing) = (project.to_string(), Uuid::new_v4().to_string());
+        let timeline = Request::get(persons(&number, &[&missing, "properties_timeline"]));
+        if passes(&self.read::<Value>(timeline).await) {
+            GrantedScopes::Everything
+        } else {
+            grants
+        }
+    }
+
     /// Whether the key does not support batches: some PostHog versions do not serve them to keys with scopes.
     pub async fn batches_unsupported(&self, project: u64) -> bool {
         let number = project.to_string();

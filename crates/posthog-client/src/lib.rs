@@ -3,13 +3,17 @@
 //! Invariant: knows nothing of MCP, of command lines, or of how a result is worded for a model.
 
 mod account;
+mod capabilities;
 mod client;
+mod cohort_filter;
 mod connection;
 mod current_project;
 mod date;
 mod decode;
 mod error;
+mod feature;
 mod filter;
+mod filter_form;
 mod history;
 mod insights;
 mod key_info;
@@ -27,9 +31,11 @@ mod url;
 mod writes;
 
 pub use client::{Client, WaitReason};
+pub use cohort_filter::CohortCheck;
 pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
 pub use date::{is_date, is_timestamp};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Unsupported};
+pub use feature::{Feature, Support};
 pub use filter::{EventFilter, Filter, FilterType, Operator};
 pub use history::{
     Activity, ActivityPage, Actor, Change, DeletionStatus, DeletionStatusPage, DeletionStatusQuery,

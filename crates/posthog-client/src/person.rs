@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -215,13 +216,48 @@ pub struct Cohort {
 }
 
 /// Values of one property, the most frequent first.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct PropertyValues {
     /// At most twenty.
     pub results: Vec<PropertyValue>,
     /// Whether PostHog is computing newer values.
-    #[serde(default)]
     pub refreshing: bool,
+}
+
+impl<'de> Deserialize<'de> for PropertyValues {
+    /// Since 2026 an object, before a bare list.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Object {
+            results: Vec<PropertyValue>,
+            #[serde(default)]
+            refreshing: bool,
+        }
+        struct Shapes;
+        impl<'de> Visitor<'de> for Shapes {
+            type Value = PropertyValues;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the values of a property")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let object = Object::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(PropertyValues {
+                    results: object.results,
+                    refreshing: object.refreshing,
+                })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                Ok(PropertyValues {
+                    results: Vec::deserialize(SeqAccessDeserializer::new(list))?,
+                    refreshing: false,
+                })
+            }
+        }
+        deserializer.deserialize_any(Shapes)
+    }
 }
 
 /// A value with its frequency in a sample.
@@ -255,6 +291,26 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_a_property_are_read_in_both_shapes() {
+        for (body, refreshing) in [
+            (
+                r#"[{"name": "pro", "count": 2}, {"name": [1], "count": 1}]"#,
+                false,
+            ),
+            (
+                r#"{"results": [{"name": "pro", "count": 2}, {"name": [1]}], "refreshing": true}"#,
+                true,
+            ),
+        ] {
+            let values: PropertyValues = serde_json::from_str(body).unwrap();
+            assert_eq!(values.results.len(), 2, "{body}");
+            assert_eq!(values.results[0].count, Some(2));
+            assert_eq!(values.refreshing, refreshing);
+        }
+        assert!(serde_json::from_str::<PropertyValues>("7").is_err());
+    }
 
     #[test]
     fn person_id_is_a_uuid_or_a_positive_number() {

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Unsupported};
 use crate::untrusted::Untrusted;
 
 /// Longer reasons are truncated.
@@ -52,7 +52,7 @@ pub(crate) fn looks_like_html(body: &[u8]) -> bool {
 }
 
 /// Turns an unsuccessful response into an error.
-pub(crate) fn classify(head: &ResponseHead, body: &[u8]) -> Error {
+pub(crate) fn classify(head: &ResponseHead, body: &[u8], last_segment: &str) -> Error {
     let envelope = Envelope::read(body);
     let status = head.status.as_u16();
     if envelope.is_none() && (400..500).contains(&status) && status != 429 {
@@ -70,12 +70,23 @@ pub(crate) fn classify(head: &ResponseHead, body: &[u8]) -> Error {
         };
     }
     let envelope = envelope.unwrap_or_default();
+    let unsupported = || {
+        let endpoint = last_segment.to_owned();
+        ErrorKind::Unsupported(Unsupported::Endpoint { endpoint })
+    };
     let kind = match status {
         _ if envelope.failed => ErrorKind::NotPerformed,
         300..=399 => ErrorKind::Redirected,
         401 => ErrorKind::Authentication,
         403 => envelope.forbidden_kind(),
+        404 if envelope.reason.as_deref() == Some("Project not found.") => {
+            ErrorKind::ProjectNotFound
+        }
+        404 if envelope.reason.as_deref() == Some("Endpoint not found.") => unsupported(),
         404 => ErrorKind::NotFound,
+        // Every method that is sent exists where the endpoint does.
+        405 => unsupported(),
+        503 if envelope.code == "person_lookup_unavailable" => ErrorKind::LookupUnavailable,
         429 => ErrorKind::RateLimited {
             retry_after: head.retry_after,
         },
@@ -83,6 +94,11 @@ pub(crate) fn classify(head: &ResponseHead, body: &[u8]) -> Error {
         _ => ErrorKind::Invalid {
             argument: envelope.argument.clone().map(Untrusted::from),
         },
+    };
+    // An older PostHog takes the name of an endpoint that it does not have for the id of a person.
+    let kind = match kind {
+        ErrorKind::Invalid { .. } if envelope.is_about_id(last_segment) => unsupported(),
+        kind => kind,
     };
     let error = Error::new(kind);
     match envelope.reason {
@@ -121,6 +137,16 @@ impl Envelope {
             argument: text("attr").map(truncate),
             failed: fields.get("success") == Some(&Value::Bool(false)),
         })
+    }
+
+    /// Whether PostHog complains that this part of the path is no id of a person, though it is the name of an endpoint.
+    fn is_about_id(&self, segment: &str) -> bool {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        reason.contains("does not look like a personID")
+            && reason.contains(&format!("distinct_id={segment} "))
+            && segment
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     }
 
     /// The kind of a 403.
@@ -171,7 +197,7 @@ mod tests {
             retry_after: None,
             html: false,
         };
-        classify(&head, body.to_string().as_bytes())
+        classify(&head, body.to_string().as_bytes(), "values")
     }
 
     fn envelope(kind: &str, code: &str, detail: &str) -> Value {
@@ -252,6 +278,35 @@ mod tests {
     }
 
     #[test]
+    fn missing_endpoints_and_projects_are_no_missing_persons() {
+        let not_found = |detail| kind_of(404, &envelope("invalid_request", "not_found", detail));
+        assert_eq!(not_found("Project not found."), ErrorKind::ProjectNotFound);
+        let missing = || {
+            let endpoint = "values".to_owned();
+            ErrorKind::Unsupported(Unsupported::Endpoint { endpoint })
+        };
+        assert_eq!(not_found("Endpoint not found."), missing());
+        assert_eq!(not_found("Not found."), ErrorKind::NotFound);
+        let method = envelope(
+            "invalid_request",
+            "method_not_allowed",
+            "Method \"POST\" not allowed.",
+        );
+        assert_eq!(kind_of(405, &method), missing());
+        let no_id = |segment: &str| {
+            let detail = format!(
+                "The ID provided does not look like a personID. If you are using a distinctId, please use \
+                 /persons?distinct_id={segment} instead."
+            );
+            kind_of(400, &envelope("validation_error", "invalid_input", &detail))
+        };
+        assert_eq!(no_id("values"), missing());
+        assert_eq!(no_id("zzz"), ErrorKind::Invalid { argument: None });
+        let lookup = envelope("server_error", "person_lookup_unavailable", "Try again.");
+        assert_eq!(kind_of(503, &lookup), ErrorKind::LookupUnavailable);
+    }
+
+    #[test]
     fn web_page_is_an_invalid_response_with_any_status() {
         for status in [400, 403, 404] {
             let head = ResponseHead {
@@ -260,7 +315,7 @@ mod tests {
                 html: true,
             };
             assert_eq!(
-                classify(&head, b"<html>no</html>").kind(),
+                classify(&head, b"<html>no</html>", "values").kind(),
                 &ErrorKind::InvalidResponse
             );
         }

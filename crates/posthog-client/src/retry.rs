@@ -35,7 +35,11 @@ pub(crate) fn pause(
     let pause = match error.kind() {
         ErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(backoff),
         ErrorKind::Connect => backoff,
-        ErrorKind::Server { status: 502..=504 } | ErrorKind::ConnectionLost if idempotent => {
+        ErrorKind::Server { status: 502..=504 }
+        | ErrorKind::LookupUnavailable
+        | ErrorKind::ConnectionLost
+            if idempotent =>
+        {
             backoff
         }
         _ => return None,

@@ -10,6 +10,7 @@ use uuid::{Uuid, uuid};
 use crate::client::Client;
 use crate::decode::decode;
 use crate::error::{Error, ErrorKind};
+use crate::feature::Feature;
 use crate::person::PersonId;
 use crate::person::null_as_default;
 use crate::rate_limit::Quota;
@@ -30,6 +31,18 @@ pub struct BulkDeletion {
     pub delete_recordings: bool,
     /// Keep the persons themselves.
     pub keep_person: bool,
+}
+
+impl BulkDeletion {
+    /// The fields of it that an older PostHog ignores.
+    pub fn features(&self) -> impl Iterator<Item = Feature> {
+        [
+            (self.keep_person, Feature::KeepPerson),
+            (self.delete_recordings, Feature::DeleteRecordings),
+        ]
+        .into_iter()
+        .filter_map(|(used, feature)| used.then_some(feature))
+    }
 }
 
 /// What PostHog reports about a deletion.
@@ -147,6 +160,7 @@ impl Client {
         id: &PersonId,
         distinct_ids: &[Untrusted<String>],
     ) -> Result<(), Error> {
+        self.require(Feature::PartialSplit).await?;
         let distinct_ids: Vec<_> = distinct_ids
             .iter()
             .map(Untrusted::expose_untrusted)
@@ -156,10 +170,30 @@ impl Client {
             .await
     }
 
+    /// `POST persons/{id}/split/`: moves every distinct id but this one to a new person of its own, on any version.
+    ///
+    /// # Errors
+    /// As PostHog and the network give them.
+    pub async fn split_all_but(
+        &self,
+        id: &PersonId,
+        main_distinct_id: &Untrusted<String>,
+    ) -> Result<(), Error> {
+        let body = json!({ "main_distinct_id": main_distinct_id.expose_untrusted() });
+        self.write_to_person(Method::POST, id, Some("split"), body)
+            .await
+    }
+
     /// `POST persons/bulk_delete/`.
     ///
     /// Persons are deleted within minutes, events in the weekly batch.
-    pub async fn bulk_delete(&self, deletion: &BulkDeletion) -> Result<BulkDeletionSummary, Error> {
+    pub async fn bulk_delete(
+        &self,
+        deletion: &BulkDeletion,
+    ) -> Result<Option<BulkDeletionSummary>, Error> {
+        for feature in deletion.features() {
+            self.require(feature).await?;
+        }
         let project = self.project().await?.to_string();
         // JSON booleans: PostHog treats the string "false" as true.
         let body = json!({
@@ -171,7 +205,12 @@ impl Client {
         let mut request =
             Request::get(persons(&project, &["bulk_delete"])).write(Method::POST, body);
         request.quota = Quota::Delete;
-        self.json(request).await
+        let body = self.send(&request).await?;
+        if body.trim_ascii().is_empty() {
+            // Until April 2026 PostHog accepted a deletion without a word.
+            return Ok(None);
+        }
+        decode(&body).map(Some)
     }
 
     /// `POST persons/reset_person_distinct_id/`: makes a distinct id visible that was deleted and is in use again.

@@ -130,7 +130,10 @@ impl Doctor {
         };
         let (grants, batches_unsupported) = match (facts.grants, project) {
             (Some(grants), Some(project)) if grants.check(READ_SCOPE) == Permission::Granted => {
-                let closed = inspector.batches_unsupported(project).await;
+                let (grants, closed) = tokio::join!(
+                    inspector.resolve_wildcard(grants, project),
+                    inspector.batches_unsupported(project)
+                );
                 (Some(grants), closed)
             }
             (Some(grants), _) => (Some(grants), false),

@@ -67,6 +67,9 @@ impl Tool for PersonsBulkDelete {
             )));
         }
         let plan = Plan::new(context, &input, found, not_found).await?;
+        for feature in plan.deletion.features() {
+            context.posthog.require(feature).await?;
+        }
         let preview = plan.preview(context);
         let (context, deletion) = (context.clone(), plan.deletion.clone());
         Ok(ToolOutcome::PendingWrite(PendingWrite {
@@ -81,7 +84,7 @@ impl Tool for PersonsBulkDelete {
                             .to_owned(),
                     )
                 })?;
-                Ok(plan.result(&context, &summary))
+                Ok(plan.result(&context, summary.as_ref()))
             }
             .boxed(),
         }))

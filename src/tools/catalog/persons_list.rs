@@ -9,7 +9,9 @@ use crate::output::{
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Limit, NonEmptyString, Offset, Select, select};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{Filter, PersonPage, PersonsQuery, RequiredScopes};
+use posthog_client::{
+    CohortCheck, Error, ErrorKind, Filter, PersonPage, PersonsQuery, RequiredScopes,
+};
 
 pub(super) struct PersonsList;
 
@@ -76,8 +78,9 @@ impl Tool for PersonsList {
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let mut query = PersonsQuery {
-            search: input.search.map(|text| text.0),
-            email: input.email.map(|text| text.0),
+            // PostHog does not trim them.
+            search: input.search.map(|text| text.0.trim().to_owned()),
+            email: input.email.map(|text| text.0.trim().to_owned()),
             distinct_id: input.distinct_id.map(|id| id.0),
             properties: input.properties,
             limit: input.limit.0,
@@ -88,14 +91,15 @@ impl Tool for PersonsList {
             return csv(context, &query, input.select.is_some()).await;
         }
         let select = select(input.select);
-        let mut page = context.posthog.persons(&query).await?;
+        let check = context.posthog.check_cohorts(&query).await?;
+        let mut page = request(context, &query, check).await?;
         let count = page.count;
-        let mut answer = shown(context, &query, &page, count, &select);
+        let mut answer = shown(context, &query, &page, check, count, &select);
         while let Some(limit) = limit_that_ends(&page, query.limit, answer.structured.shown()) {
             query.limit = limit;
             query.include_total = false;
-            page = context.posthog.persons(&query).await?;
-            answer = shown(context, &query, &page, count, &select);
+            page = request(context, &query, check).await?;
+            answer = shown(context, &query, &page, check, count, &select);
         }
         Ok(ToolOutput {
             structured: Output {
@@ -107,6 +111,37 @@ impl Tool for PersonsList {
         }
         .into())
     }
+}
+
+async fn request(
+    context: &Context,
+    query: &PersonsQuery,
+    check: CohortCheck,
+) -> Result<PersonPage, ToolError> {
+    let posthog = &context.posthog;
+    let page = match check {
+        CohortCheck::Members(cohort) => {
+            let page = posthog.cohort_members(cohort, query.limit, query.offset);
+            page.await
+        }
+        CohortCheck::Filter | CohortCheck::Unchecked => posthog.persons(query).await,
+    };
+    page.map_err(|error| filters_failed(query, error))
+}
+
+/// PostHog fails on filters that it cannot evaluate, for good: trying again does not help.
+fn filters_failed(query: &PersonsQuery, error: Error) -> ToolError {
+    if query.properties.is_empty() || *error.kind() != (ErrorKind::Server { status: 500 }) {
+        return error.into();
+    }
+    let filters: Vec<String> = query.properties.iter().map(Filter::summary).collect();
+    ToolError::invalid_input(format!(
+        "PostHog failed (status 500), and the filters are the likely cause: {}. Retrying will not help. `gt`, `gte`, `lt` and `lte` with \
+         a number need a property that PostHog knows as Numeric; `is_date_after` and `is_date_before` need dates; `exact` with text \
+         works for every property. persons-values-retrieve shows the values of a property. Leave filters out one at a time to find \
+         the one that fails.",
+        filters.join(", ")
+    ))
 }
 
 /// The limit to ask for again, where the answer shows the first rows of a page and nobody knows at which offset the next
@@ -127,9 +162,18 @@ fn shown(
     context: &Context,
     query: &PersonsQuery,
     page: &PersonPage,
+    check: CohortCheck,
     count: Option<u64>,
     select: &output::Select,
 ) -> ToolOutput<PersonsPage> {
+    let mut notes = Vec::new();
+    if check == CohortCheck::Unchecked {
+        notes.push(
+            "Whether the cohort exists could not be checked (the key lacks cohort:read): an older PostHog ignores a filter on an unknown or \
+             static cohort and lists everyone."
+                .to_owned(),
+        );
+    }
     let page = Page {
         persons: &page.results,
         tool: PersonsList::NAME,
@@ -138,7 +182,7 @@ fn shown(
         has_next: page.has_next(),
         count,
         select,
-        notes: Vec::new(),
+        notes,
     };
     page_of_persons(&context.limits, page, |row, _| row)
 }
@@ -149,7 +193,13 @@ async fn csv(
     selects: bool,
 ) -> Result<ToolOutcome<Output>, ToolError> {
     let most = context.limits.for_rows();
-    let (csv, cut) = context.posthog.persons_csv(query, most).await?;
+    if let CohortCheck::Members(cohort) = context.posthog.check_cohorts(query).await? {
+        return Err(ToolError::invalid_input(format!(
+            "Cohort {cohort} is static, and this PostHog ignores static cohorts in a CSV: it would list everyone. Call without `format`."
+        )));
+    }
+    let csv = context.posthog.persons_csv(query, most).await;
+    let (csv, cut) = csv.map_err(|error| filters_failed(query, error))?;
     let whole = context.limits.sanitizer().csv(&csv, cut);
     let mut csv = truncate_lines(&context.limits, &whole);
     if cut && csv.len() == whole.len() {

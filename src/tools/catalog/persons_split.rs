@@ -1,5 +1,6 @@
 //! `persons-split`: move distinct ids off a person that was merged by mistake.
 
+mod loss;
 mod plan;
 
 use std::time::Duration;
@@ -12,7 +13,7 @@ use self::plan::{Output, Plan};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, WaitSeconds, distinct};
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
-use posthog_client::{RequiredScopes, Untrusted};
+use posthog_client::{Feature, RequiredScopes, Support, Untrusted};
 
 pub(super) struct PersonsSplit;
 
@@ -51,7 +52,23 @@ impl Tool for PersonsSplit {
         let wanted = Selection::new(input.distinct_ids_to_split, input.main_distinct_id)?;
         let person = context.posthog.person(&input.id.0).await?;
         let project = context.posthog.project().await?;
-        let plan = Plan::new(context, project, &person, wanted, input.allow_creator_id)?;
+        let partial = match &wanted {
+            Selection::These(_) => {
+                context.posthog.require(Feature::PartialSplit).await?;
+                true
+            }
+            Selection::AllBut(_) => {
+                context.posthog.support(Feature::PartialSplit).await? == Support::Supported
+            }
+        };
+        let plan = Plan::new(
+            context,
+            project,
+            &person,
+            wanted,
+            partial,
+            input.allow_creator_id,
+        )?;
         let preview = plan.preview();
         let (context, wait) = (
             context.clone(),

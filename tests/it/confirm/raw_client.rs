@@ -47,7 +47,8 @@ pub(super) fn server_of(
     session: &Session,
     confirmer: Confirmer,
 ) -> Server {
-    let options = ConnectionOptions::new(session.sandbox.url().parse().unwrap());
+    let mut options = ConnectionOptions::new(session.sandbox.url().parse().unwrap());
+    options.assume_current = true;
     let connection = Arc::new(Connection::new(&options).unwrap());
     let project = Project::Number(Sandbox::PROJECT);
     let context = Context {

@@ -80,8 +80,38 @@ impl Plan {
     pub(super) fn result(
         &self,
         context: &Context,
-        summary: &BulkDeletionSummary,
+        summary: Option<&BulkDeletionSummary>,
     ) -> WriteResult<Output> {
+        summary.map_or_else(
+            || self.result_without_summary(context),
+            |summary| self.result_of(context, summary),
+        )
+    }
+
+    /// PostHog before April 2026 accepts a deletion without saying what it does.
+    fn result_without_summary(&self, context: &Context) -> WriteResult<Output> {
+        let (mut facts, _) = self.facts(&context.limits);
+        let mut text = format!(
+            "Accepted by PostHog, which does not report what it deletes: {}.\n",
+            confirmation_text::persons(self.targets.len() as u64)
+        );
+        facts.notes.push(
+            "persons-batch-retrieve with the uuids shows which persons are gone; a deleted one is missing there."
+                .to_owned(),
+        );
+        self.write_not_found(&mut text);
+        write_notes(&mut text, &facts.notes);
+        WriteResult {
+            status: Status::Queued,
+            output: ToolOutput {
+                structured: facts,
+                text,
+            },
+            outcome: Outcome::Queued,
+        }
+    }
+
+    fn result_of(&self, context: &Context, summary: &BulkDeletionSummary) -> WriteResult<Output> {
         let queued = summary.persons_queued_for_deletion.unwrap_or(0);
         let failed = summary.deletion_errors.len() as u64;
         let keeps = self.deletion.keep_person;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::Selection;
+use super::loss::Loss;
 use crate::output::{ToolOutput, quote, write_list, write_notes};
 use crate::tools::support::confirmation_text::{self, Target};
 use crate::tools::{Context, Outcome, Preview, Status, ToolError, WriteResult};
@@ -58,6 +59,10 @@ pub(super) struct Plan {
     moves_creator: bool,
     project: u64,
     host: String,
+    /// The person as the preview shows it.
+    before: Person,
+    /// The distinct id that alone stays, where this PostHog knows no other kind of split.
+    only_main: Option<Untrusted<String>>,
 }
 
 impl Plan {
@@ -68,12 +73,14 @@ impl Plan {
         project: u64,
         person: &Person,
         wanted: Selection,
+        partial: bool,
         allow_creator_id: bool,
     ) -> Result<Self, ToolError> {
         let sanitizer = context.limits.sanitizer();
         let terms = sanitizer.redaction().terms(person);
         let shown = |id: &_| sanitizer.text(&terms.redact_text(id));
         let has: HashSet<&Untrusted<String>> = person.distinct_ids.iter().collect();
+        let mut only_main = None;
         let ids: Vec<Untrusted<String>> = match wanted {
             Selection::These(ids) => {
                 let strangers: Vec<String> = ids
@@ -96,12 +103,10 @@ impl Plan {
                         quote(&shown(&main), 100)
                     )));
                 }
-                person
-                    .distinct_ids
-                    .iter()
-                    .filter(|id| **id != main)
-                    .cloned()
-                    .collect()
+                let others = person.distinct_ids.iter().filter(|id| **id != main);
+                let others = others.cloned().collect();
+                only_main = (!partial).then_some(main);
+                others
             }
         };
         let count = ids.len();
@@ -144,6 +149,8 @@ impl Plan {
             moves_creator,
             project,
             host: context.posthog.host().to_owned(),
+            before: person.clone(),
+            only_main,
         })
     }
 
@@ -270,23 +277,61 @@ impl Plan {
         wait: Duration,
     ) -> Result<WriteResult<Output>, ToolError> {
         let ids: Vec<_> = self.moves.iter().map(|one| one.id.clone()).collect();
-        let sent = context.posthog.split(&self.id, &ids).await;
+        let sent = match &self.only_main {
+            Some(main) => context.posthog.split_all_but(&self.id, main).await,
+            None => context.posthog.split(&self.id, &ids).await,
+        };
         sent.map_err(|error| {
             ToolError::from(error).with_verification_hint(
                 "persons-batch-retrieve with the distinct ids shows, in half a minute, which person each belongs to. Do not split again before checking."
                     .to_owned(),
             )
         })?;
-        if wait.is_zero() {
-            return Ok(self.result(Status::Queued, None));
-        }
-        let there = self.watch(context, &ids, wait).await;
-        let status = match there.len() {
-            0 => Status::Queued,
-            all if all == ids.len() => Status::Done,
-            _ => Status::Partly,
+        let there = if wait.is_zero() {
+            None
+        } else {
+            Some(self.watch(context, &ids, wait).await)
         };
-        Ok(self.result(status, Some(&there)))
+        let status = match &there {
+            Some(there) if there.len() == ids.len() => Status::Done,
+            Some(there) if !there.is_empty() => Status::Partly,
+            _ => Status::Queued,
+        };
+        let mut result = self.result(status, there.as_ref());
+        self.report_loss(context, &mut result).await;
+        Ok(result)
+    }
+
+    /// Says at the top of the result what the split took beyond the plan.
+    async fn report_loss(&self, context: &Context, result: &mut WriteResult<Output>) {
+        let after = timeout(POLL_TIMEOUT, context.posthog.person(&self.id)).await;
+        let moved = self.moves.iter().map(|one| &one.id).collect();
+        let sanitizer = context.limits.sanitizer();
+        let note = match after {
+            Ok(Ok(after)) => {
+                let loss = Loss::new(&self.before, &after, &moved, &sanitizer);
+                if loss.is_empty() {
+                    return;
+                }
+                result.status = Status::Partly;
+                result.outcome = Outcome::Partly;
+                let mut note = "PostHog took more from the person than planned.".to_owned();
+                for (what, names) in [
+                    ("Distinct ids that are gone", &loss.distinct_ids),
+                    ("Properties that are gone", &loss.properties),
+                ] {
+                    if !names.is_empty() {
+                        let _ = write!(note, " {what}: {}.", listed(names));
+                    }
+                }
+                note.push_str(" Tell the user; persons-update can set properties again.");
+                note
+            }
+            _ => "The person could not be read after the split: compare it with the preview, with persons-retrieve."
+                .to_owned(),
+        };
+        result.output.text.insert_str(0, &format!("{note}\n"));
+        result.output.structured.notes.insert(0, note);
     }
 
     /// Looks until every distinct id is on its new person or the time is up. That a look fails does not undo the split.
@@ -303,7 +348,7 @@ impl Plan {
             context.posthog.notify(WaitReason::Result);
             let last = Instant::now() >= until;
             let look = context.posthog.persons_by_distinct_ids(ids);
-            if let Ok(Ok(found)) = tokio::time::timeout(POLL_TIMEOUT, look).await {
+            if let Ok(Ok(found)) = timeout(POLL_TIMEOUT, look).await {
                 there = found
                     .into_iter()
                     .filter(|(id, person)| goes_to.get(id) == Some(&person.uuid))

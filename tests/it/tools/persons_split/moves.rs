@@ -29,7 +29,11 @@ async fn sends_each_distinct_id_and_shows_where_it_goes() {
         session.bodies()[2],
         json!({"distinct_ids_to_split": ["katherine@example.com", "katherine-laptop"]})
     );
-    assert_eq!(session.requests(), [look.clone(), look, split]);
+    // And after the split, to compare the person with the plan.
+    assert_eq!(
+        session.requests(),
+        [look.clone(), look.clone(), split, look]
+    );
     assert_snapshot!(asked(&session).join("\n---\n"), @r#"
     Split 2 distinct ids off this person in PostHog project 1 at http://sandbox? This cannot be undone.
     - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"

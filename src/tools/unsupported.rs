@@ -1,0 +1,51 @@
+//! What an older PostHog cannot do, in words for the model.
+
+use posthog_client::{Feature, Unsupported};
+
+/// The text for the model.
+pub(super) fn text(unsupported: &Unsupported) -> String {
+    match unsupported {
+        Unsupported::Endpoint { endpoint } => format!(
+            "This PostHog does not have the endpoint `{endpoint}`: it is too old. PostHog of August 2025 lacks some endpoints that \
+             PostHog of June 2026 has. Other arguments will not help; the user can upgrade PostHog."
+        ),
+        Unsupported::Feature { feature, known } => feature_text(*feature, *known),
+        Unsupported::UnknownCohort { cohort } => format!(
+            "The project has no cohort {cohort}, so nothing was requested: an older PostHog would ignore the filter and list everyone. \
+             Check the number in PostHog under People, Cohorts."
+        ),
+        Unsupported::StaticCohort { cohort } => format!(
+            "Cohort {cohort} is static, and this PostHog (older than December 2025) ignores static cohorts in filters: it would list \
+             everyone, so nothing was requested. A filter on this cohort with `in`, without any other condition, works."
+        ),
+    }
+}
+
+fn feature_text(feature: Feature, known: bool) -> String {
+    let field = feature.field();
+    let consequence = match feature {
+        Feature::PartialSplit => {
+            "it would split off all distinct ids but one and remove the person's properties"
+        }
+        Feature::KeepPerson => "it would delete the persons",
+        Feature::DeleteRecordings => "the recordings would stay",
+    };
+    let instead = match feature {
+        Feature::PartialSplit => {
+            "`main_distinct_id`, which moves all others off the person, works on every version."
+        }
+        Feature::KeepPerson => "There is no way to delete only the events on this version.",
+        Feature::DeleteRecordings => "Call again without `delete_recordings`.",
+    };
+    if known {
+        return format!(
+            "This PostHog is older than {} and ignores `{field}`: {consequence}. Nothing was sent. {instead}",
+            feature.since()
+        );
+    }
+    format!(
+        "Whether this PostHog knows `{field}` could not be determined, because its /api/schema/ could not be read. If it is older \
+         than {}, {consequence}. Nothing was sent. {instead} If PostHog is newer, the operator can set --assume-current-posthog.",
+        feature.since()
+    )
+}
