@@ -87,7 +87,11 @@ async fn unsupported_batches_are_reported_with_the_workaround() {
     let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
     assert_eq!(
         check(&page, "tools"),
-        "ok tools 14 of 18 will work -> This key cannot use the batch endpoints: persons are looked up one by one, at most \
-         200 per call."
+        format!(
+            "ok tools {} of {} will work -> This key cannot use the batch endpoints: persons are looked up one by one, at most \
+             200 per call.",
+            tools(&page, "works").len(),
+            catalog().len()
+        )
     );
 }

@@ -1,17 +1,55 @@
 //! The scopes of a key, and the tools that they allow.
 
-use posthog_persons_mcp::tools::catalog;
+use posthog_client::RequiredScopes;
+use posthog_persons_mcp::tools::{catalog, scopes};
 use posthog_sandbox::Sandbox;
 
 use super::{check, examined, sandbox, tools};
 use crate::line;
 use crate::process::{binary, run};
 
+/// The page without what follows from the catalog: how many tools work, and their table.
+fn without_tools(page: &str) -> String {
+    let [checks, _, end] = page.split("\n\n").collect::<Vec<_>>()[..] else {
+        panic!("{page}")
+    };
+    let checks = checks.lines().filter(|line| &line[9..15] != "tools ");
+    format!("{}\n\n{end}", checks.collect::<Vec<_>>().join("\n"))
+}
+
+/// The table of tools for a key with these scopes, and how many of them work.
+fn check_tools(page: &str, granted: &[&str]) {
+    let expected: Vec<String> = catalog()
+        .iter()
+        .map(|tool| match tool.access {
+            RequiredScopes::ClosedToScopedKeys => {
+                format!(
+                    "fails {} PostHog does not serve it to keys with scopes",
+                    tool.name
+                )
+            }
+            RequiredScopes::Scopes(scopes) => {
+                match scopes.iter().find(|scope| !granted.contains(scope)) {
+                    Some(scope) => format!("fails {} the key lacks {scope}", tool.name),
+                    None => format!("works {}", tool.name),
+                }
+            }
+        })
+        .collect();
+    let table = page.split("\n\n").nth(1).unwrap().lines();
+    let table = table.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    assert_eq!(table.collect::<Vec<_>>(), expected);
+    let works = tools(page, "works").len();
+    let count = format!("{works} of {} will work", expected.len());
+    assert!(check(page, "tools").contains(&count), "{page}");
+}
+
 #[tokio::test]
 async fn key_with_all_scopes_works() {
     let sandbox = sandbox().await;
     let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
-    insta::assert_snapshot!("all_scopes", page);
+    check_tools(&page, &scopes(&catalog()).into_iter().collect::<Vec<_>>());
+    insta::assert_snapshot!("all_scopes", without_tools(&page));
     let mut requests: Vec<String> = sandbox.requests().iter().map(line).collect();
     requests.sort();
     // The person of the timeline does not exist. It shows whether the key has scopes at all: PostHog lists both as `*`.
@@ -38,7 +76,8 @@ async fn key_with_all_scopes_works() {
 async fn missing_scopes_are_listed_with_their_tools() {
     let sandbox = sandbox().await;
     let page = examined(&sandbox, Sandbox::READ_KEY, &[], 0).await;
-    insta::assert_snapshot!("person_read", page);
+    check_tools(&page, &["person:read", "user:read"]);
+    insta::assert_snapshot!("person_read", without_tools(&page));
 }
 
 #[tokio::test]
