@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use super::caller::{Caller, session_id};
+use super::mcp_server::Inner;
 use super::notifications::{persons_changed, progress};
-use super::server::Inner;
 use super::session::ClientSession;
 use crate::output::ToolOutput;
 use crate::server::audit::{Intent, Line};

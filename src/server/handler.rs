@@ -21,8 +21,8 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use super::call::CallError;
 use super::completion::{CompletionRequest, complete};
 use super::instructions::instructions;
+use super::mcp_server::Server;
 use super::notifications::call_finished;
-use super::server::Server;
 use super::{prompts, resources};
 use crate::policy::Effect;
 

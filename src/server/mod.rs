@@ -12,11 +12,11 @@ pub mod completion;
 pub mod confirmation;
 mod handler;
 mod instructions;
+mod mcp_server;
 mod notifications;
 pub mod prompts;
 pub mod resources;
-mod server;
 mod session;
 
 pub use caller::Caller;
-pub use server::{Server, WriteGuards, to_protocol_tool};
+pub use mcp_server::{Server, WriteGuards, to_protocol_tool};

@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::filter_form::{check_regex, column_hint, resolve_date};
+use crate::filter_form::{check_regex, column_hint};
+use crate::relative_date::resolve_date;
 
 // One condition on a person. Always complete: PostHog lets an incomplete filter match everyone.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

@@ -22,6 +22,7 @@ mod persons;
 mod probe;
 mod project;
 mod rate_limit;
+mod relative_date;
 mod request;
 mod response;
 mod retry;
