@@ -54,8 +54,8 @@ pub async fn page(suite: &Suite, server: impl Fn() -> Command) -> Result<String,
 
 fn push_call(page: &mut String, call: &Call, here: &str) {
     let mut arguments: Map<String, Value> = call.arguments.clone();
-    if arguments.contains_key("confirmation") {
-        arguments["confirmation"] = "…".into();
+    if let Some(confirmation) = arguments.get_mut("confirmation") {
+        *confirmation = "…".into();
     }
     let _ = write!(page, "\n`{}` `{}`\n", call.tool, Value::Object(arguments));
     for (question, agrees) in &call.asked {
