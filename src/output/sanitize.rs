@@ -120,7 +120,7 @@ impl Sanitizer {
         self.value(value.expose_untrusted())
     }
 
-    /// A CSV file; see [`Redaction::csv`]. Lines stay lines.
+    /// A CSV file, redacted cell by cell. Lines stay lines.
     #[must_use]
     pub fn csv(&self, csv: &Untrusted<String>, truncated: bool) -> String {
         let redacted = self.redaction.csv(csv.expose_untrusted(), truncated);
