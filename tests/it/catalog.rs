@@ -8,7 +8,7 @@ use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
 
 #[test]
-fn a_tool_is_a_file_and_a_test_file_of_its_name() {
+fn every_tool_has_a_source_file_and_a_test_file_of_its_name() {
     let names: BTreeSet<String> = catalog()
         .iter()
         .map(|tool| tool.name.replace('-', "_"))
@@ -29,7 +29,7 @@ fn files(folder: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn schemas_are_plain_enough_for_every_client() {
+fn schemas_use_only_widely_supported_keywords() {
     for tool in catalog() {
         for (which, schema) in [
             ("input", &tool.input_schema),
@@ -72,7 +72,7 @@ fn plain(place: &str, schema: &Value) {
 }
 
 #[test]
-fn every_schema_is_an_object() {
+fn every_subschema_is_an_object() {
     for tool in catalog() {
         for schema in [&tool.input_schema, &tool.output_schema] {
             objects(tool.name, &Value::Object(schema.as_ref().clone()));
@@ -150,7 +150,7 @@ fn every_argument_is_typed_and_described() {
 }
 
 #[test]
-fn the_example_configuration_can_be_copied() {
+fn example_configuration_is_valid() {
     let example: Value =
         serde_json::from_str(include_str!("../../mcp-config.example.json")).unwrap();
     let servers = example["mcpServers"].as_object().unwrap();

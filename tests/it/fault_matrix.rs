@@ -208,7 +208,7 @@ async fn meet_each(cases: impl IntoIterator<Item = Case>) {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_or_refuses() {
+async fn server_errors_and_rejections() {
     let failed = |status| FaultKind::ServerError { status };
     let envelope = json!({"type": "authentication_error", "code": "authentication_failed", "detail": "Invalid key.", "attr": null});
     meet_each([
@@ -229,7 +229,7 @@ async fn a_server_that_fails_or_refuses() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks() {
+async fn broken_connections() {
     const LOST: &[&str] = &["was lost"];
     meet_each([
         Case::new(FaultKind::DropBeforeEffect, LOST),
@@ -241,7 +241,7 @@ async fn a_connection_that_breaks() {
 }
 
 #[tokio::test]
-async fn another_server_in_posthogs_place() {
+async fn responses_of_another_server() {
     const PAGE: &[&str] = &["web page"];
     const ELSEWHERE: &[&str] = &["redirects to another address"];
     meet_each([
@@ -261,7 +261,7 @@ async fn another_server_in_posthogs_place() {
 
 /// A time-out is waited for: all that never comes is met side by side.
 #[tokio::test]
-async fn an_answer_that_never_comes_or_comes_slowly() {
+async fn missing_and_slow_responses() {
     const LATE: &[&str] = &["did not respond in time"];
     let drip = |bytes, milliseconds| {
         let every = Duration::from_millis(milliseconds);
@@ -277,7 +277,7 @@ async fn an_answer_that_never_comes_or_comes_slowly() {
 }
 
 #[tokio::test]
-async fn an_answer_of_another_shape() {
+async fn responses_of_unexpected_shape() {
     const INVALID: &[&str] = &["response is invalid", "response was invalid"];
     let wrong =
         |field: &str, json: &str| Case::some(FaultKind::replace_field(field, json), INVALID);
@@ -304,7 +304,7 @@ async fn an_answer_of_another_shape() {
 
 /// What an end user wrote must not keep anybody from reading the rest.
 #[tokio::test]
-async fn properties_that_end_users_made_up() {
+async fn hostile_properties() {
     let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
     let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
     for levels in [100, 120, 123, 124, 125, 126, 127, 128, 5000] {
@@ -336,7 +336,7 @@ async fn properties_that_end_users_made_up() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_large() {
+async fn oversized_responses() {
     const LONG: &[&str] = &[
         "exceeds the limit of 1048576 bytes",
         "response was too large",

@@ -112,7 +112,7 @@ fn call_with(arguments: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_message_ends_no_conversation() {
+async fn invalid_messages_do_not_end_the_session() {
     const MEGABYTES: usize = 16_000_000;
     let long = "x".repeat(MEGABYTES);
     let lines: Vec<Vec<u8>> = vec![
@@ -166,7 +166,7 @@ async fn what_is_no_message_ends_no_conversation() {
 }
 
 #[tokio::test]
-async fn answers_to_questions_that_nobody_asked_and_cancels_of_nothing_change_nothing() {
+async fn unsolicited_replies_and_cancellations_are_ignored() {
     for version in versions() {
         let mut server = Server::start(version).await;
         // Without a handshake, the first of these come before anything else was asked.
@@ -201,7 +201,7 @@ async fn answers_to_questions_that_nobody_asked_and_cancels_of_nothing_change_no
 }
 
 #[tokio::test]
-async fn two_requests_with_one_id_harm_only_themselves() {
+async fn duplicate_request_ids_affect_only_their_requests() {
     for version in versions() {
         let mut server = Server::start(version).await;
         let params = json!({"name": "persons-list", "arguments": {"limit": 1}});
@@ -217,7 +217,7 @@ async fn two_requests_with_one_id_harm_only_themselves() {
 }
 
 #[tokio::test]
-async fn an_input_that_ends_in_the_middle_of_a_message_is_an_end() {
+async fn truncated_last_message_ends_the_session_cleanly() {
     let version = WITH_HANDSHAKE[3];
     let call = request(
         version,
@@ -253,7 +253,7 @@ async fn an_input_that_ends_in_the_middle_of_a_message_is_an_end() {
 
 /// Some go to PostHog, most are refused before: all are answered, each once.
 #[tokio::test]
-async fn ten_thousand_calls_at_once_are_all_answered() {
+async fn ten_thousand_concurrent_calls_all_get_responses() {
     const CALLS: u64 = 10_000;
     let version = WITH_HANDSHAKE[3];
     let mut server = Server::start(version).await;
@@ -297,7 +297,7 @@ const MAX_MEGABYTES: u64 = 200;
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_client_that_asks_and_never_reads_is_read_no_further_and_loses_nothing() {
+async fn unread_output_applies_backpressure_without_losing_responses() {
     let version = WITH_HANDSHAKE[3];
     let mut server = Server::start(version).await;
     let process = server.child.id().unwrap();
@@ -325,7 +325,7 @@ async fn a_client_that_asks_and_never_reads_is_read_no_further_and_loses_nothing
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_client_that_goes_away_without_reading_leaves_no_process_behind() {
+async fn process_exits_if_the_client_disconnects_without_reading() {
     let version = WITH_HANDSHAKE[3];
     let mut server = Server::start(version).await;
     for id in 1..=50 {

@@ -38,7 +38,7 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
 ];
 
 #[test]
-fn every_module_names_only_those_below_it() {
+fn modules_import_only_lower_layers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     collect(&root, &mut files);
@@ -80,7 +80,7 @@ fn every_module_names_only_those_below_it() {
 const SANITIZER: [&str; 2] = ["src/output/redact/person.rs", "src/output/sanitize.rs"];
 
 #[test]
-fn untrusted_text_is_opened_by_the_sanitizer_alone() {
+fn only_the_sanitizer_reads_untrusted_text() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     for folder in ["src", "examples", "benches"] {

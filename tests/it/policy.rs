@@ -35,7 +35,7 @@ async fn with(policy: Policy) -> Session {
     .await
 }
 
-async fn to_protocol_tool(session: &Session) -> Vec<String> {
+async fn offered_tools(session: &Session) -> Vec<String> {
     let tools = session.client.list_all_tools().await.unwrap();
     tools
         .into_iter()
@@ -55,13 +55,13 @@ async fn unknown(session: &Session, tool: &'static str, arguments: &serde_json::
 }
 
 #[tokio::test]
-async fn read_only_offers_readers_and_knows_no_others() {
+async fn read_only_offers_only_reading_tools() {
     let session = with(Policy {
         read_only: true,
         ..Policy::default()
     })
     .await;
-    let listed = to_protocol_tool(&session).await;
+    let listed = offered_tools(&session).await;
     assert_eq!(listed, readers());
     for (tool, arguments, _) in writing_calls().await {
         assert!(!listed.contains(&tool.to_owned()), "{tool}");
@@ -73,7 +73,7 @@ async fn read_only_offers_readers_and_knows_no_others() {
 }
 
 #[tokio::test]
-async fn toolsets_and_tools_add_up_and_what_is_excluded_stays_out() {
+async fn toolsets_and_tools_are_combined_and_exclusions_win() {
     let session = with(Policy {
         toolsets: names(&["history"]),
         tools: names(&["persons-bulk-delete", "persons-activity-retrieve"]),
@@ -85,7 +85,7 @@ async fn toolsets_and_tools_add_up_and_what_is_excluded_stays_out() {
         name == "persons-bulk-delete"
             || toolset == Toolset::History && name != "persons-deletion-status-list"
     });
-    assert_eq!(to_protocol_tool(&session).await, expected);
+    assert_eq!(offered_tools(&session).await, expected);
     assert_eq!(expected.len(), 4);
     for (tool, arguments, _) in writing_calls().await {
         if tool != "persons-bulk-delete" {
@@ -96,7 +96,7 @@ async fn toolsets_and_tools_add_up_and_what_is_excluded_stays_out() {
 }
 
 #[tokio::test]
-async fn nothing_named_brings_a_writer_back_into_read_only() {
+async fn read_only_wins_over_named_writing_tools() {
     let session = with(Policy {
         read_only: true,
         toolsets: names(&["persons", "write", "delete"]),
@@ -107,18 +107,18 @@ async fn nothing_named_brings_a_writer_back_into_read_only() {
     let expected = those(|name, toolset, _| {
         toolset == Toolset::Persons || name == "persons-activity-retrieve"
     });
-    assert_eq!(to_protocol_tool(&session).await, expected);
+    assert_eq!(offered_tools(&session).await, expected);
 }
 
 #[tokio::test]
-async fn one_excluded_tool_leaves_the_others() {
+async fn excluding_a_tool_keeps_the_others() {
     let session = with(Policy {
         exclude: names(&["persons-bulk-delete"]),
         ..Policy::default()
     })
     .await;
     assert_eq!(
-        to_protocol_tool(&session).await,
+        offered_tools(&session).await,
         those(|name, _, _| name != "persons-bulk-delete")
     );
 }
@@ -151,7 +151,7 @@ async fn offers(flags: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn flags_and_variables_choose_the_tools() {
+async fn flags_and_variables_select_tools() {
     let all = || those(|_, _, _| true);
     let persons_and_history =
         || those(|_, toolset, _| matches!(toolset, Toolset::Persons | Toolset::History));
@@ -219,7 +219,7 @@ async fn flags_and_variables_choose_the_tools() {
 }
 
 #[tokio::test]
-async fn through_the_binary_a_read_only_server_knows_no_writer() {
+async fn read_only_process_has_no_writing_tools() {
     let calls: Vec<_> = writing_calls()
         .await
         .into_iter()
@@ -242,7 +242,7 @@ async fn through_the_binary_a_read_only_server_knows_no_writer() {
 
 /// A filter that matches nothing is a hole that nobody sees.
 #[tokio::test]
-async fn an_unknown_name_stops_the_start_with_those_there_are() {
+async fn unknown_tool_name_fails_the_start_with_the_valid_names() {
     for (flags, variables, wrong, known) in [
         (
             &["--tools", "persons-lst"][..],
@@ -293,7 +293,7 @@ async fn an_unknown_name_stops_the_start_with_those_there_are() {
 }
 
 #[tokio::test]
-async fn call_knows_no_tool_that_is_not_offered() {
+async fn call_rejects_tools_that_are_not_offered() {
     let arguments = r#"{"ids": ["326043c7-9577-586f-b399-8da3ff6a80ff"]}"#;
     let call = [
         "call",

@@ -37,7 +37,7 @@ async fn told(version: &'static str, fault: Fault, token: Option<&Value>) -> (Ve
 }
 
 #[tokio::test]
-async fn a_client_with_a_token_hears_why_its_call_waits() {
+async fn progress_token_receives_wait_reasons() {
     let limited = || Fault::once("persons", FaultKind::Throttle { retry_after: 1 });
     let failed = || Fault {
         times: 2,
@@ -69,7 +69,7 @@ async fn a_client_with_a_token_hears_why_its_call_waits() {
 }
 
 #[tokio::test]
-async fn nobody_else_hears_anything() {
+async fn call_without_progress_token_receives_no_notifications() {
     for version in versions() {
         let limited = Fault::once("persons", FaultKind::Throttle { retry_after: 1 });
         let (news, answer) = told(version, limited, None).await;

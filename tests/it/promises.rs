@@ -22,7 +22,7 @@ pub(crate) fn calls() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn the_text_stands_alone_where_structured_content_is_off() {
+async fn text_is_complete_without_structured_content() {
     let mut setup = Setup {
         key: Sandbox::LEGACY_KEY,
         ..Setup::default()

@@ -37,7 +37,7 @@ async fn prompt(session: &Session, name: &str, arguments: Value) -> String {
 }
 
 #[tokio::test]
-async fn each_prompt_takes_a_person_and_the_investigation_what_is_in_question() {
+async fn prompts_take_a_person_and_investigation_takes_a_question() {
     let session = connect().await;
     let prompts = session.client.list_all_prompts().await.unwrap();
     let arguments: Vec<(String, Vec<String>)> = prompts
@@ -66,7 +66,7 @@ async fn each_prompt_takes_a_person_and_the_investigation_what_is_in_question() 
 }
 
 #[tokio::test]
-async fn a_person_is_completed_by_email() {
+async fn person_argument_is_completed_by_email() {
     let session = connect().await;
     assert_eq!(
         fitting(&session, "person", "ada@", None).await,
@@ -77,7 +77,7 @@ async fn a_person_is_completed_by_email() {
 }
 
 #[tokio::test]
-async fn a_property_is_completed_from_the_person_or_the_newest_persons() {
+async fn property_argument_is_completed_from_the_person_or_the_newest_persons() {
     let session = connect().await;
     let of_ada = fitting(&session, "property", "pla", Some("ada@example.com")).await;
     assert_eq!(of_ada, ["plan"]);
@@ -92,7 +92,7 @@ async fn a_property_is_completed_from_the_person_or_the_newest_persons() {
 }
 
 #[tokio::test]
-async fn a_cohort_is_completed_from_the_persons_own() {
+async fn cohort_argument_is_completed_from_the_cohorts_of_the_person() {
     let session = connect().await;
     let cohorts = fitting(&session, "cohort", "", Some("ada@example.com")).await;
     let answer = session
@@ -108,7 +108,7 @@ async fn a_cohort_is_completed_from_the_persons_own() {
 }
 
 #[tokio::test]
-async fn what_no_tool_may_read_or_nobody_may_see_is_not_completed() {
+async fn excluded_tools_and_redaction_disable_completion() {
     let policy = Policy {
         exclude: vec![
             "persons-values-retrieve".to_owned(),

@@ -84,7 +84,7 @@ async fn list(client: &RunningService<RoleClient, ()>) -> ListToolsResult {
 }
 
 #[tokio::test]
-async fn with_and_without_a_handshake_the_same_is_offered_and_answered() {
+async fn every_protocol_version_offers_the_same_tools_and_results() {
     let session = connect().await;
     let mut seen = Vec::new();
     for begin in [with_handshake(), without_handshake()] {
@@ -119,7 +119,7 @@ async fn with_and_without_a_handshake_the_same_is_offered_and_answered() {
 }
 
 #[tokio::test]
-async fn the_list_of_tools_may_be_kept_by_its_client_alone() {
+async fn tool_list_is_cacheable_by_its_client_only() {
     let list_of = async |begin| list(&client("http://127.0.0.1:1", begin).await).await;
     let list = list_of(without_handshake()).await;
     assert_eq!(list.cache_scope, Some(CacheScope::Private));
@@ -129,7 +129,7 @@ async fn the_list_of_tools_may_be_kept_by_its_client_alone() {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_of_posthog_before_the_first_call() {
+async fn no_request_is_sent_before_the_first_call() {
     let session = connect().await;
     for begin in [with_handshake(), without_handshake()] {
         let client = client(&session.sandbox.url(), begin).await;
@@ -140,7 +140,7 @@ async fn nothing_is_asked_of_posthog_before_the_first_call() {
 }
 
 #[tokio::test]
-async fn a_cancelled_call_closes_its_connection_to_posthog() {
+async fn cancelled_call_closes_its_connection_to_posthog() {
     for begin in [with_handshake(), without_handshake()] {
         let upstream = Upstream::start(Answers::Never).await;
         let client = client(&upstream.url(), begin).await;
@@ -158,7 +158,7 @@ async fn a_cancelled_call_closes_its_connection_to_posthog() {
 }
 
 #[tokio::test]
-async fn a_cancelled_call_makes_room_for_one_that_waits() {
+async fn cancelled_call_releases_its_slot() {
     let upstream = Upstream::start(Answers::Never).await;
     let client = client(&upstream.url(), with_handshake()).await;
     let mut pending = Vec::new();
@@ -182,7 +182,7 @@ async fn a_cancelled_call_makes_room_for_one_that_waits() {
 }
 
 #[tokio::test]
-async fn posthog_gets_eight_requests_at_once_and_all_calls_are_answered() {
+async fn at_most_eight_requests_are_concurrent_and_all_calls_complete() {
     let upstream = Upstream::start(Answers::After(Duration::from_millis(50))).await;
     let client = client(&upstream.url(), without_handshake()).await;
     let calls = (0..200).map(|_| client.call_tool(call("persons-list", &json!({}))));
@@ -203,7 +203,7 @@ async fn posthog_gets_eight_requests_at_once_and_all_calls_are_answered() {
 }
 
 #[tokio::test]
-async fn a_call_that_cannot_be_read_is_refused_as_such() {
+async fn malformed_call_is_rejected_as_invalid_params() {
     for version in versions() {
         let mut wire = by_hand("http://127.0.0.1:1", version).await;
         for params in [
@@ -225,7 +225,7 @@ async fn a_call_that_cannot_be_read_is_refused_as_such() {
 }
 
 #[tokio::test]
-async fn without_a_handshake_every_request_says_its_version() {
+async fn stateless_request_requires_a_version() {
     let mut wire = by_hand("http://127.0.0.1:1", WITHOUT_HANDSHAKE).await;
     assert!(wire.ask("tools/list", json!({})).await["result"].is_object());
     wire.send(&json!({"jsonrpc": "2.0", "id": 70, "method": "tools/list", "params": {}}))
@@ -250,7 +250,7 @@ async fn without_a_handshake_every_request_says_its_version() {
 }
 
 #[tokio::test]
-async fn arguments_may_be_left_out_or_null() {
+async fn arguments_can_be_omitted_or_null() {
     let session = connect().await;
     for version in [WITH_HANDSHAKE[0], WITHOUT_HANDSHAKE] {
         let mut wire = by_hand(&session.sandbox.url(), version).await;
@@ -279,7 +279,7 @@ fn many(persons: usize, bytes: usize) -> Setup {
 }
 
 #[tokio::test]
-async fn a_page_of_a_thousand_persons_arrives_whole_where_the_budget_allows_it() {
+async fn page_of_1000_persons_is_complete_within_the_budget() {
     let session = connect_with(many(1_500, 8_000_000)).await;
     let page = session
         .call("persons-list", json!({"limit": 1000, "select": ["*"]}))
@@ -290,7 +290,7 @@ async fn a_page_of_a_thousand_persons_arrives_whole_where_the_budget_allows_it()
 }
 
 #[tokio::test]
-async fn walking_by_next_offset_misses_nobody() {
+async fn paging_by_next_offset_returns_every_person() {
     let session = connect_with(many(1_500, 80_000)).await;
     let all = json!({"limit": 1, "include_total": true});
     let total = session.call("persons-list", all).await["count"]
@@ -329,7 +329,7 @@ async fn walking_by_next_offset_misses_nobody() {
 }
 
 #[tokio::test]
-async fn a_large_answer_does_not_hold_up_a_small_one() {
+async fn large_result_does_not_delay_a_small_one() {
     let session = connect_with(many(1_000, 8_000_000)).await;
     let large = json!({"limit": 1000, "select": ["*"]});
     let calls = (0..8).map(|_| session.call("persons-list", large.clone()));
@@ -368,7 +368,7 @@ impl Tool for Stumbling {
 }
 
 #[tokio::test]
-async fn a_tool_that_panics_answers_and_the_server_goes_on() {
+async fn panicking_tool_returns_an_error_and_the_server_keeps_serving() {
     let context = context("http://127.0.0.1:1");
     let server = Server::new(
         vec![ToolDefinition::new::<Stumbling>()],

@@ -10,7 +10,7 @@ const SEED: &str = concat!(
 );
 
 #[tokio::test]
-async fn seed_file_replaces_the_story() {
+async fn seed_file_replaces_the_seed_data() {
     let list = ["call", "persons-list", r#"{"email": "cleo@example.com"}"#];
     let settings = ["--sandbox", "--json", "--sandbox-seed", SEED];
     for era in ["2025-08", "2026-06", "2026-09"] {

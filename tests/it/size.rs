@@ -22,7 +22,7 @@ async fn share(session: &Session, tool: &'static str, arguments: Value, path: &s
 }
 
 #[tokio::test]
-async fn a_hundred_persons_are_less_than_a_sixth_of_posthogs_answer() {
+async fn list_of_100_persons_is_under_a_sixth_of_the_posthog_response() {
     let session = connect_with(Setup::persons(100)).await;
     let arguments = json!({"search": "@example.net", "limit": 100});
     let page = session.call("persons-list", arguments.clone()).await;
@@ -32,7 +32,7 @@ async fn a_hundred_persons_are_less_than_a_sixth_of_posthogs_answer() {
 }
 
 #[tokio::test]
-async fn a_hundred_persons_with_every_property_are_less_than_half_of_posthogs_answer() {
+async fn list_with_every_property_is_under_half_of_the_posthog_response() {
     let session = connect_with(Setup::persons(100)).await;
     let arguments = json!({"search": "@example.net", "limit": 100, "select": ["*"]});
     let page = session.call("persons-list", arguments.clone()).await;
@@ -42,7 +42,7 @@ async fn a_hundred_persons_with_every_property_are_less_than_half_of_posthogs_an
 }
 
 #[tokio::test]
-async fn a_person_with_thousands_of_distinct_ids_is_a_fortieth_of_posthogs_answer() {
+async fn person_with_thousands_of_distinct_ids_is_under_a_fortieth_of_the_posthog_response() {
     let session = connect().await;
     let arguments = json!({"distinct_id": "kiosk-badge-0001"});
     let person = session.call("persons-retrieve", arguments.clone()).await;

@@ -51,20 +51,20 @@ fn all(_: &str) -> bool {
 }
 
 #[tokio::test]
-async fn after_a_server_error() {
+async fn outcome_is_unknown_after_a_server_error() {
     for status in [500, 502, 503, 504, 512] {
         meet(FaultKind::ServerError { status }, all).await;
     }
 }
 
 #[tokio::test]
-async fn after_a_broken_connection() {
+async fn outcome_is_unknown_after_a_broken_connection() {
     meet(FaultKind::DropBeforeEffect, all).await;
     meet(FaultKind::DropAfterEffect, all).await;
 }
 
 #[tokio::test]
-async fn after_an_answer_that_is_cut() {
+async fn outcome_is_unknown_after_a_truncated_response() {
     // Within the head, whatever the answer.
     meet(FaultKind::CutResponse { after_bytes: 12 }, all).await;
     // Within the body, where there is one.
@@ -73,7 +73,7 @@ async fn after_an_answer_that_is_cut() {
 }
 
 #[tokio::test]
-async fn after_a_web_page_in_place_of_an_answer() {
+async fn outcome_is_unknown_after_a_web_page() {
     for status in [400, 403, 404, 502] {
         meet(FaultKind::page(status), all).await;
     }
@@ -81,12 +81,12 @@ async fn after_a_web_page_in_place_of_an_answer() {
 }
 
 #[tokio::test]
-async fn after_a_web_page_that_claims_success() {
+async fn outcome_is_unknown_after_a_web_page_with_status_200() {
     meet(FaultKind::page(200), |tool| tool != "persons-bulk-delete").await;
 }
 
 #[tokio::test]
-async fn after_an_answer_of_another_shape() {
+async fn outcome_is_unknown_after_an_unexpected_shape() {
     for body in [
         json!({}),
         json!([]),
@@ -119,7 +119,7 @@ async fn after_no_answer_in_time() {
 
 /// Both are possible, and the read that is named tells which.
 #[tokio::test]
-async fn the_named_read_settles_it() {
+async fn suggested_read_determines_the_outcome() {
     for (what, happened) in [
         (FaultKind::DropBeforeEffect, false),
         (FaultKind::DropAfterEffect, true),
@@ -162,7 +162,7 @@ async fn the_named_read_settles_it() {
 }
 
 #[tokio::test]
-async fn in_these_words() {
+async fn unknown_outcome_messages() {
     let session = agreeing().await;
     let mut said = Vec::new();
     const TOOLS: [&str; 6] = [
@@ -197,7 +197,7 @@ async fn in_these_words() {
 
 /// What PostHog refuses it has not done, and the reason says what to change.
 #[tokio::test]
-async fn a_refusal_is_not_unknown() {
+async fn rejection_is_no_unknown_outcome() {
     let envelope = |code: &str, detail: &str| json!({"type": "some_error", "code": code, "detail": detail, "attr": null});
     for (what, says) in [
         (
@@ -236,7 +236,7 @@ async fn a_refusal_is_not_unknown() {
 }
 
 #[tokio::test]
-async fn a_refused_write_is_said_not_to_have_happened() {
+async fn rejected_write_is_reported_as_not_done() {
     let refusal = json!({"type": "validation_error", "code": "invalid_input", "detail": "This is not possible.", "attr": null});
     for what in [
         FaultKind::json(400, &refusal),
@@ -256,7 +256,7 @@ async fn a_refused_write_is_said_not_to_have_happened() {
 
 /// Nobody answers at that address: nothing can have arrived.
 #[tokio::test]
-async fn without_a_connection_nothing_was_sent() {
+async fn failed_connection_is_reported_as_not_sent() {
     let session = agreeing().await;
     session.sandbox.stop();
     let arguments = json!({"id": ADA, "properties": {"plan": "team"}});
@@ -270,7 +270,7 @@ async fn without_a_connection_nothing_was_sent() {
 
 /// A look before a write that fails is a read: it is repeated, and nothing is unknown.
 #[tokio::test]
-async fn a_failed_look_before_a_write_leaves_nothing_open() {
+async fn failed_read_before_a_write_is_no_unknown_outcome() {
     let session = agreeing().await;
     inject_fault(
         &session,
@@ -296,7 +296,7 @@ async fn a_failed_look_before_a_write_leaves_nothing_open() {
 }
 
 #[tokio::test]
-async fn a_key_that_may_only_read_changes_nothing() {
+async fn read_only_key_changes_nothing() {
     let session = connect_with(Setup {
         key: Sandbox::READ_KEY,
         confirm: Confirm::Off,

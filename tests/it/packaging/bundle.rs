@@ -8,14 +8,14 @@ fn manifest() -> Value {
 }
 
 #[test]
-fn the_bundle_is_of_this_version() {
+fn bundle_has_this_version() {
     let manifest = manifest();
     assert_eq!(manifest["name"], env!("CARGO_PKG_NAME"));
     assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
-fn the_bundle_starts_the_server_as_its_settings_say() {
+fn bundle_passes_its_settings_to_the_server() {
     let manifest = manifest();
     let config = &manifest["server"]["mcp_config"];
     let arguments = config["args"].as_array().unwrap().iter();

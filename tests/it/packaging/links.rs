@@ -12,7 +12,7 @@ const VS_CODE: &str = "https://insiders.vscode.dev/redirect/mcp/install?";
 const SERVERS: [&str; 2] = ["posthog-persons", "posthog-persons-sandbox"];
 
 #[test]
-fn every_link_installs_what_the_example_says() {
+fn install_links_match_the_example_configuration() {
     let links: Vec<String> = SERVERS
         .iter()
         .flat_map(|name| [cursor(name), vs_code(name)])

@@ -38,7 +38,7 @@ const SHELLS: [(&str, &str, &str); 4] = [
 ];
 
 #[test]
-fn every_shell_completes_every_command_and_flag() {
+fn completions_cover_every_command_and_flag() {
     let written = Written::new("completions");
     let command = cli::command();
     let flags = std::iter::once(&command)
@@ -62,7 +62,7 @@ fn every_shell_completes_every_command_and_flag() {
 }
 
 #[test]
-fn the_man_pages_hold_every_command_flag_and_variable() {
+fn man_pages_cover_every_command_flag_and_variable() {
     let written = Written::new("man");
     let command = cli::command();
     let whole = written.read(example::MAN, "posthog-persons-mcp.1");
@@ -81,7 +81,7 @@ fn the_man_pages_hold_every_command_flag_and_variable() {
 }
 
 #[test]
-fn a_command_shows_only_the_settings_that_take_effect() {
+fn help_lists_only_settings_that_take_effect() {
     let command = cli::command();
     let shown = |command: &clap::Command, flag: &str| {
         let mut arguments = command.get_arguments();

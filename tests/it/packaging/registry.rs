@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 #[test]
-fn the_registry_is_told_this_version_and_settings_that_there_are() {
+fn registry_entry_has_this_version_and_only_existing_settings() {
     let text = include_str!("../../../packaging/server.json");
     let entry: Value = serde_json::from_str(text).unwrap();
     let version = env!("CARGO_PKG_VERSION");

@@ -69,7 +69,7 @@ async fn invalid_host_does_not_hide_an_invalid_ca_file() {
 }
 
 #[tokio::test]
-async fn an_empty_variable_counts_as_unset() {
+async fn empty_variable_counts_as_unset() {
     let mut wrong = Vec::new();
     for name in [
         "POSTHOG_HOST",
@@ -108,7 +108,7 @@ async fn an_empty_variable_counts_as_unset() {
 }
 
 #[tokio::test]
-async fn an_empty_key_or_switch_counts_as_unset() {
+async fn empty_key_or_switch_counts_as_unset() {
     let mut command = binary(&[]);
     command.env(KEY, " ").env("POSTHOG_MCP_SANDBOX", "");
     assert!(refusal(command).await.contains(KEY));

@@ -6,7 +6,7 @@ use crate::{ADA, NOBODY, Session, Setup, column, connect, connect_with};
 const TOOL: &str = "persons-activity-retrieve";
 
 #[tokio::test]
-async fn shows_who_changed_a_person() {
+async fn shows_the_users_who_changed_a_person() {
     let session = connect().await;
     let text = session.text(TOOL, json!({"id": ADA})).await;
     assert_eq!(
@@ -22,7 +22,7 @@ async fn shows_who_changed_a_person() {
 }
 
 #[tokio::test]
-async fn without_an_id_it_is_the_whole_project_and_tells_of_the_deleted() {
+async fn without_an_id_lists_the_whole_project_including_deletions() {
     let session = connect().await;
     let page = session.call(TOOL, json!({"limit": 1})).await;
     assert_eq!(session.requests(), ["GET B/activity/?limit=1&page=1"]);
@@ -34,7 +34,7 @@ async fn without_an_id_it_is_the_whole_project_and_tells_of_the_deleted() {
 }
 
 #[tokio::test]
-async fn following_next_to_the_end_meets_every_entry_once() {
+async fn paging_returns_every_entry_once() {
     let all = {
         let session = connect().await;
         walk(&session, json!({"limit": 1000})).await
@@ -62,7 +62,7 @@ async fn walk(session: &Session, mut arguments: Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_deleted_person_has_no_log_of_its_own() {
+async fn deleted_person_has_no_log() {
     let session = connect().await;
     assert_snapshot!(session.error(TOOL, json!({"id": "110"})).await, @"PostHog found no person `110` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
     let unknown = session.error(TOOL, json!({"id": NOBODY})).await;
@@ -70,7 +70,7 @@ async fn a_deleted_person_has_no_log_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for (arguments, said) in [
         (

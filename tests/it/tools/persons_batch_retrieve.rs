@@ -16,7 +16,7 @@ async fn connect_with_batches_closed(persons: usize) -> Session {
 }
 
 #[tokio::test]
-async fn looks_up_many_persons_and_names_the_missing() {
+async fn returns_persons_and_lists_missing_ids() {
     let session = connect().await;
     let arguments = json!({"distinct_ids": ["ada@example.com", "nobody", "hedy@example.com"], "select": ["plan"]});
     let text = session.text(TOOL, arguments).await;
@@ -33,7 +33,7 @@ async fn looks_up_many_persons_and_names_the_missing() {
 }
 
 #[tokio::test]
-async fn four_hundred_and_fifty_come_back_whole_in_three_requests() {
+async fn returns_450_persons_complete_in_three_requests() {
     let session = connect_with(Setup::persons(445)).await;
     let asked = ids(1..=450);
     let arguments = json!({"distinct_ids": asked, "select": ["email"]});
@@ -75,7 +75,7 @@ async fn four_hundred_and_fifty_come_back_whole_in_three_requests() {
 }
 
 #[tokio::test]
-async fn four_hundred_and_fifty_come_back_whole_with_the_default_select() {
+async fn returns_450_persons_complete_with_the_default_select() {
     let session = connect_with(Setup::persons(450)).await;
     let asked = ids(1..=450);
     let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;
@@ -85,7 +85,7 @@ async fn four_hundred_and_fifty_come_back_whole_with_the_default_select() {
 }
 
 #[tokio::test]
-async fn where_little_fits_all_persons_are_shown_by_their_uuids() {
+async fn small_budget_reduces_persons_to_uuids() {
     let session = connect_with(Setup::persons(60).budget(10_000)).await;
     let asked = ids(1..=60);
     let arguments = json!({"distinct_ids": asked, "select": ["*"]});
@@ -96,7 +96,7 @@ async fn where_little_fits_all_persons_are_shown_by_their_uuids() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_told_by_the_id_to_go_on_from() {
+async fn truncated_result_names_the_id_to_continue_from() {
     let session = connect_with(Setup::persons(60).budget(4_000)).await;
     let asked = ids(1..=60);
     let mut rest = asked.as_slice();
@@ -131,7 +131,7 @@ async fn unknown_ids_respect_the_result_size() {
 }
 
 #[tokio::test]
-async fn a_merged_person_stands_once_for_each_id() {
+async fn merged_person_is_returned_for_each_of_its_ids() {
     let session = connect().await;
     let asked = json!(["grace@example.com", "katherine-laptop", "grace@example.com"]);
     let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;
@@ -148,7 +148,7 @@ async fn a_merged_person_stands_once_for_each_id() {
 }
 
 #[tokio::test]
-async fn uuids_are_looked_up_in_any_spelling() {
+async fn uuids_match_in_any_spelling() {
     let session = connect().await;
     let answer = session
         .call(TOOL, json!({"uuids": [ADA.to_uppercase(), NOBODY, ADA]}))
@@ -160,7 +160,7 @@ async fn uuids_are_looked_up_in_any_spelling() {
 }
 
 #[tokio::test]
-async fn the_number_of_distinct_ids_is_marked_where_posthog_hides_the_rest() {
+async fn truncated_distinct_id_count_is_marked_as_minimum() {
     let session = connect().await;
     let arguments = json!({"distinct_ids": ["kiosk-badge-0001"]});
     let row = session.call(TOOL, arguments.clone()).await["results"][0].clone();
@@ -171,7 +171,7 @@ async fn the_number_of_distinct_ids_is_marked_where_posthog_hides_the_rest() {
 }
 
 #[tokio::test]
-async fn where_batches_are_closed_to_the_key_persons_are_looked_up_one_by_one() {
+async fn unsupported_batch_falls_back_to_single_reads() {
     let session = connect_with_batches_closed(0).await;
     let open = connect().await;
     for (arguments, requests) in [
@@ -197,7 +197,7 @@ async fn where_batches_are_closed_to_the_key_persons_are_looked_up_one_by_one() 
 }
 
 #[tokio::test]
-async fn too_many_for_one_by_one_are_refused_with_the_limit() {
+async fn fallback_rejects_too_many_ids_with_the_limit() {
     let session = connect_with_batches_closed(201).await;
     let asked = ids(1..=201);
     assert_snapshot!(session.error(TOOL, json!({"distinct_ids": asked})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: this key does not support batches, and at most 200 persons are looked up one by one. No other setting of the key helps.");
@@ -213,7 +213,7 @@ async fn too_many_for_one_by_one_are_refused_with_the_limit() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     let too_many: Vec<String> = (0..2001).map(|number| number.to_string()).collect();
     for (arguments, said) in [

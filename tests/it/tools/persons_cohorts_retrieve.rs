@@ -29,14 +29,14 @@ async fn lists_the_cohorts_of_a_person() {
 }
 
 #[tokio::test]
-async fn a_cohort_may_have_no_name() {
+async fn cohort_without_a_name_is_listed() {
     let session = connect().await;
     let answer = session.call(TOOL, json!({"person_id": "102"})).await;
     assert_eq!(answer["results"], json!([{"id": 13, "count": 2}]));
 }
 
 #[tokio::test]
-async fn an_empty_list_names_the_trap() {
+async fn empty_list_names_the_current_project() {
     let session = connect().await;
     session
         .sandbox
@@ -48,13 +48,13 @@ async fn an_empty_list_names_the_trap() {
 }
 
 #[tokio::test]
-async fn an_unknown_person_is_not_found() {
+async fn unknown_person_is_not_found() {
     let session = connect().await;
     assert_snapshot!(session.error(TOOL, json!({"person_id": NOBODY})).await, @"PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for (arguments, said) in [
         (json!({}), "Invalid arguments: missing field `person_id`."),

@@ -23,7 +23,7 @@ async fn lists_event_deletions_newest_first() {
 }
 
 #[tokio::test]
-async fn a_status_or_a_person_narrows_the_list() {
+async fn status_and_person_limit_the_list() {
     let session = connect().await;
     let completed = session.call(TOOL, json!({"status": "completed"})).await;
     assert_eq!(
@@ -44,7 +44,7 @@ async fn a_status_or_a_person_narrows_the_list() {
 }
 
 #[tokio::test]
-async fn following_next_offset_meets_every_row_once() {
+async fn paging_by_next_offset_returns_every_row_once() {
     let session = connect().await;
     let first = session.call(TOOL, json!({"limit": 1})).await;
     assert_eq!(first["count"], 2);
@@ -58,7 +58,7 @@ async fn following_next_offset_meets_every_row_once() {
 }
 
 #[tokio::test]
-async fn no_row_is_no_proof() {
+async fn empty_list_does_not_prove_deletion() {
     let session = connect().await;
     assert_snapshot!(session.text(TOOL, json!({"person_uuid": ADA})).await, @r"
     0 of 0 rows
@@ -67,7 +67,7 @@ async fn no_row_is_no_proof() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for (arguments, said) in [
         (

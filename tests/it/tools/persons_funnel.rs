@@ -11,7 +11,7 @@ fn steps() -> Value {
 }
 
 #[tokio::test]
-async fn lists_who_reached_a_step() {
+async fn lists_persons_who_reached_a_step() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
         "events": steps(), "funnel_step": 2, "date_from": "2026-10-26", "date_to": "2026-11-01",
@@ -33,7 +33,7 @@ async fn lists_who_reached_a_step() {
 }
 
 #[tokio::test]
-async fn lists_who_left_before_a_step_page_by_page() {
+async fn pages_through_persons_who_dropped_off_before_a_step() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let mut arguments =
         json!({"events": steps(), "funnel_step": -2, "limit": 1, "filter_test_accounts": true});
@@ -48,7 +48,7 @@ async fn lists_who_left_before_a_step_page_by_page() {
 }
 
 #[tokio::test]
-async fn arguments_that_are_all_plain_travel_in_the_address() {
+async fn simple_arguments_are_sent_in_the_query_string() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
         "funnel_step": 1, "funnel_window_interval": 7, "funnel_window_interval_unit": "day",
@@ -59,7 +59,7 @@ async fn arguments_that_are_all_plain_travel_in_the_address() {
 }
 
 #[tokio::test]
-async fn the_entrance_period_and_drop_off_are_in_the_address_even_when_the_rest_is_not() {
+async fn entrance_period_and_drop_off_are_always_in_the_query_string() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for (drop_off, expected) in [
         (false, vec!["hedy@example.com", "margaret@example.com"]),
@@ -84,7 +84,7 @@ async fn the_entrance_period_and_drop_off_are_in_the_address_even_when_the_rest_
 }
 
 #[tokio::test]
-async fn every_list_has_its_place_in_the_body() {
+async fn lists_are_sent_in_the_body() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
         "events": [{"id": "sign up", "order": 0, "properties": [{"key": "$browser", "value": "Firefox", "type": "event"}]}],
@@ -107,7 +107,7 @@ async fn every_list_has_its_place_in_the_body() {
 }
 
 #[tokio::test]
-async fn persons_that_are_gone_are_counted() {
+async fn deleted_persons_are_counted() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
         "events": [{"id": "purchase"}], "funnel_step": 1, "date_from": "2026-10-26", "select": [],
@@ -117,14 +117,14 @@ async fn persons_that_are_gone_are_counted() {
 }
 
 #[tokio::test]
-async fn a_scoped_key_is_shown_the_way_round() {
+async fn unsupported_scoped_key_is_reported_with_the_workaround() {
     let session = connect().await;
     let arguments = json!({"events": steps(), "funnel_step": 1});
     assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for (arguments, said) in [
         (
@@ -163,7 +163,7 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
 }
 
 #[tokio::test]
-async fn whether_a_funnel_needs_its_step_is_posthogs_to_judge() {
+async fn missing_step_is_rejected_by_posthog() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let failed = "PostHog failed (status 500): ";
     for (arguments, said) in [
@@ -188,7 +188,7 @@ async fn whether_a_funnel_needs_its_step_is_posthogs_to_judge() {
 }
 
 #[tokio::test]
-async fn persons_can_be_narrowed_to_a_cohort() {
+async fn cohort_filter_limits_persons() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let cohort = json!({"type": "cohort", "key": "id", "value": 11});
     let mut names = Vec::new();
@@ -214,7 +214,7 @@ async fn persons_can_be_narrowed_to_a_cohort() {
 }
 
 #[tokio::test]
-async fn an_event_is_named_by_text() {
+async fn event_id_must_be_text() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     session
         .error(TOOL, json!({"events": [{"id": 7}], "funnel_step": 1}))
@@ -223,7 +223,7 @@ async fn an_event_is_named_by_text() {
 }
 
 #[tokio::test]
-async fn a_filter_of_an_event_is_checked_like_any_other() {
+async fn event_filters_are_validated() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for filter in [
         json!({"key": "amount"}),

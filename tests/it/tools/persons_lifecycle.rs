@@ -7,7 +7,7 @@ use crate::{column, connect, connect_as};
 const TOOL: &str = "persons-lifecycle";
 
 #[tokio::test]
-async fn lists_who_was_new_in_a_period() {
+async fn lists_persons_new_in_a_period() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
         "target_date": "2026-10-28", "lifecycle_type": "new", "interval": "day",
@@ -24,7 +24,7 @@ async fn lists_who_was_new_in_a_period() {
 }
 
 #[tokio::test]
-async fn the_four_kinds_are_told_apart() {
+async fn statuses_select_different_persons() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for (kind, expected) in [
         ("returning", vec!["alan@example.com"]),
@@ -44,14 +44,14 @@ async fn the_four_kinds_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_scoped_key_is_shown_the_way_round() {
+async fn unsupported_scoped_key_is_reported_with_the_workaround() {
     let session = connect().await;
     let arguments = json!({"target_date": "2026-10-28", "lifecycle_type": "new"});
     assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for (arguments, said) in [
         (

@@ -9,7 +9,7 @@ use crate::{Session, Setup, column, connect, connect_with};
 const TOOL: &str = "persons-list";
 
 #[tokio::test]
-async fn lists_a_page_and_says_how_to_go_on() {
+async fn lists_a_page_and_names_the_next_offset() {
     let session = connect().await;
     let page = session
         .call(TOOL, json!({"limit": 2, "search": "qa-"}))
@@ -26,7 +26,7 @@ async fn lists_a_page_and_says_how_to_go_on() {
 }
 
 #[tokio::test]
-async fn every_argument_reaches_posthog_under_its_name() {
+async fn arguments_are_sent_under_their_posthog_names() {
     let session = connect().await;
     let filters =
         json!([{"key": "plan", "value": "pro"}, {"key": "id", "type": "cohort", "value": 11}]);
@@ -51,7 +51,7 @@ async fn text_is_a_table() {
 }
 
 #[tokio::test]
-async fn filters_narrow_the_list() {
+async fn filters_limit_the_list() {
     let session = connect().await;
     for (filter, expected) in [
         (json!({"key": "plan", "value": ["trial", "pro"]}), 4),
@@ -89,7 +89,7 @@ async fn filters_narrow_the_list() {
 }
 
 #[tokio::test]
-async fn a_page_may_hold_fewer_persons_than_asked_for_though_more_follow() {
+async fn short_page_can_have_a_next_page() {
     let session = connect().await;
     // The newest row of the list is a person who is gone from everything else.
     assert_snapshot!(session.text(TOOL, json!({"limit": 2})).await, @r"
@@ -102,7 +102,7 @@ async fn a_page_may_hold_fewer_persons_than_asked_for_though_more_follow() {
 }
 
 #[tokio::test]
-async fn nobody_is_said_in_words() {
+async fn empty_list_is_stated() {
     let session = connect().await;
     let page = session
         .text(TOOL, json!({"email": "nobody@example.com"}))
@@ -114,7 +114,7 @@ async fn nobody_is_said_in_words() {
 }
 
 #[tokio::test]
-async fn following_next_offset_to_the_end_meets_everyone_once() {
+async fn paging_by_next_offset_returns_every_person_once() {
     let everyone = {
         let session = connect_with(Setup::persons(30)).await;
         let page = session.call(TOOL, json!({"limit": 1000})).await;
@@ -134,7 +134,7 @@ async fn following_next_offset_to_the_end_meets_everyone_once() {
 }
 
 #[tokio::test]
-async fn a_page_with_a_gap_that_ends_early_is_followed_by_the_next_person() {
+async fn truncated_page_with_a_deleted_person_continues_at_the_next_person() {
     let session = connect_with(Setup::default().budget(4_000)).await;
     // The newest row of the list is a person who is gone, so the offset is one more than the persons shown.
     let page = session
@@ -153,7 +153,7 @@ async fn a_page_with_a_gap_that_ends_early_is_followed_by_the_next_person() {
 }
 
 #[tokio::test]
-async fn a_thousand_persons_of_two_kilobytes_are_met_once_each() {
+async fn paging_returns_1000_large_persons_once_each() {
     let session = connect().await;
     let text = "0123456789".repeat(40);
     for number in 0..1000 {
@@ -171,7 +171,7 @@ async fn a_thousand_persons_of_two_kilobytes_are_met_once_each() {
 }
 
 #[tokio::test]
-async fn csv_says_that_select_does_not_apply() {
+async fn csv_reports_that_select_does_not_apply() {
     let session = connect().await;
     let arguments = json!({"format": "csv", "email": "ada@example.com", "select": ["plan"]});
     let answer = session.call(TOOL, arguments).await;
@@ -200,7 +200,7 @@ async fn walk(session: &Session, mut arguments: Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_page_over_the_budget_keeps_whole_rows_and_says_where_it_stopped() {
+async fn page_over_the_budget_is_truncated_at_a_row() {
     let session = connect_with(Setup::persons(100).budget(8_000)).await;
     let arguments = json!({"search": "@example.net", "limit": 100, "select": ["email"]});
     let page = session.call(TOOL, arguments).await;
@@ -210,7 +210,7 @@ async fn a_page_over_the_budget_keeps_whole_rows_and_says_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn a_person_too_big_for_the_budget_does_not_stop_the_paging() {
+async fn person_over_the_budget_does_not_stop_paging() {
     let session = connect_with(Setup::default().budget(4_000)).await;
     session
         .sandbox
@@ -220,7 +220,7 @@ async fn a_person_too_big_for_the_budget_does_not_stop_the_paging() {
 }
 
 #[tokio::test]
-async fn words_of_strangers_are_shown_as_data_without_hidden_characters() {
+async fn user_text_is_shown_without_hidden_characters() {
     let session = connect().await;
     let hostile = [
         "zero_width",
@@ -258,7 +258,7 @@ async fn words_of_strangers_are_shown_as_data_without_hidden_characters() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for (arguments, said) in [
         (json!({"serch": "ada"}), "unknown field `serch`"),
@@ -307,7 +307,7 @@ async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
 }
 
 #[tokio::test]
-async fn what_only_posthog_can_judge_comes_back_in_its_words() {
+async fn rejection_by_posthog_is_reported_with_its_reason() {
     let mut setup = Setup::default();
     setup.sandbox.era = Era::August2025;
     let session = connect_with(setup).await;
@@ -317,7 +317,7 @@ async fn what_only_posthog_can_judge_comes_back_in_its_words() {
 }
 
 #[tokio::test]
-async fn csv_is_posthogs_own() {
+async fn csv_is_returned_as_sent_by_posthog() {
     let session = connect().await;
     let arguments = json!({"format": "csv", "email": "ada@example.com"});
     let page = session.call(TOOL, arguments.clone()).await;
@@ -332,7 +332,7 @@ async fn csv_is_posthogs_own() {
 }
 
 #[tokio::test]
-async fn csv_over_the_budget_is_cut_at_a_line_and_says_so() {
+async fn csv_over_the_budget_is_truncated_at_a_line() {
     let session = connect_with(Setup::persons(500).budget(20_000)).await;
     let arguments = json!({"format": "csv", "search": "@example.net"});
     let page = session.call(TOOL, arguments.clone()).await;
@@ -348,7 +348,7 @@ async fn csv_over_the_budget_is_cut_at_a_line_and_says_so() {
 }
 
 #[tokio::test]
-async fn csv_full_of_quotes_keeps_the_budget() {
+async fn csv_full_of_quotes_fits_the_budget() {
     let session = connect().await;
     let note = json!({"$set": {"note": "\"".repeat(400)}});
     for number in 0..80 {
@@ -364,7 +364,7 @@ async fn csv_full_of_quotes_keeps_the_budget() {
 }
 
 #[tokio::test]
-async fn csv_of_nobody_says_so() {
+async fn empty_csv_is_stated() {
     let session = connect().await;
     let arguments = json!({"format": "csv", "email": "nobody@example.com"});
     assert_ne!(session.text(TOOL, arguments).await.trim(), "");

@@ -6,7 +6,7 @@ use crate::{ADA, NOBODY, connect};
 const TOOL: &str = "persons-properties-at-time-retrieve";
 
 #[tokio::test]
-async fn shows_the_properties_as_they_were() {
+async fn shows_properties_at_the_time() {
     let session = connect().await;
     let arguments = json!({"distinct_id": "ada@example.com", "timestamp": "2026-05-20T00:00:00Z", "select": ["*"]});
     let text = session.text(TOOL, arguments).await;
@@ -34,7 +34,7 @@ async fn shows_the_properties_as_they_were() {
 }
 
 #[tokio::test]
-async fn two_moments_show_what_changed() {
+async fn properties_differ_between_two_times() {
     let session = connect().await;
     for (timestamp, plan) in [
         ("2026-03-15", "free"),
@@ -50,7 +50,7 @@ async fn two_moments_show_what_changed() {
 }
 
 #[tokio::test]
-async fn set_once_is_applied_on_request() {
+async fn include_set_once_applies_set_once_properties() {
     let session = connect().await;
     for (asked, request) in [(false, ""), (true, "&include_set_once=true")] {
         let arguments = json!({
@@ -63,7 +63,7 @@ async fn set_once_is_applied_on_request() {
 }
 
 #[tokio::test]
-async fn an_unknown_person_is_not_found() {
+async fn unknown_person_is_not_found() {
     let session = connect().await;
     let arguments = json!({"person_id": NOBODY, "timestamp": "2026-11-02"});
     assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Person not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
@@ -72,7 +72,7 @@ async fn an_unknown_person_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     let neither = session
         .error(TOOL, json!({"timestamp": "2026-11-02"}))

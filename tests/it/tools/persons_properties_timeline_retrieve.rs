@@ -7,7 +7,7 @@ use crate::{ADA, NOBODY, connect, connect_as};
 const TOOL: &str = "persons-properties-timeline-retrieve";
 
 #[tokio::test]
-async fn follows_the_properties_that_a_filter_names() {
+async fn shows_changes_of_filtered_properties() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
         "id": ADA, "date_from": "2026-03-01", "date_to": "2026-11-02", "interval": "day",
@@ -27,7 +27,7 @@ async fn follows_the_properties_that_a_filter_names() {
 }
 
 #[tokio::test]
-async fn events_choose_the_points_and_a_breakdown_the_property() {
+async fn events_select_points_and_breakdown_selects_the_property() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
         "id": 101, "date_from": "2026-03-01", "events": [{"id": "purchase", "order": 0}],
@@ -46,14 +46,14 @@ async fn events_choose_the_points_and_a_breakdown_the_property() {
 }
 
 #[tokio::test]
-async fn without_a_property_to_follow_it_says_what_to_name() {
+async fn missing_property_is_explained() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let answer = session.call(TOOL, json!({"id": ADA})).await;
     assert_snapshot!(answer["notes"].to_string(), @r#"["No property was followed; name one in properties or breakdown."]"#);
 }
 
 #[tokio::test]
-async fn a_scoped_key_is_shown_the_way_round() {
+async fn unsupported_scoped_key_is_reported_with_the_workaround() {
     let session = connect().await;
     assert_snapshot!(session.error(TOOL, json!({"id": ADA})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. Use persons-properties-at-time-retrieve for two or more moments and compare, and persons-activity-retrieve for who changed what.");
     assert_eq!(
@@ -63,13 +63,13 @@ async fn a_scoped_key_is_shown_the_way_round() {
 }
 
 #[tokio::test]
-async fn an_unknown_person_is_not_found() {
+async fn unknown_person_is_not_found() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     assert_snapshot!(session.error(TOOL, json!({"id": NOBODY})).await, @"PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for (arguments, said) in [
         (json!({}), "Invalid arguments: missing field `id`."),

@@ -25,7 +25,7 @@ fn unset(session: &Session) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn one_key_is_one_request() {
+async fn sends_one_request_per_key() {
     let session = connect().await;
     let answer = session
         .result(TOOL, json!({"id": ADA, "unset": "plan"}))
@@ -49,7 +49,7 @@ async fn one_key_is_one_request() {
 }
 
 #[tokio::test]
-async fn several_keys_are_gone_a_little_later_and_the_others_stay() {
+async fn keys_are_deleted_and_other_properties_stay() {
     let session = connect().await;
     let mut before = properties(&session, ADA).await;
     session.requests();
@@ -69,7 +69,7 @@ async fn several_keys_are_gone_a_little_later_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn one_key_that_fails_does_not_hide_the_others() {
+async fn failed_key_does_not_hide_the_others() {
     let session = connect().await;
     session
         .sandbox
@@ -103,7 +103,7 @@ async fn one_key_that_fails_does_not_hide_the_others() {
 
 /// Nobody knows what became of the second, so that the third is not even tried.
 #[tokio::test]
-async fn an_unknown_outcome_ends_the_series_and_says_so() {
+async fn unknown_outcome_stops_the_remaining_keys() {
     let session = connect().await;
     inject_fault(
         &session,
@@ -131,7 +131,7 @@ async fn an_unknown_outcome_ends_the_series_and_says_so() {
 
 /// Here, unlike with the other changes, PostHog says when ingestion is down.
 #[tokio::test]
-async fn with_capture_down_the_failure_is_told() {
+async fn ingestion_outage_is_reported() {
     let session = connect().await;
     session
         .sandbox
@@ -146,7 +146,7 @@ async fn with_capture_down_the_failure_is_told() {
 }
 
 #[tokio::test]
-async fn several_keys_that_all_fail_are_an_error() {
+async fn all_keys_failing_is_an_error() {
     let session = connect().await;
     session
         .sandbox
@@ -162,7 +162,7 @@ async fn several_keys_that_all_fail_are_an_error() {
 
 /// PostHog says 500 where it should say 404.
 #[tokio::test]
-async fn nobody_is_told_from_a_failure() {
+async fn unknown_person_is_distinguished_from_a_failure() {
     let session = connect().await;
     let arguments = json!({"id": NOBODY, "unset": "plan"});
     let error = session.error(TOOL, arguments).await;
@@ -185,7 +185,7 @@ async fn nobody_is_told_from_a_failure() {
 }
 
 #[tokio::test]
-async fn a_500_for_somebody_who_exists_leaves_the_outcome_open() {
+async fn status_500_for_an_existing_person_is_an_unknown_outcome() {
     let session = connect().await;
     inject_fault(&session, &request(), FaultKind::ServerError { status: 500 });
     let error = session
@@ -221,7 +221,7 @@ async fn invalid_arguments_make_no_request() {
 }
 
 #[tokio::test]
-async fn the_person_is_named_by_uuid_number_or_distinct_id() {
+async fn person_is_selected_by_uuid_id_or_distinct_id() {
     let session = connect().await;
     for (subject, lookups) in [
         (json!({"id": ADA}), Vec::new()),

@@ -8,7 +8,7 @@ use crate::{ADA, NOBODY, connect, text};
 const TOOL: &str = "persons-property-set";
 
 #[tokio::test]
-async fn sends_key_and_value_and_says_that_it_is_queued() {
+async fn sends_key_and_value_and_reports_it_queued() {
     let session = connect().await;
     let arguments = json!({"id": ADA, "key": "plan", "value": "team"});
     let answer = session.result(TOOL, arguments).await;
@@ -35,7 +35,7 @@ async fn sends_key_and_value_and_says_that_it_is_queued() {
 
 /// A value travels as it was given: a number that is text stays text, null is a value.
 #[tokio::test]
-async fn any_value_is_there_a_little_later_as_it_was_given() {
+async fn value_of_any_type_is_stored_unchanged() {
     let session = connect().await;
     for value in [
         json!("team"),
@@ -64,7 +64,7 @@ async fn any_value_is_there_a_little_later_as_it_was_given() {
 }
 
 #[tokio::test]
-async fn no_value_is_not_null() {
+async fn missing_value_is_rejected() {
     let session = connect().await;
     assert_snapshot!(session.error(TOOL, json!({"id": ADA, "key": "plan"})).await, @"Invalid arguments: missing field `value`.");
     assert_eq!(session.requests(), Vec::<String>::new());
@@ -91,7 +91,7 @@ async fn invalid_arguments_make_no_request() {
 }
 
 #[tokio::test]
-async fn the_person_is_named_by_uuid_number_or_distinct_id() {
+async fn person_is_selected_by_uuid_id_or_distinct_id() {
     let session = connect().await;
     for (subject, lookup) in [
         (json!({"id": ADA}), None),
@@ -113,7 +113,7 @@ async fn the_person_is_named_by_uuid_number_or_distinct_id() {
 }
 
 #[tokio::test]
-async fn nobody_is_not_changed() {
+async fn unknown_person_is_not_changed() {
     let session = connect().await;
     let arguments = json!({"id": NOBODY, "key": "plan", "value": "team"});
     let error = session.error(TOOL, arguments).await;
@@ -130,7 +130,7 @@ async fn nobody_is_not_changed() {
 }
 
 #[tokio::test]
-async fn with_capture_down_it_is_queued_and_never_done() {
+async fn ingestion_outage_still_reports_queued() {
     let session = connect().await;
     session
         .sandbox
@@ -142,7 +142,7 @@ async fn with_capture_down_it_is_queued_and_never_done() {
 }
 
 #[tokio::test]
-async fn the_swapped_envelope_is_read() {
+async fn swapped_error_fields_are_read() {
     let session = connect().await;
     for (field, shown) in [("value", "`value`"), ("key", "`key`")] {
         let envelope = json!({

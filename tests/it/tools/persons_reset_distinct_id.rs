@@ -8,7 +8,7 @@ use crate::{column, connect, text};
 const TOOL: &str = "persons-reset-distinct-id";
 
 #[tokio::test]
-async fn sends_the_distinct_id_and_does_not_promise_that_it_worked() {
+async fn sends_the_distinct_id_and_reports_the_effect_unverified() {
     let session = connect().await;
     let arguments = json!({"distinct_id": "luigi@example.com"});
     let answer = session.result(TOOL, arguments.clone()).await;
@@ -31,7 +31,7 @@ async fn sends_the_distinct_id_and_does_not_promise_that_it_worked() {
 }
 
 #[tokio::test]
-async fn the_person_is_in_the_list_again_by_the_read_that_is_named() {
+async fn suggested_read_shows_the_person_after_reset() {
     let session = connect().await;
     let search = json!({"search": "luigi@example.com"});
     let listed = session.call("persons-list", search.clone()).await;
@@ -48,7 +48,7 @@ async fn the_person_is_in_the_list_again_by_the_read_that_is_named() {
 
 /// Before the first new event a reset is a 202 that does nothing; afterwards it works.
 #[tokio::test]
-async fn it_does_nothing_before_the_first_new_event() {
+async fn reset_before_the_first_new_event_has_no_effect() {
     let session = agreeing().await;
     let distinct_ids = json!({"distinct_ids": ["qa-1"]});
     session.call("persons-bulk-delete", distinct_ids).await;
@@ -67,7 +67,7 @@ async fn it_does_nothing_before_the_first_new_event() {
 }
 
 #[tokio::test]
-async fn an_id_that_nobody_ever_had_is_requested_all_the_same() {
+async fn unknown_distinct_id_is_sent() {
     let session = connect().await;
     for distinct_id in ["nobody", "..", "a/b c?d", "größe-ünïcode-😀"] {
         let answer = session
@@ -97,7 +97,7 @@ async fn invalid_arguments_make_no_request() {
 }
 
 #[tokio::test]
-async fn what_posthog_refuses_is_told() {
+async fn rejection_by_posthog_is_reported() {
     let session = connect().await;
     let envelope = json!({
         "type": "validation_error",

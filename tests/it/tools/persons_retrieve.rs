@@ -27,7 +27,7 @@ async fn shows_one_person_with_a_link() {
 }
 
 #[tokio::test]
-async fn the_same_person_is_found_by_uuid_number_and_distinct_id() {
+async fn person_is_found_by_uuid_id_and_distinct_id() {
     let session = connect().await;
     for (arguments, request) in [
         (json!({"id": ADA}), format!("GET B/{ADA}/")),
@@ -53,7 +53,7 @@ async fn the_same_person_is_found_by_uuid_number_and_distinct_id() {
 }
 
 #[tokio::test]
-async fn select_names_the_properties_to_show() {
+async fn select_limits_the_properties() {
     let session = connect().await;
     let some = json!({"id": ADA, "select": ["plan", "seats", "no such property"]});
     let person = session.call(TOOL, some).await;
@@ -66,7 +66,7 @@ async fn select_names_the_properties_to_show() {
 }
 
 #[tokio::test]
-async fn a_distinct_id_is_never_taken_for_another_persons_id() {
+async fn distinct_id_is_never_matched_against_person_ids() {
     let session = connect().await;
     for (distinct_id, owner) in [
         (ADA, "wheatstone@example.com"),
@@ -87,7 +87,7 @@ async fn a_distinct_id_is_never_taken_for_another_persons_id() {
 }
 
 #[tokio::test]
-async fn any_distinct_id_works_however_it_is_spelled() {
+async fn distinct_id_with_special_characters_is_found() {
     let session = connect().await;
     for distinct_id in [
         "evariste/galois",
@@ -111,7 +111,7 @@ async fn any_distinct_id_works_however_it_is_spelled() {
 }
 
 #[tokio::test]
-async fn thousands_of_distinct_ids_are_counted_and_a_hundred_shown() {
+async fn shows_100_distinct_ids_and_counts_all() {
     let session = connect().await;
     let person = session
         .call(TOOL, json!({"distinct_id": "kiosk-badge-0001"}))
@@ -138,7 +138,7 @@ async fn thousands_of_distinct_ids_are_counted_and_a_hundred_shown() {
 }
 
 #[tokio::test]
-async fn a_person_keeps_the_smallest_budget() {
+async fn person_fits_the_smallest_budget() {
     let session = connect_with(Setup::default().budget(4_000)).await;
     for id in 101..=108 {
         session.call(TOOL, json!({"id": id, "select": ["*"]})).await;
@@ -146,7 +146,7 @@ async fn a_person_keeps_the_smallest_budget() {
 }
 
 #[tokio::test]
-async fn long_distinct_ids_and_names_keep_the_budget() {
+async fn long_distinct_ids_and_names_fit_the_budget() {
     let session = connect().await;
     let ids: Vec<String> = (0..100).map(|number| format!("{number:0>400}")).collect();
     let properties: Map<String, Value> = ids.iter().map(|id| (id.clone(), json!(1))).collect();
@@ -158,7 +158,7 @@ async fn long_distinct_ids_and_names_keep_the_budget() {
 }
 
 #[tokio::test]
-async fn a_value_that_cannot_be_shown_whole_is_not_promised() {
+async fn oversized_value_gets_no_select_hint() {
     let session = connect().await;
     let arguments = json!({"distinct_id": "mallory", "select": ["very_long"]});
     let person = session.call(TOOL, arguments).await;
@@ -170,7 +170,7 @@ async fn a_value_that_cannot_be_shown_whole_is_not_promised() {
 }
 
 #[tokio::test]
-async fn words_of_strangers_stay_on_lines_of_their_own() {
+async fn user_text_cannot_forge_lines_of_the_result() {
     let session = connect().await;
     let hostile = [
         "line_breaks",
@@ -209,7 +209,7 @@ async fn words_of_strangers_stay_on_lines_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_wrong_id_never_reaches_posthog() {
+async fn malformed_id_makes_no_request() {
     let session = connect().await;
     for id in [
         "..",
@@ -234,7 +234,7 @@ async fn a_wrong_id_never_reaches_posthog() {
 }
 
 #[tokio::test]
-async fn exactly_one_way_to_name_the_person_is_wanted() {
+async fn exactly_one_identifier_is_required() {
     let session = connect().await;
     assert_snapshot!(session.error(TOOL, json!({})).await, @"Give exactly one of `id` (UUID or numeric id) and `distinct_id`. To find a person by email, name or distinct id, call persons-list with email, search or distinct_id.");
     let both = json!({"id": ADA, "distinct_id": "ada@example.com"});
@@ -248,7 +248,7 @@ async fn exactly_one_way_to_name_the_person_is_wanted() {
 }
 
 #[tokio::test]
-async fn a_distinct_id_of_nobody_is_not_found() {
+async fn unknown_distinct_id_is_not_found() {
     let session = connect().await;
     let error = session
         .error(TOOL, json!({"distinct_id": "charles@example.com"}))
@@ -257,7 +257,7 @@ async fn a_distinct_id_of_nobody_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_person_reused_after_deletion_is_found_though_no_list_has_it() {
+async fn unlisted_person_with_reused_distinct_id_is_found() {
     let session = connect().await;
     let person = session
         .call(TOOL, json!({"distinct_id": "luigi@example.com"}))

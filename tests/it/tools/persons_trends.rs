@@ -7,7 +7,7 @@ use crate::{column, connect, connect_as};
 const TOOL: &str = "persons-trends";
 
 #[tokio::test]
-async fn lists_who_did_it_most_often_first() {
+async fn lists_persons_by_descending_event_count() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
         "entity_id": "$pageview", "entity_math": "total", "date_from": "2026-10-26", "date_to": "2026-11-02",
@@ -27,7 +27,7 @@ async fn lists_who_did_it_most_often_first() {
 }
 
 #[tokio::test]
-async fn an_action_is_named_by_its_number() {
+async fn action_is_selected_by_id() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({"entity_id": 2, "entity_type": "actions", "search": "hedy"});
     let page = session.call(TOOL, arguments).await;
@@ -37,20 +37,20 @@ async fn an_action_is_named_by_its_number() {
 }
 
 #[tokio::test]
-async fn an_unknown_action_comes_back_in_posthogs_words() {
+async fn unknown_action_returns_the_reason_from_posthog() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let arguments = json!({"entity_id": "99", "entity_type": "actions"});
     assert_snapshot!(session.error(TOOL, arguments).await, @r#"PostHog rejected the request: Action ID "99" does not exist. Change it and call again."#);
 }
 
 #[tokio::test]
-async fn a_scoped_key_is_shown_the_way_round() {
+async fn unsupported_scoped_key_is_reported_with_the_workaround() {
     let session = connect().await;
     assert_snapshot!(session.error(TOOL, json!({"entity_id": "$pageview"})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for (arguments, said) in [
         (json!({}), "Invalid arguments: missing field `entity_id`."),

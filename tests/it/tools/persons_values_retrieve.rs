@@ -22,7 +22,7 @@ async fn lists_values_with_their_counts() {
 }
 
 #[tokio::test]
-async fn part_of_a_value_narrows_them_and_is_taken_as_it_stands() {
+async fn search_matches_part_of_a_value_literally() {
     let session = connect().await;
     let answer = session
         .call(TOOL, json!({"key": "$geoip_country_code", "value": "g"}))
@@ -43,7 +43,7 @@ async fn part_of_a_value_narrows_them_and_is_taken_as_it_stands() {
 }
 
 #[tokio::test]
-async fn no_values_are_explained() {
+async fn empty_list_is_explained() {
     let session = connect().await;
     assert_snapshot!(session.text(TOOL, json!({"key": "Plan"})).await, @"No values: the property is unknown, restricted for this key, or no value contains the text. Property names are case-sensitive.");
     session
@@ -54,7 +54,7 @@ async fn no_values_are_explained() {
 }
 
 #[tokio::test]
-async fn words_of_strangers_are_values_and_nothing_else() {
+async fn user_text_cannot_forge_lines_of_the_result() {
     let session = connect().await;
     assert_snapshot!(session.text(TOOL, json!({"key": "line_breaks"})).await, @r"
     value	count
@@ -78,7 +78,7 @@ async fn words_of_strangers_are_values_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_argument_is_said_before_any_request() {
+async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for (arguments, said) in [
         (json!({}), "Invalid arguments: missing field `key`."),
