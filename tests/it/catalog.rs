@@ -1,4 +1,4 @@
-//! Laws over all tools.
+//! Invariants of all tools: names, schemas, descriptions, size.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn every_tool_has_a_source_file_and_a_test_file_of_its_name() {
     assert_eq!(files("tests/it/tools"), names);
 }
 
-/// The names of the files of tools in a folder.
+/// The tool files in a folder, by name.
 fn files(folder: &str) -> BTreeSet<String> {
     std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
         .unwrap()
@@ -48,7 +48,7 @@ fn schemas_use_only_widely_supported_keywords() {
     }
 }
 
-/// No references, no choices, no lists of types, no null: some client stumbles over each of them.
+/// No `$ref`, `anyOf`, lists of types or null: each is unsupported by some client.
 fn plain(place: &str, schema: &Value) {
     match schema {
         Value::Object(fields) => {
@@ -80,7 +80,7 @@ fn every_subschema_is_an_object() {
     }
 }
 
-/// A bare `true` for "anything" is valid and not understood by every client.
+/// A bare `true` schema is valid but not supported by every client.
 fn objects(place: &str, schema: &Value) {
     let fields = schema
         .as_object()
@@ -111,7 +111,7 @@ fn titles_and_descriptions_are_present_and_short() {
     }
 }
 
-/// Every conversation begins with the list: what a model sees of it is counted as o200k counts.
+/// Every session starts with the list, so its size is limited, in o200k tokens.
 #[test]
 fn tool_list_has_at_most_8000_tokens_and_320_per_tool() {
     let tokenizer = tiktoken_rs::o200k_base().unwrap();
@@ -133,7 +133,7 @@ fn tool_list_has_at_most_8000_tokens_and_320_per_tool() {
     );
 }
 
-/// Only what takes more than one type has none: some clients cannot read a list of types.
+/// Arguments of more than one type have no `type`: some clients cannot read a list of types.
 #[test]
 fn every_argument_is_typed_and_described() {
     const ANY: [&str; 3] = ["value", "unset", "breakdown"];

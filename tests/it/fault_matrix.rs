@@ -1,5 +1,5 @@
-//! Every tool against every fault: an answer in time, an honest error or a valid answer, no write sent twice, and a next
-//! call that works.
+//! Runs every tool against every fault: each call returns in time with a valid result or the expected error, no write
+//! is sent twice, and the next call works.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::unknown_outcome::{UNKNOWN, settling};
 use crate::writing::{address, approving_with, sent, writing_calls};
 use crate::{Session, text};
 
-/// For all tools at once; many times what they take.
+/// For concurrent calls of all tools; many times what they need.
 const IN_TIME: Duration = Duration::from_secs(90);
 
-/// How long the client waits for PostHog, where a fault makes it wait for ever.
+/// The client's timeout for faults without a response.
 const SHORT: Duration = Duration::from_secs(3);
 
-/// A fault, and what has to come of it.
+/// A fault and its expected effect.
 struct Case {
     what: FaultKind,
-    /// What an error says: one of these.
+    /// An error contains one of these.
     says: &'static [&'static str],
     fails: Fails,
-    /// Whether a write that meets it may have been done.
+    /// Whether a failed write may have been performed.
     open: bool,
     most_bytes: usize,
     timeout: Duration,
@@ -37,7 +37,7 @@ struct Case {
 #[derive(PartialEq)]
 enum Fails {
     All,
-    /// Those that need what the fault spoils, at least one.
+    /// At least one: those that read the part that the fault changes.
     Some,
     None,
 }
@@ -54,7 +54,7 @@ impl Case {
         }
     }
 
-    /// Some tools do not need what the fault spoils.
+    /// Some tools do not read the part that the fault changes.
     fn some(what: FaultKind, says: &'static [&'static str]) -> Self {
         Self {
             fails: Fails::Some,
@@ -69,7 +69,7 @@ impl Case {
         }
     }
 
-    /// A write that meets it has surely not been done.
+    /// A failed write was definitely not performed.
     fn refused(mut self) -> Self {
         self.open = false;
         self
@@ -86,7 +86,7 @@ impl Case {
     }
 }
 
-/// The example of every tool.
+/// The example call of every tool.
 fn every_call() -> Vec<(&'static str, Value)> {
     let tools = catalog().into_iter();
     tools.map(|tool| (tool.name, example(&tool))).collect()
@@ -99,7 +99,7 @@ async fn at_once(session: &Session, calls: &[(&'static str, Value)]) -> Vec<Call
     timeout(IN_TIME, join_all(calls)).await.expect("in time")
 }
 
-/// The calls once the fault is over.
+/// Repeats the calls without the fault.
 async fn recover(session: &Session, case: &Case, calls: &[(&'static str, Value)]) {
     session.sandbox.clear_faults();
     for ((tool, _), result) in calls.iter().zip(at_once(session, calls).await) {
@@ -114,7 +114,7 @@ async fn recover(session: &Session, case: &Case, calls: &[(&'static str, Value)]
     sent(session);
 }
 
-/// What one tool made of the fault: whether it failed, in honest words.
+/// Checks the result of one tool under the fault; returns whether it failed.
 fn judge(case: &Case, tool: &str, times: usize, result: &CallToolResult) -> bool {
     let (text, lower) = (text(result), text(result).to_lowercase());
     let what = format!("{tool}, sent {times} times: {text}");
@@ -150,7 +150,7 @@ fn judge_all(case: &Case, failed: &[bool]) {
 
 async fn meet(case: Case) {
     let session = approving_with(|setup| {
-        // Open to every endpoint.
+        // Supported by every endpoint.
         setup.key = Sandbox::LEGACY_KEY;
         setup.max_response_bytes = case.most_bytes;
         setup.timeout = case.timeout;
@@ -163,7 +163,7 @@ async fn meet(case: Case) {
         requests.iter().filter(same).count()
     };
 
-    // Everything fails: the looks before a deletion as well, which then is not sent at all.
+    // Every request fails, including the reads before a deletion, which is then not sent.
     let all = every_call();
     session.sandbox.inject(Fault::always("", case.what.clone()));
     let results = at_once(&session, &all).await;
@@ -175,7 +175,7 @@ async fn meet(case: Case) {
     judge_all(&case, &failed.collect::<Vec<_>>());
     recover(&session, &case, &all).await;
 
-    // The write alone fails.
+    // Only the write fails.
     for (_, _, request) in &writes {
         let fault = Fault::always(&address(request), case.what.clone());
         session.sandbox.inject(fault);
@@ -259,7 +259,7 @@ async fn responses_of_another_server() {
     .await;
 }
 
-/// A time-out is waited for: all that never comes is met side by side.
+/// These wait for real timeouts, so they run concurrently.
 #[tokio::test]
 async fn missing_and_slow_responses() {
     const LATE: &[&str] = &["did not respond in time"];
@@ -291,7 +291,7 @@ async fn responses_of_unexpected_shape() {
         wrong("uuid", "5"),
         wrong("persons_found", "\"two\""),
         wrong("results", "[{}]"),
-        // No JSON, though Python writes it.
+        // Invalid JSON that Python writes by default.
         wrong("properties", "{\"score\": NaN}"),
         wrong("results", "[{\"uuid\": "),
         whole(json!([])),
@@ -302,7 +302,7 @@ async fn responses_of_unexpected_shape() {
     .await;
 }
 
-/// What an end user wrote must not keep anybody from reading the rest.
+/// Data of end users must not make other data unreadable.
 #[tokio::test]
 async fn hostile_properties() {
     let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
@@ -322,7 +322,7 @@ async fn hostile_properties() {
             FaultKind::replace_field("name", deep(5000)),
             &["response is invalid"],
         ),
-        // Half of a pair: no text, though JSON can spell it.
+        // Unpaired surrogates, which JSON can encode but no string can hold.
         Case::harmless(FaultKind::replace_field(
             "properties",
             r#"{"\ud800": 1, "email": "\udc00"}"#,

@@ -1,5 +1,4 @@
-//! Clients that no library would be: whatever they send or fail to read, the server goes on, and its output holds
-//! nothing but messages.
+//! Misbehaving clients: whatever they send or do not read, the server keeps serving and writes only valid messages.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,10 +11,10 @@ use tokio::time::timeout;
 use crate::process::{binary, run};
 use crate::wire::{TIMEOUT, WITH_HANDSHAKE, beginning, message, request, versions};
 
-/// For thousands of calls of a build without optimization.
+/// Enough for thousands of calls in a debug build.
 const LONG: Duration = Duration::from_secs(60);
 
-/// The binary on its sandbox, after the beginning of a conversation.
+/// The binary with `--sandbox`, after the handshake.
 struct Server {
     version: &'static str,
     child: Child,
@@ -57,7 +56,7 @@ impl Server {
             .map(|line| message(&line))
     }
 
-    /// The answer to a request, and the messages before it.
+    /// The response to a request, and the messages before it.
     async fn until(&mut self, id: u64) -> (Value, Vec<Value>) {
         let mut before = Vec::new();
         loop {
@@ -69,7 +68,7 @@ impl Server {
         }
     }
 
-    /// Whether a usual call is answered as usual; the messages before that.
+    /// Asserts that a call succeeds; returns the messages before its response.
     async fn goes_on(&mut self, after: &str) -> Vec<Value> {
         self.last_id += 1;
         let id = self.last_id;
@@ -81,7 +80,7 @@ impl Server {
         before
     }
 
-    /// Closes the input: the last messages. The end has to be a peaceful one, without a panic.
+    /// Closes the input and returns the last messages. Asserts a clean exit.
     async fn end(mut self) -> Vec<Value> {
         drop(self.input);
         let mut rest = Vec::new();
@@ -169,7 +168,7 @@ async fn invalid_messages_do_not_end_the_session() {
 async fn unsolicited_replies_and_cancellations_are_ignored() {
     for version in versions() {
         let mut server = Server::start(version).await;
-        // Without a handshake, the first of these come before anything else was asked.
+        // Without a handshake, these are the first messages of the session.
         for odd in [
             json!({"jsonrpc": "2.0", "id": 999, "result": {"action": "accept", "content": {"confirm": true}}}),
             json!({"jsonrpc": "2.0", "id": 0, "result": {}}),
@@ -186,7 +185,7 @@ async fn unsolicited_replies_and_cancellations_are_ignored() {
             server.throw(format!("{odd}\n{odd}\n").as_bytes()).await;
             server.goes_on(&format!("{version}, {odd}")).await;
         }
-        // The handshake once more.
+        // A second handshake.
         for mut message in beginning(version) {
             if message.get("id").is_some() {
                 message["id"] = json!(5);
@@ -207,7 +206,7 @@ async fn duplicate_request_ids_affect_only_their_requests() {
         let params = json!({"name": "persons-list", "arguments": {"limit": 1}});
         let call = request(version, 5, "tools/call", params);
         server.throw(format!("{call}\n{call}\n").as_bytes()).await;
-        // Which of them is answered cannot be told; the id is free again afterwards.
+        // Either of them may get the response; afterwards the id can be used again.
         server.until(5).await;
         server.throw(format!("{call}\n").as_bytes()).await;
         server.until(5).await;
@@ -251,7 +250,7 @@ async fn truncated_last_message_ends_the_session_cleanly() {
     }
 }
 
-/// Some go to PostHog, most are refused before: all are answered, each once.
+/// Some are sent to PostHog, most are rejected before; each gets exactly one response.
 #[tokio::test]
 async fn ten_thousand_concurrent_calls_all_get_responses() {
     const CALLS: u64 = 10_000;
@@ -291,7 +290,7 @@ async fn ten_thousand_concurrent_calls_all_get_responses() {
     assert_eq!(server.end().await, Vec::<Value>::new());
 }
 
-/// What it may keep for a client that asks and does not read.
+/// The memory limit for a client that sends requests and reads no responses.
 #[cfg(target_os = "linux")]
 const MAX_MEGABYTES: u64 = 200;
 
@@ -301,12 +300,12 @@ async fn unread_output_applies_backpressure_without_losing_responses() {
     let version = WITH_HANDSHAKE[3];
     let mut server = Server::start(version).await;
     let process = server.child.id().unwrap();
-    // Answers of two dozen kilobytes each.
+    // Each response has about 24 KB.
     let mut asked: u64 = 0;
     loop {
         let list = request(version, asked + 1, "tools/list", json!({}));
         let line = format!("{list}\n");
-        // A full pipe takes nothing, or a part: then the rest is owed.
+        // A full pipe accepts nothing or a part of the line.
         let writing = server.input.write_all(line.as_bytes());
         if timeout(Duration::from_secs(2), writing).await.is_err() {
             break;
@@ -316,7 +315,7 @@ async fn unread_output_applies_backpressure_without_losing_responses() {
     }
     let most = crate::soak::megabytes(process, "VmHWM");
     assert!(most < MAX_MEGABYTES, "{most} MB for {asked} requests");
-    // Whoever begins to read then gets every answer.
+    // No response is lost.
     for _ in 0..asked {
         let answer = server.receive().await.expect("an answer");
         assert!(answer["result"]["tools"].is_array(), "{answer}");
@@ -332,7 +331,7 @@ async fn process_exits_if_the_client_disconnects_without_reading() {
         let list = request(version, id, "tools/list", json!({}));
         server.throw(format!("{list}\n").as_bytes()).await;
     }
-    // As the system does when a process dies.
+    // As when the client process is killed.
     drop(server.output);
     drop(server.input);
     let status = timeout(TIMEOUT, server.child.wait()).await;

@@ -1,12 +1,12 @@
-//! A client of plain HTTP, for tests that talk to a server by hand.
+//! A plain HTTP client, for tests that send requests themselves.
 
 use std::sync::Arc;
 
 use reqwest::Client;
 use rustls::crypto::ring;
 
-/// A client of plain HTTP, which wants to know its cryptography all the same. It is told here and not for the whole
-/// process, where it would help the server under test as well.
+/// A plain HTTP client. reqwest still requires a TLS provider; it is set for this client only, as a process-wide
+/// default would also apply to the server under test.
 pub(crate) fn client() -> Client {
     let provider = Arc::new(ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)

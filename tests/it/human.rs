@@ -1,4 +1,4 @@
-//! The human at the client's side, who is asked before anything is deleted.
+//! The simulated user of a client, who replies to elicitations.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ClientHandler, ErrorData, RoleClient};
 use serde_json::json;
 
-/// What the human does when asked.
+/// How the user replies to an elicitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reaction {
     /// Ticks the box.
@@ -25,7 +25,7 @@ pub(crate) enum Reaction {
     Dismiss,
 }
 
-/// A human, or nobody: then the client does not declare that it can ask.
+/// The client's handler. Without a reaction it declares no elicitation.
 #[derive(Clone, Default)]
 pub(crate) struct Human {
     reaction: Option<Reaction>,
@@ -40,7 +40,7 @@ impl Human {
         }
     }
 
-    /// The questions so far.
+    /// The messages of the elicitations so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

@@ -1,9 +1,9 @@
-//! Which module of the server may name which. That the client knows nothing of the protocol, and the sandbox nothing of
-//! ours, Cargo proves: they are crates that do not depend on it.
+//! The allowed imports between the modules of the server. Cargo enforces the rest: the client and the sandbox are
+//! crates that do not depend on it.
 
 use std::path::{Path, PathBuf};
 
-/// A module and what it may name of ours.
+/// Each module and the modules that it may import.
 const MAY_NAME: [(&str, &[&str]); 11] = [
     ("policy", &[]),
     ("sync", &[]),
@@ -76,7 +76,7 @@ fn modules_import_only_lower_layers() {
     assert!(seen > 10, "the test looks in the wrong place");
 }
 
-/// The only files outside the client that may open text which end users or PostHog wrote.
+/// The only files outside the client that may expose untrusted text.
 const SANITIZER: [&str; 2] = ["src/output/redact/person.rs", "src/output/sanitize.rs"];
 
 #[test]
@@ -104,7 +104,7 @@ fn only_the_sanitizer_reads_untrusted_text() {
     );
 }
 
-/// Whether code names a module, alone or among others in braces.
+/// Whether code imports a module, alone or in a group.
 fn names(code: &str, module: &str) -> bool {
     let grouped = code
         .split("use crate::{")

@@ -1,4 +1,4 @@
-//! Tests through the front door: a real client, the real server, real HTTP, the sandbox.
+//! Integration tests: a real client, the server, real HTTP and the sandbox.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -64,26 +64,26 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-/// Ada, of the sandbox's story.
+/// The UUID of Ada, one of the sandbox's persons.
 const ADA: &str = "ada0ada0-1815-4852-8000-000000000101";
 
-/// A UUID that no person of the story has.
+/// A UUID without a person.
 const NOBODY: &str = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
 
-/// How a session is set up.
+/// The configuration of a session.
 struct Setup {
     key: &'static str,
     project: Project,
     limits: OutputOptions,
     max_response_bytes: usize,
     timeout: Duration,
-    /// Whether the version of PostHog is given rather than found out.
+    /// Whether the client skips the detection of PostHog's version.
     assume_current: bool,
     sandbox: SandboxOptions,
-    /// Who sits at the client; nobody to ask, by default.
+    /// The user; by default, the client supports no elicitation.
     human: Human,
     lifecycle: ClientLifecycleMode,
-    /// How a deletion gets its yes.
+    /// How deletions are confirmed.
     confirm: Confirm,
     allow_token_confirmation: bool,
     confirmation_ttl: Duration,
@@ -116,21 +116,21 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// With so many generated persons beside those of the story.
+    /// With this number of generated persons besides the fixed ones.
     fn persons(count: usize) -> Self {
         let mut setup = Self::default();
         setup.sandbox.persons = count;
         setup
     }
 
-    /// With room for so many bytes in an answer.
+    /// With this maximum size of a tool result.
     fn budget(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
     }
 }
 
-/// An assistant's session with a server on a sandbox of its own.
+/// A client session with a server and its own sandbox.
 struct Session {
     client: RunningService<RoleClient, Human>,
     sandbox: Sandbox,
@@ -138,7 +138,7 @@ struct Session {
     limits: OutputOptions,
 }
 
-/// A session with the usual set-up.
+/// A session with the default setup.
 async fn connect() -> Session {
     connect_with(Setup::default()).await
 }
@@ -187,7 +187,7 @@ async fn connect_with(setup: Setup) -> Session {
 }
 
 impl Session {
-    /// Any answer, checked against what all answers promise.
+    /// The result of a call, checked against the invariants of all results.
     async fn result(&self, tool: &'static str, arguments: Value) -> CallToolResult {
         let arguments = arguments.as_object().unwrap().clone();
         let request = CallToolRequestParams::new(tool).with_arguments(arguments);
@@ -196,7 +196,7 @@ impl Session {
         result
     }
 
-    /// The structured answer of a call that must succeed.
+    /// The structured content of a call that must succeed.
     async fn call(&self, tool: &'static str, arguments: Value) -> Value {
         let result = self.result(tool, arguments).await;
         assert_eq!(result.is_error, Some(false), "{}", text(&result));
@@ -210,14 +210,14 @@ impl Session {
         text(&result)
     }
 
-    /// The text of a call that must fail in a way that the model can read. The port of the sandbox is left out.
+    /// The error text of a call that must fail. The sandbox's address is replaced.
     async fn error(&self, tool: &'static str, arguments: Value) -> String {
         let result = self.result(tool, arguments).await;
         assert_eq!(result.is_error, Some(true), "{}", text(&result));
         text(&result).replace(&self.sandbox.url(), "http://sandbox")
     }
 
-    /// The requests since the last look as `METHOD path?query`, decoded, the project's root shortened to `B`.
+    /// The requests since the last call as `METHOD path?query`, decoded, with the path of the persons shortened to `B`.
     fn requests(&self) -> Vec<String> {
         assert_eq!(self.sandbox.violations(), Vec::<String>::new());
         let requests = self.sandbox.requests();
@@ -225,7 +225,7 @@ impl Session {
         requests.iter().map(line).collect()
     }
 
-    /// The bodies of the requests since the last look at [`Session::requests`].
+    /// The bodies of the requests since the last call of [`Session::requests`].
     fn bodies(&self) -> Vec<Value> {
         let requests = self.sandbox.requests();
         requests.into_iter().map(|request| request.body).collect()
@@ -247,7 +247,7 @@ fn text(result: &CallToolResult) -> String {
     result.content[0].as_text().unwrap().text.clone()
 }
 
-/// One field of each row of a structured answer.
+/// One field of each row of a structured result.
 fn column<'a>(answer: &'a Value, field: &str) -> Vec<&'a str> {
     let rows = answer["results"].as_array().unwrap();
     rows.iter()

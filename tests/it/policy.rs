@@ -1,4 +1,4 @@
-//! Which tools are offered: what is left out is not in the list, and unknown when it is called.
+//! Tool selection: an excluded tool is not listed, and unknown when it is called.
 
 use posthog_persons_mcp::policy::{Effect, Policy, Toolset};
 use posthog_persons_mcp::tools::catalog;
@@ -14,7 +14,7 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The tools of the catalog that are so.
+/// The tools of the catalog that match the predicate.
 fn those(are: impl Fn(&str, Toolset, Effect) -> bool) -> Vec<String> {
     catalog()
         .iter()
@@ -43,7 +43,7 @@ async fn offered_tools(session: &Session) -> Vec<String> {
         .collect()
 }
 
-/// A call of a tool that is not offered is a protocol error, as of one that does not exist.
+/// Asserts that the tool is rejected like one that does not exist.
 async fn unknown(session: &Session, tool: &'static str, arguments: &serde_json::Value) {
     let arguments = arguments.as_object().unwrap().clone();
     let request = CallToolRequestParams::new(tool).with_arguments(arguments);
@@ -123,9 +123,9 @@ async fn excluding_a_tool_keeps_the_others() {
     );
 }
 
-// Through the binary.
+// With the binary.
 
-/// What the binary offers with these flags and variables, by an assistant's list and by `tools`.
+/// The tools of the binary with these flags and variables, from `tools/list` and from `tools`.
 async fn offers(flags: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
     let set = |arguments: &[&str]| {
         let mut command = binary(&[arguments, flags].concat());
@@ -240,7 +240,7 @@ async fn read_only_process_has_no_writing_tools() {
     }
 }
 
-/// A filter that matches nothing is a hole that nobody sees.
+/// A misspelt name in a filter would silently exclude nothing.
 #[tokio::test]
 async fn unknown_tool_name_fails_the_start_with_the_valid_names() {
     for (flags, variables, wrong, known) in [

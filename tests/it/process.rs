@@ -1,4 +1,4 @@
-//! The binary as a process, for tests of what only its settings can do.
+//! Runs the binary as a process.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::wire::{TIMEOUT, beginning, message, request};
 
-/// The binary with these arguments and none of this process's settings.
+/// The binary with these arguments, without the settings in this process's environment.
 pub(crate) fn binary(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posthog-persons-mcp"));
     command
@@ -36,7 +36,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// The answer to a request.
+    /// The response to a request.
     pub(crate) fn answer(&self, id: u64) -> Value {
         let mut answers = self.stdout.lines().map(message);
         answers
@@ -44,7 +44,7 @@ impl Ended {
             .unwrap_or_else(|| panic!("no answer to {id} in {}", self.stdout))
     }
 
-    /// What a start says that must fail: on standard error, with nothing on standard output.
+    /// The error of a start that must fail: on standard error, with nothing on standard output.
     pub(crate) fn refusal(&self) -> &str {
         assert_ne!(self.code, Some(0), "{}", self.stderr);
         assert_eq!(self.stdout, "");
@@ -52,12 +52,12 @@ impl Ended {
     }
 }
 
-/// Runs a process that gets this input, then its end.
+/// Runs a process with this input.
 pub(crate) async fn run(mut command: Command, input: &str) -> Ended {
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let writing = async {
-        // A process that refuses its settings reads nothing.
+        // A process that rejects its settings does not read its input.
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
     };
@@ -80,13 +80,13 @@ pub(crate) async fn send(child: &Child, signal: &str) {
     assert!(sent.unwrap().success());
 }
 
-/// Waits for the end; the exit code.
+/// Waits for the exit and returns the exit code.
 pub(crate) async fn exit(mut child: Child) -> Option<i32> {
     let status = timeout(TIMEOUT, child.wait()).await;
     status.expect("an end in time").unwrap().code()
 }
 
-/// A conversation that asks for the list of tools, as request 1, and then for these calls.
+/// The input of a session: the handshake, `tools/list` as request 1, then these calls.
 pub(crate) fn conversation(version: &str, calls: &[(&str, Value)]) -> String {
     let mut messages = beginning(version);
     messages.push(request(version, 1, "tools/list", json!({})));
@@ -100,7 +100,7 @@ pub(crate) fn conversation(version: &str, calls: &[(&str, Value)]) -> String {
         .collect()
 }
 
-/// The names in the answer to `tools/list`.
+/// The names in a response to `tools/list`.
 pub(crate) fn offered(answer: &Value) -> Vec<String> {
     let tools = answer["result"]["tools"].as_array().unwrap();
     tools

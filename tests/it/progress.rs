@@ -1,4 +1,4 @@
-//! Whoever sends a progress token hears why a call waits; nobody else does.
+//! Progress notifications: sent while a call waits, only for a call with a progress token.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::stdio::{connected, sandbox};
 use crate::wire::{Wire, request, versions};
 
-/// Calls with a token, if there is one: what was told meanwhile, and the answer.
+/// Calls a tool; returns the progress notifications and the response.
 async fn told(version: &'static str, fault: Fault, token: Option<&Value>) -> (Vec<Value>, Value) {
     let sandbox = sandbox().await;
     let mut child = connected(&[], &sandbox.url(), Sandbox::KEY)
@@ -75,7 +75,7 @@ async fn call_without_progress_token_receives_no_notifications() {
         let (news, answer) = told(version, limited, None).await;
         assert_eq!(answer["result"]["isError"], false, "{answer}");
         assert_eq!(news, Vec::<Value>::new(), "{version}");
-        // There is nothing to tell where nothing waits.
+        // A slow response is no reason for a notification.
         let slow = Fault::once("persons", FaultKind::Delay(Duration::from_millis(50)));
         let (news, _) = told(version, slow, Some(&json!(1))).await;
         assert_eq!(news, Vec::<Value>::new(), "{version}");

@@ -1,4 +1,4 @@
-//! Which project a server works on where none is set.
+//! The project of a server without a configured one.
 
 use insta::assert_snapshot;
 use posthog_client::Project;
@@ -11,7 +11,7 @@ const USER: &str = "GET /api/users/@me/";
 const KEY: &str = "GET /api/personal_api_keys/@current/";
 const PERSON: &str = "GET B/101/";
 
-/// The key that a test makes for itself.
+/// The key that a test adds to the sandbox.
 const OWN: &str = "phx_test_own";
 
 async fn connect_as(key: &'static str) -> Session {
@@ -77,7 +77,7 @@ async fn key_without_access_to_projects_must_set_one() {
     assert_snapshot!(session.error("persons-retrieve", json!({"id": 101})).await, @"Could not determine which project to use: the key cannot read which one its owner has selected. The user must set POSTHOG_PROJECT_ID (or --project) to the project's number.");
     let asked = [USER, KEY, "GET /api/projects/@current/"];
     assert_eq!(session.requests(), asked);
-    // It may be mended while the server runs, so that it is asked again.
+    // Not cached: the key may be changed while the server runs.
     session.error("persons-retrieve", json!({"id": 101})).await;
     assert_eq!(session.requests(), asked);
 }

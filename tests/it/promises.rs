@@ -1,4 +1,4 @@
-//! What every answer of every tool promises. Checked on each call that any test makes.
+//! Invariants of all tool results, checked on every call that a test makes.
 
 use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::policy::Effect;
@@ -14,7 +14,7 @@ pub(crate) fn example(tool: &ToolDefinition) -> Value {
     serde_json::from_str(tool.example).unwrap()
 }
 
-/// The example of each tool that reads. Each makes one request, where its key allows.
+/// The example call of each reading tool. Each makes one request if the key permits it.
 pub(crate) fn calls() -> Vec<(&'static str, Value)> {
     let tools = catalog().into_iter();
     let reads = tools.filter(|tool| tool.effect == Effect::Read);
@@ -68,7 +68,7 @@ pub(crate) fn check(tool: &str, key: &str, limits: &OutputOptions, result: &Call
     fits(tool, &Value::Object(schema.as_ref().clone()), answer);
 }
 
-/// Characters that a reader does not see, or that change what a reader sees.
+/// Characters that are invisible or change how other text is displayed.
 fn hides(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -94,7 +94,7 @@ fn hides_nothing(place: &str, value: &Value) {
     }
 }
 
-/// As much of JSON Schema as the tools use. An unknown keyword fails, so that nothing goes unchecked.
+/// Validates the subset of JSON Schema that the tools use. An unknown keyword fails the test.
 fn fits(place: &str, schema: &Value, value: &Value) {
     if *schema == Value::Bool(true) {
         return;

@@ -1,4 +1,4 @@
-//! Prompts, and what fits while their arguments are typed.
+//! Prompts, and the completion of their arguments.
 
 use posthog_persons_mcp::output::Redaction;
 use posthog_persons_mcp::policy::Policy;
@@ -11,7 +11,7 @@ use crate::{ADA, Session, Setup, connect, connect_with};
 
 const EXPLAIN: &str = "investigate-person";
 
-/// What fits into an argument of the prompt that explains a person, with the person filled in or not.
+/// The completions of an argument of the prompt `investigate-person`, with or without a person.
 async fn fitting(
     session: &Session,
     argument: &str,
@@ -85,8 +85,8 @@ async fn property_argument_is_completed_from_the_person_or_the_newest_persons() 
         fitting(&session, "property", "PLA", Some(ADA)).await,
         ["plan"]
     );
-    let of_somebody = fitting(&session, "property", "plan", None).await;
-    assert!(of_somebody.contains(&"plan".to_owned()), "{of_somebody:?}");
+    let of_person = fitting(&session, "property", "plan", None).await;
+    assert!(of_person.contains(&"plan".to_owned()), "{of_person:?}");
     let all = fitting(&session, "property", "", None).await;
     assert!((10..=100).contains(&all.len()), "{all:?}");
 }

@@ -1,4 +1,4 @@
-//! The protocol from inside one process: both ways to begin, cancellation, many calls at once, what cannot be read.
+//! The protocol in one process: with and without a handshake, cancellation, concurrent calls, malformed calls, panics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn server(host: &str) -> Server {
     Server::new(catalog(), context(host), WriteGuards::default())
 }
 
-/// Serves over a pipe in memory; the other end of it.
+/// Serves over an in-memory pipe; returns the client's end.
 fn serve(server: Server) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
@@ -65,7 +65,7 @@ async fn client(host: &str, begin: ClientLifecycleMode) -> RunningService<RoleCl
 
 type Pipe = Wire<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
 
-/// The same, spoken to by hand.
+/// A server and a client at the level of JSON-RPC messages.
 async fn by_hand(host: &str, version: &'static str) -> Pipe {
     let (reader, writer) = tokio::io::split(serve(server(host)));
     Wire::begin(version, reader, writer).await.0
@@ -174,7 +174,7 @@ async fn cancelled_call_releases_its_slot() {
         );
     }
     upstream.until(|counts| counts.waiting == 8).await;
-    // Which of them waits is not said; with one of the others gone, it is its turn.
+    // Any of the nine may be the queued one. Cancelling one of the others releases a slot for it.
     let first = pending.swap_remove(0);
     first.cancel(None).await.unwrap();
     upstream.until(|counts| counts.asked == 9).await;
@@ -198,7 +198,7 @@ async fn at_most_eight_requests_are_concurrent_and_all_calls_complete() {
     let counts = upstream.counts();
     assert_eq!((answers.len(), counts.asked), (200, 200));
     assert_eq!(counts.most_waiting, 8);
-    // Connections are used again; two may be opened where one would have become free a moment later.
+    // Connections are reused. The pool may open one although another becomes idle at that moment.
     assert!(counts.connections <= 2 * 64, "{counts:?}");
 }
 
@@ -322,9 +322,9 @@ async fn paging_by_next_offset_returns_every_person() {
     let met_at_all = met.len();
     met.sort_unstable();
     met.dedup();
-    assert_eq!(met.len(), met_at_all, "somebody was met twice");
+    assert_eq!(met.len(), met_at_all, "a person was returned twice");
     let met = met.len() as u64;
-    // The sandbox counts a person whom it no longer shows.
+    // The count includes a deleted person that is no longer listed.
     assert!((total - 1..=total).contains(&met), "{met} of {total}");
 }
 
@@ -341,7 +341,7 @@ async fn large_result_does_not_delay_a_small_one() {
     assert!(pages.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
-/// A tool with a defect.
+/// A tool that panics.
 struct Stumbling;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -378,7 +378,7 @@ async fn panicking_tool_returns_an_error_and_the_server_keeps_serving() {
     for version in versions() {
         let (reader, writer) = tokio::io::split(serve(server.clone()));
         let (mut wire, _) = Wire::begin(version, reader, writer).await;
-        // More often than there are slots: a panic gives its slot back.
+        // More calls than there are slots: a panic releases its slot.
         for _ in 0..100 {
             let params = json!({"name": "stumbling", "arguments": {}});
             let answer = wire.ask("tools/call", params).await;

@@ -1,4 +1,4 @@
-//! Whatever a model sends: no tool panics, and PostHog gets nothing that a client should not send.
+//! Random arguments: no tool panics, and no request violates the API.
 
 use posthog_persons_mcp::tools::catalog;
 use posthog_sandbox::Sandbox;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{ADA, NOBODY, connect_as};
 
-/// Violations that the tools cause knowingly: what PostHog responds is not known.
+/// Violations that the tools permit, because PostHog's response to them is not documented.
 const KNOWN: [&str; 3] = [
     "unknown entity_math",
     "funnel without funnel_step or funnel_custom_steps",
@@ -31,7 +31,7 @@ fn random_arguments_cause_neither_panics_nor_invalid_requests() {
     });
     let calls = proptest::strategy::Union::new(arguments.collect::<Vec<_>>());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    // Open to every endpoint, so that no refusal stands before the arguments.
+    // Supported by every endpoint, so that no call is rejected because of its key.
     let session = runtime.block_on(connect_as(Sandbox::LEGACY_KEY));
     let config = Config {
         cases: 64 * u32::try_from(names.len()).unwrap(),
@@ -55,7 +55,7 @@ fn random_arguments_cause_neither_panics_nor_invalid_requests() {
     }
 }
 
-/// Values that a schema has in mind, and now and then others.
+/// Mostly values that match a schema, sometimes others.
 fn like(name: &str, schema: &Value) -> BoxedStrategy<Value> {
     let of_type: BoxedStrategy<Value> = match (schema.get("enum"), schema["type"].as_str()) {
         (Some(values), _) => select(values.as_array().unwrap().clone()).boxed(),
@@ -103,7 +103,7 @@ fn object(schema: &Value) -> BoxedStrategy<Value> {
         .boxed()
 }
 
-/// A filter, where the schema says only that it is an object.
+/// A filter: the schema says only that it is an object.
 fn filter() -> BoxedStrategy<Value> {
     let operators = [
         "exact",

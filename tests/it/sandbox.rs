@@ -1,4 +1,4 @@
-//! The sandbox as the command line sets it up.
+//! The sandbox's command line options.
 
 use serde_json::{Value, json};
 

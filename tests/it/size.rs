@@ -1,5 +1,5 @@
-//! How much an assistant reads of what PostHog sends. The bounds are a little above what was measured when they were
-//! set: what makes an answer grow past one has to be worth it.
+//! The size of tool results relative to PostHog's responses. The bounds are slightly above the measured sizes, so that
+//! growth is a deliberate decision.
 
 use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::http_client::client;
 use crate::{Session, Setup, connect, connect_with};
 
-/// Generated persons alone, a hundred of them.
+/// A list of 100 generated persons only.
 const HUNDRED: &str = "?search=@example.net&limit=100&offset=0";
 
-/// The text of an answer in thousandths of what PostHog sends for it.
+/// The size of a result's text in thousandths of PostHog's response.
 async fn share(session: &Session, tool: &'static str, arguments: Value, path: &str) -> usize {
     let text = session.text(tool, arguments).await;
     let (url, project) = (session.sandbox.url(), Sandbox::PROJECT);

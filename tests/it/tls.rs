@@ -1,4 +1,4 @@
-//! A PostHog whose certificate nobody vouches for, or that does not speak TLS at all.
+//! A PostHog with an untrusted certificate, or without TLS.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use crate::stdio::connected;
 
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/untrusted.pem");
 
-/// A server of its own thread, and how many have connected to it.
+/// A server in its own thread, and its number of connections.
 fn serve(answer: impl Fn(TcpStream) + Send + 'static) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -59,7 +59,7 @@ fn untrusted() -> (SocketAddr, Arc<AtomicUsize>) {
         .unwrap();
     let config = Arc::new(config);
     serve(move |stream| {
-        // Clients that do not trust it hang up.
+        // Clients that do not trust the certificate close the connection.
         let _ = secure(&config, stream);
     })
 }

@@ -1,4 +1,4 @@
-//! A write of which nobody can say whether it happened: sent once, told as unknown, with the read that settles it.
+//! Writes with an unknown outcome: sent once, reported as unknown, with the read that determines the outcome.
 
 use insta::assert_snapshot;
 use posthog_persons_mcp::policy::Confirm;
@@ -12,7 +12,7 @@ use crate::{ADA, Setup, connect_with};
 
 pub(crate) const UNKNOWN: &str = "The outcome is unknown: the request was sent, and ";
 
-/// The read that settles it.
+/// The read that the error suggests.
 pub(crate) fn settling(tool: &str) -> &'static str {
     match tool {
         "persons-reset-distinct-id" => "persons-list with search \"luigi@example.com\"",
@@ -25,7 +25,7 @@ pub(crate) fn settling(tool: &str) -> &'static str {
     }
 }
 
-/// Each tool meets this fault with its one write; the next call works.
+/// Injects the fault into the write of each tool; the next call works.
 async fn meet(what: FaultKind, tools: impl Fn(&str) -> bool) {
     for (tool, arguments, request) in writing_calls().await {
         if !tools(tool) {
@@ -65,9 +65,9 @@ async fn outcome_is_unknown_after_a_broken_connection() {
 
 #[tokio::test]
 async fn outcome_is_unknown_after_a_truncated_response() {
-    // Within the head, whatever the answer.
+    // Within the response headers.
     meet(FaultKind::CutResponse { after_bytes: 12 }, all).await;
-    // Within the body, where there is one.
+    // Within the body, if there is one.
     let in_body = FaultKind::CutResponse { after_bytes: 200 };
     meet(in_body, |tool| tool == "persons-bulk-delete").await;
 }
@@ -98,10 +98,10 @@ async fn outcome_is_unknown_after_an_unexpected_shape() {
     }
 }
 
-/// Takes a minute: the time-out is real.
+/// Waits for the real timeout of a minute.
 #[tokio::test]
 #[ignore = "takes a minute"]
-async fn after_no_answer_in_time() {
+async fn outcome_is_unknown_after_a_timeout() {
     let calls = writing_calls()
         .await
         .into_iter()
@@ -117,7 +117,7 @@ async fn after_no_answer_in_time() {
     futures::future::join_all(calls).await;
 }
 
-/// Both are possible, and the read that is named tells which.
+/// Both outcomes are possible, and the suggested read tells them apart.
 #[tokio::test]
 async fn suggested_read_determines_the_outcome() {
     for (what, happened) in [
@@ -195,7 +195,7 @@ async fn unknown_outcome_messages() {
     "#);
 }
 
-/// What PostHog refuses it has not done, and the reason says what to change.
+/// A request that PostHog rejects is not performed, and the reason says what to change.
 #[tokio::test]
 async fn rejection_is_no_unknown_outcome() {
     let envelope = |code: &str, detail: &str| json!({"type": "some_error", "code": code, "detail": detail, "attr": null});
@@ -254,7 +254,7 @@ async fn rejected_write_is_reported_as_not_done() {
     }
 }
 
-/// Nobody answers at that address: nothing can have arrived.
+/// Without a listener, no request can have arrived.
 #[tokio::test]
 async fn failed_connection_is_reported_as_not_sent() {
     let session = agreeing().await;
@@ -262,13 +262,13 @@ async fn failed_connection_is_reported_as_not_sent() {
     let arguments = json!({"id": ADA, "properties": {"plan": "team"}});
     let mut error = session.error("persons-update", arguments.clone()).await;
     if error.starts_with(UNKNOWN) {
-        // The listener may have taken one last connection before it closed.
+        // The listener may have accepted one more connection before it closed.
         error = session.error("persons-update", arguments).await;
     }
     assert!(error.contains("Nothing was sent"), "{error}");
 }
 
-/// A look before a write that fails is a read: it is repeated, and nothing is unknown.
+/// A read before a write can be retried, and its failure leaves no unknown outcome.
 #[tokio::test]
 async fn failed_read_before_a_write_is_no_unknown_outcome() {
     let session = agreeing().await;

@@ -1,4 +1,4 @@
-//! A PostHog that answers late, or never, and counts who is waiting: an empty list of persons for everybody.
+//! A PostHog that responds late or never, with an empty list of persons, and counts its requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use tokio::time::{sleep, timeout};
 
 use crate::wire::TIMEOUT;
 
-/// When requests are answered.
+/// When it responds.
 #[derive(Clone, Copy)]
 pub enum Answers {
     After(Duration),
     Never,
 }
 
-/// What has happened so far.
+/// The counts so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub connections: usize,
     pub asked: usize,
     pub waiting: usize,
     pub most_waiting: usize,
-    /// Clients that closed their connection while they waited.
+    /// Clients that closed their connection while waiting for the response.
     pub left: usize,
 }
 
@@ -57,7 +57,7 @@ impl Upstream {
         *self.counts.borrow()
     }
 
-    /// Waits until the counts are so.
+    /// Waits until the counts satisfy the predicate.
     pub async fn until(&self, so: impl Fn(&Counts) -> bool) {
         let mut counts = self.counts.subscribe();
         let reached = timeout(TIMEOUT, counts.wait_for(|counts| so(counts)))
@@ -86,7 +86,7 @@ async fn serve(mut stream: TcpStream, answers: Answers, counts: Arc<watch::Sende
                 return;
             }
         }
-        // No longer waiting before the client can know it, so that its next request is not counted beside this one.
+        // Decremented before the response is sent, so that the client's next request is not counted beside this one.
         counts.send_modify(|counts| counts.waiting -= 1);
         let length = BODY.len();
         let answer = format!(
@@ -98,7 +98,7 @@ async fn serve(mut stream: TcpStream, answers: Answers, counts: Arc<watch::Sende
     }
 }
 
-/// Reads the head of a request without a body; false when the client has left.
+/// Reads the head of a request without a body; false if the client has disconnected.
 pub(crate) async fn head(stream: &mut TcpStream) -> bool {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

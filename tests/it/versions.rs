@@ -1,4 +1,4 @@
-//! Older versions of PostHog: no call ever does more there than it says.
+//! Older versions of PostHog: no call does more than it reports.
 
 use posthog_client::Project;
 use posthog_persons_mcp::policy::Confirm;
@@ -28,7 +28,7 @@ async fn on(era: Era) -> Session {
     connect_with(of(era)).await
 }
 
-/// The writes since the last look.
+/// The writes since the last call.
 fn writes(session: &Session) -> Vec<String> {
     let requests = session.requests();
     requests
@@ -180,7 +180,7 @@ async fn cohort_filter_without_cohort_scope_says_that_it_is_unchecked() {
     assert!(text.contains("lacks cohort:read"), "{text}");
 }
 
-/// The same filter selects the same persons, whatever the version.
+/// The same filter selects the same persons on every version.
 #[tokio::test]
 async fn filters_mean_the_same_on_every_version() {
     let sessions = [

@@ -1,4 +1,4 @@
-//! The protocol as lines of JSON, written and read by hand: what a client library would hide is in sight.
+//! A client over stdio at the level of JSON-RPC messages.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::timeout;
 
 /// Versions that begin with a handshake.
 pub const WITH_HANDSHAKE: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-/// The version in which every request says for itself what a handshake said once.
+/// The stateless version, in which every request carries what the handshake did before.
 pub const WITHOUT_HANDSHAKE: &str = "2026-07-28";
 
-/// Longer than anything that a test waits for on purpose.
+/// Longer than any intended wait.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// All versions, oldest first.
@@ -30,7 +30,7 @@ pub fn request(version: &str, id: u64, method: &str, mut params: Value) -> Value
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-/// What a client of this version sends first, as request 0 and what follows its answer.
+/// The first messages of a client of this version: request 0, and the notification after its response.
 pub fn beginning(version: &str) -> Vec<Value> {
     if version == WITHOUT_HANDSHAKE {
         return vec![request(version, 0, "server/discover", json!({}))];
@@ -43,7 +43,7 @@ pub fn beginning(version: &str) -> Vec<Value> {
     ]
 }
 
-/// Reads one line that a server wrote.
+/// Parses one line of server output.
 pub fn message(line: &str) -> Value {
     let message: Value =
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: not a message: {line}"));
@@ -51,7 +51,7 @@ pub fn message(line: &str) -> Value {
     message
 }
 
-/// A conversation with a server.
+/// A session with a server.
 pub struct Wire<R, W> {
     version: &'static str,
     reader: Lines<BufReader<R>>,
@@ -60,7 +60,7 @@ pub struct Wire<R, W> {
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
-    /// Begins a conversation, and gives what the server says of itself.
+    /// Opens a session; also returns the result of the first request.
     pub async fn begin(version: &'static str, reader: R, writer: W) -> (Self, Value) {
         let mut wire = Self {
             version,
@@ -84,14 +84,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
         self.writer.flush().await.unwrap();
     }
 
-    /// The next message; nothing once the server has closed its side.
+    /// The next message; `None` after the server has closed its output.
     pub async fn receive(&mut self) -> Option<Value> {
         let line = timeout(TIMEOUT, self.reader.next_line()).await;
         let line = line.expect("an answer in time").unwrap();
         line.map(|line| message(&line))
     }
 
-    /// Asks and waits for the answer, a result or an error.
+    /// Sends a request and returns its response, a result or an error.
     pub async fn ask(&mut self, method: &str, params: Value) -> Value {
         self.last_id += 1;
         let request = request(self.version, self.last_id, method, params);
@@ -101,7 +101,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
         answer
     }
 
-    /// Closes the input; what the server still says, until it closes its side.
+    /// Closes the input and returns the remaining messages.
     pub async fn end(mut self) -> Vec<Value> {
         self.writer.shutdown().await.unwrap();
         let Self {

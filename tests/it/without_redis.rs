@@ -4,7 +4,7 @@ use crate::process::{binary, run};
 
 #[tokio::test]
 async fn redis_option_is_rejected_without_the_feature() {
-    let url = "redis://somebody:hunter2@127.0.0.1:6379";
+    let url = "redis://user:hunter2@127.0.0.1:6379";
     let command = binary(&["http", "--sandbox", "--bind", "127.0.0.1:0", "--redis", url]);
     let ended = run(command, "").await;
     let refusal = ended.refusal();

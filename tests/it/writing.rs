@@ -1,4 +1,4 @@
-//! What the tests of tools that write have in common.
+//! Shared by the tests of tools that write.
 
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ pub(crate) const QA: [&str; 3] = [
     "4954002e-c9a0-5d5b-802a-b0a7749c8948",
 ];
 
-/// Longer than changes of properties and splits take.
+/// Longer than property changes and splits take.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// Longer than queued deletions take.
 pub(crate) const LATER: Duration = Duration::from_secs(60);
 
-/// The example of each tool that writes, and the request that it leads to.
+/// The example call of each writing tool, and its request.
 pub(crate) async fn writing_calls() -> Vec<(&'static str, Value, String)> {
     static CALLS: OnceCell<Vec<(&str, Value, String)>> = OnceCell::const_new();
     let calls = CALLS.get_or_init(|| async {
@@ -48,12 +48,12 @@ pub(crate) async fn writing_calls() -> Vec<(&'static str, Value, String)> {
     calls.await.clone()
 }
 
-/// A session whose user agrees to whatever is asked.
+/// A session whose user confirms everything.
 pub(crate) async fn agreeing() -> Session {
     approving_with(|_| ()).await
 }
 
-/// The same, set up otherwise than usual.
+/// The same with another setup.
 pub(crate) async fn approving_with(change: impl FnOnce(&mut Setup)) -> Session {
     let mut setup = Setup {
         human: Human::answering_with(Reaction::Tick),
@@ -63,7 +63,7 @@ pub(crate) async fn approving_with(change: impl FnOnce(&mut Setup)) -> Session {
     connect_with(setup).await
 }
 
-/// What the user was asked so far. The port of the sandbox is left out.
+/// The messages of the elicitations so far. The sandbox's address is replaced.
 pub(crate) fn asked(session: &Session) -> Vec<String> {
     let here = session.sandbox.url();
     let asked = session.client.service().asked();
@@ -73,7 +73,7 @@ pub(crate) fn asked(session: &Session) -> Vec<String> {
         .collect()
 }
 
-/// The requests since the last look that change something, with their bodies.
+/// The write requests since the last call, with their bodies.
 pub(crate) fn written(session: &Session) -> Vec<(String, Value)> {
     let requests = session.sandbox.requests();
     session.requests();
@@ -85,24 +85,24 @@ pub(crate) fn written(session: &Session) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// The same without their bodies.
+/// The write requests since the last call.
 pub(crate) fn sent(session: &Session) -> Vec<String> {
     written(session).into_iter().map(|(line, _)| line).collect()
 }
 
-/// Lets the next request that looks like this, as [`Session::requests`] shows it, meet a fault.
+/// Injects a fault into the next request of this form (see [`Session::requests`]).
 pub(crate) fn inject_fault(session: &Session, request: &str, what: FaultKind) {
     let fault = Fault::once(&address(request), what);
     session.sandbox.inject(fault);
 }
 
-/// A request as it was sent, from how [`Session::requests`] shows it.
+/// The full path of a request in the form of [`Session::requests`].
 pub(crate) fn address(request: &str) -> String {
     let root = format!("/api/projects/{}/persons/", Sandbox::PROJECT);
     request.replacen("B/", &root, 1)
 }
 
-/// The answer of a tool that deletes, after the token of a first call was given back.
+/// The result of a deleting tool, confirmed with the token of a first call.
 pub(crate) async fn confirmed(
     session: &Session,
     tool: &'static str,
@@ -120,7 +120,7 @@ pub(crate) async fn properties(session: &Session, id: &str) -> Value {
     person["properties"].clone()
 }
 
-/// The UUID of the person who has a distinct id now.
+/// The UUID of the person that has this distinct id.
 pub(crate) async fn owner(session: &Session, distinct_id: &str) -> Option<String> {
     let arguments = json!({"distinct_ids": [distinct_id]});
     let batch = session.call("persons-batch-retrieve", arguments).await;

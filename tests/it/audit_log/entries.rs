@@ -149,7 +149,7 @@ async fn unsent_writes_have_no_entry() {
     assert_eq!(written(&session), []);
 }
 
-/// One line for each call, whatever came of it.
+/// One entry per write, for every outcome.
 #[tokio::test]
 async fn entry_has_the_outcome() {
     let log = Log::new();

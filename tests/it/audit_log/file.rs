@@ -12,7 +12,7 @@ use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
-/// The intent is on the disk while the request is under way.
+/// The entry is on disk while the request is in flight.
 #[tokio::test]
 async fn entry_is_written_before_the_request() {
     let log = Log::new();
@@ -37,7 +37,7 @@ async fn entry_is_written_before_the_request() {
     }
 }
 
-/// The request may have arrived: what became of it is still written down.
+/// The request may have reached PostHog, so its outcome is still logged.
 #[tokio::test]
 async fn cancelled_call_completes_its_entry() {
     let log = Log::new();
@@ -100,7 +100,7 @@ async fn existing_entries_stay() {
     assert_eq!(log.outcomes(), ["queued", "queued"]);
 }
 
-/// A key is whatever a caller makes of it.
+/// Property keys are arbitrary text.
 #[tokio::test]
 async fn hostile_property_name_stays_in_its_entry() {
     let log = Log::new();
@@ -124,7 +124,7 @@ async fn log_file_is_private_to_its_owner() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-/// A disk that is full: without its line nothing is sent.
+/// A full disk: without an entry no request is sent.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn write_without_entry_is_not_sent() {
@@ -143,7 +143,7 @@ async fn write_without_entry_is_not_sent() {
         assert!(error.contains("Nothing was sent"), "{tool}: {error}");
         assert_eq!(written(&session), [], "{tool}");
     }
-    // Reading needs no line.
+    // Reads have no entry.
     session.call("persons-retrieve", json!({"id": ADA})).await;
 }
 

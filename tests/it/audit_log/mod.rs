@@ -1,4 +1,4 @@
-//! The audit log: one line for each change and deletion that was sent, on the disk before it was, without anybody's data.
+//! The audit log: one entry per write, on disk before the request is sent, without personal data.
 
 mod entries;
 mod file;

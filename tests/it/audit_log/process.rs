@@ -60,7 +60,7 @@ async fn audit_log_flag_writes_entries() {
     assert!(!log.text().contains("secret"), "{}", log.text());
 }
 
-/// Clients ask a server that does not end by itself to terminate.
+/// Clients terminate a server that does not exit by itself.
 #[cfg(unix)]
 #[tokio::test]
 async fn pending_write_is_logged_before_a_signal_ends_the_process() {
@@ -69,7 +69,7 @@ async fn pending_write_is_logged_before_a_signal_ends_the_process() {
         let slow = FaultKind::Delay(Duration::from_secs(1));
         sandbox.inject(Fault::always("update_property", slow));
         let log = Log::new();
-        // There to look at before the process has begun.
+        // Created here, so that it can be read before the process starts.
         AuditLog::open(&log.0).unwrap();
         let arguments = ["--audit-log", log.0.to_str().unwrap()];
         let mut command = connected(&arguments, &sandbox.url(), Sandbox::KEY);
@@ -101,14 +101,14 @@ async fn confirm_setting_reaches_the_confirmer() {
         let text = answer["result"]["content"][0]["text"].as_str().unwrap();
         assert!(text.starts_with(says), "{mode}: {text}");
     }
-    // A token would be worth nothing to the next process.
+    // The next process accepts no token of this one.
     let arguments = json!({"ids": [QA[0]]}).to_string();
     let ended = run(binary(&["call", DELETE, &arguments, "--sandbox"]), "").await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.starts_with("Rejected: "), "{}", ended.stdout);
 }
 
-/// Whatever is asked for in logs.
+/// At every log level.
 #[tokio::test]
 async fn logs_contain_no_data_of_a_write() {
     let log = Log::new();

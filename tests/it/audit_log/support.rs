@@ -14,7 +14,7 @@ pub(super) const UPDATE: &str = "persons-update";
 
 pub(super) const DELETE: &str = "persons-bulk-delete";
 
-/// A file of this test's own, which goes with it.
+/// A log file that is deleted with the test.
 pub(super) struct Log(pub(super) PathBuf);
 
 impl Log {
@@ -44,7 +44,7 @@ impl Log {
         lines.iter().map(outcome).collect()
     }
 
-    /// Waits until the lines are so.
+    /// Waits until the outcomes are as expected.
     pub(super) async fn until(&self, so: impl Fn(&[Value]) -> bool) {
         let waiting = async {
             while !so(&self.lines()) {
@@ -62,7 +62,7 @@ impl Drop for Log {
     }
 }
 
-/// A session that keeps a log, and its user.
+/// A session with an audit log and an approving user.
 pub(super) async fn logged(log: &Log, human: Human, confirm: Confirm) -> Session {
     connect_with(Setup {
         human,

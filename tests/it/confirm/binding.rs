@@ -15,7 +15,7 @@ use posthog_persons_mcp::tools::{
 };
 use serde_json::json;
 
-/// Two tools that take the same arguments and ask the same question.
+/// Two tools with the same arguments and the same question.
 struct Erasing<const OTHER: bool>;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -92,7 +92,7 @@ async fn confirmation_is_bound_to_its_tool() {
     assert_eq!(said(&result), "Erased");
 }
 
-/// Versions that know no question, and clients that show none.
+/// Protocol versions without elicitation, and clients without it.
 #[tokio::test]
 async fn clients_without_elicitation_get_a_token_in_every_version() {
     let session = connect().await;
@@ -105,7 +105,7 @@ async fn clients_without_elicitation_get_a_token_in_every_version() {
         WITHOUT_HANDSHAKE,
     ];
     for version in silent {
-        // Somebody who can only open addresses cannot show a form.
+        // A client with URL elicitation only cannot show a form.
         for capabilities in [json!({}), json!({"elicitation": {"url": {}}})] {
             let mut client = ByHand::begin(&server, version, capabilities).await;
             let id = client.call(TOOL, &deletion()).await;

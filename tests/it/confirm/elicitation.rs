@@ -60,7 +60,7 @@ fn check_form(params: &Value) {
     let fields = schema["properties"].as_object().unwrap();
     assert_eq!(fields.len(), 1, "{params}");
     assert_eq!(fields["confirm"]["type"], "boolean", "{params}");
-    // Nothing is ticked beforehand.
+    // The box starts unticked.
     assert_ne!(fields["confirm"]["default"], true, "{params}");
 }
 
@@ -77,7 +77,7 @@ async fn malformed_replies_are_rejected_during_the_call() {
             refused(&client.result(id).await, "Nothing was sent: ");
             assert_eq!(sent(&session), nothing(), "{answer}");
         }
-        // A client that fails has not asked anybody.
+        // A client error is no confirmation.
         let id = client.call(TOOL, &deletion()).await;
         let question = client.question().await;
         let error = json!({"code": -32603, "message": "no window"});
@@ -113,7 +113,7 @@ async fn changed_preview_is_rejected_after_elicitation() {
     assert_eq!(sent(&session), nothing());
 }
 
-/// Somebody who is gone by the time of the yes.
+/// A person is deleted by another client before the user confirms.
 #[tokio::test]
 async fn person_deleted_during_elicitation_sends_nothing() {
     let session = connect().await;
@@ -131,7 +131,7 @@ async fn person_deleted_during_elicitation_sends_nothing() {
     assert_eq!(sent(&session), nothing());
 }
 
-/// Where it can no longer be seen who would be deleted, the yes is worth nothing.
+/// The confirmation does not count if the preview cannot be read again.
 #[tokio::test]
 async fn failed_second_read_sends_nothing() {
     let session = connect().await;
@@ -154,7 +154,7 @@ async fn pending_elicitations_hold_no_slots() {
     for version in WAITING {
         let mut client = ByHand::begin(&server, version, forms()).await;
         let mut open = Vec::new();
-        // More questions than there are slots for calls.
+        // More open elicitations than slots for calls.
         for _ in 0..70 {
             let id = client.call(TOOL, &deletion()).await;
             open.push((id, client.question().await));
@@ -181,7 +181,7 @@ async fn elicitation_times_out() {
         &client.result(id).await,
         "Nothing was sent: the user did not respond in time.",
     );
-    // The yes comes too late, and the conversation goes on.
+    // The reply is too late, and the session continues.
     client.answer(&question, tick()).await;
     let id = client.call("persons-retrieve", &json!({"id": ADA})).await;
     assert_eq!(client.result(id).await["isError"], false);
@@ -202,7 +202,7 @@ async fn end_of_input_ends_a_pending_elicitation() {
         refused(&answer["result"], "Nothing was sent: ");
         assert_eq!(sent(&session), nothing(), "{version}");
     }
-    // With an open input-required result nothing waits.
+    // An input-required result leaves no call waiting.
     let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
     state(&client.result(id).await);

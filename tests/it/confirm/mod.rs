@@ -1,4 +1,5 @@
-//! The confirmation that a deletion requires: who is asked, what it is bound to, and that nothing is sent without one.
+//! The confirmation that a deletion requires: how it is requested, what it is bound to, and that no request is sent
+//! without one.
 
 mod binding;
 mod elicitation;

@@ -1,4 +1,4 @@
-//! Which mode and which client lead to which confirmation.
+//! The confirmation method by mode and by client.
 
 use super::support::*;
 use crate::human::{Human, Reaction};
@@ -84,7 +84,7 @@ async fn reply_without_ticked_box_sends_nothing() {
     }
 }
 
-/// The token is for clients that cannot ask: where the human can be asked, it opens nothing.
+/// Tokens are for clients without elicitation; others cannot use them.
 #[tokio::test]
 async fn token_does_not_replace_elicitation() {
     let human = Human::answering_with(Reaction::Decline);
@@ -135,7 +135,7 @@ async fn strict_mode_accepts_elicitation_only() {
     assert_eq!(session.error(TOOL, arguments).await, told);
     assert_eq!(session.error("persons-split", split()).await, told);
     assert_eq!(sent(&session), nothing());
-    // Looking is still allowed.
+    // Previews are still allowed.
     let mut arguments = deletion();
     arguments["dry_run"] = json!(true);
     assert_eq!(session.call(TOOL, arguments).await["status"], "dry_run");

@@ -1,4 +1,4 @@
-//! A client that sends messages by hand: what a client library hides is visible.
+//! A client at the level of JSON-RPC messages.
 
 use crate::Session;
 use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE, message, request};
@@ -19,7 +19,7 @@ use tokio::io::{
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// A client spoken for by hand, which can show a form unless it says otherwise.
+/// A client at the level of JSON-RPC messages, with form elicitation by default.
 pub(super) struct ByHand {
     pub(super) version: &'static str,
     pub(super) capabilities: Value,
@@ -37,7 +37,7 @@ pub(super) fn gate() -> Confirmer {
     Confirmer::new(Confirm::Auto, true)
 }
 
-/// A server on a session's sandbox, with a confirmer of its own.
+/// A server on the sandbox of a session, with its own confirmer.
 pub(super) fn server(session: &Session, confirmer: Confirmer) -> Server {
     server_of(catalog(), session, confirmer)
 }
@@ -101,7 +101,7 @@ impl ByHand {
         self.writer.write_all(line.as_bytes()).await.unwrap();
     }
 
-    /// The next message that wants something or answers something.
+    /// The next request or response, skipping notifications.
     pub(super) async fn receive(&mut self) -> Value {
         loop {
             let line = timeout(TIMEOUT, self.lines.next_line()).await;
@@ -116,12 +116,12 @@ impl ByHand {
         }
     }
 
-    /// Sends a call; its number.
+    /// Sends a call and returns its request id.
     pub(super) async fn call(&mut self, tool: &str, arguments: &Value) -> u64 {
         self.call_with(tool, arguments, json!({})).await
     }
 
-    /// Sends a call with more than its name and its arguments.
+    /// Sends a call with additional parameters.
     pub(super) async fn call_with(
         &mut self,
         tool: &str,
@@ -148,20 +148,20 @@ impl ByHand {
         answer["result"].clone()
     }
 
-    /// The question that a call led to.
+    /// The elicitation request of a call.
     pub(super) async fn question(&mut self) -> Value {
         let question = self.receive().await;
         assert_eq!(question["method"], "elicitation/create", "{question}");
         question
     }
 
-    /// What the human says to it.
+    /// Sends the reply to it.
     pub(super) async fn answer(&mut self, question: &Value, result: Value) {
         let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
         self.send(&answer).await;
     }
 
-    /// A call of 2026-07-28, sent again with the state that it got and what the human said.
+    /// Repeats a call of 2026-07-28 with its state and the reply.
     pub(super) async fn again(
         &mut self,
         tool: &str,
@@ -177,7 +177,7 @@ impl ByHand {
         self.result(id).await
     }
 
-    /// Closes the input; what the server still says, until it has ended.
+    /// Closes the input and returns the remaining messages until the server ends.
     pub(super) async fn end(self) -> Vec<Value> {
         let Self {
             mut lines,
@@ -211,7 +211,7 @@ pub(super) fn said(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_default()
 }
 
-/// The state of a result that asks.
+/// The state of an input-required result.
 pub(super) fn state(result: &Value) -> Value {
     assert_eq!(result["resultType"], "input_required", "{result}");
     assert!(result["requestState"].is_string(), "{result}");
@@ -223,7 +223,7 @@ pub(super) fn refused(result: &Value, says: &str) {
     assert!(said(result).starts_with(says), "{result}");
 }
 
-/// What a human says that is no yes.
+/// Replies that do not confirm.
 pub(super) fn no_answers() -> [Value; 12] {
     [
         json!({"action": "accept"}),

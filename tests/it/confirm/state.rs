@@ -99,7 +99,7 @@ async fn state_is_bound_to_its_call_and_usable_once() {
     let result = client.again(TOOL, &deletion(), &genuine, tick()).await;
     assert_eq!(result["isError"], false, "{result}");
     assert_eq!(sent(&session), [DELETE]);
-    // Neither by this client nor by the next.
+    // Neither by this client nor by another.
     refused(
         &client.again(TOOL, &deletion(), &genuine, tick()).await,
         STALE,
@@ -112,7 +112,7 @@ async fn state_is_bound_to_its_call_and_usable_once() {
     assert_eq!(sent(&session), nothing());
 }
 
-/// Waits for a moment in real time: the seal has no other clock.
+/// Waits in real time: the seal reads the system clock.
 #[tokio::test]
 async fn expired_state_is_rejected() {
     let session = connect().await;

@@ -1,4 +1,4 @@
-//! The calls that the tests of confirmations make.
+//! Calls of the confirmation tests.
 
 use crate::Session;
 use crate::writing::GRACE;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 pub(super) const TOOL: &str = "persons-bulk-delete";
 
-/// The versions in which a server can ask, and has to wait for the answer.
+/// The versions in which an elicitation is sent while the call waits.
 pub(super) const WAITING: [&str; 2] = ["2025-06-18", "2025-11-25"];
 
 pub(super) const STALE: &str = "Invalid confirmation";
@@ -24,7 +24,7 @@ pub(super) fn both_ways_to_begin() -> [ClientLifecycleMode; 2] {
     ]
 }
 
-/// Deletes two persons, one of whom has two names in the call, and somebody who is not there.
+/// Deletes two persons, one of them given twice, and an unknown one.
 pub(super) fn deletion() -> Value {
     json!({"distinct_ids": ["grace@example.com", "katherine@example.com", "qa-1", "nobody"], "delete_events": true})
 }

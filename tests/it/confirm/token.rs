@@ -59,7 +59,7 @@ async fn token_is_usable_once() {
     for (tool, arguments) in [("persons-split", split()), (TOOL, deletion())] {
         let token = &session.call(tool, arguments.clone()).await["confirmation"];
         let arguments = with_token(arguments, token);
-        // Also where both calls come at the same time.
+        // Also by concurrent calls.
         let (one, other) = join(
             session.result(tool, arguments.clone()),
             session.result(tool, arguments.clone()),
@@ -121,12 +121,12 @@ async fn token_is_bound_to_its_call() {
         assert!(refused.starts_with(STALE), "{arguments}: {refused}");
         assert_eq!(sent(&session), nothing(), "{arguments}");
     }
-    // The token of a split is none for a deletion, either.
+    // The token of a split does not confirm a deletion.
     let foreign = session.call("persons-split", split()).await["confirmation"].clone();
     let refused = session.error(TOOL, with_token(deletion(), &foreign)).await;
     assert!(refused.starts_with(STALE), "{refused}");
     assert_eq!(sent(&session), nothing());
-    // What was refused has used nothing up, and form is forgiven.
+    // A rejected call does not use the token, and equivalent arguments match.
     let mut same = with_token(deletion(), &token);
     same["delete_events"] = json!("true");
     session.call(TOOL, same).await;
@@ -147,7 +147,7 @@ async fn forged_token_is_rejected() {
         forged.push(String::from_utf8(bytes).unwrap());
     }
     forged.push(genuine[..genuine.len() - 1].to_owned());
-    // Another server's token, for the very same call.
+    // The token of another server for the same call.
     let elsewhere = connect().await;
     let foreign = elsewhere.call(TOOL, deletion()).await["confirmation"].clone();
     forged.push(foreign.as_str().unwrap().to_owned());
@@ -164,7 +164,7 @@ async fn forged_token_is_rejected() {
     }
 }
 
-/// Waits for a moment in real time: the seal has no other clock.
+/// Waits in real time: the seal reads the system clock.
 #[tokio::test]
 async fn expired_token_is_rejected() {
     let session = connect_with(Setup {
@@ -198,14 +198,14 @@ async fn token_is_rejected_after_the_persons_changed() {
     assert!(refused.starts_with(CHANGED), "{refused}");
     assert_eq!(sent(&session), nothing());
 
-    // Somebody who was not there is.
+    // A person that was unknown now exists.
     let token = session.call(TOOL, deletion()).await["confirmation"].clone();
     session.sandbox.capture("nobody", "$pageview", Map::new());
     let refused = session.error(TOOL, with_token(deletion(), &token)).await;
     assert!(refused.starts_with(CHANGED), "{refused}");
     assert_eq!(sent(&session), nothing());
 
-    // A split that finds one id less on the person.
+    // A split of a person that now has one id less.
     let katherine = json!({"id": GRACE, "main_distinct_id": "grace@example.com"});
     let token = session.call("persons-split", katherine.clone()).await["confirmation"].clone();
     confirmed(&session, "persons-split", split()).await;
@@ -230,7 +230,7 @@ async fn token_is_rejected_after_the_persons_were_deleted() {
     assert_eq!(sent(&session), nothing());
 }
 
-/// The owner of the key selects another project meanwhile: nobody was shown anything of that one.
+/// The owner of the key selects another project after the preview.
 #[tokio::test]
 async fn confirmed_call_uses_the_previewed_project() {
     let session = connect_with(Setup {

@@ -9,7 +9,7 @@ use super::OWN;
 use crate::promises::example;
 use crate::{Setup, connect_with};
 
-/// What a tool answers to a key with these scopes.
+/// The result of a tool for a key with these scopes.
 async fn called(tool: &ToolDefinition, scopes: &[&str]) -> (bool, String) {
     let mut setup = Setup {
         key: OWN,
@@ -38,7 +38,7 @@ async fn declared_scopes_are_those_that_posthog_requires() {
                 let (failed, text) = called(&tool, scopes).await;
                 assert!(!failed, "{}: {text}", tool.name);
                 for missing in scopes {
-                    // To write includes to read.
+                    // Write scopes include reading.
                     let others: Vec<&str> = [
                         "person:read",
                         "person:write",

@@ -44,7 +44,7 @@ async fn unreachable_host_is_reported_with_its_cause() {
 #[tokio::test]
 async fn proxy_is_named_without_its_password() {
     let mut command = doctor("https://posthog.example", "phx_test", &[]);
-    command.env("HTTPS_PROXY", "http://somebody:hunter2@127.0.0.1:1");
+    command.env("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1");
     command.env_remove("NO_PROXY").env_remove("no_proxy");
     let page = printed(command, 1).await;
     let host = check(&page, "host");
@@ -145,7 +145,7 @@ async fn clock_skew_is_a_warning() {
 #[tokio::test]
 async fn stalled_requests_time_out() {
     let sandbox = sandbox().await;
-    // Everything after the first visit.
+    // Every request after the first probe.
     for path in ["/personal_api_keys/", "/users/"] {
         sandbox.inject(Fault {
             path_contains: path.to_owned(),

@@ -57,7 +57,7 @@ async fn json_fields_are_documented() {
     for field in report.as_object().unwrap().keys() {
         assert!(help.contains(field.as_str()), "{field}: {help}");
     }
-    // Where it does not work, the object is whole all the same.
+    // A failed check does not omit fields.
     let ended: Ended = run(doctor(NOWHERE, OWN, &["--json"]), "").await;
     assert_eq!(ended.code, Some(1));
     let broken: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -72,7 +72,7 @@ async fn json_fields_are_documented() {
     assert_eq!(broken["tools"][0]["status"], "unknown");
 }
 
-/// Every heading of the page that quotes a message does so in the words of the source; `…` stands for what varies.
+/// Every heading that quotes a message has the words of the source; `…` stands for the parts that vary.
 #[test]
 fn troubleshooting_headings_quote_messages() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -86,7 +86,7 @@ fn troubleshooting_headings_quote_messages() {
     assert!(quoted.len() > 20, "{quoted:?}");
     for message in quoted {
         let parts: Vec<&str> = message.split('…').map(str::trim).collect();
-        // What stands between two places that vary can be too little to be recognized.
+        // The text between two variable parts can be too short to search for.
         let parts = parts.iter().filter(|part| part.len() > 3);
         assert!(parts.clone().count() > 0, "{message}");
         for part in parts {
@@ -95,7 +95,7 @@ fn troubleshooting_headings_quote_messages() {
     }
 }
 
-/// All code, with texts of several lines made whole.
+/// All source code, with multi-line string literals joined.
 fn source(folder: &std::path::Path) -> String {
     let mut all = String::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! `doctor`: what it finds, what it advises, and what it keeps to itself.
+//! `doctor`: findings, remediation, and secrets that it must not print.
 
 mod catalog;
 mod host;

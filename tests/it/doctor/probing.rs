@@ -34,7 +34,7 @@ async fn oauth_token_uses_the_selected_project() {
     assert!(check(&page, "project").starts_with(project), "{page}");
 }
 
-/// Lets a sandbox tell nothing about its keys.
+/// Makes a sandbox return no information about its keys.
 fn secretive(sandbox: &Sandbox) {
     sandbox.inject(Fault {
         path_contains: "personal_api_keys".to_owned(),
@@ -53,7 +53,7 @@ async fn unlisted_scopes_are_probed_by_reading() {
         check(&page, "scopes").split(" -> ").next().unwrap(),
         "warning scopes PostHog does not list them; determined by probing: person:read, cohort:read; missing: activity_log:read"
     );
-    // Nothing is written to find out whether it may be.
+    // Write access is not probed by writing.
     let unknown = tools(&page, "unknown");
     assert_eq!(
         unknown.len(),

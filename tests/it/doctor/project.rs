@@ -25,7 +25,7 @@ async fn project_without_access_is_a_problem() {
                 .starts_with(&format!("PROBLEM project {said} -> Set {PROJECT}")),
             "{page}"
         );
-        // A table of tools would tell nothing.
+        // Without a usable project there is no table of tools.
         assert!(!page.contains("persons-list"), "{page}");
     }
 }

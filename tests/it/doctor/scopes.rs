@@ -136,7 +136,7 @@ async fn excluded_tools_name_the_setting() {
         let line = left_out.iter().find(|line| line.starts_with(tool)).unwrap();
         assert!(line.ends_with(&format!("by {setting}")), "{line}");
     }
-    // What is not offered need not be allowed.
+    // Excluded tools need no scopes.
     assert_eq!(
         check(&page, "scopes"),
         "warning scopes person:read; missing: cohort:read -> Add the missing scopes at http://sandbox/settings/user-api-keys, \

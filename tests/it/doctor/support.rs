@@ -1,4 +1,4 @@
-//! The doctor as a process or in this one, and what it reports.
+//! Runs the doctor, as a process or in this process, and reads its report.
 
 use clap::Parser;
 use posthog_client::Region;
@@ -14,9 +14,9 @@ use crate::process::{binary, run};
 
 pub(super) const KEY: &str = "POSTHOG_PERSONAL_API_KEY";
 pub(super) const PROJECT: &str = "POSTHOG_PROJECT_ID";
-/// Where nothing listens.
+/// An address without a listener.
 pub(super) const NOWHERE: &str = "http://127.0.0.1:1";
-/// A key that a test makes for itself.
+/// A key that a test adds to the sandbox.
 pub(super) const OWN: &str = "phx_test_own";
 
 pub(super) async fn sandbox() -> Sandbox {
@@ -44,7 +44,7 @@ pub(super) fn doctor(host: &str, key: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// What it prints, with this exit code, and nothing on standard error.
+/// Its standard output; asserts the exit code and an empty standard error.
 pub(super) async fn printed(command: Command, code: i32) -> String {
     let ended = run(command, "").await;
     assert_eq!(ended.stderr, "");
@@ -67,7 +67,7 @@ pub(super) async fn examined(
     printed
 }
 
-/// The beginning of the page, up to the table of tools.
+/// The report up to the table of tools.
 pub(super) fn checks(page: &str) -> &str {
     page.split("\n\n").next().unwrap()
 }
@@ -145,7 +145,7 @@ pub(super) fn config(host: &str, key: &str) -> Config {
     }
 }
 
-/// A check of a report: its status, what was found, and the advice.
+/// A check of a report: its status, the finding and the remediation.
 pub(super) fn found(report: &Report, name: &str) -> (Status, String, String) {
     let check = report.checks.iter().find(|check| check.check == name);
     let check = check.unwrap_or_else(|| panic!("no {name} in\n{report}"));
@@ -153,7 +153,7 @@ pub(super) fn found(report: &Report, name: &str) -> (Status, String, String) {
     (check.status, check.found.clone(), advice)
 }
 
-/// Lets a sandbox answer everything with this.
+/// Makes a sandbox return this response to every request.
 pub(super) fn answering(
     sandbox: &Sandbox,
     status: u16,

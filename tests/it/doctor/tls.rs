@@ -1,4 +1,4 @@
-//! A PostHog with a certificate of its own: whom the doctor trusts, and why not.
+//! A PostHog with a private certificate: which certificates the doctor accepts.
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use super::{check, doctor, printed};
 const VALID: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/doctor/valid.pem");
 const EXPIRED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/doctor/expired.pem");
 
-/// Refuses one request as PostHog does without a key, over TLS with the certificate and the key of this file.
+/// Serves one TLS connection with the certificate and key of a file; responds 401, as PostHog does without a key.
 fn serve(pem: &str) -> String {
     let certificates = CertificateDer::pem_file_iter(pem).unwrap();
     let certificates = certificates.map(Result::unwrap).collect();
@@ -33,7 +33,7 @@ fn serve(pem: &str) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            // Whoever does not trust the certificate has hung up.
+            // A client that does not trust the certificate closes the connection.
             if !matches!(stream.read(&mut byte), Ok(1)) {
                 return;
             }
@@ -47,7 +47,7 @@ fn serve(pem: &str) -> String {
     format!("https://{address}")
 }
 
-/// What is said about the host.
+/// The finding about the host.
 async fn host(pem: &str, arguments: &[&str]) -> String {
     let page = printed(doctor(&serve(pem), "phx_test", arguments), 1).await;
     check(&page, "host")

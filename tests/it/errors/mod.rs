@@ -1,4 +1,4 @@
-//! What a model reads when a call fails. That no error contains the key is checked on every call.
+//! Error messages for the model. Every call also checks that the result does not contain the API key.
 
 mod connection;
 mod credentials;

@@ -73,7 +73,7 @@ async fn reason_is_read_from_every_error_shape() {
         assert_eq!(session.error(LIST, json!({})).await, expected);
         assert_eq!(session.requests().len(), 1);
     }
-    // With CSV the reason is lost on the way.
+    // With CSV, PostHog omits the reason.
     let session = connect_to(FaultKind::Response {
         status: 400,
         content_type: "text/csv; charset=utf-8".to_owned(),

@@ -1,4 +1,4 @@
-//! What several tests look at.
+//! Assertions shared by several tests.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ pub(super) fn set(names: &[String]) -> BTreeSet<&str> {
     names.iter().map(String::as_str).collect()
 }
 
-/// Sends bytes that no client library would; what comes back until the server closes.
+/// Sends raw bytes and reads until the server closes the connection.
 pub(super) async fn raw(address: SocketAddr, bytes: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes.as_bytes()).await.unwrap();

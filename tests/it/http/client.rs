@@ -1,4 +1,4 @@
-//! A caller of the server, by hand: what a client library would hide is in sight.
+//! An HTTP client at the level of requests, headers and events.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use tokio::time::timeout;
 
 use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE, message, request};
 
-/// Somebody who calls a server, with or without a credential.
+/// An HTTP client of a server, with or without a credential.
 #[derive(Clone)]
 pub(super) struct Caller {
     pub(super) http: reqwest::Client,
     pub(super) address: SocketAddr,
     pub(super) bearer: Option<String>,
     pub(super) headers: Vec<(&'static str, String)>,
-    /// What their client declares.
+    /// The declared client capabilities.
     pub(super) capabilities: Value,
 }
 
-/// Connections are this caller's alone.
+/// A client with its own connections.
 pub(super) fn caller(address: SocketAddr, bearer: Option<&str>) -> Caller {
     let provider = Arc::new(ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -44,14 +44,14 @@ pub(super) fn caller(address: SocketAddr, bearer: Option<&str>) -> Caller {
 }
 
 impl Caller {
-    /// The same, who says this with every request.
+    /// The same client with an additional header.
     pub(super) fn saying(&self, name: &'static str, value: &str) -> Self {
         let mut caller = self.clone();
         caller.headers.push((name, value.to_owned()));
         caller
     }
 
-    /// The same, whose client can ask its user.
+    /// The same client with form elicitation.
     pub(super) fn with_a_human(&self) -> Self {
         Self {
             capabilities: json!({"elicitation": {"form": {}}}),
@@ -63,7 +63,7 @@ impl Caller {
         let mut request = self
             .http
             .request(method.clone(), format!("http://{}{path}", self.address));
-        // As the protocol wants it of each method.
+        // As the protocol requires for each method.
         request = match method {
             Method::POST => request.header("accept", "application/json, text/event-stream"),
             _ => request.header("accept", "text/event-stream"),
@@ -77,7 +77,7 @@ impl Caller {
         request
     }
 
-    /// An answer up to its headers.
+    /// A response up to its headers.
     pub(super) async fn send(&self, request: RequestBuilder) -> Response {
         let response = timeout(TIMEOUT, request.send()).await;
         response.expect("an answer in time").unwrap()
@@ -91,7 +91,7 @@ impl Caller {
         self.read(self.request(Method::GET, path)).await
     }
 
-    /// A request of the version without a handshake.
+    /// A stateless request.
     pub(super) fn stateless(&self, method: &str, params: Value) -> RequestBuilder {
         let mut body = request(WITHOUT_HANDSHAKE, 1, method, params);
         body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
@@ -129,7 +129,7 @@ impl Caller {
     }
 }
 
-/// A whole answer.
+/// A complete response.
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -183,7 +183,7 @@ impl Events {
         }
     }
 
-    /// The next event with something in it, as its kind and its content; nothing once the server has ended the stream.
+    /// The next non-empty event, as its type and data; `None` after the end of the stream.
     pub(super) async fn next(&mut self) -> Option<(String, String)> {
         loop {
             while let Some(end) = self.unread.find("\n\n") {
@@ -203,7 +203,7 @@ impl Events {
         }
     }
 
-    /// The next message that wants something or answers something.
+    /// The next request or response, skipping notifications.
     pub(super) async fn message(&mut self) -> Value {
         loop {
             let (_, data) = self.next().await.expect("a message before the end");

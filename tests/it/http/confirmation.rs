@@ -1,4 +1,4 @@
-//! The yes that a deletion needs, over HTTP: whom it is asked of, which process it is good at, and how often.
+//! Confirmations over HTTP: in sessions, in stateless calls, across credentials, and for clients without elicitation.
 
 use posthog_persons_mcp::policy::Confirm;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ pub(super) const TOOL: &str = "persons-bulk-delete";
 pub(super) const DELETE: &str = "POST B/bulk_delete/";
 pub(super) const STALE: &str = "Invalid confirmation";
 
-/// The versions in which a server can ask, and has to wait for the answer.
+/// The versions in which an elicitation is sent while the call waits.
 pub(super) const WAITING: [&str; 2] = ["2025-06-18", "2025-11-25"];
 
 pub(super) const STATE_KEY: &str = "state_91c7e2b05d4f8a3661e0b7d92c5f4a38";
@@ -31,7 +31,7 @@ pub(super) fn nothing() -> Vec<String> {
     Vec::new()
 }
 
-/// What the human says to a question.
+/// The user's reply to an elicitation.
 pub(super) fn answer(question: &Value, result: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": question["id"], "result": result})
 }
@@ -40,9 +40,9 @@ pub(super) fn calling(tool: &str, arguments: &Value) -> Value {
     json!({"name": tool, "arguments": arguments})
 }
 
-// With a handshake.
+// Sessions.
 
-/// Asks for a deletion in a session; the number of the call, its stream and the question on it.
+/// Calls the deletion in a session; returns the request id, the stream of the call and the elicitation on it.
 pub(super) async fn asked(session: &mut Conversation) -> (u64, Events, Value) {
     let (id, mut events) = session.open("tools/call", calling(TOOL, &deletion())).await;
     let question = events.message().await;
@@ -52,7 +52,7 @@ pub(super) async fn asked(session: &mut Conversation) -> (u64, Events, Value) {
     (id, events, question)
 }
 
-/// The rest of a call's stream: its result.
+/// The result at the end of a call's stream.
 pub(super) async fn result(id: u64, mut events: Events) -> Value {
     let answer = events.message().await;
     assert_eq!(answer["id"], id, "{answer}");
@@ -101,7 +101,7 @@ async fn elicitation_accepts_replies_of_its_own_session_only() {
     let mut session = Conversation::begin(&mary, WAITING[1]).await;
     let (id, events, question) = asked(&mut session).await;
     let yes = answer(&question, &tick());
-    // Neither in this session nor in one of their own.
+    // Neither in this session nor in one of the other credential.
     let john = team.caller(JOHN).with_a_human();
     let johns = session.taken_over_by(&john);
     assert_eq!(johns.post(&yes).await.status(), 404);
@@ -151,7 +151,7 @@ async fn legacy_sse_elicits_on_its_stream() {
     }
 }
 
-// Without a handshake.
+// Stateless calls.
 
 fn deleting(caller: &Caller, more: &Value) -> reqwest::RequestBuilder {
     let mut params = calling(TOOL, &deletion());
@@ -161,7 +161,7 @@ fn deleting(caller: &Caller, more: &Value) -> reqwest::RequestBuilder {
     caller.stateless("tools/call", params)
 }
 
-/// Asks for a deletion; the state that goes with the question.
+/// Calls the deletion; returns the state of the input-required result.
 pub(super) async fn state(caller: &Caller) -> Value {
     let reply = caller.read(deleting(caller, &json!({}))).await;
     assert_eq!(reply.header("content-type"), "application/json");
@@ -175,7 +175,7 @@ pub(super) async fn state(caller: &Caller) -> Value {
     result["requestState"].clone()
 }
 
-/// Makes the call again with a state and what the human said.
+/// Repeats the call with the state and the reply.
 pub(super) async fn again(caller: &Caller, state: &Value, said: &Value) -> Value {
     let more = json!({"requestState": state, "inputResponses": {"confirm": said}});
     let reply = caller.read(deleting(caller, &more)).await;
@@ -239,12 +239,12 @@ async fn state_of_another_credential_is_rejected() {
     let marys = state(&mary).await;
     refused(&again(&john, &marys, &tick()).await, STALE);
     assert_eq!(team.sent(), nothing());
-    // And is not used up by having been tried.
+    // A rejected attempt does not use the state.
     queued(&again(&mary, &marys, &tick()).await);
     assert_eq!(team.sent(), [DELETE]);
 }
 
-// Nobody who can be asked.
+// Clients without elicitation.
 
 #[tokio::test]
 async fn client_without_elicitation_cannot_delete_with_or_without_a_token() {
@@ -266,12 +266,12 @@ async fn client_without_elicitation_cannot_delete_with_or_without_a_token() {
         for result in results {
             refused(&result, "Rejected: ");
             assert!(said(&result).contains("Nothing was sent"), "{result}");
-            // There is no token to be had.
+            // No token is issued.
             assert!(!result.to_string().contains("rs2."), "{result}");
         }
     }
     assert_eq!(team.sent(), nothing());
-    // Looking is allowed.
+    // Previews are allowed.
     let look = json!({"ids": [QA[0]], "dry_run": true});
     let shown = mary.call(TOOL, &look).await;
     assert_eq!(shown["structuredContent"]["status"], "dry_run", "{shown}");

@@ -1,4 +1,4 @@
-//! A conversation with the server, over each transport.
+//! MCP clients over each HTTP transport.
 
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Caller, Events, NAMES_ITSELF, SESSION};
 use crate::wire::{WITHOUT_HANDSHAKE, beginning, request};
 
-/// A conversation of any version at `/mcp`: with a handshake in a session, without one in requests that stand alone.
+/// A client of any protocol version at `/mcp`: in a session for versions with a handshake, stateless otherwise.
 pub(super) struct Conversation {
     pub(super) caller: Caller,
     pub(super) version: &'static str,
@@ -43,7 +43,7 @@ impl Conversation {
         self.session.as_deref().unwrap()
     }
 
-    /// A request of this conversation.
+    /// A request in this session.
     pub(super) fn request(&self, method: Method) -> RequestBuilder {
         let mut request = self.caller.request(method, "/mcp");
         if let Some(session) = &self.session {
@@ -60,7 +60,7 @@ impl Conversation {
         self.caller.send(request).await
     }
 
-    /// The same conversation, continued by another caller.
+    /// The same session, used by another caller.
     pub(super) fn taken_over_by(&self, caller: &Caller) -> Self {
         Self {
             caller: caller.clone(),
@@ -70,14 +70,14 @@ impl Conversation {
         }
     }
 
-    /// Sends a request with a handshake; its number and the stream with its answer.
+    /// Sends a request in a session; returns its id and the stream with its response.
     pub(super) async fn open(&mut self, method: &str, params: Value) -> (u64, Events) {
         self.last_id += 1;
         let message = request(self.version, self.last_id, method, params);
         (self.last_id, Events::of(self.post(&message).await))
     }
 
-    /// Asks and waits for the answer, a result or an error.
+    /// Sends a request and returns its response, a result or an error.
     pub(super) async fn ask(&mut self, method: &str, params: Value) -> Value {
         if self.version == WITHOUT_HANDSHAKE {
             let reply = self
@@ -89,7 +89,7 @@ impl Conversation {
         let (id, mut events) = self.open(method, params).await;
         let answer = events.message().await;
         assert_eq!(answer["id"], id, "{answer}");
-        // The stream of a request ends with its answer.
+        // The stream of a request ends after its response.
         events.end().await;
         answer
     }
@@ -103,7 +103,7 @@ impl Conversation {
     }
 }
 
-/// A conversation over the older HTTP+SSE.
+/// A client of the legacy HTTP+SSE transport.
 pub(super) struct Older {
     pub(super) caller: Caller,
     pub(super) events: Events,
@@ -149,7 +149,7 @@ impl Older {
         assert_eq!(reply.status, 202, "{}", reply.text);
     }
 
-    /// Sends a request; its number.
+    /// Sends a request and returns its id.
     pub(super) async fn open(&mut self, method: &str, params: Value) -> u64 {
         self.last_id += 1;
         let message = request("2024-11-05", self.last_id, method, params);

@@ -1,4 +1,4 @@
-//! Who calls, and with which key: no key goes further than the request that brought it.
+//! Per-request API keys: each is used for its own request only.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) const AUTH_TOKEN: &str = "POSTHOG_MCP_AUTH_TOKEN";
 pub(super) const STATE_KEY: &str = "POSTHOG_MCP_STATE_KEY";
 pub(super) const KEY: &str = "POSTHOG_PERSONAL_API_KEY";
 
-/// The keys that PostHog saw, in the order of the requests.
+/// The API keys that PostHog received, in the order of the requests.
 pub(super) fn keys(requests: &[RecordedRequest]) -> Vec<String> {
     let key = |request: &RecordedRequest| {
         let header = request.header("authorization").unwrap_or_default();
@@ -28,20 +28,18 @@ pub(super) fn keys(requests: &[RecordedRequest]) -> Vec<String> {
     requests.iter().map(key).collect()
 }
 
-// A key of each request.
+// Per-request keys.
 
 #[tokio::test]
 async fn each_request_uses_only_its_own_key() {
-    let names: Vec<String> = (0..8)
-        .map(|number| format!("phx_somebody_{number}"))
-        .collect();
+    let names: Vec<String> = (0..8).map(|number| format!("phx_user_{number}")).collect();
     let mut setup = Setup::default();
     setup
         .sandbox
         .keys
         .extend(names.iter().map(|name| Key::scoped(name, &["*"])));
     let team = team_with(setup).await;
-    // Over one client, whose connections all of them share; each asks for a number of their own.
+    // All keys share the connections of one client; each request has a distinct limit.
     let shared = caller(team.address, None);
     let calls = (0..64).map(|turn| {
         let key = &names[turn % names.len()];
@@ -91,7 +89,7 @@ async fn rejected_key_is_reported_and_no_other_key_is_tried() {
     assert_eq!(result["isError"], false);
 }
 
-/// The secret part of each key: not even a piece of it is repeated.
+/// The secret part of each key, no part of which may appear in output.
 pub(super) fn secret(key: &str) -> &str {
     key.rsplit('_').next().unwrap()
 }
@@ -148,7 +146,7 @@ async fn logs_responses_and_metrics_contain_no_key() {
     assert!(log.contains("tool call finished"), "{log}");
     for key in [MARY, JOHN, WRONG, PROJECTS] {
         assert!(!log.contains(secret(key)), "{key}: {log}");
-        // A tool may quote an argument that it does not take, and here that was a key.
+        // Error messages quote unknown arguments, which can contain a key.
         let elsewhere = said
             .iter()
             .filter(|said| !said.contains("Invalid argument `id`"));

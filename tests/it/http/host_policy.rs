@@ -1,4 +1,4 @@
-//! For which host a request is meant, and from which page it comes: on every route.
+//! The checks of `Host` and `Origin`, on every route.
 
 use posthog_persons_mcp::http::HostPolicy;
 use serde_json::json;
@@ -18,7 +18,7 @@ fn named() -> Setup {
     }
 }
 
-/// Every route, and one that is none.
+/// Every route, and one that does not exist.
 fn routes() -> impl Iterator<Item = (Method, &'static str)> {
     let open = OPEN.iter().map(|path| (Method::GET, *path));
     let none = [(Method::GET, "/"), (Method::OPTIONS, "/mcp")];
@@ -29,7 +29,7 @@ async fn asked(caller: &Caller, method: &Method, path: &str) -> Reply {
     let request = caller.request(method.clone(), path);
     let response = caller.send(request.json(&json!({}))).await;
     if path == "/sse" && response.status() == 200 {
-        // It would not end.
+        // This response would not end.
         return Reply {
             status: 200,
             headers: response.headers().clone(),
@@ -63,7 +63,7 @@ const FOREIGN_ORIGINS: [&str; 8] = [
 
 async fn refused_everywhere(team: &Team, header: &'static str, values: &[&str]) {
     for value in values {
-        // With a good credential as well as without one: it does not come to that.
+        // Rejected before authentication, with or without a valid credential.
         let caller = team.caller(MARY).saying(header, value);
         let anonymous = Caller {
             bearer: None,

@@ -13,7 +13,7 @@ use super::{Caller, Conversation, Events, JOHN, MARY, Method, Older, Setup, Team
 use crate::ADA;
 use crate::wire::{TIMEOUT, WITH_HANDSHAKE, request};
 
-/// A person whom PostHog never tells about.
+/// A person for whom PostHog never responds.
 const NEVER: u64 = 9_999;
 
 fn with(limits: HttpLimits) -> Setup {
@@ -43,7 +43,7 @@ pub(super) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     assert!(timeout(TIMEOUT, waiting).await.is_ok(), "{what}");
 }
 
-/// The calls that PostHog has got and does not answer.
+/// The number of requests that PostHog has received and not responded to.
 fn held(sandbox: &Sandbox) -> usize {
     let path = format!("/persons/{NEVER}/");
     let requests = sandbox.requests();
@@ -60,7 +60,7 @@ fn endless(caller: &Caller) -> RequestBuilder {
 /// Concurrent requests per key to PostHog.
 const AT_ONCE: usize = 8;
 
-/// Makes calls that are not answered until they are given up.
+/// Starts calls that stay in flight until they are aborted.
 async fn hold(team: &Team, caller: &Caller, count: usize) -> Vec<JoinHandle<()>> {
     let before = held(&team.sandbox);
     let calls = (0..count).map(|_| {
@@ -84,7 +84,7 @@ pub(super) async fn status(caller: &Caller) -> u16 {
     caller.read(call).await.status
 }
 
-/// That a request was refused for now, in words.
+/// Asserts a rejection with 429 and its message.
 async fn refused_for_now(caller: &Caller, request: RequestBuilder, status: u16) {
     let reply = caller.read(request).await;
     assert_eq!(reply.status, status, "{}", reply.text);
@@ -130,7 +130,7 @@ async fn full_server_rejects_requests_and_recovers() {
     let (mary, john) = (team.caller(MARY), team.caller(JOHN));
     let marys = hold(&team, &mary, 3).await;
     let johns = hold(&team, &john, 1).await;
-    for other in [&john, &team.caller("phx_somebody_else")] {
+    for other in [&john, &team.caller("phx_another_user")] {
         refused_for_now(other, endless(other), 503).await;
     }
     for path in ["/healthz", "/readyz", "/metrics"] {
@@ -162,7 +162,7 @@ async fn response_releases_its_permit() {
         assert_ne!(mary.read(broken).await.status, 429);
         let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[2]).await;
         session.call("persons-retrieve", &json!({"id": ADA})).await;
-        // A stream that is held open takes none.
+        // An open stream takes no permit.
         let _open = Events::of(mary.send(session.request(Method::GET)).await);
         let _older = Older::begin(&mary).await;
         assert_eq!(status(&mary).await, 200);
@@ -217,7 +217,7 @@ async fn session_call_holds_its_permit_while_it_runs() {
         session.last_id = id;
         let params = json!({"name": "persons-retrieve", "arguments": {"id": NEVER}});
         let call = request(session.version, id, "tools/call", params);
-        // The client leaves as soon as it has sent its call.
+        // The client disconnects right after sending its call.
         let response = session.post(&call).await;
         if response.status() == 200 {
             until("the call arrives", async || held(&team.sandbox) > before).await;

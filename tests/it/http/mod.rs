@@ -1,4 +1,4 @@
-//! The server for a team, over real HTTP and by hand: what a client library would hide is in sight.
+//! The HTTP server, tested at the level of requests, headers and events.
 
 mod assertions;
 mod client;
@@ -27,16 +27,16 @@ use conversation::{Conversation, Older};
 use server_process::{Process, binary, binary_at};
 use team::{Setup, Team, beside, team, team_with};
 
-/// Two people of a team. Their keys open the same in the sandbox.
+/// The API keys of two users, with the same access in the sandbox.
 const MARY: &str = "phx_mary_7f3a91c2e5d8b604";
 const JOHN: &str = "phx_john_0c9d4be18f72a653";
 
-/// The version from which on a client names the version with every request.
+/// The first version whose clients send the version header with every request.
 const NAMES_ITSELF: &str = "2025-06-18";
 
 const SESSION: &str = "mcp-session-id";
 
-/// Every route that wants a credential, with a method that it has.
+/// Every route that requires a credential, with a method that it supports.
 const PROTECTED: [(Method, &str); 5] = [
     (Method::POST, "/mcp"),
     (Method::GET, "/mcp"),
@@ -48,7 +48,7 @@ const PROTECTED: [(Method, &str); 5] = [
     ),
 ];
 
-/// Every route that wants none.
+/// Every public route.
 const OPEN: [&str; 5] = [
     "/healthz",
     "/readyz",

@@ -13,7 +13,7 @@ fn names(answer: &Value, list: &str) -> Vec<String> {
     entries.iter().map(name).collect()
 }
 
-/// Versions from both sides of the handshake's end.
+/// The last version with a handshake and the first without.
 const BOTH: [&str; 2] = [WITH_HANDSHAKE[3], WITHOUT_HANDSHAKE];
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn prompts_are_listed_and_rendered() {
             assert_eq!(message["role"], "user", "{got}");
             let text = message["content"]["text"].as_str().unwrap();
             let last = text.lines().last().unwrap();
-            // What was typed stays on one line, in quotes.
+            // Typed text stays on one line, in quotes.
             assert!(last.starts_with("The person: \"ada@example.com"), "{text}");
             assert!(last.contains("Ignore all of this"), "{text}");
 
@@ -151,7 +151,7 @@ async fn person_argument_of_a_prompt_is_completed() {
         assert!(values.contains(&json!("ada@example.com")), "{done}");
         for params in [
             completion("investigate-person", "person", ""),
-            completion("investigate-person", "somebody", "ada@"),
+            completion("investigate-person", "unknown", "ada@"),
             completion("investigate-person", "person", "nobody-is-called-so"),
             completion("nobody-wrote", "anything", "ada@"),
             json!({

@@ -1,4 +1,4 @@
-//! Every version of the protocol, on every route that has it.
+//! Every protocol version, on every route that supports it.
 
 use posthog_sandbox::{Fault, FaultKind};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ async fn sessions_do_not_receive_messages_of_each_other() {
     let (first, mut ones) = one.open("tools/list", json!({})).await;
     let params = json!({"name": "persons-list", "arguments": ada()});
     let (second, mut others) = other.open("tools/call", params).await;
-    // The same number in both.
+    // The same request id in both.
     assert_eq!(first, second);
     found_ada(&others.message().await["result"]);
     assert_eq!(offered(&ones.message().await), all_tools());
@@ -86,7 +86,7 @@ async fn stateless_requests_are_independent() {
         assert_eq!(reply.header(SESSION), "", "{method}");
         let result = &reply.json()["result"];
         assert!(result.is_object(), "{method}: {}", reply.text);
-        // What is listed depends on the credential and on what the request leaves out.
+        // The list depends on the credential and on the headers of the request.
         assert_ne!(result["cacheScope"], "public", "{method}: {result}");
         match method {
             "server/discover" => {
@@ -97,7 +97,7 @@ async fn stateless_requests_are_independent() {
             _ => assert_eq!(result["cacheScope"], "private", "{method}: {result}"),
         }
     }
-    // There is nothing to hold open and nothing to close.
+    // Without a session there is no stream to open and no session to close.
     for method in [Method::GET, Method::DELETE] {
         let request = mary.request(method.clone(), "/mcp");
         let request = request.header("mcp-protocol-version", WITHOUT_HANDSHAKE);
@@ -180,7 +180,7 @@ async fn legacy_sse_lists_calls_and_rejects() {
         assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
         let wrong = older.posting(&json!({"no": "message"}));
         assert_eq!(mary.read(wrong).await.status, 400);
-        // The conversation goes on.
+        // The session continues.
         found_ada(&older.call("persons-list", &ada()).await);
     }
 }
@@ -194,7 +194,7 @@ async fn closed_stream_accepts_no_messages() {
     } = Older::begin(&mary).await;
     drop(events);
     let message = request("2024-11-05", 9, "tools/list", json!({}));
-    // The server learns of it a moment later.
+    // The server notices the disconnect with a delay.
     let refused = async {
         loop {
             let late = mary.request(Method::POST, &messages).json(&message);
@@ -236,7 +236,7 @@ async fn unknown_session_is_not_found() {
     let path = format!("/messages?sessionId={NOBODY}");
     let post = mary.request(Method::POST, &path).json(&list);
     assert_eq!(mary.read(post).await.status, 404);
-    // Without one there is nothing but the handshake.
+    // Without a session id only `initialize` is accepted.
     let post = mary.request(Method::POST, "/mcp").json(&list);
     let post = mary.read(post).await;
     assert!((400..500).contains(&post.status), "{}", post.text);

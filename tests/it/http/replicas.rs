@@ -20,7 +20,7 @@ pub(super) fn with(state_key: Option<&'static str>) -> Setup {
     }
 }
 
-/// Two servers on one PostHog, with these keys for their confirmations.
+/// Two servers on one sandbox, with these state keys.
 async fn two(keys: [Option<&'static str>; 2]) -> (Team, Team) {
     let one = team_with(with(keys[0])).await;
     let sandbox: Sandbox = one.sandbox.clone();
@@ -67,7 +67,7 @@ async fn state_of_another_state_key_is_rejected() {
     }
 }
 
-/// The variable that carries it, in two processes of their own.
+/// The state key from its variable, in two processes.
 #[tokio::test]
 async fn state_key_is_read_from_its_variable() {
     let team = team().await;
@@ -92,7 +92,7 @@ async fn state_key_is_read_from_its_variable() {
     }
 }
 
-/// What is asked without a handshake takes no session, and what is asked in one takes no state.
+/// A state of a stateless call does not confirm in a session, and the other way around.
 #[tokio::test]
 async fn state_does_not_confirm_an_elicitation_of_a_session() {
     let team = team().await;

@@ -70,7 +70,7 @@ async fn request_selects_its_project_if_the_server_has_none() {
     let mary = team.caller(MARY).saying("x-posthog-project-id", "1");
     let person = mary.call("persons-retrieve", &json!({"id": 101})).await;
     assert_eq!(person["isError"], false);
-    // Nothing had to be found out, and nothing is remembered for others.
+    // The project is not resolved, and not stored for other requests.
     let paths = |team: &Team| -> Vec<String> {
         let requests = team.sandbox.requests();
         team.sandbox.clear_requests();
@@ -113,7 +113,7 @@ async fn request_cannot_select_another_project_than_the_servers() {
     }
 }
 
-// Which tools.
+// Restrictions of the tools.
 
 fn readers() -> Vec<String> {
     let tools = catalog().into_iter();
@@ -123,7 +123,7 @@ fn readers() -> Vec<String> {
         .collect()
 }
 
-/// The calls that change something.
+/// Calls of the tools that write.
 fn writing() -> [(&'static str, Value); 2] {
     [
         (
@@ -134,7 +134,7 @@ fn writing() -> [(&'static str, Value); 2] {
     ]
 }
 
-/// That none of these tools can be called.
+/// Asserts that none of these tools can be called.
 async fn unknown(caller: &Caller, calls: &[(&str, Value)]) {
     for (tool, arguments) in calls {
         let reply = caller.read(caller.calling(tool, arguments)).await;
@@ -267,7 +267,7 @@ async fn headers_cannot_extend_what_the_server_offers() {
     }
 }
 
-/// A proxy may add a header to one that its client has sent already.
+/// A proxy may append a header that its client has already sent.
 #[tokio::test]
 async fn duplicate_headers_never_widen_access() {
     let team = team().await;

@@ -1,4 +1,4 @@
-//! A server with a PostHog key of its own, and the token that protects it.
+//! A server with its own API key, and the bearer token that protects it.
 
 use posthog_sandbox::Sandbox;
 use serde_json::json;
@@ -71,13 +71,13 @@ async fn loopback_requests_need_no_token_if_none_is_set() {
     anonymous
         .call("persons-retrieve", &json!({"id": ADA}))
         .await;
-    // A key that a request carries all the same is not used.
+    // An API key in the request is ignored.
     let mary = team.caller(MARY);
     mary.call("persons-retrieve", &json!({"id": ADA})).await;
     assert_eq!(keys(&team.sandbox.requests()), [Sandbox::KEY; 2]);
 }
 
-/// What a start says that must fail, and that it repeats no secret.
+/// The message of a start that must fail; asserts that it contains no secret.
 async fn refusal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let mut all = vec!["http"];
     all.extend(arguments);
@@ -102,7 +102,7 @@ async fn server_key_on_a_public_address_requires_a_token() {
         let said = refusal(&["--bind", bind], &[(KEY, MARY), (AUTH_TOKEN, " ")]).await;
         assert!(said.contains(AUTH_TOKEN), "{said}");
     }
-    // With a token, or with no key to guard, it starts.
+    // Starts with a token, or without a server key.
     for (key, token) in [(MARY, TOKEN), ("", "")] {
         let mut command = crate::process::binary(&["http", "--bind", "0.0.0.0:0"]);
         command
@@ -169,7 +169,7 @@ async fn logs_and_responses_contain_neither_the_server_key_nor_its_token() {
         }
     }
     let mut used = keys(&sandbox.requests());
-    // Whether PostHog answers at all is asked without a key.
+    // The readiness probe sends no key.
     used.retain(|key| !key.is_empty());
     assert_eq!(used, [MARY]);
 }

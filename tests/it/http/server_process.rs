@@ -22,14 +22,14 @@ pub(super) struct Process {
     pub(super) reading: JoinHandle<()>,
 }
 
-/// A server on a port of its own, with these settings.
+/// A server on a free port, with these settings.
 pub(super) fn binary(arguments: &[&str]) -> Command {
     let mut all = vec!["http", "--bind", "127.0.0.1:0"];
     all.extend(arguments);
     crate::process::binary(&all)
 }
 
-/// The same, in which every request brings its own key to this PostHog.
+/// The same in per-request key mode, for this PostHog host.
 pub(super) fn binary_at(posthog: &str, arguments: &[&str]) -> Command {
     let mut command = binary(arguments);
     command
@@ -74,7 +74,7 @@ impl Process {
         caller(self.address, Some(key))
     }
 
-    /// Sends a signal that ends it, and waits until the shutdown begins.
+    /// Sends a termination signal and waits until the shutdown begins.
     pub(super) async fn signal(&self, name: &str) {
         process::send(&self.child, name).await;
         let begun = async {
@@ -85,7 +85,7 @@ impl Process {
         timeout(TIMEOUT, begun).await.expect("a shutdown in time");
     }
 
-    /// Waits for the end; the exit code, and all that was logged.
+    /// Waits for the exit; returns the exit code and the log.
     pub(super) async fn end(mut self) -> (Option<i32>, String) {
         let status = timeout(TIMEOUT, self.child.wait()).await;
         let status = status.expect("an end in time").unwrap();
@@ -94,7 +94,7 @@ impl Process {
         (status.code(), log)
     }
 
-    /// Stops it; all that was logged.
+    /// Stops the process and returns the log.
     pub(super) async fn stop(self) -> String {
         self.signal("-TERM").await;
         let (code, log) = self.end().await;

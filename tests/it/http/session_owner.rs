@@ -27,11 +27,11 @@ async fn session_rejects_every_other_credential() {
             let refused = john.read(johns.request(method.clone())).await;
             assert_eq!(refused.status, 404, "{version} {method}");
         }
-        // Nor to a caller without a credential.
+        // A caller without a credential is rejected too.
         let anonymous = marys.taken_over_by(&caller(team.address, None));
         let list = request(version, 7, "tools/list", json!({}));
         assert_eq!(anonymous.post(&list).await.status(), 401);
-        // It goes on for its owner.
+        // The owner can still use it.
         let person = marys.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{version}");
     }

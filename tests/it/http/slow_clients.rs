@@ -15,7 +15,7 @@ use super::{Conversation, JOHN, MARY, Method, Older, Setup, caller, team, team_w
 use crate::ADA;
 use crate::wire::{TIMEOUT, WITH_HANDSHAKE, request};
 
-/// A request as it is sent.
+/// A request as raw bytes.
 fn bytes(request: RequestBuilder) -> Vec<u8> {
     let request = request.build().unwrap();
     let url = request.url();
@@ -30,7 +30,7 @@ fn bytes(request: RequestBuilder) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A connection that takes next to nothing before it is read.
+/// A connection with a minimal receive buffer.
 async fn narrow(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(2_048).unwrap();
@@ -39,7 +39,7 @@ async fn narrow(address: SocketAddr) -> TcpStream {
 
 #[tokio::test]
 async fn clients_that_never_read_delay_no_other() {
-    // All of them have one credential, which is the harder case.
+    // All use one credential, which is the harder case.
     let mut setup = Setup {
         shared: Some(None),
         ..Setup::default()
@@ -79,7 +79,7 @@ async fn clients_that_never_read_delay_no_other() {
         let person = session.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{person}");
     }
-    // Who reads at last gets the whole answer.
+    // A client that reads late still gets the complete response.
     let reader = &mut readers[0];
     let mut answer = Vec::new();
     let mut chunk = [0; 64 * 1024];
@@ -102,10 +102,10 @@ async fn clients_that_never_read_delay_no_other() {
     assert!(length > 50_000, "{length} bytes fit into any buffer");
 }
 
-/// Each of them asks for more than all buffers on the way take, so that the server has to wait for them.
+/// Each requests more than all buffers hold, so that the server has to wait for the clients.
 #[tokio::test]
 async fn slow_clients_at_their_limit_delay_no_other_credential() {
-    /// More than the system and the server keep for one connection.
+    /// More than the system and the server buffer for one connection.
     const MAX_BUFFERED: usize = 6_000_000;
     let team = team_limited_to(HttpLimits {
         max_in_flight_per_credential: 64,
@@ -122,7 +122,7 @@ async fn slow_clients_at_their_limit_delay_no_other_credential() {
         let reader = narrow(team.address).await;
         let (reader, mut writer) = reader.into_split();
         let lists = lists.clone();
-        // It blocks in turn, once the server does not read on.
+        // Writing blocks once the server stops reading.
         let writing = tokio::spawn(async move { drop(writer.write_all(&lists).await) });
         readers.push((reader, writing));
     }
@@ -133,7 +133,7 @@ async fn slow_clients_at_their_limit_delay_no_other_credential() {
         let person = session.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{person}");
     }
-    // A client that reads at last gets its responses. A few were rejected, as all were sent concurrently.
+    // A client that reads late gets its responses. A few requests were rejected, as all were sent concurrently.
     let (mut reader, writing) = readers.swap_remove(0);
     let mut chunk = vec![0; 1024 * 1024];
     let mut read = 0;
@@ -179,14 +179,14 @@ async fn unread_stream_delays_no_other() {
     give_up(posts);
 }
 
-/// Takes as long as the server waits.
+/// Takes as long as the server's timeout.
 #[tokio::test]
 async fn slow_senders_time_out_and_delay_no_other() {
     let team = team().await;
     let mary = team.caller(MARY);
     let whole = bytes(mary.stateless("tools/list", json!({})));
     let head = whole.windows(4).position(|at| at == b"\r\n\r\n").unwrap() + 4;
-    // A byte at a time, so that it never quite stops.
+    // One byte at a time, so that the connection is never idle.
     let trickle = async |begun: &[u8], rest: &[u8]| {
         let mut stream = TcpStream::connect(team.address).await.unwrap();
         let begin = Instant::now();
@@ -220,7 +220,7 @@ async fn slow_senders_time_out_and_delay_no_other() {
     let slow_head = trickle(&whole[..20], filler);
     let slow_body = trickle(&whole[..head + 1], b" ");
     let (headers, body, ()) = tokio::join!(slow_head, slow_body, others);
-    // Neither was ever taken for a request.
+    // Neither was counted as a request.
     for answer in [headers, body] {
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 408 "),

@@ -1,4 +1,4 @@
-//! The end of a server, its health, and its numbers.
+//! Shutdown, health checks and metrics.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::wire::{WITH_HANDSHAKE, request};
 use crate::writing::QA;
 use crate::{ADA, NOBODY};
 
-/// Long enough for a signal to find the calls under way.
+/// Long enough that the calls are in flight when the signal arrives.
 const WHILE: Duration = Duration::from_millis(700);
 
 fn list() -> Value {
@@ -36,7 +36,7 @@ async fn shutdown_under_load_loses_no_response() {
         let idle = Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
         let idle = Events::of(mary.send(idle.request(Method::GET)).await);
         let older = Older::begin(&mary).await;
-        // A connection that waits for its next request.
+        // An idle keep-alive connection.
         assert_eq!(mary.get("/healthz").await.status, 200);
 
         let alone = (0..20).map(|_| async {
@@ -53,7 +53,8 @@ async fn shutdown_under_load_loses_no_response() {
         let stopping = async {
             upstream.until(|counts| counts.waiting == 12).await;
             process.signal(signal).await;
-            // Eight of Mary's and four of John's; the rest wait for their turn. Whatever comes now is refused, or not even listened to.
+            // Eight of Mary's and four of John's are in flight, the rest are queued. New requests are rejected or not
+            // accepted.
             let late = caller(process.address, Some(JOHN));
             let late = late.calling("persons-list", &json!({})).send();
             late.await.map(|response: Response| response.status()).ok()
@@ -91,10 +92,10 @@ async fn open_connection_gets_no_new_requests_during_shutdown() {
     let call = mary.calling("persons-list", &json!({})).send();
     let call = tokio::spawn(call);
     upstream.until(|counts| counts.waiting == 1).await;
-    // It stays open while the other is busy.
+    // It stays open while the other is in use.
     assert_eq!(mary.get("/healthz").await.status, 200);
     team.stop.cancel();
-    // The server hears of it a moment later.
+    // The server receives the signal with a delay.
     loop {
         let late = mary.read(mary.stateless("tools/list", json!({}))).await;
         if late.status == 503 {
@@ -143,7 +144,7 @@ async fn open_elicitation_does_not_delay_shutdown() {
 async fn idle_server_shuts_down_immediately() {
     for signal in ["-TERM", "-INT"] {
         let process = Process::start(binary(&["--sandbox"])).await;
-        // A connection is open, and nothing is under way on it.
+        // An open connection without a request in flight.
         let anonymous = caller(process.address, None);
         assert_eq!(anonymous.get("/healthz").await.status, 200);
         let _silent = tokio::net::TcpStream::connect(process.address).await;
@@ -190,9 +191,9 @@ async fn server_is_healthy_but_not_ready_if_posthog_is_unreachable() {
     assert!(!reply.text.contains(Sandbox::KEY), "{}", reply.text);
 }
 
-// Numbers.
+// Metrics.
 
-/// The lines with this name and these labels, by their value.
+/// The value of the metric with this name and these labels.
 fn value(metrics: &str, name: &str, labels: &[&str]) -> Option<f64> {
     let line = metrics.lines().find(|line| {
         let series = line.split([' ', '{']).next();
@@ -225,7 +226,7 @@ async fn metrics_count_calls_and_contain_no_personal_data() {
         .caller("phx_wrong_key_4711")
         .call("persons-retrieve", &json!({"id": ADA}))
         .await;
-    // A made-up name becomes no label.
+    // Unknown tool names become no label.
     let made_up = mary.calling("persons-of-ada@example.com", &json!({}));
     mary.read(made_up).await;
     let _older = Older::begin(&mary).await;
@@ -278,7 +279,7 @@ async fn metrics_count_calls_and_contain_no_personal_data() {
     ] {
         assert!(!metrics.contains(secret), "{secret}: {metrics}");
     }
-    // Only these labels, so that their number is bounded.
+    // Only these labels, so that the number of series is bounded.
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         let Some((_, labels)) = line.split_once('{') else {
             continue;
@@ -310,7 +311,7 @@ async fn metrics_show_requests_in_flight() {
     for call in &calls {
         call.abort();
     }
-    // Who leaves closes the way to PostHog as well.
+    // A client that disconnects also closes its request to PostHog.
     upstream.until(|counts| counts.left == 3).await;
     let metrics = mary.get("/metrics").await.text;
     let under_way = value(&metrics, "mcp_requests_in_flight", &[]);

@@ -1,4 +1,4 @@
-//! A server for a team in this process, and the sandbox behind it.
+//! An HTTP server in this process, with its sandbox.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -24,18 +24,18 @@ use tokio_util::sync::CancellationToken;
 use super::{Caller, JOHN, MARY, caller};
 use crate::wire::TIMEOUT;
 
-/// The numbers of this process. There is one set of them, whatever servers are in it.
+/// The metrics of this process, shared by all servers in it.
 pub(super) fn metrics() -> Metrics {
     static METRICS: OnceLock<Metrics> = OnceLock::new();
     METRICS.get_or_init(|| Metrics::install().unwrap()).clone()
 }
 
-/// How a server for a team is set up.
+/// The configuration of an HTTP server.
 pub(super) struct Setup {
     pub(super) sandbox: posthog_sandbox::SandboxOptions,
-    /// What stands in for the sandbox, where it is another PostHog.
+    /// The host of PostHog, if it is not the sandbox.
     pub(super) upstream: Option<String>,
-    /// The token of the server, which then has a key; without one every request brings its own.
+    /// The bearer token of a server with its own API key; `None` for per-request keys.
     pub(super) shared: Option<Option<&'static str>>,
     pub(super) project: Project,
     pub(super) policy: Policy,
@@ -67,7 +67,7 @@ impl Default for Setup {
     }
 }
 
-/// A server for a team, and the sandbox behind it.
+/// An HTTP server with its sandbox.
 pub(super) struct Team {
     pub(super) sandbox: Sandbox,
     pub(super) address: SocketAddr,
@@ -86,7 +86,7 @@ pub(super) async fn team_with(mut setup: Setup) -> Team {
     beside(sandbox, setup).await
 }
 
-/// One more server on a sandbox that is there already.
+/// Another server on an existing sandbox.
 pub(super) async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
     let upstream = setup.upstream.unwrap_or_else(|| sandbox.url());
     let mut options = ConnectionOptions::new(upstream.parse().unwrap());
@@ -155,14 +155,14 @@ impl Team {
         caller(self.address, Some(key))
     }
 
-    /// Tells the server to stop, and waits until it has.
+    /// Stops the server and waits until it has stopped.
     pub(super) async fn stop(self) {
         self.stop.cancel();
         let served = timeout(TIMEOUT, self.served).await;
         served.expect("the server ends").unwrap().unwrap();
     }
 
-    /// The requests since the last look that changed something.
+    /// The write requests since the last call.
     pub(super) fn sent(&self) -> Vec<String> {
         sent(&self.sandbox)
     }

@@ -1,4 +1,4 @@
-//! The manifest of the bundle for Claude Desktop says what the server is. That a host can use it is tried by what packs it.
+//! The manifest of the bundle for Claude Desktop matches the server. The packing tool validates its format.
 
 use posthog_persons_mcp::cli;
 use serde_json::Value;
@@ -32,7 +32,7 @@ fn bundle_passes_its_settings_to_the_server() {
             .as_str()
             .and_then(|value| value.strip_prefix("${user_config.")?.strip_suffix('}'));
         let setting = &settings[setting.unwrap()];
-        // What is neither given nor has a default would reach the server as it is written here.
+        // A setting without a value and a default would be passed to the server as the literal placeholder.
         assert!(
             setting["required"] == true || !setting["default"].is_null(),
             "{variable}"

@@ -1,4 +1,4 @@
-//! The files that `cargo run --example generate` writes are those that it would write today.
+//! The files of `cargo run --example generate` are up to date.
 
 use std::collections::BTreeSet;
 use std::path::Path;

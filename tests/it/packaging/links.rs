@@ -1,4 +1,4 @@
-//! The links that install the server with a click are made from the example configuration.
+//! The install links match the example configuration.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,7 +8,7 @@ use url::Url;
 const CURSOR: &str = "https://cursor.com/en/install-mcp?";
 const VS_CODE: &str = "https://insiders.vscode.dev/redirect/mcp/install?";
 
-/// The entries of the example that have a link: what runs on the user's machine.
+/// The entries of the example that have a link: the servers that run on the user's machine.
 const SERVERS: [&str; 2] = ["posthog-persons", "posthog-persons-sandbox"];
 
 #[test]
@@ -42,13 +42,13 @@ fn example(name: &str) -> Value {
     example["mcpServers"][name].clone()
 }
 
-/// Cursor shows the entry before it keeps it, so that the key can be put in there.
+/// Cursor shows the entry before saving it, where the user enters the key.
 fn cursor(name: &str) -> String {
     let config = BASE64_STANDARD.encode(example(name).to_string());
     link(CURSOR, &[("name", name), ("config", &config)])
 }
 
-/// VS Code asks for what stands in `inputs`.
+/// VS Code prompts for the values in `inputs`.
 fn vs_code(name: &str) -> String {
     let mut config = example(name);
     let mut inputs = Vec::new();
@@ -86,6 +86,6 @@ fn vs_code(name: &str) -> String {
 fn link(place: &str, parts: &[(&str, &str)]) -> String {
     let mut link = Url::parse(place).unwrap();
     link.query_pairs_mut().extend_pairs(parts);
-    // A plus is a space to a form, and a plus to whoever reads the link otherwise.
+    // A form parser decodes a plus as a space, other URL parsers do not.
     link.as_str().replace('+', "%20")
 }

@@ -1,4 +1,4 @@
-//! The man pages and the completions are whole.
+//! The man pages and the shell completions are complete.
 
 #[path = "../../../examples/generate/manual.rs"]
 mod example;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use posthog_persons_mcp::cli;
 
-/// A folder with the manual, written for this test.
+/// A temporary folder with the man pages and completions.
 struct Written(PathBuf);
 
 impl Written {
@@ -29,7 +29,7 @@ impl Drop for Written {
     }
 }
 
-/// Each shell's file, and how it offers a command and a flag.
+/// Each shell's file, and its syntax for a command and a flag.
 const SHELLS: [(&str, &str, &str); 4] = [
     ("posthog-persons-mcp.bash", "__mcp,NAME)", " --NAME "),
     ("_posthog-persons-mcp", "'NAME:", "'--NAME"),
@@ -48,7 +48,7 @@ fn completions_cover_every_command_and_flag() {
     let flags: Vec<&str> = flags.collect();
     for (file, offers_command, offers_flag) in SHELLS {
         let completions = written.read(example::COMPLETIONS, file);
-        // Zsh marks a flag that may be given often.
+        // Zsh marks a repeatable flag.
         let completions = completions.replace("'*--", "'--");
         for name in command.get_subcommands().map(clap::Command::get_name) {
             let offered = completions.contains(&offers_command.replace("NAME", name));
@@ -120,7 +120,7 @@ fn page_holds(page: &str, command: &clap::Command) {
     }
 }
 
-/// A page without the marks that keep its hyphens from breaking.
+/// A page without roff escapes of hyphens.
 fn plain(page: &str) -> String {
     page.replace("\\-", "-")
 }

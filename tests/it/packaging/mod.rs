@@ -1,4 +1,4 @@
-//! What people install, and what tells them how: each says again what the code knows, and is held to it here.
+//! Packages and installation metadata, each of which repeats facts from the code and must match it.
 
 mod bundle;
 mod generated;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use posthog_persons_mcp::cli;
 
-/// Every variable that sets something: those of the flags, and the key's.
+/// Every environment variable: those of the flags, and the API key's.
 fn variables() -> BTreeSet<String> {
     let command = cli::command();
     let mut variables = BTreeSet::from(["POSTHOG_PERSONAL_API_KEY".to_owned()]);

@@ -1,5 +1,4 @@
-//! The entry for the MCP registry says what the server is. That it keeps the registry's schema is checked where a release
-//! is made.
+//! The entry for the MCP registry matches the server. The release workflow validates its schema.
 
 use serde_json::Value;
 
@@ -13,7 +12,7 @@ fn registry_entry_has_this_version_and_only_existing_settings() {
         entry["name"],
         concat!("io.github.OWNER/", env!("CARGO_PKG_NAME"))
     );
-    // The registry refuses longer ones.
+    // The registry rejects longer descriptions.
     assert!(entry["description"].as_str().unwrap().len() <= 100);
     let packages = entry["packages"].as_array().unwrap();
     assert_eq!(packages.len(), 2);

@@ -9,7 +9,7 @@ use crate::promises::example;
 const MAX_IDS: usize = 10;
 const MAX_IDS_OF_MANY: usize = 2;
 
-/// The calls of a tool about a person, by each of its ids. A tool that is missing here is called with its example.
+/// The calls of a tool about a person, by each of its ids. A tool without an entry here is called with its example.
 pub(super) fn calls(tool: &str, person: &Value) -> Vec<Value> {
     let uuid = &person["uuid"];
     let ids = person["distinct_ids"].as_array().unwrap();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::evals::kit::score::Witness;
 
-/// Numbers of persons that the story may have, those that no list shows included.
+/// The range of person ids in the sandbox, including persons that no list contains.
 const NUMBERS: std::ops::Range<u64> = 101..210;
 
 /// The persons as the sandbox's API returns them, and the texts about them that must not be written.
@@ -99,8 +99,8 @@ impl SandboxPersons {
     }
 }
 
-/// Anything in the form of an address, such as one from a call's arguments. Without a regular expression, which is slow on
-/// long property values.
+/// Anything in the form of an address, such as one from a call's arguments. Without a regular expression, which is slow
+/// on long property values.
 fn address_in(text: &str) -> Option<String> {
     let marks = ["@", "%40"].into_iter();
     let mut marks = marks.flat_map(|mark| text.match_indices(mark));

@@ -56,12 +56,12 @@ async fn declined_confirmation_is_rejected_by_the_other_process() {
     assert_eq!(team.deletions(), Vec::<Value>::new());
 }
 
-// Limits.
+// Rate limits.
 
 #[tokio::test]
 async fn rate_limit_counts_requests_of_all_processes() {
     let team = Team::start_with(&["--max-requests-per-minute", "6"]).await;
-    // The count begins anew with the clock's minute, which must not turn meanwhile.
+    // The count restarts with each minute of the clock, which must not change during the test.
     let second = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()

@@ -25,7 +25,7 @@ async fn elicitation_reply_reaches_the_process_that_sent_it() {
         let deletions = team.deletions();
         assert_eq!(deletions.len(), 1);
         assert_eq!(deletions[0]["ids"], json!([person]));
-        // The next question comes from the other process.
+        // The next elicitation is sent by the other process.
         session.list(&proxy).await;
     }
 }
@@ -53,7 +53,7 @@ async fn session_has_one_open_elicitation() {
         let answer = session.ask(to, &call(2, TOOL, deletion(QA[1]))).await;
         refused(&answer["result"], "another question to the user is open");
     }
-    // Another session is free to ask, and its answer is for it alone.
+    // Another session can elicit, and its reply confirms only its own call.
     let another = team.session(&other, &one).await;
     let (others_answers, others_question) = another.question(&other, 1, QA[2]).await;
     another.tick(&one, &others_question).await;
@@ -65,13 +65,13 @@ async fn session_has_one_open_elicitation() {
     let deletions = team.deletions();
     assert_eq!(deletions.len(), 1);
     assert_eq!(deletions[0]["ids"], json!([QA[0]]));
-    // Now there is room for the next.
+    // The next elicitation can start.
     let (answers, question) = session.question(&other, 3, QA[1]).await;
     session.tick(&one, &question).await;
     queued(&answers.result().await);
 }
 
-/// Each process numbers its questions by itself, and an answer says only the number.
+/// Each process numbers its elicitations from the same start, and a reply carries only the number.
 #[tokio::test]
 async fn late_reply_does_not_confirm_an_elicitation_of_the_other_process() {
     let team = Team::start().await;
@@ -82,7 +82,7 @@ async fn late_reply_does_not_confirm_an_elicitation_of_the_other_process() {
     let cancelled =
         json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
     assert_eq!(session.send(&one, &cancelled).await.status(), 202);
-    // A cancelled call leaves no open question behind.
+    // A cancelled call closes its elicitation.
     let again = call(2, TOOL, deletion(QA[1]));
     let began = Instant::now();
     let (answers, second) = loop {
@@ -126,7 +126,7 @@ async fn cancellation_reaches_the_process_of_the_call() {
         .await;
         process.log.lock().unwrap().clear();
         team.sandbox.clear_faults();
-        // The session goes on.
+        // The session continues.
         session.read(from).await;
     }
 }

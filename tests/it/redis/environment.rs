@@ -23,12 +23,12 @@ pub(super) const VERSION: &str = "2025-11-25";
 pub(super) const TOOL: &str = "persons-bulk-delete";
 pub(super) const AWAY: &str = "Confirmation state is unavailable (shared store unreachable)";
 pub(super) const STALE: &str = "Invalid confirmation";
-/// Longer than a process takes to notice that Redis is back.
+/// Longer than a process takes to reconnect to Redis.
 pub(super) const BACK: Duration = Duration::from_secs(10);
 
-// What the tests run on.
+// Processes.
 
-/// A Redis of its own, which ends with the test.
+/// A Redis server, stopped at the end of the test.
 pub(super) struct RedisServer {
     pub(super) port: u16,
     pub(super) process: Child,
@@ -37,7 +37,7 @@ pub(super) struct RedisServer {
 impl RedisServer {
     pub(super) async fn start() -> Self {
         for _ in 0..10 {
-            // None that the system gives to whoever asks for any: it has to be free after a pause as well.
+            // Outside the ephemeral range: the port must still be free after a restart.
             let port = 10_000 + uuid::Uuid::new_v4().as_u128().rem_euclid(20_000) as u16;
             if let Some(process) = Self::process(port).await {
                 return Self { port, process };
@@ -46,7 +46,7 @@ impl RedisServer {
         panic!("redis-server ends as soon as it is started")
     }
 
-    /// Starts it at this port; nothing if it ends at once, as where the port is taken.
+    /// Starts it on this port; `None` if it exits immediately, as with a port in use.
     pub(super) async fn process(port: u16) -> Option<Child> {
         let mut process = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
@@ -69,7 +69,7 @@ impl RedisServer {
             assert!(began.elapsed() < TIMEOUT, "redis-server does not answer");
             sleep(Duration::from_millis(20)).await;
         }
-        // Somebody else's Redis would have answered as well.
+        // Another Redis on this port would have responded as well.
         let ended = process.try_wait().unwrap().is_some();
         (!ended).then_some(process)
     }
@@ -82,12 +82,12 @@ impl RedisServer {
         self.process.kill().await.unwrap();
     }
 
-    /// Lets it run and answer nothing, or answer again.
+    /// Suspends or resumes it.
     pub(super) async fn signal(&self, signal: &str) {
         send(&self.process, signal).await;
     }
 
-    /// Starts it again at the same port: it remembers nothing.
+    /// Restarts it on the same port, without its data.
     pub(super) async fn start_again(&mut self) {
         self.process = Self::process(self.port).await.expect("a free port");
     }
@@ -153,7 +153,7 @@ impl Process {
     }
 }
 
-/// The binary as a server for whoever brings a key, with what every process of a team has in common.
+/// The binary as a server with per-request keys and the settings that all processes share.
 pub(super) fn server(sandbox: &Sandbox, redis: &str) -> Command {
     let mut command = binary(&["http", "--bind", "127.0.0.1:0", "--redis", redis]);
     command
@@ -163,7 +163,7 @@ pub(super) fn server(sandbox: &Sandbox, redis: &str) -> Command {
     command
 }
 
-/// Gives every connection to the other process in turn.
+/// Passes connections to the processes in turn.
 pub(super) struct Proxy {
     pub(super) address: SocketAddr,
     pub(super) given: Arc<AtomicUsize>,
@@ -191,13 +191,13 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// How many connections there were.
+    /// The number of connections so far.
     pub(super) fn given(&self) -> usize {
         self.given.load(Ordering::SeqCst)
     }
 }
 
-/// Everything together.
+/// Redis, the sandbox, two processes and the proxy.
 pub(super) struct Team {
     pub(super) redis: RedisServer,
     pub(super) sandbox: Sandbox,
@@ -225,7 +225,7 @@ impl Team {
         ];
         let proxy = Proxy::start([processes[0].address, processes[1].address]).await;
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // A connection for each request, so that each goes to the other process.
+        // One connection per request, so that requests alternate between the processes.
         let http = reqwest::Client::builder()
             .pool_max_idle_per_host(0)
             .no_proxy()
@@ -251,7 +251,7 @@ impl Team {
         self.processes[1].url()
     }
 
-    /// Waits until both processes know that Redis is there, or that it is away.
+    /// Waits until both processes have logged that Redis is in this state.
     pub(super) async fn both_know_that_redis_is(&self, state: &str) {
         for process in &self.processes {
             soon("noticed", || async {
@@ -263,7 +263,7 @@ impl Team {
         }
     }
 
-    /// The bodies of the deletions that reached PostHog since the last look.
+    /// The bodies of the deletions that reached PostHog since the last call.
     pub(super) fn deletions(&self) -> Vec<Value> {
         assert_eq!(self.sandbox.violations(), Vec::<String>::new());
         let requests = self.sandbox.requests();
@@ -274,7 +274,7 @@ impl Team {
         deletions.map(|request| request.body).collect()
     }
 
-    /// Sends a message, on behalf of a key and in a session if there is one.
+    /// Sends a message with an API key, and with a session id if given.
     pub(super) async fn send(
         &self,
         to: &str,
@@ -304,7 +304,7 @@ impl Team {
         request.send().await.unwrap()
     }
 
-    /// A session, begun at one address and acknowledged at another.
+    /// A session, initialized at one address and acknowledged at another.
     pub(super) async fn session(&self, begin: &str, acknowledge: &str) -> Session<'_> {
         let client = json!({"name": "by hand", "version": "0"});
         let capabilities = json!({"elicitation": {}});
@@ -325,7 +325,7 @@ impl Team {
         session
     }
 
-    /// A call of 2026-07-28 by a client that can ask, and its result.
+    /// The result of a call of 2026-07-28 by a client with elicitation.
     pub(super) async fn modern(
         &self,
         to: &str,
@@ -349,14 +349,14 @@ impl Team {
         answer["result"].clone()
     }
 
-    /// Asks for a deletion, on 2026-07-28; the state that the yes has to bring.
+    /// Calls the deletion on 2026-07-28; returns the state for its confirmation.
     pub(super) async fn asked(&self, to: &str, person: &str) -> Value {
         let asked = self.modern(to, TOOL, deletion(person), json!({})).await;
         assert_eq!(asked["resultType"], "input_required", "{asked}");
         asked["requestState"].clone()
     }
 
-    /// The same call with a yes.
+    /// Repeats the call with a confirming reply.
     pub(super) async fn agreed(&self, to: &str, person: &str, state: &Value) -> Value {
         let yes = json!({"confirm": {"action": "accept", "content": {"confirm": true}}});
         let more = json!({"requestState": state, "inputResponses": yes});

@@ -1,6 +1,6 @@
-//! Two processes with one Redis, behind a proxy that alternates between them: no client notices.
+//! Two processes with one Redis, behind a proxy that alternates between them, behave like one.
 //!
-//! Needs `redis-server` in the PATH, which the tests start by themselves, each its own.
+//! Requires `redis-server` in the PATH; each test starts its own.
 
 mod confirmation;
 mod elicitation;

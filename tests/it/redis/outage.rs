@@ -27,7 +27,7 @@ async fn without_redis_reads_continue_and_deletions_are_rejected() {
     };
     team.redis.kill().await;
 
-    // Reads go on: in the session where it lives, in new ones, and without any.
+    // Reads still work: in a session on its own process, in new sessions, and stateless.
     let session = Session {
         team: &team,
         id: session_id.clone(),
@@ -40,7 +40,7 @@ async fn without_redis_reads_continue_and_deletions_are_rejected() {
         fresh.read(to).await;
         let read = team.modern(to, "persons-retrieve", json!({"id": ADA}), json!({}));
         assert_eq!(read.await["isError"], false);
-        // Nobody can be asked, or nobody can say whether it was asked before.
+        // Elicitations cannot be locked, and confirmations cannot be checked for reuse.
         for session in [&fresh, &session] {
             let asking = call(5, TOOL, deletion(QA[1]));
             let at = if session.id == session_id { &one } else { to };
@@ -50,7 +50,7 @@ async fn without_redis_reads_continue_and_deletions_are_rejected() {
         refused(&team.agreed(to, QA[0], &state).await, AWAY);
     }
     assert_eq!(team.deletions(), Vec::<Value>::new());
-    // The other process cannot know whose the session is.
+    // The other process cannot look up the owner of the session.
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
     assert_eq!(session.send(&other, &list).await.status(), 404);
     for process in &team.processes {
@@ -58,7 +58,7 @@ async fn without_redis_reads_continue_and_deletions_are_rejected() {
     }
     drop(session);
 
-    // When it is back, so are the confirmations.
+    // Confirmations work again after Redis is back.
     team.redis.start_again().await;
     team.both_know_that_redis_is("reachable").await;
     queued(&team.agreed(&other, QA[0], &state).await);
@@ -98,7 +98,7 @@ async fn losing_redis_during_an_elicitation_sends_nothing() {
     assert_eq!(team.deletions(), Vec::<Value>::new());
 }
 
-/// What one process knows to be used stays used, though Redis has lost its memory.
+/// Each process also remembers the confirmations that it has used.
 #[tokio::test]
 async fn used_confirmation_stays_used_after_redis_loses_its_data() {
     let mut team = Team::start().await;
@@ -113,7 +113,7 @@ async fn used_confirmation_stays_used_after_redis_loses_its_data() {
     assert_eq!(team.deletions().len(), 1);
 }
 
-/// A Redis that accepts connections and answers nothing is as good as none.
+/// A Redis that accepts connections and does not respond counts as unreachable.
 #[tokio::test]
 async fn hanging_redis_does_not_delay_reads() {
     let team = Team::start().await;
@@ -141,7 +141,7 @@ async fn hanging_redis_does_not_delay_reads() {
     assert_eq!(team.deletions().len(), 1);
 }
 
-// The start.
+// Startup.
 
 #[tokio::test]
 async fn unreachable_redis_fails_the_start_without_showing_its_password() {
@@ -151,16 +151,16 @@ async fn unreachable_redis_fails_the_start_without_showing_its_password() {
         .unwrap();
     let nobody = free_port().await;
     for url in [
-        format!("redis://somebody:hunter2@127.0.0.1:{nobody}"),
-        "redis://somebody:hunter2@127.0.0.1:notaport".to_owned(),
-        "http://somebody:hunter2@127.0.0.1".to_owned(),
+        format!("redis://user:hunter2@127.0.0.1:{nobody}"),
+        "redis://user:hunter2@127.0.0.1:notaport".to_owned(),
+        "http://user:hunter2@127.0.0.1".to_owned(),
         "hunter2".to_owned(),
     ] {
         let ended = run(server(&sandbox, &url), "").await;
         let refusal = ended.refusal();
         assert!(refusal.contains("--redis"), "{url}: {refusal}");
         assert!(!refusal.contains("hunter2"), "{url}: {refusal}");
-        assert!(!refusal.contains("somebody"), "{url}: {refusal}");
+        assert!(!refusal.contains("user:"), "{url}: {refusal}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A session by hand, and its messages.
+//! A client at the level of HTTP and JSON-RPC messages.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(super) fn queued(result: &Value) {
     assert_eq!(result["structuredContent"]["status"], "queued", "{result}");
 }
 
-/// A session of the older protocol.
+/// A session of a protocol version with a handshake.
 pub(super) struct Session<'a> {
     pub(super) team: &'a Team,
     pub(super) id: String,
@@ -46,14 +46,14 @@ impl Session<'_> {
         self.team.send(to, Sandbox::KEY, session, message).await
     }
 
-    /// The answer to a request.
+    /// The response to a request.
     pub(super) async fn ask(&self, to: &str, message: &Value) -> Value {
         let response = self.send(to, message).await;
         assert_eq!(response.status(), 200);
         Answers::of(response).last().await
     }
 
-    /// Lists the tools, which is the least that a session is good for.
+    /// Lists the tools, the cheapest request that needs a session.
     pub(super) async fn list(&self, to: &str) -> Value {
         self.list_as(7, to).await
     }
@@ -71,7 +71,7 @@ impl Session<'_> {
         assert_eq!(answer["result"]["isError"], false, "{answer}");
     }
 
-    /// Asks for a deletion; the stream of the call, and the question that it begins with.
+    /// Calls the deletion; returns the stream of the call and the elicitation on it.
     pub(super) async fn question(&self, to: &str, id: u64, person: &str) -> (Answers, Value) {
         let response = self.send(to, &call(id, TOOL, deletion(person))).await;
         assert_eq!(response.status(), 200);
@@ -81,7 +81,7 @@ impl Session<'_> {
         (answers, question)
     }
 
-    /// Sends the answer to a question.
+    /// Sends the reply to an elicitation.
     pub(super) async fn answer(&self, to: &str, question: &Value, result: Value) -> Response {
         let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
         self.send(to, &answer).await
@@ -93,7 +93,7 @@ impl Session<'_> {
     }
 }
 
-/// The form of a question with its one box ticked.
+/// An accepted form with its checkbox ticked.
 pub(super) fn tick(question: &Value) -> Value {
     let boxes = &question["params"]["requestedSchema"]["properties"];
     let boxes: Vec<&String> = boxes.as_object().unwrap().keys().collect();
@@ -103,7 +103,7 @@ pub(super) fn tick(question: &Value) -> Value {
     json!({"action": "accept", "content": {only: true}})
 }
 
-/// The messages of an event stream, as they come.
+/// The messages of an event stream.
 pub(super) struct Answers {
     pub(super) response: Response,
     pub(super) text: String,
@@ -119,7 +119,7 @@ impl Answers {
         }
     }
 
-    /// The next message; nothing once the stream has ended.
+    /// The next message; `None` after the end of the stream.
     pub(super) async fn next(&mut self) -> Option<Value> {
         loop {
             while let Some((line, rest)) = self.text.split_once('\n') {
@@ -136,7 +136,7 @@ impl Answers {
         }
     }
 
-    /// The answer that ends the stream.
+    /// The response at the end of the stream.
     pub(super) async fn last(mut self) -> Value {
         let mut last = None;
         while let Some(message) = self.next().await {
@@ -145,7 +145,7 @@ impl Answers {
         last.expect("an answer")
     }
 
-    /// The result that ends the stream.
+    /// The result at the end of the stream.
     pub(super) async fn result(self) -> Value {
         let answer = self.last().await;
         assert!(answer["result"].is_object(), "{answer}");
@@ -153,7 +153,7 @@ impl Answers {
     }
 }
 
-/// Asks until the answer is as wanted: Redis comes and goes in its own time.
+/// Polls until a condition holds: the state of Redis changes asynchronously.
 pub(super) async fn soon<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let began = Instant::now();
     while !holds().await {

@@ -1,4 +1,4 @@
-//! Sessions that every process knows.
+//! Sessions that all processes share.
 
 use futures::future::join_all;
 use posthog_sandbox::Sandbox;
@@ -15,7 +15,7 @@ async fn session_works_with_alternating_processes() {
     for _ in 0..3 {
         session.list(&proxy).await;
         session.read(&proxy).await;
-        // An odd number in all: what was asked of one process is now asked of the other.
+        // An odd number of requests per round, so that each kind of request alternates between the processes.
         let ping = json!({"jsonrpc": "2.0", "id": 9, "method": "ping"});
         assert!(session.ask(&proxy, &ping).await["result"].is_object());
     }
@@ -43,7 +43,7 @@ async fn session_rejects_other_credentials_on_every_process() {
     let session = team.session(&one, &one).await;
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
     let answer = json!({"jsonrpc": "2.0", "id": 0, "result": {"action": "cancel"}});
-    // The other process has never heard of the session; later it has.
+    // The session is not yet known to the other process; later it is.
     for _ in 0..2 {
         for to in [&other, &one] {
             for message in [&list, &answer] {
@@ -70,7 +70,7 @@ async fn session_rejects_other_credentials_on_every_process() {
     }
 }
 
-/// A handshake that was stored without its owner is nobody's.
+/// A stored handshake without an owner belongs to no caller.
 #[tokio::test]
 async fn session_without_a_known_owner_is_rejected() {
     let team = Team::start().await;
@@ -129,7 +129,7 @@ async fn session_in_use_does_not_expire() {
     }
 }
 
-/// Sessions that came from elsewhere take places as well.
+/// Sessions restored from another process count toward the limit.
 #[tokio::test]
 async fn session_limit_applies_on_every_process() {
     let team = Team::start_with(&["--max-sessions", "2"]).await;

@@ -88,7 +88,7 @@ async fn sandbox_prints_its_url_and_serves() {
 #[tokio::test]
 async fn sandbox_and_server_exit_cleanly_on_interrupt() {
     let sandbox = sandbox_process(&[]).await;
-    // It listens for signals by the time it answers.
+    // The signal handler is installed before the first response.
     let call = connected(&["call", "persons-list"], &sandbox.url, Sandbox::KEY);
     assert_eq!(run(call, "").await.code, Some(0));
     send(&sandbox.child, "-INT").await;
@@ -103,7 +103,7 @@ async fn sandbox_and_server_exit_cleanly_on_interrupt() {
     drop(wire);
 }
 
-/// Whatever is asked for in logs, they hold what was called and how it went, and nobody's data.
+/// At every level, logs contain tool names and outcomes, and no personal data.
 #[tokio::test]
 async fn logs_contain_neither_key_nor_data() {
     let mut sandbox = sandbox_process(&["--log", "trace"]).await;
@@ -137,7 +137,7 @@ async fn logs_contain_neither_key_nor_data() {
     for key in [Sandbox::KEY, "phx_not_a_key_of_this_sandbox"] {
         for version in [WITH_HANDSHAKE[3], WITHOUT_HANDSHAKE] {
             let mut input = calls(version, &asked);
-            // Messages that cannot be read are refused by other code than those that can.
+            // Invalid messages are handled by other code than valid ones.
             input.push_str("ada@example.com\n{\"ada@example.com\": 1}\n");
             let params = json!({"name": "persons-list", "arguments": ["ada@example.com"]});
             input.push_str(&lines(&[request(version, 90, "tools/call", params)]));

@@ -1,4 +1,4 @@
-//! The binary as a process of its own: its arguments, its streams, its end.
+//! The binary as a process: arguments, streams, exit.
 
 mod commands;
 mod protocol;

@@ -20,7 +20,7 @@ async fn every_protocol_version_lists_and_calls_tools() {
             WITHOUT_HANDSHAKE => {
                 json!({"completions": {}, "prompts": {}, "resources": {}, "tools": {}})
             }
-            // What the newest version has otherwise, or no longer.
+            // Methods that the newest version has changed or removed.
             _ => json!({
                 "completions": {}, "logging": {}, "prompts": {}, "resources": {"subscribe": true}, "tools": {}
             }),
@@ -105,7 +105,7 @@ async fn call_in_flight_at_end_of_input_completes() {
     }
 }
 
-/// Takes as long as it says: the protocol library gives up 5 seconds after the input ends.
+/// Runs in real time: rmcp aborts calls 5 seconds after the end of input.
 #[tokio::test]
 async fn call_of_seven_seconds_after_end_of_input_completes() {
     let upstream = Upstream::start(Answers::After(Duration::from_secs(7))).await;

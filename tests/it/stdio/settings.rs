@@ -88,7 +88,7 @@ async fn empty_variable_counts_as_unset() {
         let mut command = binary(&["call", "persons-list", "--json", "--sandbox"]);
         command.env(name, "");
         let ended = run(command, "").await;
-        // One call logs nothing but warnings.
+        // `call` logs warnings only.
         let usual =
             ended.code == Some(0) && ended.stdout.starts_with('{') && ended.stderr.is_empty();
         if !usual {
@@ -96,7 +96,7 @@ async fn empty_variable_counts_as_unset() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
-    // An empty level is the usual one: lines of INFO where a server runs.
+    // An empty level is the default: INFO for a server.
     let mut command = binary(&["stdio", "--sandbox"]);
     command.env("POSTHOG_MCP_LOG", "");
     let ended = run(

@@ -1,4 +1,4 @@
-//! The binary and a sandbox for it.
+//! Runs the binary with a sandbox.
 
 use crate::process::{binary, run};
 use crate::wire::{TIMEOUT, beginning, request};
@@ -18,7 +18,7 @@ pub(super) fn lines(messages: &[Value]) -> String {
         .collect()
 }
 
-/// A conversation that asks for these tool calls, numbered from 1, all at once.
+/// The input of a session with these tool calls, numbered from 1.
 pub(super) fn calls(version: &str, calls: &[(&str, Value)]) -> String {
     let mut messages = beginning(version);
     for ((tool, arguments), id) in calls.iter().zip(1..) {
@@ -38,15 +38,15 @@ pub(crate) fn connected(arguments: &[&str], host: &str, key: &str) -> Command {
     command
 }
 
-/// A sandbox in a process of its own.
+/// A sandbox in a separate process.
 pub(crate) struct SandboxProcess {
     pub(super) child: Child,
     pub(crate) url: String,
-    /// Held, since a process whose reader has gone fails to write the rest.
+    /// Kept open, as the process cannot write to a closed pipe.
     _stdout: Lines<BufReader<ChildStdout>>,
 }
 
-/// A sandbox in this process, for a binary beside it.
+/// A sandbox in this process, for the binary in another.
 pub(crate) async fn sandbox() -> Sandbox {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let started = Sandbox::start(listener, SandboxOptions::default()).await;
@@ -73,7 +73,7 @@ pub(crate) async fn sandbox_process(arguments: &[&str]) -> SandboxProcess {
     }
 }
 
-/// What a start says that must fail: on standard error, with nothing on standard output.
+/// The error of a start that must fail: on standard error, with nothing on standard output.
 pub(super) async fn refusal(command: Command) -> String {
     let ended = run(command, "").await;
     assert_ne!(ended.code, Some(0), "{}", ended.stderr);

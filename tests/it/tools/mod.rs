@@ -1,4 +1,4 @@
-//! One file a tool.
+//! The tools, one file each.
 
 mod persons_activity_retrieve;
 mod persons_batch_retrieve;

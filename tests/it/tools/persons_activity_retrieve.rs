@@ -47,7 +47,7 @@ async fn paging_returns_every_entry_once() {
     }
 }
 
-/// When each entry of all pages was made, in order.
+/// The times of the entries of all pages, in order.
 async fn walk(session: &Session, mut arguments: Value) -> Vec<String> {
     let mut seen = Vec::new();
     loop {

@@ -96,7 +96,7 @@ async fn lists_are_sent_in_the_body() {
     let mut body = arguments;
     body["limit"] = json!(20);
     body["offset"] = json!(0);
-    // A filter is sent whole, also what its author left out.
+    // Filters are sent with all fields, including defaults.
     body["properties"][0]["type"] = json!("person");
     body["events"][0]["properties"][0]["operator"] = json!("exact");
     assert_eq!(session.bodies(), [body]);
@@ -178,7 +178,7 @@ async fn missing_step_is_rejected_by_posthog() {
             "Filter parameter drop_off must be provided",
         ),
     ] {
-        // The sandbox records a violation too.
+        // The sandbox also records a violation.
         let error = session.error(TOOL, arguments).await;
         assert!(error.contains(said), "{error}");
         assert_eq!(session.sandbox.violations().len(), 1);

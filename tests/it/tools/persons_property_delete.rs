@@ -11,7 +11,7 @@ fn request() -> String {
     format!("POST B/{ADA}/delete_property/")
 }
 
-/// The keys that were asked for on the wire, in their order.
+/// The keys in the requests, in order.
 fn unset(session: &Session) -> Vec<String> {
     written(session)
         .into_iter()
@@ -101,7 +101,7 @@ async fn failed_key_does_not_hide_the_others() {
     );
 }
 
-/// Nobody knows what became of the second, so that the third is not even tried.
+/// The outcome of the second key is unknown, so the third is not sent.
 #[tokio::test]
 async fn unknown_outcome_stops_the_remaining_keys() {
     let session = connect().await;
@@ -129,7 +129,7 @@ async fn unknown_outcome_stops_the_remaining_keys() {
     assert_eq!(facts["not_sent"], json!(["company"]));
 }
 
-/// Here, unlike with the other changes, PostHog says when ingestion is down.
+/// Unlike for other changes, PostHog reports an ingestion outage here.
 #[tokio::test]
 async fn ingestion_outage_is_reported() {
     let session = connect().await;
@@ -160,7 +160,7 @@ async fn all_keys_failing_is_an_error() {
     assert!(!text(&answer).contains("Only some"), "{}", text(&answer));
 }
 
-/// PostHog says 500 where it should say 404.
+/// PostHog responds 500 instead of 404.
 #[tokio::test]
 async fn unknown_person_is_distinguished_from_a_failure() {
     let session = connect().await;

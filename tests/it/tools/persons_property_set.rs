@@ -33,7 +33,7 @@ async fn sends_key_and_value_and_reports_it_queued() {
     );
 }
 
-/// A value travels as it was given: a number that is text stays text, null is a value.
+/// Values are sent unchanged: text stays text even if it looks like a number, and null is a value.
 #[tokio::test]
 async fn value_of_any_type_is_stored_unchanged() {
     let session = connect().await;

@@ -46,7 +46,7 @@ async fn suggested_read_shows_the_person_after_reset() {
     );
 }
 
-/// Before the first new event a reset is a 202 that does nothing; afterwards it works.
+/// Before the first new event, PostHog responds 202 and does nothing; afterwards the reset works.
 #[tokio::test]
 async fn reset_before_the_first_new_event_has_no_effect() {
     let session = agreeing().await;

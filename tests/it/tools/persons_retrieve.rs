@@ -79,7 +79,7 @@ async fn distinct_id_is_never_matched_against_person_ids() {
         let person = session.call(TOOL, json!({"id": distinct_id})).await;
         assert_eq!(person["name"], "ada@example.com");
     }
-    // Also the other way round: this UUID is a distinct id, and no person's.
+    // And the reverse: this UUID is a distinct id and no person's UUID.
     let owner = session.call(TOOL, json!({"distinct_id": NOBODY})).await;
     assert_eq!(owner["name"], "wheatstone@example.com");
     assert_snapshot!(session.error(TOOL, json!({"id": NOBODY})).await, @"PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
@@ -116,7 +116,7 @@ async fn shows_100_distinct_ids_and_counts_all() {
     let person = session
         .call(TOOL, json!({"distinct_id": "kiosk-badge-0001"}))
         .await;
-    // The list ends at a thousand, so that the person is asked for as well.
+    // The lookup returns at most 1000 distinct ids, so the person is read as well.
     let uuid = person["uuid"].as_str().unwrap();
     let requests = [
         "GET B/?distinct_id=kiosk-badge-0001".to_owned(),

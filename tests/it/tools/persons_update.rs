@@ -121,7 +121,7 @@ async fn unknown_person_is_not_changed() {
     }
 }
 
-/// 202 means nothing: the answer must not promise more, and the read that it names shows the truth.
+/// A 202 does not mean that the change is applied; the suggested read shows whether it is.
 #[tokio::test]
 async fn ingestion_outage_still_reports_queued() {
     let session = connect().await;
@@ -148,7 +148,7 @@ async fn restricted_property_is_reported_and_changes_nothing() {
     assert_eq!(properties(&session, ADA).await["plan"], "pro");
 }
 
-/// PostHog puts the sentence into `code` here and the code into `detail`.
+/// Here PostHog sends the message in `code` and the code in `detail`.
 #[tokio::test]
 async fn swapped_error_fields_are_read() {
     let session = connect().await;
@@ -167,7 +167,7 @@ async fn swapped_error_fields_are_read() {
     assert_snapshot!(session.error(TOOL, arguments).await, @"Nothing was changed. PostHog rejected the argument `properties`: This field is required. Change it and call again.");
 }
 
-/// Names of properties are data: they are shown, and stay on their line.
+/// Property names are untrusted text.
 #[tokio::test]
 async fn property_name_cannot_forge_a_line_of_the_result() {
     let session = connect().await;

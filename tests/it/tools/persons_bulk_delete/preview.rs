@@ -1,4 +1,4 @@
-//! What the user and the model see before.
+//! The preview for the user and the model.
 
 use super::support::*;
 use crate::writing::{QA, agreeing, approving_with, asked, inject_fault, written};
@@ -8,7 +8,7 @@ use posthog_persons_mcp::policy::Confirm;
 use posthog_sandbox::FaultKind;
 use serde_json::{Map, Value, json};
 
-/// A batch sends ten distinct ids at most: who has more is counted.
+/// A batch contains at most ten distinct ids per person; longer lists are counted by another request.
 #[tokio::test]
 async fn distinct_id_count_is_exact() {
     let session = agreeing().await;
@@ -24,7 +24,7 @@ async fn distinct_id_count_is_exact() {
     assert_eq!(persons[1]["distinct_id_count"], 9);
 }
 
-/// Where many have more than a batch shows, the number is a lower bound, and says so.
+/// With many such persons, the number is a lower bound and marked as one.
 #[tokio::test]
 async fn uncounted_distinct_ids_are_marked_as_minimum() {
     let session = agreeing().await;
@@ -47,7 +47,7 @@ async fn uncounted_distinct_ids_are_marked_as_minimum() {
     assert_eq!(shown["persons"][20]["count_is_minimum"], true);
 
     inject_fault(&session, BY_UUIDS, FaultKind::json(200, &answer));
-    // They are gone when it is looked again.
+    // They are deleted before the second read.
     session.error(TOOL, json!({"ids": uuids})).await;
     let question = asked(&session).join("\n");
     assert_eq!(
@@ -83,7 +83,7 @@ async fn question_lists_every_person() {
     );
 }
 
-/// Batches that are closed to the key are gone round, one by one.
+/// With keys that batches do not support, persons are read one by one.
 #[tokio::test]
 async fn falls_back_where_batch_endpoints_are_closed() {
     let session = approving_with(|setup| setup.sandbox.batch_closed_to_keys = true).await;
@@ -96,7 +96,7 @@ async fn falls_back_where_batch_endpoints_are_closed() {
     );
 }
 
-/// Where it cannot be said who would be deleted, nothing is.
+/// Without a complete preview nothing is deleted.
 #[tokio::test]
 async fn failed_read_sends_nothing() {
     let session = agreeing().await;
@@ -145,12 +145,12 @@ async fn person_name_cannot_forge_a_line_of_the_question() {
             line.starts_with(&format!("- {}, ", uuid.as_str().unwrap())),
             "{line}"
         );
-        // A name opens and closes once, whatever quotes it holds.
+        // Quotes within a name are escaped.
         assert_eq!(line.matches('"').count(), 2, "{line}");
     }
 }
 
-/// With a name that is longer than a line, and names that are no text.
+/// Names that are longer than a line, and names that are not text.
 #[tokio::test]
 async fn long_and_non_text_names_fit_one_line() {
     let session = approving_with(|setup| {
@@ -196,7 +196,7 @@ async fn large_preview_respects_the_result_size() {
     session.result(TOOL, json!({"distinct_ids": ids})).await;
 }
 
-/// Nobody was asked: the same checks hold, and the same request goes out.
+/// Without a confirmation, the checks and the request are the same.
 #[tokio::test]
 async fn off_mode_keeps_the_checks() {
     let session = connect_with(Setup {

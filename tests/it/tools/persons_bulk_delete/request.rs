@@ -1,4 +1,4 @@
-//! Which ids are deleted, and by which request.
+//! The ids that are deleted, and the request.
 
 use super::support::*;
 use crate::writing::{GRACE, LATER, QA, agreeing, approving_with, asked, owner, written};
@@ -12,7 +12,7 @@ async fn sends_one_request_and_reports_it_queued() {
     let session = agreeing().await;
     let answer = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
     assert_eq!(session.bodies()[2], body(&QA[..2], false, false, false));
-    // Looked at again after the yes, which may have taken a while.
+    // Read again after the confirmation, which may have taken a while.
     assert_eq!(session.requests(), [BY_UUIDS, BY_UUIDS, DELETE]);
     assert_snapshot!(asked(&session).join("\n---\n"), @r#"
     Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
@@ -75,7 +75,7 @@ async fn immediate_deletion_is_reported_as_deleted() {
     assert!(!is_there(&session, QA[0]).await);
 }
 
-/// A distinct id that moves on between the question and the request must not take somebody along who was not shown.
+/// A distinct id that moves to another person after the preview must not delete that person.
 #[tokio::test]
 async fn distinct_ids_are_sent_as_previewed_uuids() {
     let session = agreeing().await;
@@ -106,7 +106,7 @@ async fn distinct_ids_are_sent_as_previewed_uuids() {
     assert_eq!(answer["not_found"], json!(["nobody@example.com"]));
     assert_eq!(answer["not_found_count"], 1);
     session.sandbox.advance(LATER);
-    // The whole merged person is gone.
+    // The whole merged person is deleted.
     assert_eq!(owner(&session, "katherine-laptop").await, None);
 }
 
@@ -121,7 +121,7 @@ async fn duplicate_ids_count_once_in_any_spelling() {
         [(DELETE.to_owned(), body(&QA[..1], false, false, false))]
     );
     assert_eq!(answer["person_count"], 1);
-    // A thousand and one that are a few: not too many.
+    // 1001 ids with few distinct values are within the limit.
     let many = vec!["qa-2"; 1001];
     let answer = session
         .call(TOOL, json!({"distinct_ids": many, "dry_run": true}))
@@ -193,7 +193,7 @@ async fn invalid_arguments_make_no_request() {
     assert_snapshot!(session.error(TOOL, kept).await, @"`keep_person` without `delete_events` or `delete_recordings` deletes nothing. Nothing was sent.");
 }
 
-/// The text "false" is true for PostHog, so that it must never travel.
+/// PostHog treats the text "false" as true, so flags must be booleans.
 #[tokio::test]
 async fn flags_are_sent_as_booleans() {
     let session = agreeing().await;

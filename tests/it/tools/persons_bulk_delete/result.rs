@@ -1,4 +1,4 @@
-//! What the result reports.
+//! The result.
 
 use super::support::*;
 use crate::writing::{LATER, QA, agreeing, approving_with, asked, inject_fault, written};
@@ -149,7 +149,7 @@ async fn failed_data_deletion_is_not_reported_partly_done() {
     );
 }
 
-/// A 202 of which a later failure cannot be seen: the read that the answer names shows the truth.
+/// A 202 does not reveal a later failure; the suggested read does.
 #[tokio::test]
 async fn abandoned_queued_deletion_was_not_reported_done() {
     let session = agreeing().await;

@@ -1,4 +1,4 @@
-//! The requests of a deletion.
+//! Requests and arguments of a deletion.
 
 use crate::Session;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Which distinct ids move, and which are rejected.
+//! The distinct ids that are moved, and those that are rejected.
 
 use super::support::*;
 use crate::writing::{
@@ -22,7 +22,7 @@ async fn sends_each_distinct_id_and_shows_where_it_goes() {
         ]),
     );
     let answer = session.result(TOOL, arguments).await;
-    // Looked at again after the yes, which may have taken a while.
+    // Read again after the confirmation, which may have taken a while.
     let look = format!("GET B/{GRACE}/");
     let split = format!("POST B/{GRACE}/split/");
     assert_eq!(
@@ -91,7 +91,7 @@ async fn moved_distinct_ids_are_on_their_predicted_persons() {
     assert_eq!(properties(&session, KATHERINE).await, json!({}));
 }
 
-/// However an id is spelled: it is in a body, and its person derives from its bytes.
+/// In any spelling: the id is sent in a body, and the new UUID derives from its bytes.
 #[tokio::test]
 async fn any_distinct_id_can_be_moved() {
     let session = agreeing().await;
@@ -115,7 +115,7 @@ async fn any_distinct_id_can_be_moved() {
     }
 }
 
-/// A main id never goes to PostHog, which does not check it: what is to move is named.
+/// PostHog does not validate a main id, so the ids to move are sent instead.
 #[tokio::test]
 async fn main_distinct_id_stays_and_all_others_are_sent() {
     let session = agreeing().await;
@@ -143,7 +143,7 @@ async fn distinct_ids_of_other_persons_are_rejected() {
     let session = agreeing().await;
     let strangers = json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com", "hedy@example.com", "nobody\n- \"x\""]});
     assert_snapshot!(session.error(TOOL, strangers).await, @r#"The person does not have these distinct ids: hedy@example.com, "nobody - \"x\"". Nothing was sent. persons-retrieve shows the person's distinct ids."#);
-    // PostHog would strip the person of everything.
+    // PostHog would remove all distinct ids and properties from the person.
     let main = json!({"id": GRACE, "main_distinct_id": "Grace@example.com"});
     assert_snapshot!(session.error(TOOL, main).await, @r#"The person does not have the `main_distinct_id` "Grace@example.com": PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids."#);
     assert_eq!(written(&session), []);
@@ -155,7 +155,7 @@ async fn creator_id_is_rejected_with_the_reason() {
     let session = agreeing().await;
     let creator = json!({"id": GRACE, "distinct_ids_to_split": ["grace@example.com"]});
     assert_snapshot!(session.error(TOOL, creator).await, @r#"The person's UUID was derived from the distinct id "grace@example.com". PostHog versions before autumn 2026 report success for such a split, move nothing and blank the person in lists and insights. Nothing was sent. Keep this distinct id and split off the others instead. If PostHog is newer and this distinct id must move, call again with allow_creator_id true."#);
-    // Also where it is only one of those that a main id leaves.
+    // Also if it is one of the ids that do not stay.
     let others = json!({"id": GRACE, "main_distinct_id": "katherine@example.com"});
     let error = session.error(TOOL, others).await;
     assert!(error.contains("allow_creator_id"), "{error}");
@@ -195,7 +195,7 @@ async fn allowed_creator_id_moves_to_its_second_derivation() {
     );
 }
 
-/// Older servers say yes, move nothing and blank the person: the answer must not say that it is done.
+/// Older versions report success, move nothing and blank the person; the result must not report `done`.
 #[tokio::test]
 async fn ineffective_creator_split_is_not_reported_done() {
     for era in [Era::June2026, Era::September2026] {
@@ -288,7 +288,7 @@ async fn unknown_person_is_not_split() {
     assert_eq!(session.requests(), [format!("GET B/{NOBODY}/")]);
 }
 
-/// Names of persons and distinct ids are strangers' words, in a question that a human trusts.
+/// Names and distinct ids are untrusted text within a question that the user trusts.
 #[tokio::test]
 async fn person_name_cannot_forge_a_line_of_the_question() {
     let session = agreeing().await;
@@ -298,7 +298,7 @@ async fn person_name_cannot_forge_a_line_of_the_question() {
     session.sandbox.capture("eve", "$identify", set);
     session.sandbox.capture(id, "$pageview", Map::new());
     let uuid = owner(&session, "eve").await.unwrap();
-    // No event of the sandbox merges persons; this is how PostHog would show one that was.
+    // The sandbox has no merge events; this is a merged person as PostHog returns it.
     let person = json!({"id": 1001, "uuid": uuid, "name": name, "distinct_ids": ["eve", id], "properties": {}});
     inject_fault(
         &session,

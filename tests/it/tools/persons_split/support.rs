@@ -11,7 +11,7 @@ pub(super) const LAPTOP: &str = "6651cb37-b670-5900-9cec-a4bd1bff21d0";
 
 pub(super) const ANONYMOUS: &str = "0190f1aa-2222-4aaa-8bbb-0000000009ac";
 
-/// Where the id goes that Grace's own UUID derives from.
+/// The new person of the distinct id that Grace's UUID derives from.
 pub(super) const SECOND_GRACE: &str = "eda47886-4070-5fdf-b07c-0fad652b1a39";
 
 pub(super) fn katherines() -> Value {

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::{Clock, FaultKind};
 use std::time::{Duration, Instant};
 
-/// Takes as long as the sandbox's split, on a real clock.
+/// Takes as long as the sandbox's split, in real time.
 #[tokio::test]
 async fn wait_ends_when_every_distinct_id_has_moved() {
     let session = approving_with(|setup| setup.sandbox.clock = Clock::Real).await;
@@ -63,7 +63,7 @@ async fn wait_lasts_wait_seconds() {
     assert!(took >= Duration::from_millis(900), "{took:?}");
 }
 
-/// A look that fails does not undo the split, nor make its outcome unknown.
+/// A failed read while waiting neither undoes the split nor makes its outcome unknown.
 #[tokio::test]
 async fn failed_read_during_wait_is_no_failure() {
     let session = agreeing().await;
