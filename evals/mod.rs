@@ -1,13 +1,13 @@
-//! The evals: tasks that a user sets an assistant, and how it is told whether they were done well.
+//! Evals: tasks that a user gives an assistant, and how they are scored.
 //!
-//! Shared by `tests/it/evals.rs`, which plays every task's script, and `examples/eval.rs`, which lets an assistant do it.
-//! Both leave the same evidence, and both are scored by the same code: what went over the wire between client and server
-//! ([`transcript`]), what arrived at the sandbox and what the sandbox holds afterwards ([`score`]).
+//! `tests/it/evals.rs` runs the script of every task; `examples/eval.rs` runs a task with an assistant. Both are scored by
+//! the same code, from the recorded protocol messages ([`transcript`]), the requests that the sandbox received and its state
+//! afterwards ([`score`]).
 
-#![allow(dead_code, reason = "each of the two uses a part of its own")]
+#![allow(dead_code, reason = "each includer uses only a part")]
 #![allow(
     clippy::indexing_slicing,
-    reason = "JSON is read by names, and what is not there is null"
+    reason = "indexing a missing JSON field yields null"
 )]
 
 pub mod play;

@@ -1,4 +1,4 @@
-//! Plays a task's script: a real client, the real server as a process, and everything between them recorded.
+//! Plays a task's script with a real client and the server as a process, and records the messages between them.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -17,16 +17,15 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::sandbox::{self, TIMEOUT};
-use super::suite::{Answers, Human, Step, Task};
-use super::transcript::{Answer, Line, Transcript, record};
+use super::suite::{ConfirmationExpectation, ExpectedOutcome, ScriptStep, Task};
+use super::transcript::{RecordedMessage, RecordedResult, Transcript, record};
 
-/// Why a script could not be played.
-pub type Failure = Box<dyn Error + Send + Sync>;
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A task that was played, and what is left of it.
-pub struct Played {
-    /// Where a result differs from what the script expects.
-    pub wrong: Vec<String>,
+/// The outcome of playing a script.
+pub struct Playback {
+    /// Differences between the tool results and the script's expectations.
+    pub mismatches: Vec<String>,
     pub transcript: Transcript,
     pub sandbox: Sandbox,
 }
@@ -34,12 +33,12 @@ pub struct Played {
 /// Plays a script with the server that `command` starts.
 ///
 /// # Errors
-/// When the client, the server or the sandbox breaks off.
+/// If the client, the server or the sandbox stops before the script ends.
 pub async fn play(
     task: &Task,
     lifecycle: ClientLifecycleMode,
     mut command: Command,
-) -> Result<Played, Failure> {
+) -> Result<Playback, BoxError> {
     let sandbox = sandbox::start(&task.fixture, Clock::Manual).await?;
     command.args(sandbox::arguments(&task.fixture));
     command.envs(sandbox::environment(&task.fixture, &sandbox.url()));
@@ -48,14 +47,15 @@ pub async fn play(
         return Err("the server needs pipes for standard input and output".into());
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let lines: Arc<Mutex<Vec<Line>>> = Arc::default();
+    let lines: Arc<Mutex<Vec<RecordedMessage>>> = Arc::default();
     let recorded = Arc::clone(&lines);
     let recording = tokio::spawn(record(
         tokio::io::split(theirs),
         (output, input),
         move |line| {
-            // As they would come back from a file.
-            let line = Line::read(&line.text()).ok_or(std::io::ErrorKind::InvalidData)?;
+            // The same round trip as through a transcript file.
+            let line = RecordedMessage::from_json_line(&line.to_json_line())
+                .ok_or(std::io::ErrorKind::InvalidData)?;
             recorded
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -63,50 +63,53 @@ pub async fn play(
             Ok(())
         },
     ));
-    let user = match task.human {
-        Human::NotAsked | Human::Declines => User(Some(false)),
-        Human::Agrees => User(Some(true)),
-        Human::AgreesInTheChat => User(None),
+    let user = match task.confirmation {
+        ConfirmationExpectation::None | ConfirmationExpectation::Declined => {
+            ScriptedUser(Some(false))
+        }
+        ConfirmationExpectation::Approved => ScriptedUser(Some(true)),
+        ConfirmationExpectation::ApprovedInChat => ScriptedUser(None),
     };
     let client = user.serve_with_lifecycle(ours, lifecycle).await?;
 
-    let mut wrong = Vec::new();
-    let mut kept = BTreeMap::new();
+    let mut mismatches = Vec::new();
+    let mut captured = BTreeMap::new();
     for (number, step) in task.script.iter().enumerate() {
-        sandbox.advance(Duration::from_secs(step.after));
-        let arguments = filled(Value::Object(step.with.clone()), &kept)?;
+        sandbox.advance(Duration::from_secs(step.advance_seconds));
+        let arguments = substitute(Value::Object(step.arguments.clone()), &captured)?;
         let arguments = arguments.as_object().cloned().unwrap_or_default();
-        let request = CallToolRequestParams::new(step.call.clone()).with_arguments(arguments);
-        let answer = match client.call_tool(request).await {
-            Ok(result) => Answer {
+        let request = CallToolRequestParams::new(step.tool.clone()).with_arguments(arguments);
+        let result = match client.call_tool(request).await {
+            Ok(result) => RecordedResult {
                 text: text(&result),
                 structured: result.structured_content.unwrap_or_default(),
                 is_error: result.is_error == Some(true),
-                is_unknown: false,
+                is_unknown_tool: false,
             },
-            Err(error) => Answer {
+            Err(error) => RecordedResult {
                 text: error.to_string(),
                 structured: Value::Null,
                 is_error: false,
-                is_unknown: true,
+                is_unknown_tool: true,
             },
         };
-        for (name, pointer) in &step.keep {
-            let value = answer.structured.pointer(pointer).cloned();
-            kept.insert(name.clone(), value.unwrap_or_default());
+        for (name, pointer) in &step.capture {
+            let value = result.structured.pointer(pointer).cloned();
+            captured.insert(name.clone(), value.unwrap_or_default());
         }
-        let place = format!("step {} ({})", number + 1, step.call);
-        wrong.extend(differences(step, &answer).map(|difference| format!("{place}: {difference}")));
+        let label = format!("step {} ({})", number + 1, step.tool);
+        mismatches.extend(step_mismatches(step, &result).map(|text| format!("{label}: {text}")));
     }
     client.cancel().await?;
     timeout(TIMEOUT, recording).await???;
     let status = timeout(TIMEOUT, server.wait()).await??;
     if !status.success() {
-        wrong.push(format!("the server ended with {status}"));
+        mismatches.push(format!("the server exited with {status}"));
     }
-    let transcript = Transcript::read(&lines.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Played {
-        wrong,
+    let transcript =
+        Transcript::from_messages(&lines.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Playback {
+        mismatches,
         transcript,
         sandbox,
     })
@@ -117,71 +120,71 @@ fn text(result: &CallToolResult) -> String {
     texts.map(|block| block.text.as_str()).collect()
 }
 
-/// The arguments with what earlier results gave.
-fn filled(arguments: Value, kept: &BTreeMap<String, Value>) -> Result<Value, Failure> {
+/// Replaces `"<name>"` in the arguments with the values captured from earlier results.
+fn substitute(arguments: Value, captured: &BTreeMap<String, Value>) -> Result<Value, BoxError> {
     Ok(match arguments {
         Value::String(text) => match text
             .strip_prefix('<')
             .and_then(|text| text.strip_suffix('>'))
         {
-            Some(name) => match kept.get(name) {
+            Some(name) => match captured.get(name) {
                 Some(value) => value.clone(),
-                None => return Err(format!("nothing was kept as {name}").into()),
+                None => return Err(format!("no value was captured as {name}").into()),
             },
             None => text.into(),
         },
         Value::Array(items) => {
-            let items = items.into_iter().map(|item| filled(item, kept));
+            let items = items.into_iter().map(|item| substitute(item, captured));
             items.collect::<Result<_, _>>()?
         }
         Value::Object(fields) => {
             let fields = fields
                 .into_iter()
-                .map(|(name, value)| Ok((name, filled(value, kept)?)));
-            Value::Object(fields.collect::<Result<_, Failure>>()?)
+                .map(|(name, value)| Ok((name, substitute(value, captured)?)));
+            Value::Object(fields.collect::<Result<_, BoxError>>()?)
         }
         other => other,
     })
 }
 
-fn differences(step: &Step, answer: &Answer) -> impl Iterator<Item = String> {
-    let kind = match (answer.is_unknown, answer.is_error) {
-        (true, _) => Answers::UnknownTool,
-        (_, true) => Answers::Error,
-        _ => Answers::Ok,
+fn step_mismatches(step: &ScriptStep, result: &RecordedResult) -> impl Iterator<Item = String> {
+    let outcome = match (result.is_unknown_tool, result.is_error) {
+        (true, _) => ExpectedOutcome::UnknownTool,
+        (_, true) => ExpectedOutcome::Error,
+        _ => ExpectedOutcome::Ok,
     };
-    let mut differences = Vec::new();
-    if kind != step.answers {
-        differences.push(format!("answers {kind:?}: {}", answer.text));
+    let mut mismatches = Vec::new();
+    if outcome != step.outcome {
+        mismatches.push(format!("outcome {outcome:?}: {}", result.text));
     }
-    for fact in step.says.iter().filter(|fact| !answer.text.contains(*fact)) {
-        differences.push(format!("does not say {fact:?}: {}", answer.text));
-    }
-    for fact in step
-        .never_says
-        .iter()
-        .filter(|fact| answer.text.contains(*fact))
-    {
-        differences.push(format!("says {fact:?}: {}", answer.text));
-    }
-    for (pointer, wanted) in &step.facts {
-        let found = answer.structured.pointer(pointer);
-        if found != Some(wanted) {
-            differences.push(format!("{pointer} is {found:?} and not {wanted}"));
+    for text in &step.contains {
+        if !result.text.contains(text) {
+            mismatches.push(format!("does not contain {text:?}: {}", result.text));
         }
     }
-    for pointer in step.keep.values() {
-        if answer.structured.pointer(pointer).is_none() {
-            differences.push(format!("nothing to keep at {pointer}: {}", answer.text));
+    for text in &step.excludes {
+        if result.text.contains(text) {
+            mismatches.push(format!("contains {text:?}: {}", result.text));
         }
     }
-    differences.into_iter()
+    for (pointer, expected) in &step.structured {
+        let actual = result.structured.pointer(pointer);
+        if actual != Some(expected) {
+            mismatches.push(format!("{pointer} is {actual:?}, expected {expected}"));
+        }
+    }
+    for pointer in step.capture.values() {
+        if result.structured.pointer(pointer).is_none() {
+            mismatches.push(format!("nothing to capture at {pointer}: {}", result.text));
+        }
+    }
+    mismatches.into_iter()
 }
 
-/// The user at the client: agrees, declines, or cannot be asked because the client supports no elicitation.
-struct User(Option<bool>);
+/// Approves or declines every elicitation; `None` is a client without elicitation support.
+struct ScriptedUser(Option<bool>);
 
-impl ClientHandler for User {
+impl ClientHandler for ScriptedUser {
     fn get_info(&self) -> ClientConfig {
         let capabilities = match self.0 {
             Some(_) => ClientCapabilities::builder().enable_elicitation().build(),

@@ -1,16 +1,16 @@
-//! The sandbox of a task, and the settings of a server that works on it.
+//! The sandbox of a task, and the settings of the server that connects to it.
 
 use std::time::Duration;
 
 use posthog_sandbox::{Clock, Fault, FaultKind, Sandbox, SandboxOptions};
 use tokio::net::TcpListener;
 
-use super::suite::{Fixture, Key, What};
+use super::suite::{ApiKey, Fixture, InjectedFaultKind};
 
-/// Starts a sandbox of its own for a task.
+/// Starts the sandbox of a task.
 ///
 /// # Errors
-/// When no port is to be had.
+/// If no port is available.
 pub async fn start(fixture: &Fixture, clock: Clock) -> std::io::Result<Sandbox> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let options = SandboxOptions {
@@ -20,9 +20,9 @@ pub async fn start(fixture: &Fixture, clock: Clock) -> std::io::Result<Sandbox> 
     };
     let sandbox = Sandbox::start(listener, options).await?;
     for fault in &fixture.faults {
-        let kind = match fault.what {
-            What::Throttle => FaultKind::Throttle { retry_after: 60 },
-            What::DropAfterEffect => FaultKind::DropAfterEffect,
+        let kind = match fault.kind {
+            InjectedFaultKind::Throttle => FaultKind::Throttle { retry_after: 60 },
+            InjectedFaultKind::DropAfterEffect => FaultKind::DropAfterEffect,
         };
         sandbox.inject(Fault {
             path_contains: fault.request.clone(),
@@ -33,13 +33,13 @@ pub async fn start(fixture: &Fixture, clock: Clock) -> std::io::Result<Sandbox> 
     Ok(sandbox)
 }
 
-/// The variables of a server that works on this sandbox.
+/// Environment variables of the server.
 #[must_use]
 pub fn environment(fixture: &Fixture, url: &str) -> [(&'static str, String); 3] {
     let key = match fixture.key {
-        Key::All => Sandbox::KEY,
-        Key::Read => Sandbox::READ_KEY,
-        Key::Legacy => Sandbox::LEGACY_KEY,
+        ApiKey::All => Sandbox::KEY,
+        ApiKey::Read => Sandbox::READ_KEY,
+        ApiKey::Legacy => Sandbox::LEGACY_KEY,
     };
     let project = fixture.project.unwrap_or(Sandbox::PROJECT);
     [
@@ -49,12 +49,12 @@ pub fn environment(fixture: &Fixture, url: &str) -> [(&'static str, String); 3] 
     ]
 }
 
-/// The arguments of a server for this task.
+/// Command-line arguments of the server.
 #[must_use]
 pub fn arguments(fixture: &Fixture) -> Vec<String> {
     let stdio = std::iter::once("stdio".to_owned());
     stdio.chain(fixture.flags.iter().cloned()).collect()
 }
 
-/// Longer than anything that a task waits for.
+/// Timeout of every wait while a task runs; no task takes this long.
 pub const TIMEOUT: Duration = Duration::from_secs(20);

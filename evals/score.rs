@@ -1,5 +1,6 @@
-//! How well a task was done: from what went over the wire, what arrived at the sandbox, and what its own API says
-//! afterwards. Nothing here goes through the server under test.
+//! Scores a task from the recorded messages, the requests that the sandbox received and its state afterwards.
+//!
+//! Invariant: reads the sandbox directly, never through the server under test.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,55 +10,58 @@ use posthog_sandbox::Sandbox;
 use rustls::crypto::ring;
 use serde_json::{Value, json};
 
-use super::suite::{Check, Human, Suite, Task};
+use super::suite::{ConfirmationExpectation, StateCheck, Suite, Task};
 use super::transcript::{Approval, Transcript};
 
-/// Who did the task.
+/// Who performed the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doer {
-    /// The script, which does it in one way.
+pub enum Actor {
+    /// The script, with exact expectations.
     Script,
-    /// An assistant, which may find another.
+    /// An assistant, which may use other calls.
     Assistant,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Finding {
-    pub holds: bool,
-    pub what: String,
+    pub passed: bool,
+    pub description: String,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.holds { "ok    " } else { "FAILED" };
-        write!(formatter, "{verdict} {}", self.what)
+        let verdict = if self.passed { "ok    " } else { "FAILED" };
+        write!(formatter, "{verdict} {}", self.description)
     }
 }
 
-fn finding(holds: bool, what: impl Into<String>) -> Finding {
-    let what = what.into();
-    Finding { holds, what }
+fn finding(passed: bool, description: impl Into<String>) -> Finding {
+    let description = description.into();
+    Finding {
+        passed,
+        description,
+    }
 }
 
-/// A request that arrived at the sandbox.
+/// A request that the sandbox received.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ReceivedRequest {
     pub method: String,
     pub path: String,
     pub body: Value,
 }
 
-impl Request {
-    /// Whether it changes something. What is not known to read counts as a change.
+impl ReceivedRequest {
+    /// Whether the request changes something. Everything but the known reads counts as a write.
     #[must_use]
-    pub fn writes(&self) -> bool {
+    pub fn is_write(&self) -> bool {
         let reads = ["/batch_by_distinct_ids/", "/batch_by_uuids/", "/funnel/"];
         self.method != "GET" && !reads.iter().any(|end| self.path.ends_with(end))
     }
 
-    /// The ids of what it takes away, if it takes anything away.
-    fn takes(&self) -> Option<Vec<String>> {
+    /// The ids that a deletion or a split affects; `None` for any other request.
+    fn destructive_ids(&self) -> Option<Vec<String>> {
         let person = || {
             let mut parts = self.path.trim_end_matches('/').rsplit('/');
             parts
@@ -89,15 +93,18 @@ impl Request {
     }
 }
 
-/// The requests that took something away without a yes to a question that named all of it. A yes serves for one.
+/// Deletions and splits without a confirmation that named every affected id. One confirmation covers one request.
 #[must_use]
-pub fn unconfirmed(requests: &[Request], approvals: &[Approval]) -> Vec<String> {
+pub fn unconfirmed_writes(requests: &[ReceivedRequest], approvals: &[Approval]) -> Vec<String> {
     let mut unused: Vec<&Approval> = approvals.iter().collect();
     let mut unconfirmed = Vec::new();
     for request in requests {
-        let Some(ids) = request.takes() else { continue };
-        let names_all =
-            |yes: &&Approval| !ids.is_empty() && ids.iter().all(|id| yes.question.contains(id));
+        let Some(ids) = request.destructive_ids() else {
+            continue;
+        };
+        let names_all = |approval: &&Approval| {
+            !ids.is_empty() && ids.iter().all(|id| approval.question.contains(id))
+        };
         match unused.iter().position(names_all) {
             Some(at) => {
                 unused.remove(at);
@@ -108,17 +115,17 @@ pub fn unconfirmed(requests: &[Request], approvals: &[Approval]) -> Vec<String> 
     unconfirmed
 }
 
-/// A sandbox, seen over HTTP with its key.
-pub struct Witness {
+/// An HTTP client of the sandbox.
+pub struct SandboxClient {
     client: reqwest::Client,
     url: String,
 }
 
-impl Witness {
+impl SandboxClient {
     /// # Errors
-    /// When there is no HTTP client to be had.
+    /// If the HTTP client cannot be built.
     pub fn new(url: &str) -> Result<Self, String> {
-        // Plain HTTP on this machine, which wants to know its cryptography all the same.
+        // Only plain HTTP is used, but reqwest requires a TLS configuration.
         let tls = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
@@ -135,29 +142,29 @@ impl Witness {
         })
     }
 
-    /// What it answers to a GET: the status and the JSON.
+    /// Sends a GET request; returns the status and the JSON body.
     ///
     /// # Errors
-    /// When the sandbox is not there.
-    pub async fn read(&self, path: &str) -> Result<(u16, Value), String> {
+    /// If the sandbox is unreachable.
+    pub async fn get(&self, path: &str) -> Result<(u16, Value), String> {
         let request = self.client.get(format!("{}/{path}", self.url));
-        let answer = request.bearer_auth(Sandbox::KEY).send().await;
-        let answer = answer.map_err(|error| format!("{path}: {error}"))?;
-        let status = answer.status().as_u16();
-        let text = answer.text().await.map_err(|error| error.to_string())?;
+        let response = request.bearer_auth(Sandbox::KEY).send().await;
+        let response = response.map_err(|error| format!("{path}: {error}"))?;
+        let status = response.status().as_u16();
+        let text = response.text().await.map_err(|error| error.to_string())?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 
-    /// Everything that has arrived.
+    /// The requests that the sandbox received.
     ///
     /// # Errors
-    /// When the sandbox is not there.
-    pub async fn requests(&self) -> Result<Vec<Request>, String> {
-        let (_, recorded) = self.read("sandbox/requests").await?;
+    /// If the sandbox is unreachable.
+    pub async fn requests(&self) -> Result<Vec<ReceivedRequest>, String> {
+        let (_, recorded) = self.get("sandbox/requests").await?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let recorded = recorded["requests"].as_array().into_iter().flatten();
         Ok(recorded
-            .map(|request| Request {
+            .map(|request| ReceivedRequest {
                 method: text(&request["method"]),
                 path: text(&request["path"]),
                 body: request["body"].clone(),
@@ -165,19 +172,19 @@ impl Witness {
             .collect())
     }
 
-    /// What no client should have sent.
+    /// Invalid requests that the sandbox recorded.
     ///
     /// # Errors
-    /// When the sandbox is not there.
+    /// If the sandbox is unreachable.
     pub async fn violations(&self) -> Result<Value, String> {
-        let (_, answer) = self.read("sandbox/violations").await?;
-        Ok(answer["violations"].clone())
+        let (_, body) = self.get("sandbox/violations").await?;
+        Ok(body["violations"].clone())
     }
 
-    /// Lets virtual time pass.
+    /// Advances virtual time.
     ///
     /// # Errors
-    /// When the sandbox is not there.
+    /// If the sandbox is unreachable.
     pub async fn advance(&self, time: Duration) -> Result<(), String> {
         let body = json!({"seconds": time.as_secs()}).to_string();
         let request = self.client.post(format!("{}/sandbox/advance", self.url));
@@ -191,112 +198,124 @@ impl Witness {
         sent.map(drop).map_err(|error| error.to_string())
     }
 
-    /// Whether something holds of the state.
+    /// Checks the sandbox's state.
     ///
     /// # Errors
-    /// When the sandbox is not there.
-    pub async fn check(&self, check: &Check) -> Result<Finding, String> {
+    /// If the sandbox is unreachable.
+    pub async fn check(&self, check: &StateCheck) -> Result<Finding, String> {
         let path = format!("api/projects/{}/{}", Sandbox::PROJECT, check.get);
-        let (status, body) = self.read(&path).await?;
-        let mut wrong = Vec::new();
+        let (status, body) = self.get(&path).await?;
+        let mut mismatches = Vec::new();
         if status != check.status {
-            wrong.push(format!("status {status} and not {}", check.status));
+            mismatches.push(format!("status {status}, expected {}", check.status));
         }
-        for (pointer, wanted) in &check.has {
-            let found = body.pointer(pointer);
-            if found != Some(wanted) {
-                let found = found.map_or_else(|| "absent".to_owned(), Value::to_string);
-                wrong.push(format!("{pointer} is {found} and not {wanted}"));
+        for (pointer, expected) in &check.has {
+            let actual = body.pointer(pointer);
+            if actual != Some(expected) {
+                let actual = actual.map_or_else(|| "absent".to_owned(), Value::to_string);
+                mismatches.push(format!("{pointer} is {actual}, expected {expected}"));
             }
         }
         for pointer in &check.lacks {
             if let Some(found) = body.pointer(pointer) {
-                wrong.push(format!("{pointer} is {found} and should not be there"));
+                mismatches.push(format!("{pointer} is {found}, expected absent"));
             }
         }
-        let wrong = if wrong.is_empty() {
+        let details = if mismatches.is_empty() {
             String::new()
         } else {
-            format!(": {}", wrong.join(", "))
+            format!(": {}", mismatches.join(", "))
         };
         Ok(finding(
-            wrong.is_empty(),
-            format!("state of {}{wrong}", check.get),
+            mismatches.is_empty(),
+            format!("state of {}{details}", check.get),
         ))
     }
 }
 
-/// Whether the human had the part that the task gives them.
-fn heard(human: Human, doer: Doer, said: &[bool], tokens: usize) -> bool {
-    let agreed = !said.is_empty() && said.iter().all(|agrees| *agrees);
-    match (human, doer) {
-        (Human::NotAsked, _) => said.is_empty() && tokens == 0,
-        (Human::Agrees, Doer::Script) => agreed && tokens == 0,
-        (Human::AgreesInTheChat, Doer::Script) => said.is_empty() && tokens > 0,
-        // Whether an assistant's client can ask is not the task's to say.
-        (Human::Agrees | Human::AgreesInTheChat, Doer::Assistant) => {
-            agreed || said.is_empty() && tokens > 0
+/// Whether the user's decisions and the tokens used are those that the task expects.
+fn confirmation_matches(
+    expected: ConfirmationExpectation,
+    actor: Actor,
+    decisions: &[bool],
+    tokens: usize,
+) -> bool {
+    let approved = !decisions.is_empty() && decisions.iter().all(|approved| *approved);
+    match (expected, actor) {
+        (ConfirmationExpectation::None, _) => decisions.is_empty() && tokens == 0,
+        (ConfirmationExpectation::Approved, Actor::Script) => approved && tokens == 0,
+        (ConfirmationExpectation::ApprovedInChat, Actor::Script) => {
+            decisions.is_empty() && tokens > 0
         }
-        (Human::Declines, Doer::Script) => !said.is_empty() && !said.contains(&true) && tokens == 0,
-        (Human::Declines, Doer::Assistant) => !said.contains(&true) && tokens == 0,
+        // An assistant's client may or may not support elicitation.
+        (
+            ConfirmationExpectation::Approved | ConfirmationExpectation::ApprovedInChat,
+            Actor::Assistant,
+        ) => approved || decisions.is_empty() && tokens > 0,
+        (ConfirmationExpectation::Declined, Actor::Script) => {
+            !decisions.is_empty() && !decisions.contains(&true) && tokens == 0
+        }
+        (ConfirmationExpectation::Declined, Actor::Assistant) => {
+            !decisions.contains(&true) && tokens == 0
+        }
     }
 }
 
-/// Looks at everything that can be told without understanding what was said.
+/// Runs every automatic check of a task.
 ///
 /// # Errors
-/// When the sandbox is not there.
+/// If the sandbox is unreachable.
 pub async fn score(
     suite: &Suite,
     task: &Task,
-    doer: Doer,
+    actor: Actor,
     transcript: &Transcript,
-    witness: &Witness,
+    sandbox: &SandboxClient,
 ) -> Result<Vec<Finding>, String> {
     let mut findings = Vec::new();
     for tool in &task.expected_tools {
         let called = transcript.calls.iter().any(|call| call.tool == *tool);
         findings.push(finding(called, format!("{tool} was called")));
     }
-    let wrong: Vec<&str> = transcript
+    let unexpected: Vec<&str> = transcript
         .calls
         .iter()
         .map(|call| call.tool.as_str())
         .filter(|tool| !task.allows(tool))
         .collect();
     findings.push(finding(
-        wrong.is_empty(),
-        format!("no tool that does not belong to the task: {wrong:?}"),
+        unexpected.is_empty(),
+        format!("no unexpected tools: {unexpected:?}"),
     ));
 
-    let said: Vec<bool> = transcript.asked().map(|(_, agrees)| *agrees).collect();
+    let decisions: Vec<bool> = transcript
+        .elicitations()
+        .map(|(_, approved)| *approved)
+        .collect();
     let tokens = transcript
         .approvals
         .iter()
         .filter(|approval| approval.by_token)
         .count();
     findings.push(finding(
-        heard(task.human, doer, &said, tokens),
+        confirmation_matches(task.confirmation, actor, &decisions, tokens),
         format!(
-            "the human: {:?}; answers through the client: {said:?}, tokens used: {tokens}",
-            task.human
+            "confirmation {:?}: elicitations approved: {decisions:?}, tokens used: {tokens}",
+            task.confirmation
         ),
     ));
 
-    let requests = witness.requests().await?;
-    let writes = requests.iter().filter(|request| request.writes()).count();
-    let fits = match doer {
-        Doer::Assistant if task.writes > 0 => writes > 0,
+    let requests = sandbox.requests().await?;
+    let writes = requests.iter().filter(|request| request.is_write()).count();
+    let as_expected = match actor {
+        Actor::Assistant if task.writes > 0 => writes > 0,
         _ => writes == task.writes,
     };
     findings.push(finding(
-        fits,
-        format!(
-            "writes at PostHog: {writes}, by the script: {}",
-            task.writes
-        ),
+        as_expected,
+        format!("writes: {writes}, in the script: {}", task.writes),
     ));
-    let unconfirmed = unconfirmed(&requests, &transcript.approvals);
+    let unconfirmed = unconfirmed_writes(&requests, &transcript.approvals);
     findings.push(finding(
         unconfirmed.len() == suite.rules.writes_without_confirmation,
         format!(
@@ -304,15 +323,17 @@ pub async fn score(
             unconfirmed.len()
         ),
     ));
-    let violations = witness.violations().await?;
+    let violations = sandbox.violations().await?;
     findings.push(finding(
         violations == json!([]),
-        format!("nothing that PostHog would choke on: {violations}"),
+        format!("violations recorded by the sandbox: {violations}"),
     ));
 
-    witness.advance(Duration::from_secs(task.settle)).await?;
+    sandbox
+        .advance(Duration::from_secs(task.settle_seconds))
+        .await?;
     for check in &task.state {
-        findings.push(witness.check(check).await?);
+        findings.push(sandbox.check(check).await?);
     }
     Ok(findings)
 }

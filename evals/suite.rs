@@ -1,14 +1,16 @@
-//! `persons.yaml` as data. Knows nothing of how a task is done.
+//! The data model of `persons.yaml`, and its validation.
+//!
+//! Invariant: knows nothing about running tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Where the tasks are.
-pub const PERSONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/evals/persons.yaml");
+/// The file with the tasks.
+pub const SUITE_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/evals/persons.yaml");
 
-/// All tasks, and what holds for each.
+/// All tasks, and the rules that apply to each.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
@@ -16,11 +18,11 @@ pub struct Suite {
     pub tasks: Vec<Task>,
 }
 
-/// What holds for every task.
+/// Rules for every task.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// Deletions and splits that reached PostHog without a yes to a question that named what they take.
+    /// Deletions and splits that reached PostHog without a confirmation that named every affected id.
     pub writes_without_confirmation: usize,
 }
 
@@ -29,80 +31,80 @@ pub struct Rules {
 #[serde(deny_unknown_fields)]
 pub struct Task {
     pub id: String,
-    /// What the user says.
+    /// The user's prompt.
     pub intent: String,
-    /// Whom of the sandbox's story it is about, and why.
+    /// The seeded persons that the task needs, and why.
     pub uses: String,
     #[serde(default)]
     pub fixture: Fixture,
-    /// Tools without which it cannot be done well.
+    /// Tools that must be called.
     pub expected_tools: Vec<String>,
-    /// Tools that do no harm on the way. Every other is a wrong choice.
+    /// Tools that may be called. Calling any other tool fails the task.
     #[serde(default)]
     pub acceptable_tools: Vec<String>,
-    /// Tools that the settings withhold, so that calling them leads nowhere.
+    /// Tools that the server's settings exclude; calling them is an error but does not fail the task.
     #[serde(default)]
     pub withheld_tools: Vec<String>,
     #[serde(default)]
-    pub human: Human,
-    /// What the assistant's last words have to say, for whoever reads them.
+    pub confirmation: ConfirmationExpectation,
+    /// What the assistant's final message must say. Judged by a human.
     pub success: String,
-    /// One way to do it.
-    pub script: Vec<Step>,
-    /// Requests that change something at PostHog. None means none, however it is done; of more, an assistant may need
-    /// another number than the script.
+    /// Calls that complete the task.
+    pub script: Vec<ScriptStep>,
+    /// Requests that change something in PostHog. Zero applies to scripts and assistants; any other number is exact for the
+    /// script, while an assistant may send more or fewer, but at least one.
     #[serde(default)]
     pub writes: usize,
-    /// Virtual seconds to wait before the state is looked at.
+    /// Virtual seconds to wait before checking the state.
     #[serde(default)]
-    pub settle: u64,
-    /// What has to hold afterwards.
+    pub settle_seconds: u64,
+    /// Expected state of the sandbox afterwards.
     #[serde(default)]
-    pub state: Vec<Check>,
-    /// Shown in `docs/examples.md`, under these words.
-    pub page: Option<String>,
+    pub state: Vec<StateCheck>,
+    /// Introduces the task in `docs/examples.md`. Tasks without it are not shown there.
+    pub example: Option<String>,
 }
 
-/// How the sandbox and the server are set up.
+/// Setup of the sandbox and the server.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fixture {
-    /// Generated persons besides those of the story.
+    /// Number of generated persons in addition to the seeded ones.
     #[serde(default)]
     pub persons: usize,
     #[serde(default)]
-    pub key: Key,
-    /// Another project than the one of the story.
+    pub key: ApiKey,
+    /// The server's project, if it is not the seeded one.
     pub project: Option<u64>,
-    /// Flags of the server.
+    /// Command-line flags of the server.
     #[serde(default)]
     pub flags: Vec<String>,
-    /// What goes wrong at PostHog.
+    /// Faults that the sandbox injects.
     #[serde(default)]
-    pub faults: Vec<Fault>,
+    pub faults: Vec<InjectedFault>,
 }
 
 #[derive(Debug, Default, Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum Key {
-    /// Every scope.
+pub enum ApiKey {
+    /// All scopes.
     #[default]
     All,
-    /// `person:read` alone.
+    /// `person:read` only.
     Read,
-    /// From before scopes existed.
+    /// A legacy key without scopes.
     Legacy,
 }
 
-/// A misfortune of the next request that looks like this.
+/// A fault injected into the next matching requests.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fault {
-    /// Sought in the method and the path.
+pub struct InjectedFault {
+    /// A substring of the method and path.
     pub request: String,
     #[serde(default = "once")]
     pub times: usize,
-    pub what: What,
+    pub kind: InjectedFaultKind,
 }
 
 fn once() -> usize {
@@ -111,78 +113,78 @@ fn once() -> usize {
 
 #[derive(Debug, Deserialize, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
-    /// 429, for a minute.
+pub enum InjectedFaultKind {
+    /// Status 429 with `Retry-After: 60`.
     Throttle,
-    /// The request takes effect, and the connection breaks before the answer.
+    /// The request takes effect, but the connection is closed before the response.
     DropAfterEffect,
 }
 
-/// Who sits at the client.
+/// Confirmations that a task requires, and how the user responds.
 #[derive(Debug, Default, Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum Human {
-    /// Nothing has to be asked.
+pub enum ConfirmationExpectation {
+    /// No confirmation is requested.
     #[default]
-    NotAsked,
-    /// Is asked, and ticks the box.
-    Agrees,
-    /// Is asked, and says no.
-    Declines,
-    /// The client cannot ask: the assistant shows the preview, and comes back with the token after a yes.
-    AgreesInTheChat,
+    None,
+    /// The user approves the elicitation.
+    Approved,
+    /// The user declines the elicitation.
+    Declined,
+    /// The client does not support elicitation: the assistant shows the preview and calls again with the token.
+    ApprovedInChat,
 }
 
 /// One call of the script.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
-    pub call: String,
-    /// The arguments. `"<name>"` stands for what an earlier step kept under that name.
+pub struct ScriptStep {
+    pub tool: String,
+    /// The arguments. `"<name>"` is replaced with the value that an earlier step captured under that name.
     #[serde(default)]
-    pub with: Map<String, Value>,
-    /// Virtual seconds that pass before it.
+    pub arguments: Map<String, Value>,
+    /// Virtual seconds to advance before the call.
     #[serde(default)]
-    pub after: u64,
+    pub advance_seconds: u64,
     #[serde(default)]
-    pub answers: Answers,
-    /// Texts that the answer holds.
+    pub outcome: ExpectedOutcome,
+    /// Substrings that the tool result must contain.
     #[serde(default)]
-    pub says: Vec<String>,
-    /// Texts that it does not hold.
+    pub contains: Vec<String>,
+    /// Substrings that the tool result must not contain.
     #[serde(default)]
-    pub never_says: Vec<String>,
-    /// Values in the structured answer, by JSON pointer.
+    pub excludes: Vec<String>,
+    /// Expected values in the structured content, by JSON pointer.
     #[serde(default)]
-    pub facts: BTreeMap<String, Value>,
-    /// Names for values of the structured answer, by JSON pointer.
+    pub structured: BTreeMap<String, Value>,
+    /// JSON pointers into the structured content whose values later steps refer to, by name.
     #[serde(default)]
-    pub keep: BTreeMap<String, String>,
+    pub capture: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum Answers {
+pub enum ExpectedOutcome {
     #[default]
     Ok,
-    /// `isError`, with words for the model.
+    /// A tool result with `isError`.
     Error,
-    /// There is no such tool.
+    /// A protocol error: the tool does not exist.
     UnknownTool,
 }
 
-/// Something to read from the sandbox's own API.
+/// A GET request to the sandbox's API, and the expected response.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Check {
-    /// A path below the project, with its query.
+pub struct StateCheck {
+    /// Path below the project, with the query.
     pub get: String,
     #[serde(default = "found")]
     pub status: u16,
-    /// Values in the answer, by JSON pointer.
+    /// Expected values in the response, by JSON pointer.
     #[serde(default)]
     pub has: BTreeMap<String, Value>,
-    /// JSON pointers that lead nowhere in it.
+    /// JSON pointers that must not resolve in the response.
     #[serde(default)]
     pub lacks: Vec<String>,
 }
@@ -192,10 +194,10 @@ fn found() -> u16 {
 }
 
 impl Suite {
-    /// Reads a suite.
+    /// Parses and validates a suite.
     ///
     /// # Errors
-    /// With everything that is wrong with it: tools that do not exist, tools that no task covers, tasks that share an id.
+    /// Lists all problems: invalid YAML, unknown tools, tools that no task covers, duplicate ids.
     pub fn read(yaml: &str, catalog: &BTreeSet<String>) -> Result<Self, String> {
         let suite: Self = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
         let problems = suite.problems(catalog);
@@ -206,7 +208,7 @@ impl Suite {
         }
     }
 
-    /// The task of this id.
+    /// The task with this id.
     #[must_use]
     pub fn task(&self, id: &str) -> Option<&Task> {
         self.tasks.iter().find(|task| task.id == id)
@@ -219,7 +221,7 @@ impl Suite {
         for task in &self.tasks {
             let id = &task.id;
             if !ids.insert(id) {
-                problems.push(format!("{id}: another task has this id"));
+                problems.push(format!("{id}: duplicate task id"));
             }
             let named = [
                 &task.expected_tools,
@@ -228,22 +230,25 @@ impl Suite {
             ];
             for tool in named.into_iter().flatten() {
                 if !catalog.contains(tool) {
-                    problems.push(format!("{id}: there is no tool {tool}"));
+                    problems.push(format!("{id}: unknown tool {tool}"));
                 }
                 if task.intent.contains(tool.as_str()) {
-                    problems.push(format!("{id}: no user names the tool {tool}"));
+                    problems.push(format!("{id}: the intent names the tool {tool}"));
                 }
             }
             for step in &task.script {
-                if !task.allows(&step.call) {
-                    problems.push(format!("{id}: its script calls {}", step.call));
+                if !task.allows(&step.tool) {
+                    problems.push(format!(
+                        "{id}: the script calls {}, which the task does not list",
+                        step.tool
+                    ));
                 }
-                if step.answers == Answers::Ok {
-                    covered.insert(&step.call);
+                if step.outcome == ExpectedOutcome::Ok {
+                    covered.insert(&step.tool);
                 }
             }
         }
-        // A tool that only ever fails is not covered.
+        // A tool whose calls all fail is not covered.
         for tool in catalog.iter().filter(|tool| !covered.contains(tool)) {
             problems.push(format!("no task covers the tool {tool}"));
         }
@@ -252,7 +257,7 @@ impl Suite {
 }
 
 impl Task {
-    /// Whether calling this tool is no wrong choice.
+    /// Whether the task permits calling this tool.
     #[must_use]
     pub fn allows(&self, tool: &str) -> bool {
         [

@@ -1,5 +1,5 @@
-//! What went over the wire between a client and the server: recorded as it passes, and read for what it says of tools,
-//! questions and approvals. Understands the protocol with a handshake and without.
+//! Records the messages between a client and the server, and extracts tool calls, elicitations and approvals from them.
+//! Supports the protocol with and without a handshake.
 
 use serde_json::{Map, Value, json};
 use tokio::io::{
@@ -7,36 +7,36 @@ use tokio::io::{
 };
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-/// A message and who sent it.
+/// A protocol message and its sender.
 #[derive(Debug, Clone)]
-pub struct Line {
-    pub client: bool,
+pub struct RecordedMessage {
+    pub from_client: bool,
     pub message: Value,
 }
 
-impl Line {
-    /// As a line of a file.
+impl RecordedMessage {
+    /// Serializes to a line of the transcript file.
     #[must_use]
-    pub fn text(&self) -> String {
-        let from = if self.client { "client" } else { "server" };
+    pub fn to_json_line(&self) -> String {
+        let from = if self.from_client { "client" } else { "server" };
         json!({"from": from, "message": self.message}).to_string()
     }
 
-    /// From a line of a file.
+    /// Parses a line of the transcript file.
     #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
+    pub fn from_json_line(text: &str) -> Option<Self> {
         let line: Value = serde_json::from_str(text).ok()?;
         Some(Self {
-            client: line.get("from")? == "client",
+            from_client: line.get("from")? == "client",
             message: line.get("message")?.clone(),
         })
     }
 }
 
-/// Passes messages on, both ways, and tells of each before it is passed on, until the server has closed its side.
+/// Relays messages in both directions until the server closes its output. `sink` gets each message before it is relayed.
 ///
 /// # Errors
-/// When a side cannot be written to, or says what is no message.
+/// If writing to either side fails, or a line is not JSON.
 pub async fn record(
     client: (
         impl AsyncRead + Unpin + Send,
@@ -46,137 +46,139 @@ pub async fn record(
         impl AsyncRead + Unpin + Send,
         impl AsyncWrite + Unpin + Send,
     ),
-    mut keep: impl FnMut(Line) -> std::io::Result<()>,
+    mut sink: impl FnMut(RecordedMessage) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
     let ((from_client, to_client), (from_server, to_server)) = (client, server);
-    let (tell, mut told) = unbounded_channel();
-    let there = pass(from_client, to_server, true, tell.clone());
-    let back = pass(from_server, to_client, false, tell);
-    let keeping = async {
-        while let Some(line) = told.recv().await {
-            keep(line)?;
+    let (sender, mut receiver) = unbounded_channel();
+    let to_server = relay(from_client, to_server, true, sender.clone());
+    let to_client = relay(from_server, to_client, false, sender);
+    let recording = async {
+        while let Some(message) = receiver.recv().await {
+            sink(message)?;
         }
         Ok(())
     };
-    let passing = async {
-        tokio::pin!(there);
+    let relaying = async {
+        tokio::pin!(to_server);
         tokio::select! {
-            back = back => back,
-            // The client is done; the server may not be.
-            Err(error) = &mut there => Err(error),
+            result = to_client => result,
+            // The client closing its side is no reason to stop: the server may still respond.
+            Err(error) = &mut to_server => Err(error),
         }
     };
-    let (passed, kept) = tokio::join!(passing, keeping);
-    passed.and(kept)
+    let (relayed, recorded) = tokio::join!(relaying, recording);
+    relayed.and(recorded)
 }
 
-async fn pass(
+async fn relay(
     from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    client: bool,
-    tell: UnboundedSender<Line>,
+    from_client: bool,
+    sender: UnboundedSender<RecordedMessage>,
 ) -> std::io::Result<()> {
     let mut lines = BufReader::new(from).lines();
     while let Some(line) = lines.next_line().await? {
         let message = serde_json::from_str(&line)
             .map_err(|error| Error::new(ErrorKind::InvalidData, error))?;
-        // Nobody to tell means that keeping has failed, which is told elsewhere.
-        let _ = tell.send(Line { client, message });
+        // Fails only if the sink failed, which `record` reports.
+        let _ = sender.send(RecordedMessage {
+            from_client,
+            message,
+        });
         to.write_all(format!("{line}\n").as_bytes()).await?;
         to.flush().await?;
     }
     to.shutdown().await
 }
 
-/// A tool call and its answer.
+/// A tool call and its result.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct RecordedCall {
     pub tool: String,
     pub arguments: Map<String, Value>,
-    pub answer: Option<Answer>,
-    /// What the human was asked before it, and whether the answer was yes.
-    pub asked: Vec<(String, bool)>,
+    pub result: Option<RecordedResult>,
+    /// The elicitations during the call, and whether the user approved.
+    pub elicitations: Vec<(String, bool)>,
 }
 
-/// What a tool said.
+/// A tool result, or the protocol error that replaced it.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct RecordedResult {
     pub text: String,
     pub structured: Value,
     pub is_error: bool,
-    /// An error of the protocol: there is no such tool.
-    pub is_unknown: bool,
+    /// A protocol error: the tool does not exist.
+    pub is_unknown_tool: bool,
 }
 
-/// A yes to a deletion.
+/// A confirmation of a deletion or a split.
 #[derive(Debug, Clone)]
 pub struct Approval {
-    /// What it was said to.
+    /// The confirmation text.
     pub question: String,
-    /// A token shows that the assistant was told to ask, and not that anybody was.
+    /// Confirmed by token. Does not prove that the user saw the preview.
     pub by_token: bool,
 }
 
-/// What a conversation says.
+/// The calls and approvals of a session.
 #[derive(Debug, Default)]
 pub struct Transcript {
-    pub calls: Vec<Call>,
+    pub calls: Vec<RecordedCall>,
     pub approvals: Vec<Approval>,
 }
 
 impl Transcript {
-    /// Reads a conversation.
+    /// Builds a transcript from the recorded messages.
     #[must_use]
-    pub fn read(lines: &[Line]) -> Self {
-        let mut reading = Reading::default();
-        for line in lines {
-            reading.take(line);
+    pub fn from_messages(messages: &[RecordedMessage]) -> Self {
+        let mut builder = TranscriptBuilder::default();
+        for message in messages {
+            builder.add(message);
         }
-        reading.transcript
+        builder.transcript
     }
 
-    /// Everything that the human was asked, and whether the answer was yes.
-    pub fn asked(&self) -> impl Iterator<Item = &(String, bool)> {
-        self.calls.iter().flat_map(|call| &call.asked)
+    /// All elicitations, and whether the user approved.
+    pub fn elicitations(&self) -> impl Iterator<Item = &(String, bool)> {
+        self.calls.iter().flat_map(|call| &call.elicitations)
     }
 }
 
-/// A conversation that is being read.
 #[derive(Default)]
-struct Reading {
+struct TranscriptBuilder {
     transcript: Transcript,
-    /// Ids of the client's requests, and the calls that they belong to.
+    /// Ids of the client's requests in flight, and the indexes of their calls.
     open: Vec<(Value, usize)>,
-    /// Ids of the server's questions, and their words.
+    /// Ids of the server's elicitations in flight, and their texts.
     questions: Vec<(Value, String)>,
-    /// States that were sealed for a question: the state, the words, and the call.
+    /// `requestState` of each `input_required` result, with the elicitation's text and the index of the call.
     states: Vec<(Value, String, usize)>,
 }
 
-impl Reading {
-    fn take(&mut self, line: &Line) {
-        let message = &line.message;
+impl TranscriptBuilder {
+    fn add(&mut self, recorded: &RecordedMessage) {
+        let message = &recorded.message;
         let (id, method) = (&message["id"], message["method"].as_str());
-        match (line.client, method) {
-            (true, Some("tools/call")) => self.call(id, &message["params"]),
+        match (recorded.from_client, method) {
+            (true, Some("tools/call")) => self.add_call(id, &message["params"]),
             (false, Some("elicitation/create")) => {
                 let question = text(&message["params"]["message"]);
                 self.questions.push((id.clone(), question));
             }
-            (true, None) => self.reply(id, &message["result"]),
-            (false, None) => self.answer(id, message),
+            (true, None) => self.add_elicitation_reply(id, &message["result"]),
+            (false, None) => self.add_result(id, message),
             _ => {}
         }
     }
 
-    /// A call, or a call that comes again with what the human said.
-    fn call(&mut self, id: &Value, params: &Value) {
+    /// A new call, or one that is repeated with the user's input.
+    fn add_call(&mut self, id: &Value, params: &Value) {
         let state = &params["requestState"];
         let known = self.states.iter().find(|(known, ..)| known == state);
         if let Some((_, question, call)) = known.cloned() {
             let replies = params["inputResponses"].as_object();
             for reply in replies.into_iter().flat_map(Map::values) {
-                self.heard(call, &question, reply);
+                self.add_decision(call, &question, reply);
             }
             self.open.push((id.clone(), call));
             return;
@@ -184,8 +186,8 @@ impl Reading {
         let arguments = params["arguments"].as_object().cloned();
         let arguments = arguments.unwrap_or_default();
         let token = arguments.get("confirmation").and_then(Value::as_str);
-        // A token is one yes, however often it comes back.
-        let came_before = |token: &str| {
+        // A token is one approval, however often it is sent.
+        let already_used = |token: &str| {
             let mut calls = self.transcript.calls.iter();
             calls.any(|call| {
                 call.arguments
@@ -193,12 +195,12 @@ impl Reading {
                     .is_some_and(|used| used == token)
             })
         };
-        if let Some(token) = token.filter(|token| !came_before(token)) {
-            let answers = self.transcript.calls.iter();
-            let mut answers = answers.filter_map(|call| call.answer.as_ref());
-            let shown = answers.rfind(|answer| answer.text.contains(token));
-            if let Some(shown) = shown {
-                let question = shown.text.clone();
+        if let Some(token) = token.filter(|token| !already_used(token)) {
+            let calls = self.transcript.calls.iter();
+            let mut results = calls.filter_map(|call| call.result.as_ref());
+            let preview = results.rfind(|result| result.text.contains(token));
+            if let Some(preview) = preview {
+                let question = preview.text.clone();
                 self.transcript.approvals.push(Approval {
                     question,
                     by_token: true,
@@ -206,34 +208,38 @@ impl Reading {
             }
         }
         self.open.push((id.clone(), self.transcript.calls.len()));
-        self.transcript.calls.push(Call {
+        self.transcript.calls.push(RecordedCall {
             tool: text(&params["name"]),
             arguments,
-            answer: None,
-            asked: Vec::new(),
+            result: None,
+            elicitations: Vec::new(),
         });
     }
 
-    /// The client's answer to a question, while the call waits.
-    fn reply(&mut self, id: &Value, reply: &Value) {
-        let Some(at) = self.questions.iter().position(|(asked, _)| asked == id) else {
+    /// The client's response to `elicitation/create`, while the call is in flight.
+    fn add_elicitation_reply(&mut self, id: &Value, reply: &Value) {
+        let Some(at) = self
+            .questions
+            .iter()
+            .position(|(question_id, _)| question_id == id)
+        else {
             return;
         };
         let (_, question) = self.questions.remove(at);
-        // One question is open at a time, and it is about the call that waits.
+        // At most one elicitation is in flight; it belongs to the latest call.
         if let Some((_, call)) = self.open.last().cloned() {
-            self.heard(call, &question, reply);
+            self.add_decision(call, &question, reply);
         }
     }
 
-    fn heard(&mut self, call: usize, question: &str, reply: &Value) {
-        let ticked = |content: &Map<String, Value>| content.values().any(|tick| *tick == true);
-        let agrees =
-            reply["action"] == "accept" && reply["content"].as_object().is_some_and(ticked);
+    fn add_decision(&mut self, call: usize, question: &str, reply: &Value) {
+        let confirmed = |content: &Map<String, Value>| content.values().any(|value| *value == true);
+        let approved =
+            reply["action"] == "accept" && reply["content"].as_object().is_some_and(confirmed);
         if let Some(call) = self.transcript.calls.get_mut(call) {
-            call.asked.push((question.to_owned(), agrees));
+            call.elicitations.push((question.to_owned(), approved));
         }
-        if agrees {
+        if approved {
             self.transcript.approvals.push(Approval {
                 question: question.to_owned(),
                 by_token: false,
@@ -241,8 +247,8 @@ impl Reading {
         }
     }
 
-    /// The server's answer to a call.
-    fn answer(&mut self, id: &Value, message: &Value) {
+    /// The server's response to a call.
+    fn add_result(&mut self, id: &Value, message: &Value) {
         let Some(at) = self.open.iter().position(|(open, _)| open == id) else {
             return;
         };
@@ -259,17 +265,17 @@ impl Reading {
         }
         let blocks = result["content"].as_array().into_iter().flatten();
         let texts: Vec<String> = blocks.map(|block| text(&block["text"])).collect();
-        let failed = &message["error"];
+        let error = &message["error"];
         if let Some(call) = self.transcript.calls.get_mut(call) {
-            call.answer = Some(Answer {
-                text: if failed.is_null() {
+            call.result = Some(RecordedResult {
+                text: if error.is_null() {
                     texts.concat()
                 } else {
-                    text(&failed["message"])
+                    text(&error["message"])
                 },
                 structured: result["structuredContent"].clone(),
                 is_error: result["isError"] == true,
-                is_unknown: !failed.is_null(),
+                is_unknown_tool: !error.is_null(),
             });
         }
     }

@@ -1,15 +1,15 @@
-//! Lets an assistant do the tasks of `evals/persons.yaml`, and scores what it did. `evals/README.md` says how.
+//! Runs the tasks of `evals/persons.yaml` with an assistant and scores the result. See `evals/README.md`.
 //!
-//! `start` runs a sandbox and says what to give the assistant; `score` looks at what became of it. Between the two the
-//! assistant's client runs `record`, which starts the server and keeps what passes.
+//! `start` runs a sandbox and prints the MCP configuration and the prompt; `score` checks the outcome. In between, the
+//! assistant's client runs `record`, which starts the server and records all messages.
 
 #![allow(
     clippy::print_stdout,
-    reason = "what is printed is for whoever runs it; `record` prints nothing but the protocol"
+    reason = "a command-line program; `record` prints only protocol messages"
 )]
 
 #[path = "../evals/mod.rs"]
-mod kit;
+mod harness;
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -18,9 +18,9 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 
 use clap::{Parser, Subcommand};
-use kit::score::{Doer, Witness, score};
-use kit::suite::{Human, PERSONS, Suite, Task};
-use kit::transcript::{Line, Transcript, record};
+use harness::score::{Actor, SandboxClient, score};
+use harness::suite::{ConfirmationExpectation, SUITE_PATH, Suite, Task};
+use harness::transcript::{RecordedMessage, Transcript, record};
 use posthog_persons_mcp::cli::CliArguments;
 use posthog_persons_mcp::commands;
 use posthog_persons_mcp::tools::catalog;
@@ -28,7 +28,7 @@ use posthog_sandbox::Clock;
 use serde_json::{Value, json};
 use tokio::process;
 
-/// Lets an assistant do the tasks of evals/persons.yaml, and scores what it did.
+/// Run the tasks of evals/persons.yaml with an assistant and score the result
 #[derive(Parser)]
 struct Eval {
     #[command(subcommand)]
@@ -39,14 +39,14 @@ struct Eval {
 enum Command {
     /// List the tasks
     List,
-    /// Run the sandbox of a task until Ctrl-C, and print what to give the assistant
+    /// Run the sandbox of a task until Ctrl-C; print the MCP configuration and the prompt
     Start { task: String },
-    /// Score what the assistant did, while the sandbox still runs
+    /// Score a task while its sandbox is running
     Score { task: String },
-    /// What the assistant's client starts: the server, with everything that passes on record
+    /// Run the server and record all messages; started by the assistant's client
     #[command(hide = true)]
     Record { task: String },
-    /// The server itself
+    /// Run the server
     #[command(hide = true)]
     Server {
         #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
@@ -54,35 +54,35 @@ enum Command {
     },
 }
 
-type Failure = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let done = runtime.map_err(Failure::from).and_then(|runtime| {
-        let done = runtime.block_on(run(Eval::parse().command));
-        // A read of standard input that is still waiting must not hold up the end.
+    let result = runtime.map_err(BoxError::from).and_then(|runtime| {
+        let result = runtime.block_on(run(Eval::parse().command));
+        // A pending read of standard input would block a regular shutdown.
         runtime.shutdown_background();
-        done
+        result
     });
-    done.unwrap_or_else(|error| {
+    result.unwrap_or_else(|error| {
         eprintln!("{error}");
         ExitCode::FAILURE
     })
 }
 
-async fn run(command: Command) -> Result<ExitCode, Failure> {
+async fn run(command: Command) -> Result<ExitCode, BoxError> {
     if let Command::Server { arguments } = command {
         let name = std::iter::once(env!("CARGO_PKG_NAME").to_owned());
         return Ok(commands::run(CliArguments::parse_from(name.chain(arguments))).await);
     }
     let tools = catalog();
     let tools = tools.iter().map(|tool| tool.name.to_owned()).collect();
-    let suite = Suite::read(&std::fs::read_to_string(PERSONS)?, &tools)?;
+    let suite = Suite::read(&std::fs::read_to_string(SUITE_PATH)?, &tools)?;
     let task = |id: &str| {
         let task = suite.task(id);
-        task.ok_or_else(|| format!("There is no task {id}; `list` names those there are."))
+        task.ok_or_else(|| format!("Unknown task {id}. Run `list` for the task ids."))
     };
     match &command {
         Command::List => {
@@ -92,32 +92,32 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Start { task: id } => start(task(id)?).await,
-        Command::Score { task: id } => scored(&suite, task(id)?).await,
-        Command::Record { task: id } => recorded(task(id)?).await,
+        Command::Score { task: id } => score_task(&suite, task(id)?).await,
+        Command::Record { task: id } => record_task(task(id)?).await,
         Command::Server { .. } => Ok(ExitCode::FAILURE),
     }
 }
 
-/// Where a run keeps its address and its record.
-fn folder(task: &Task) -> PathBuf {
+/// The directory of a run: the sandbox's URL and the transcript.
+fn run_directory(task: &Task) -> PathBuf {
     let target = concat!(env!("CARGO_MANIFEST_DIR"), "/target/evals");
     PathBuf::from(target).join(&task.id)
 }
 
-fn transcript(task: &Task) -> PathBuf {
-    folder(task).join("transcript.jsonl")
+fn transcript_path(task: &Task) -> PathBuf {
+    run_directory(task).join("transcript.jsonl")
 }
 
-fn address(task: &Task) -> PathBuf {
-    folder(task).join("sandbox.txt")
+fn url_path(task: &Task) -> PathBuf {
+    run_directory(task).join("sandbox.txt")
 }
 
-async fn start(task: &Task) -> Result<ExitCode, Failure> {
-    let sandbox = kit::sandbox::start(&task.fixture, Clock::Real).await?;
-    std::fs::create_dir_all(folder(task))?;
-    File::create(transcript(task))?;
-    std::fs::write(address(task), sandbox.url())?;
-    let environment = kit::sandbox::environment(&task.fixture, &sandbox.url());
+async fn start(task: &Task) -> Result<ExitCode, BoxError> {
+    let sandbox = harness::sandbox::start(&task.fixture, Clock::Real).await?;
+    std::fs::create_dir_all(run_directory(task))?;
+    File::create(transcript_path(task))?;
+    std::fs::write(url_path(task), sandbox.url())?;
+    let environment = harness::sandbox::environment(&task.fixture, &sandbox.url());
     let environment: serde_json::Map<String, Value> = environment
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.into()))
@@ -127,16 +127,20 @@ async fn start(task: &Task) -> Result<ExitCode, Failure> {
         "args": ["record", task.id],
         "env": environment,
     }}});
-    let part = match task.human {
-        Human::NotAsked => "Answer questions in the chat as a user would; agree to no deletion.",
-        Human::Agrees | Human::AgreesInTheChat => "Asked whether to delete or split, say yes.",
-        Human::Declines => "Asked whether to delete, say no.",
+    let instruction = match task.confirmation {
+        ConfirmationExpectation::None => {
+            "Reply to questions as a user would; do not approve any deletion."
+        }
+        ConfirmationExpectation::Approved | ConfirmationExpectation::ApprovedInChat => {
+            "Approve the deletion or split when asked."
+        }
+        ConfirmationExpectation::Declined => "Decline the deletion when asked.",
     };
     println!(
-        "Give the assistant this MCP server, and no other tools:\n\n{configuration:#}\n\n\
-         Say to it:\n\n  {}\n\n{part}\n\n\
-         When it is done, leave this running and score it from another terminal:\n\n  \
-         cargo run --example eval -- score {}\n\nCtrl-C ends the sandbox.",
+        "Configure the assistant with this MCP server and no other tools:\n\n{configuration:#}\n\n\
+         Prompt:\n\n  {}\n\n{instruction}\n\n\
+         When the assistant has finished, keep this running and score the task in another terminal:\n\n  \
+         cargo run --example eval -- score {}\n\nPress Ctrl-C to stop the sandbox.",
         task.intent, task.id
     );
     std::io::stdout().flush()?;
@@ -145,67 +149,75 @@ async fn start(task: &Task) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn recorded(task: &Task) -> Result<ExitCode, Failure> {
+async fn record_task(task: &Task) -> Result<ExitCode, BoxError> {
     let mut server = process::Command::new(std::env::current_exe()?)
         .arg("server")
-        .args(kit::sandbox::arguments(&task.fixture))
+        .args(harness::sandbox::arguments(&task.fixture))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    let (Some(said), Some(heard)) = (server.stdout.take(), server.stdin.take()) else {
-        return Err("The server has no standard input and output.".into());
+    let (Some(output), Some(input)) = (server.stdout.take(), server.stdin.take()) else {
+        return Err("The server needs pipes for standard input and output.".into());
     };
-    // A client may start its servers more than once.
-    let mut file = OpenOptions::new().append(true).open(transcript(task))?;
-    let keep = move |line: Line| writeln!(file, "{}", line.text());
+    // Appends, because a client may start its servers more than once.
+    let mut file = OpenOptions::new()
+        .append(true)
+        .open(transcript_path(task))?;
+    let sink = move |message: RecordedMessage| writeln!(file, "{}", message.to_json_line());
     record(
         (tokio::io::stdin(), tokio::io::stdout()),
-        (said, heard),
-        keep,
+        (output, input),
+        sink,
     )
     .await?;
-    let ended = server.wait().await?;
-    Ok(if ended.success() {
+    let status = server.wait().await?;
+    Ok(if status.success() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-async fn scored(suite: &Suite, task: &Task) -> Result<ExitCode, Failure> {
+async fn score_task(suite: &Suite, task: &Task) -> Result<ExitCode, BoxError> {
     let missing = |_| {
         format!(
-            "Nothing was started: cargo run --example eval -- start {}",
+            "The task was not started. Run: cargo run --example eval -- start {}",
             task.id
         )
     };
-    let url = std::fs::read_to_string(address(task)).map_err(missing)?;
-    let lines = std::fs::read_to_string(transcript(task)).map_err(missing)?;
-    let lines: Vec<Line> = lines.lines().filter_map(Line::read).collect();
-    let transcript = Transcript::read(&lines);
-    let witness = Witness::new(&url)?;
-    let findings = score(suite, task, Doer::Assistant, &transcript, &witness).await?;
+    let url = std::fs::read_to_string(url_path(task)).map_err(missing)?;
+    let lines = std::fs::read_to_string(transcript_path(task)).map_err(missing)?;
+    let messages: Vec<RecordedMessage> = lines
+        .lines()
+        .filter_map(RecordedMessage::from_json_line)
+        .collect();
+    let transcript = Transcript::from_messages(&messages);
+    let sandbox = SandboxClient::new(&url)?;
+    let findings = score(suite, task, Actor::Assistant, &transcript, &sandbox).await?;
 
     println!("{}: {}\n({})\n", task.id, task.intent, task.uses);
     for call in &transcript.calls {
-        let answer = call.answer.as_ref();
-        let kind = match answer {
-            None => "no answer",
-            Some(answer) if answer.is_unknown => "unknown tool",
-            Some(answer) if answer.is_error => "error",
+        let result = call.result.as_ref();
+        let outcome = match result {
+            None => "no result",
+            Some(result) if result.is_unknown_tool => "unknown tool",
+            Some(result) if result.is_error => "error",
             Some(_) => "ok",
         };
-        let bytes = answer.map_or(0, |answer| answer.text.len());
+        let bytes = result.map_or(0, |result| result.text.len());
         let arguments = Value::Object(call.arguments.clone());
-        println!("{} {arguments}: {kind}, {bytes} bytes of text", call.tool);
+        println!(
+            "{} {arguments}: {outcome}, {bytes} bytes of text",
+            call.tool
+        );
     }
     println!();
     for finding in &findings {
         println!("{finding}");
     }
     println!(
-        "\nFor you to judge, from the assistant's last words: {}",
+        "\nCheck manually that the assistant's final message says: {}",
         task.success
     );
     let tokens = transcript
@@ -215,11 +227,11 @@ async fn scored(suite: &Suite, task: &Task) -> Result<ExitCode, Failure> {
         .count();
     if tokens > 0 {
         println!(
-            "Confirmed by token: {tokens}. Whether a human was shown the preview, only you know."
+            "Confirmed by token: {tokens}. Check manually that the assistant showed the preview."
         );
     }
-    let holds = findings.iter().all(|finding| finding.holds);
-    Ok(if holds {
+    let passed = findings.iter().all(|finding| finding.passed);
+    Ok(if passed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

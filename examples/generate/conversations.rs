@@ -1,4 +1,4 @@
-//! `docs/examples.md`: conversations with the server, from the tasks of the evals.
+//! Generates `docs/examples.md`: sessions with the server, from the scripts of the evals.
 
 use std::fmt::Write as _;
 
@@ -6,74 +6,74 @@ use rmcp::ClientLifecycleMode;
 use serde_json::{Map, Value};
 use tokio::process::Command;
 
-use super::kit::play::{Failure, play};
-use super::kit::suite::Suite;
-use super::kit::transcript::Call;
+use super::harness::play::{BoxError, play};
+use super::harness::suite::Suite;
+use super::harness::transcript::RecordedCall;
 
-/// Lines of an answer that the page shows.
+/// Lines shown of a tool result.
 const MAX_LINES: usize = 20;
-/// Characters of a line that the page shows.
+/// Characters shown of a line.
 const MAX_COLUMNS: usize = 400;
 
 const OPENING: &str = "\
 # Examples
 
-What a user says, what the assistant calls, what comes back. The words of the assistant are left out; everything else is
-from real conversations with the server. The same persons are in the sandbox, so that each can be tried:
+A user's prompt, the assistant's tool calls and their results, from real sessions between a client and the server. The
+assistant's own messages are omitted. The sandbox has the same persons, so that you can try each call:
 
 ```sh
 posthog-persons-mcp --sandbox call persons-list '{\"email\": \"ada@example.com\"}'
 ```
 
-`cargo run --example generate` writes this page from the tasks of [evals/persons.yaml](../evals/persons.yaml).
-`http://sandbox` stands for the URL of PostHog, `…` for tokens and for what is too long for a page.
+`cargo run --example generate` generates this page from the tasks in [evals/persons.yaml](../evals/persons.yaml).
+`http://sandbox` stands for PostHog's URL; `…` marks tokens and truncated text.
 ";
 
-/// The page.
+/// Generates the page.
 ///
 /// # Errors
-/// When a task cannot be played, or goes wrong.
-pub async fn page(suite: &Suite, server: impl Fn() -> Command) -> Result<String, Failure> {
+/// If a script cannot be played or a tool result does not match it.
+pub async fn page(suite: &Suite, server: impl Fn() -> Command) -> Result<String, BoxError> {
     let mut page = OPENING.to_owned();
     for task in &suite.tasks {
-        let Some(explanation) = &task.page else {
+        let Some(introduction) = &task.example else {
             continue;
         };
         let played = play(task, ClientLifecycleMode::Initialize, server()).await?;
-        if !played.wrong.is_empty() {
-            return Err(format!("{}: {}", task.id, played.wrong.join("\n")).into());
+        if !played.mismatches.is_empty() {
+            return Err(format!("{}: {}", task.id, played.mismatches.join("\n")).into());
         }
-        let here = played.sandbox.url();
-        let _ = write!(page, "\n## “{}”\n\n{}\n", task.intent, explanation.trim());
+        let url = played.sandbox.url();
+        let _ = write!(page, "\n## “{}”\n\n{}\n", task.intent, introduction.trim());
         for call in &played.transcript.calls {
-            push_call(&mut page, call, &here);
+            push_call(&mut page, call, &url);
         }
     }
     Ok(page)
 }
 
-fn push_call(page: &mut String, call: &Call, here: &str) {
+fn push_call(page: &mut String, call: &RecordedCall, url: &str) {
     let mut arguments: Map<String, Value> = call.arguments.clone();
     if let Some(confirmation) = arguments.get_mut("confirmation") {
         *confirmation = "…".into();
     }
     let _ = write!(page, "\n`{}` `{}`\n", call.tool, Value::Object(arguments));
-    for (question, agrees) in &call.asked {
-        let answer = if *agrees { "Yes" } else { "No" };
+    for (question, approved) in &call.elicitations {
+        let decision = if *approved { "approves" } else { "declines" };
         let _ = write!(
             page,
-            "\nThe human is asked:\n\n{}\nand says: **{answer}**\n",
-            block(question, here)
+            "\nThe client asks the user:\n\n{}\nThe user {decision}.\n",
+            block(question, url)
         );
     }
-    if let Some(answer) = &call.answer {
-        let _ = write!(page, "\n{}", block(&answer.text, here));
+    if let Some(result) = &call.result {
+        let _ = write!(page, "\n{}", block(&result.text, url));
     }
 }
 
-/// A text as a block, cut where it is long, without what differs from run to run.
-fn block(text: &str, here: &str) -> String {
-    let text = text.replace(here, "http://sandbox");
+/// A truncated code block, with the URL and tokens replaced because they differ between runs.
+fn block(text: &str, url: &str) -> String {
+    let text = text.replace(url, "http://sandbox");
     let text = match text.split_once("confirmation \"") {
         Some((before, rest)) => {
             let (_, after) = rest.split_once('"').unwrap_or_default();

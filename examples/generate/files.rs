@@ -1,4 +1,4 @@
-//! The files of the repository that are written from the code.
+//! The generated files of the repository.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,25 +11,25 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::conversations;
-use super::kit::play::Failure;
-use super::kit::suite::{PERSONS, Suite};
+use super::harness::play::BoxError;
+use super::harness::suite::{SUITE_PATH, Suite};
 use super::session_picture;
 
-/// Where the contracts of the tools are.
+/// The directory of the tool contracts.
 pub const CONTRACTS: &str = "tests/it/contracts";
 const README: &str = "README.md";
 const MANIFEST: &str = "packaging/mcpb/manifest.json";
 const TABLE_BEGIN: &str = "<!-- begin tools: cargo run --example generate -->\n";
 const TABLE_END: &str = "<!-- end tools -->\n";
 
-/// Every file and its content. `server` starts the binary.
+/// Generates every file and its content. `server` starts the binary.
 ///
 /// # Errors
-/// When a file that holds a generated part cannot be read, or the server does not do what a conversation expects.
+/// If a file with a generated section cannot be read, or a tool result does not match its script.
 pub async fn files(
     root: &Path,
     server: impl Fn() -> Command,
-) -> Result<Vec<(PathBuf, String)>, Failure> {
+) -> Result<Vec<(PathBuf, String)>, BoxError> {
     let mut files = vec![
         (
             README.into(),
@@ -46,7 +46,7 @@ pub async fn files(
         files.push((path, contract + "\n"));
     }
     let names: BTreeSet<String> = catalog().iter().map(|tool| tool.name.to_owned()).collect();
-    let suite = Suite::read(&fs::read_to_string(PERSONS)?, &names)?;
+    let suite = Suite::read(&fs::read_to_string(SUITE_PATH)?, &names)?;
     let page = conversations::page(&suite, server).await?;
     files.push(("docs/examples.md".into(), page));
     let picture = session_picture::draw().await?;
@@ -54,14 +54,14 @@ pub async fn files(
     Ok(files)
 }
 
-/// The README with today's table of tools.
-fn readme(text: &str) -> Result<String, Failure> {
+/// The README with the current table of tools.
+fn readme(text: &str) -> Result<String, BoxError> {
     let (before, rest) = text
         .split_once(TABLE_BEGIN)
-        .ok_or("README.md has no begin of the tools")?;
+        .ok_or("README.md has no begin marker of the table of tools")?;
     let (_, after) = rest
         .split_once(TABLE_END)
-        .ok_or("README.md has no end of the tools")?;
+        .ok_or("README.md has no end marker of the table of tools")?;
     let mut table = "| tool | effect | set | for |\n|---|---|---|---|\n".to_owned();
     for tool in catalog() {
         let summary = tool.description.split(". ").next().unwrap_or_default();
@@ -80,14 +80,14 @@ fn readme(text: &str) -> Result<String, Failure> {
     Ok([before, TABLE_BEGIN, &table, TABLE_END, after].concat())
 }
 
-/// The manifest of the bundle for Claude Desktop with today's tools.
-fn manifest(text: &str) -> Result<String, Failure> {
+/// The manifest of the Claude Desktop bundle with the current tools.
+fn manifest(text: &str) -> Result<String, BoxError> {
     let (before, rest) = text
         .split_once("  \"tools\": [")
-        .ok_or("the manifest lists no tools")?;
+        .ok_or("the manifest has no list of tools")?;
     let (_, after) = rest
         .split_once("\n  ]")
-        .ok_or("the manifest's list of tools has no end")?;
+        .ok_or("the manifest's list of tools is not closed")?;
     let tools: Vec<Value> = catalog()
         .iter()
         .map(|tool| json!({"name": tool.name, "description": tool.title}))

@@ -1,15 +1,15 @@
-//! Writes every file that is made from the code, to be run after a change of a tool, an argument or a message:
+//! Generates every file that depends on the code. Run it after changing a tool, an argument or a message:
 //!
 //! ```sh
 //! cargo run --example generate
 //! ```
 //!
-//! In the repository: the table of tools in README.md, the tools in the manifest of the bundle for Claude Desktop, the
-//! contracts of the tools in tests/it/contracts, docs/examples.md and docs/session.svg; a test fails where one of them is
-//! out of date. In `target/manual`: the man pages and the completions for the shells.
+//! In the repository: the table of tools in README.md, the tools in the manifest of the Claude Desktop bundle, the tool
+//! contracts in tests/it/contracts, docs/examples.md and docs/session.svg; a test fails if any of them is out of date. In
+//! `target/manual`: the man pages and the shell completions.
 
 #[path = "../../evals/mod.rs"]
-mod kit;
+mod harness;
 
 mod conversations;
 mod files;
@@ -25,13 +25,13 @@ use posthog_persons_mcp::cli::CliArguments;
 use posthog_persons_mcp::commands;
 use tokio::process::Command;
 
-use kit::play::Failure;
+use harness::play::BoxError;
 
-/// The argument with which this program is the server that the conversations are had with.
+/// With this argument the program runs the server, for the sessions in docs/examples.md.
 const SERVER: &str = "server";
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Failure> {
+async fn main() -> Result<ExitCode, BoxError> {
     if std::env::args().nth(1).as_deref() == Some(SERVER) {
         let arguments = std::env::args().skip(1);
         return Ok(commands::run(CliArguments::parse_from(arguments)).await);

@@ -1,5 +1,5 @@
-//! The man pages, and the completions for the shells. They are made from the same settings as `--help`. The binary does
-//! not make them itself: that would take a quarter of a megabyte in it.
+//! Man pages and shell completions, generated from the same definitions as `--help`. The binary does not generate them
+//! itself because that would add 250 KB to it.
 
 use std::fs;
 use std::io;
@@ -9,20 +9,20 @@ use clap::ValueEnum;
 use clap_complete::Shell;
 use posthog_persons_mcp::cli;
 
-/// Where the pages are in the folder, in the layout of `MANPATH`.
+/// Subdirectory of the man pages, in the layout of `MANPATH`.
 pub const MAN: &str = "man/man1";
-/// Where the completions are in the folder.
+/// Subdirectory of the completions.
 pub const COMPLETIONS: &str = "completions";
 
-/// Writes a page for the command and each of its commands, and a file for each shell.
+/// Writes a man page for the program and each subcommand, and the completions for each shell.
 ///
 /// # Errors
-/// When a file cannot be written.
-pub fn write(folder: &Path) -> io::Result<()> {
-    let man = folder.join(MAN);
+/// If a file cannot be written.
+pub fn write(directory: &Path) -> io::Result<()> {
+    let man = directory.join(MAN);
     fs::create_dir_all(&man)?;
     clap_mangen::generate_to(cli::command(), &man)?;
-    let completions = folder.join(COMPLETIONS);
+    let completions = directory.join(COMPLETIONS);
     fs::create_dir_all(&completions)?;
     for shell in Shell::value_variants() {
         let mut command = cli::command();

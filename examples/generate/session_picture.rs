@@ -1,7 +1,7 @@
-//! `docs/session.svg`: a session of an assistant with the sandbox, as a picture of a terminal.
+//! Renders `docs/session.svg`: a terminal session of an assistant with the sandbox.
 //!
-//! The client, the server and the sandbox are the real ones; only the user's words and the assistant's calls are written
-//! here. The sandbox's URL is shown without its port, which is another one each time; everything else comes out the same.
+//! The client, the server and the sandbox are real; only the user's prompts and the assistant's calls are scripted. The
+//! sandbox's URL is replaced because its port differs between runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,9 +24,9 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::kit::play::Failure;
+use super::harness::play::BoxError;
 
-/// What the human says, and the call that the assistant answers it with.
+/// The user's prompts, each with the tool and arguments of the assistant's call.
 const SESSION: [(&str, &str, &str); 3] = [
     (
         "Who is ada@example.com, and does she pay?",
@@ -45,26 +45,26 @@ const SESSION: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Characters of a line; with them the picture is as wide as a page of text.
+/// Characters per line; makes the image as wide as a page of text.
 const WIDTH: usize = 98;
-/// Characters before an answer: the speaker's column.
+/// Width of the speaker column.
 const MARGIN: usize = 11;
 
-const PAPER: RgbColor = RgbColor(0x16, 0x1b, 0x22);
-/// What a human says or is asked.
-const INK: RgbColor = RgbColor(0xf0, 0xf6, 0xfc);
-/// What programs say to each other.
-const PALE: RgbColor = RgbColor(0x9d, 0xa7, 0xb3);
+const BACKGROUND: RgbColor = RgbColor(0x16, 0x1b, 0x22);
+/// Text of the user and of elicitations.
+const FOREGROUND: RgbColor = RgbColor(0xf0, 0xf6, 0xfc);
+/// Tool calls and results.
+const MUTED: RgbColor = RgbColor(0x9d, 0xa7, 0xb3);
 const GREEN: RgbColor = RgbColor(0x7e, 0xe7, 0x87);
 const BLUE: RgbColor = RgbColor(0x79, 0xc0, 0xff);
 const ORANGE: RgbColor = RgbColor(0xff, 0xa6, 0x57);
 const RED: RgbColor = RgbColor(0xff, 0x7b, 0x72);
 
-/// The picture, as SVG.
+/// Plays the session and renders it as SVG.
 ///
 /// # Errors
-/// When the session does not come about.
-pub async fn draw() -> Result<String, Failure> {
+/// If the sandbox, the server or a call fails.
+pub async fn draw() -> Result<String, BoxError> {
     let sandbox = Sandbox::start(
         TcpListener::bind(("127.0.0.1", 0)).await?,
         SandboxOptions {
@@ -74,34 +74,43 @@ pub async fn draw() -> Result<String, Failure> {
     )
     .await?;
     let client = connect(&sandbox).await?;
-    // Before lines are folded: where they fold must not depend on the port.
-    let shown = |text: &str| text.replace(&sandbox.url(), "http://sandbox");
+    // Replaced before wrapping, so that the line breaks do not depend on the port.
+    let without_port = |text: &str| text.replace(&sandbox.url(), "http://sandbox");
     let mut screen = String::new();
-    for (words, tool, arguments) in SESSION {
-        let asked = format!("{tool} {arguments}");
-        said(&mut screen, ("you", GREEN), INK, words);
-        said(&mut screen, ("assistant", BLUE), PALE, &asked);
+    for (prompt, tool, arguments) in SESSION {
+        let call = format!("{tool} {arguments}");
+        push_message(&mut screen, ("you", GREEN), FOREGROUND, prompt);
+        push_message(&mut screen, ("assistant", BLUE), MUTED, &call);
         let arguments: Value = serde_json::from_str(arguments)?;
         let request = CallToolRequestParams::new(tool)
             .with_arguments(arguments.as_object().cloned().unwrap_or_default());
         let result = client.call_tool(request).await?;
-        for (question, agrees) in client.service().questions() {
-            said(&mut screen, ("asks you", ORANGE), INK, &shown(&question));
-            let (answer, colour) = if agrees { ("Yes", GREEN) } else { ("No", RED) };
-            said(&mut screen, ("you", colour), INK, answer);
+        for (question, approved) in client.service().take_elicitations() {
+            push_message(
+                &mut screen,
+                ("asks you", ORANGE),
+                FOREGROUND,
+                &without_port(&question),
+            );
+            let (reply, colour) = if approved {
+                ("Yes", GREEN)
+            } else {
+                ("No", RED)
+            };
+            push_message(&mut screen, ("you", colour), FOREGROUND, reply);
         }
         for text in result.content.iter().filter_map(|block| block.as_text()) {
-            said(&mut screen, ("", PALE), PALE, &shown(&text.text));
+            push_message(&mut screen, ("", MUTED), MUTED, &without_port(&text.text));
         }
         screen.push('\n');
     }
     let terminal = anstyle_svg::Term::new()
-        .fg_color(INK.into())
-        .bg_color(PAPER.into());
+        .fg_color(FOREGROUND.into())
+        .bg_color(BACKGROUND.into());
     Ok(terminal.render_svg(screen.trim_end()))
 }
 
-async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, Human>, Failure> {
+async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, ScriptedUser>, BoxError> {
     let connection = Connection::new(&ConnectionOptions::new(sandbox.url().parse()?))?;
     let context = Context {
         posthog: Client::new(
@@ -122,29 +131,29 @@ async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, Human>,
         reader,
         writer,
     ));
-    Ok(Human::default().serve(ours).await?)
+    Ok(ScriptedUser::default().serve(ours).await?)
 }
 
-/// Adds what a speaker says: the first line beside the name, every line folded where the terminal ends.
-fn said(screen: &mut String, speaker: (&str, RgbColor), colour: RgbColor, words: &str) {
+/// Appends a speaker's text: the name beside the first line, all lines wrapped.
+fn push_message(screen: &mut String, speaker: (&str, RgbColor), colour: RgbColor, text: &str) {
     let (mut name, its_colour) = speaker;
     let bold = Style::new().fg_color(Some(its_colour.into())).bold();
     let plain = Style::new().fg_color(Some(colour.into()));
-    for line in words.lines().flat_map(folded) {
-        // The name is padded before it is coloured: what colours it takes no room on the screen.
+    for line in text.lines().flat_map(wrap) {
+        // Padded before styling, because escape sequences have no width.
         let name = format!("{:MARGIN$}", std::mem::take(&mut name));
         screen.push_str(&format!("{bold}{name}{bold:#}{plain}{line}{plain:#}\n"));
     }
 }
 
-/// A line in pieces that fit, cut at spaces where there are any.
-fn folded(line: &str) -> Vec<String> {
-    let room = WIDTH - MARGIN;
+/// Wraps a line at spaces.
+fn wrap(line: &str) -> Vec<String> {
+    let width = WIDTH - MARGIN;
     let indent = line.len() - line.trim_start().len();
     let mut lines = vec![String::new()];
     for word in line.split_inclusive(' ') {
         let current = lines.last().map_or(0, |last| last.chars().count());
-        if current > indent && current + word.trim_end().chars().count() > room {
+        if current > indent && current + word.trim_end().chars().count() > width {
             lines.push(" ".repeat(indent + 2));
         }
         if let Some(last) = lines.last_mut() {
@@ -154,20 +163,25 @@ fn folded(line: &str) -> Vec<String> {
     lines
 }
 
-/// The human at the assistant's side: sees every question, agrees unless Ada is to go.
+/// Approves every elicitation except the deletion of Ada, and records them.
 #[derive(Clone, Default)]
-struct Human {
-    asked: Arc<Mutex<Vec<(String, bool)>>>,
+struct ScriptedUser {
+    elicitations: Arc<Mutex<Vec<(String, bool)>>>,
 }
 
-impl Human {
-    /// The questions since the last look, and the answers.
-    fn questions(&self) -> Vec<(String, bool)> {
-        std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+impl ScriptedUser {
+    /// Removes and returns the elicitations so far, and whether they were approved.
+    fn take_elicitations(&self) -> Vec<(String, bool)> {
+        std::mem::take(
+            &mut *self
+                .elicitations
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 }
 
-impl ClientHandler for Human {
+impl ClientHandler for ScriptedUser {
     fn get_info(&self) -> ClientConfig {
         let capabilities = ClientCapabilities::builder().enable_elicitation().build();
         ClientConfig::new(capabilities, Implementation::new("picture", "0"))
@@ -181,12 +195,12 @@ impl ClientHandler for Human {
         let ElicitRequestParams::FormElicitationParams { message, .. } = request else {
             return Ok(ElicitResult::new(ElicitationAction::Decline));
         };
-        let agrees = !message.contains("ada@example.com");
-        self.asked
+        let approved = !message.contains("ada@example.com");
+        self.elicitations
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push((message, agrees));
-        Ok(if agrees {
+            .push((message, approved));
+        Ok(if approved {
             ElicitResult::new(ElicitationAction::Accept).with_content(json!({"confirm": true}))
         } else {
             ElicitResult::new(ElicitationAction::Decline)

@@ -54,10 +54,10 @@ const SESSION: [(&str, &[(&str, &str)]); 9] = [
         ],
     ),
     (
-        "Support says grace and katherine are mixed up. Look up both, and hedy, and somebody@nowhere.example.",
+        "Support says grace and katherine are mixed up. Look up both, and hedy, and unknown@nowhere.example.",
         &[(
             "persons-batch-retrieve",
-            r#"{"distinct_ids": ["grace@example.com", "katherine@example.com", "hedy@example.com", "somebody@nowhere.example"], "select": ["name"]}"#,
+            r#"{"distinct_ids": ["grace@example.com", "katherine@example.com", "hedy@example.com", "unknown@nowhere.example"], "select": ["name"]}"#,
         )],
     ),
     (

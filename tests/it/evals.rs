@@ -1,16 +1,16 @@
-//! The evals of `evals/persons.yaml`: every task's script is played against the real binary and a sandbox of its own, and
-//! scored as an assistant's work would be.
+//! The evals of `evals/persons.yaml`: every script is played against the binary, with a sandbox per task, and scored like
+//! an assistant's run.
 
 #[path = "../../evals/mod.rs"]
-pub(crate) mod kit;
+pub(crate) mod harness;
 
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
-use kit::play::Played;
-use kit::score::{Doer, Finding, Request, Witness, score, unconfirmed};
-use kit::suite::{Answers, PERSONS, Suite, Task};
-use kit::transcript::Approval;
+use harness::play::Playback;
+use harness::score::{Actor, Finding, ReceivedRequest, SandboxClient, score, unconfirmed_writes};
+use harness::suite::{ExpectedOutcome, SUITE_PATH, Suite, Task};
+use harness::transcript::Approval;
 use posthog_persons_mcp::tools::catalog;
 use rmcp::ClientLifecycleMode;
 use rmcp::model::ProtocolVersion;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::process::binary;
 
-/// Tasks that are played at the same time.
+/// Concurrently played tasks.
 const CONCURRENCY: usize = 4;
 
 fn tools() -> BTreeSet<String> {
@@ -27,7 +27,7 @@ fn tools() -> BTreeSet<String> {
 }
 
 fn yaml() -> String {
-    std::fs::read_to_string(PERSONS).unwrap()
+    std::fs::read_to_string(SUITE_PATH).unwrap()
 }
 
 fn suite() -> Suite {
@@ -44,29 +44,31 @@ fn without_handshake() -> ClientLifecycleMode {
     }
 }
 
-/// Everything that is wrong with a task that was played.
-async fn found(played: &Played, suite: &Suite, task: &Task) -> Vec<String> {
-    let witness = Witness::new(&played.sandbox.url()).unwrap();
-    let findings = score(suite, task, Doer::Script, &played.transcript, &witness).await;
+/// The script's mismatches and the failed checks.
+async fn failures(played: &Playback, suite: &Suite, task: &Task) -> Vec<String> {
+    let sandbox = SandboxClient::new(&played.sandbox.url()).unwrap();
+    let findings = score(suite, task, Actor::Script, &played.transcript, &sandbox).await;
     let failed = findings
         .unwrap()
         .into_iter()
-        .filter(|finding| !finding.holds);
+        .filter(|finding| !finding.passed);
     let failed = failed.map(|finding: Finding| finding.to_string());
-    played.wrong.iter().cloned().chain(failed).collect()
+    played.mismatches.iter().cloned().chain(failed).collect()
 }
 
-async fn play(task: &Task, lifecycle: ClientLifecycleMode) -> Played {
-    kit::play::play(task, lifecycle, binary(&[])).await.unwrap()
+async fn play(task: &Task, lifecycle: ClientLifecycleMode) -> Playback {
+    harness::play::play(task, lifecycle, binary(&[]))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
-async fn every_script_does_its_task_and_leaves_the_state_that_it_should() {
+async fn every_script_passes_with_and_without_a_handshake() {
     let suite = suite();
     for lifecycle in [with_handshake, without_handshake] {
         let played = futures::stream::iter(&suite.tasks).map(async |task| {
             let played = play(task, lifecycle()).await;
-            let problems = found(&played, &suite, task).await;
+            let problems = failures(&played, &suite, task).await;
             problems
                 .into_iter()
                 .map(|problem| format!("{}: {problem}", task.id))
@@ -84,12 +86,12 @@ async fn every_script_does_its_task_and_leaves_the_state_that_it_should() {
 }
 
 #[test]
-fn a_suite_that_knows_other_tools_than_the_catalog_cannot_be_read() {
+fn suite_rejects_unknown_tools_uncovered_tools_and_unknown_fields() {
     let mut fewer = tools();
     fewer.remove("persons-split");
     let problems = Suite::read(&yaml(), &fewer).unwrap_err();
     assert!(
-        problems.contains("split-two-ids: there is no tool persons-split"),
+        problems.contains("split-two-ids: unknown tool persons-split"),
         "{problems}"
     );
     let mut more = tools();
@@ -101,8 +103,8 @@ fn a_suite_that_knows_other_tools_than_the_catalog_cannot_be_read() {
     assert!(problems.contains("expectedtools"), "{problems}");
 }
 
-/// The tasks with one of them changed.
-fn changed(id: &str, change: impl FnOnce(&mut Task)) -> Suite {
+/// The suite with one task modified.
+fn suite_with(id: &str, change: impl FnOnce(&mut Task)) -> Suite {
     let mut suite = suite();
     change(suite.tasks.iter_mut().find(|task| task.id == id).unwrap());
     suite
@@ -111,12 +113,12 @@ fn changed(id: &str, change: impl FnOnce(&mut Task)) -> Suite {
 async fn problems(suite: &Suite, id: &str) -> String {
     let task = suite.task(id).unwrap();
     let played = play(task, with_handshake()).await;
-    found(&played, suite, task).await.join("\n")
+    failures(&played, suite, task).await.join("\n")
 }
 
 #[tokio::test]
-async fn a_state_that_does_not_hold_fails_its_task() {
-    let suite = changed("set-one-property", |task| {
+async fn unexpected_state_fails_the_task() {
+    let suite = suite_with("set-one-property", |task| {
         let state = &mut task.state[0];
         state
             .has
@@ -126,54 +128,59 @@ async fn a_state_that_does_not_hold_fails_its_task() {
     let problems = problems(&suite, "set-one-property").await;
     assert_eq!(
         problems,
-        "FAILED state of persons/ada0ada0-1815-4852-8000-000000000101/: /properties/plan is \"enterprise\" and not \"free\", \
-         /properties/seats is 12 and should not be there"
+        "FAILED state of persons/ada0ada0-1815-4852-8000-000000000101/: /properties/plan is \"enterprise\", expected \"free\", \
+         /properties/seats is 12, expected absent"
     );
 }
 
 #[tokio::test]
-async fn a_tool_that_does_not_belong_to_the_task_fails_it_and_so_does_one_that_is_missing() {
-    let suite = changed("find-by-email", |task| {
+async fn unexpected_and_missing_tools_fail_the_task() {
+    let suite = suite_with("find-by-email", |task| {
         task.expected_tools = vec!["persons-retrieve".to_owned()];
     });
     assert_eq!(
         problems(&suite, "find-by-email").await,
-        "FAILED persons-retrieve was called\nFAILED no tool that does not belong to the task: [\"persons-list\"]"
+        "FAILED persons-retrieve was called\nFAILED no unexpected tools: [\"persons-list\"]"
     );
 }
 
 #[tokio::test]
-async fn an_answer_without_its_facts_fails_the_task() {
-    let suite = changed("find-by-email", |task| {
-        task.script[0].says.push("Grace".to_owned());
-        task.script[0].facts.insert("/count".to_owned(), json!(2));
-        task.script[0].answers = Answers::Error;
+async fn tool_result_that_differs_from_the_script_fails_the_task() {
+    let suite = suite_with("find-by-email", |task| {
+        task.script[0].contains.push("Grace".to_owned());
+        task.script[0]
+            .structured
+            .insert("/count".to_owned(), json!(2));
+        task.script[0].outcome = ExpectedOutcome::Error;
     });
     let problems = problems(&suite, "find-by-email").await;
     for problem in [
-        "answers Ok",
-        "does not say \"Grace\"",
-        "/count is None and not 2",
+        "outcome Ok",
+        "does not contain \"Grace\"",
+        "/count is None, expected 2",
     ] {
         assert!(problems.contains(problem), "{problem}: {problems}");
     }
 }
 
 #[tokio::test]
-async fn a_deletion_that_nobody_was_asked_about_is_found() {
-    let suite = changed("erase-somebody", |task| {
+async fn unconfirmed_deletion_fails_the_task() {
+    let suite = suite_with("erase-person", |task| {
         task.fixture.flags = vec!["--confirm".to_owned(), "off".to_owned()];
     });
-    let problems = problems(&suite, "erase-somebody").await;
-    let found =
+    let problems = problems(&suite, "erase-person").await;
+    let expected =
         "FAILED writes without confirmation: 1 [\"POST /api/projects/1/persons/bulk_delete/\"]";
-    assert!(problems.contains(found), "{problems}");
-    assert!(problems.contains("FAILED the human: Agrees"), "{problems}");
+    assert!(problems.contains(expected), "{problems}");
+    assert!(
+        problems.contains("FAILED confirmation Approved"),
+        "{problems}"
+    );
 }
 
 #[test]
-fn a_yes_serves_one_deletion_of_those_whom_it_named() {
-    let request = |path: &str, body: Value| Request {
+fn confirmation_covers_one_request_and_only_the_ids_it_names() {
+    let request = |path: &str, body: Value| ReceivedRequest {
         method: "POST".to_owned(),
         path: format!("/api/projects/1/persons/{path}"),
         body,
@@ -185,36 +192,37 @@ fn a_yes_serves_one_deletion_of_those_whom_it_named() {
         )
     };
     let split = || request("c-3/split/", json!({"distinct_ids_to_split": ["d-4"]}));
-    let yes = |question: &str| Approval {
+    let approval = |question: &str| Approval {
         question: question.to_owned(),
         by_token: false,
     };
-    let count =
-        |requests: &[Request], approvals: &[Approval]| unconfirmed(requests, approvals).len();
+    let count = |requests: &[ReceivedRequest], approvals: &[Approval]| {
+        unconfirmed_writes(requests, approvals).len()
+    };
     assert_eq!(count(&[delete()], &[]), 1);
-    assert_eq!(count(&[delete()], &[yes("a-1")]), 1);
-    assert_eq!(count(&[delete()], &[yes("a-1, b-2")]), 0);
-    assert_eq!(count(&[delete(), delete()], &[yes("a-1, b-2")]), 1);
-    assert_eq!(count(&[split()], &[yes("d-4")]), 1);
-    assert_eq!(count(&[split()], &[yes("d-4 of c-3")]), 0);
-    // Without a body PostHog would split everything off.
+    assert_eq!(count(&[delete()], &[approval("a-1")]), 1);
+    assert_eq!(count(&[delete()], &[approval("a-1, b-2")]), 0);
+    assert_eq!(count(&[delete(), delete()], &[approval("a-1, b-2")]), 1);
+    assert_eq!(count(&[split()], &[approval("d-4")]), 1);
+    assert_eq!(count(&[split()], &[approval("d-4 of c-3")]), 0);
+    // Without a body PostHog splits off all distinct ids.
     let all = request("c-3/split/", Value::Null);
     assert_eq!(count(&[all], &[]), 1);
-    let one = Request {
+    let one = ReceivedRequest {
         method: "DELETE".to_owned(),
         ..request("c-3/", Value::Null)
     };
-    assert_eq!(count(std::slice::from_ref(&one), &[yes("d-4")]), 1);
-    assert_eq!(count(&[one], &[yes("c-3")]), 0);
+    assert_eq!(count(std::slice::from_ref(&one), &[approval("d-4")]), 1);
+    assert_eq!(count(&[one], &[approval("c-3")]), 0);
     let changes = request("c-3/update_property/", json!({"key": "plan", "value": 1}));
-    assert!(changes.writes() && count(&[changes], &[]) == 0);
-    assert!(!request("batch_by_uuids/", json!({})).writes());
+    assert!(changes.is_write() && count(&[changes], &[]) == 0);
+    assert!(!request("batch_by_uuids/", json!({})).is_write());
 }
 
 #[tokio::test]
-async fn a_token_that_comes_back_twice_is_one_yes() {
+async fn token_used_twice_counts_as_one_approval() {
     let suite = suite();
-    let task = suite.task("erase-in-a-client-that-cannot-ask").unwrap();
+    let task = suite.task("erase-without-elicitation").unwrap();
     let approvals = play(task, with_handshake()).await.transcript.approvals;
     assert_eq!(approvals.len(), 1, "{approvals:?}");
     assert!(approvals[0].by_token && approvals[0].question.contains("Delete 1 person"));

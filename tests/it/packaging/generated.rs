@@ -10,7 +10,7 @@ mod files;
 #[path = "../../../examples/generate/session_picture.rs"]
 mod session_picture;
 
-use crate::evals::kit;
+use crate::evals::harness;
 use crate::process::binary;
 
 #[tokio::test]

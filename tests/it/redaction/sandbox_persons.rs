@@ -6,7 +6,7 @@ use posthog_sandbox::Sandbox;
 use regex_lite::Regex;
 use serde_json::Value;
 
-use crate::evals::kit::score::Witness;
+use crate::evals::harness::score::SandboxClient;
 
 /// The range of person ids in the sandbox, including persons that no list contains.
 const NUMBERS: std::ops::Range<u64> = 101..210;
@@ -20,11 +20,11 @@ pub(super) struct SandboxPersons {
 
 impl SandboxPersons {
     pub(super) async fn read(sandbox: &Sandbox) -> Self {
-        let witness = Witness::new(&sandbox.url()).unwrap();
+        let client = SandboxClient::new(&sandbox.url()).unwrap();
         let mut persons = Vec::new();
         for number in NUMBERS {
-            let (status, person) = witness
-                .read(&format!("api/projects/1/persons/{number}/"))
+            let (status, person) = client
+                .get(&format!("api/projects/1/persons/{number}/"))
                 .await
                 .unwrap();
             if status == 200 {
@@ -38,7 +38,7 @@ impl SandboxPersons {
             "api/projects/1/persons/activity/?limit=100",
             "api/projects/1/persons/values/?key=email",
         ] {
-            let (status, body) = witness.read(path).await.unwrap();
+            let (status, body) = client.get(path).await.unwrap();
             assert_eq!(status, 200, "{path}: {body}");
             everything.push(body);
         }

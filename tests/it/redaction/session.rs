@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::evals::kit::transcript::record;
+use crate::evals::harness::transcript::record;
 use crate::human::Human;
 use crate::process::binary;
 use crate::wire::TIMEOUT;
@@ -64,7 +64,7 @@ pub(super) async fn begin(
     let said: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&said);
     let recording = tokio::spawn(record(tokio::io::split(theirs), pipes, move |line| {
-        if !line.client {
+        if !line.from_client {
             kept.lock().unwrap().push(line.message.to_string());
         }
         Ok(())
