@@ -1,9 +1,9 @@
-//! The parts of an answer, each alone, on a page of 100 persons: `cargo bench --bench parts`.
+//! Microbenchmarks of the stages of a tool result, for a page of 100 persons: `cargo bench --bench parts`.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a measurement that fails should stop where it fails"
+    reason = "a failed measurement should panic"
 )]
 
 #[path = "whole/page.rs"]
@@ -18,8 +18,8 @@ use posthog_persons_mcp::output::{OutputOptions, Page, Redaction, Select, clean,
 use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
 
-/// The properties of a person as text, as far as cleaning goes the same as what is shown.
-fn texts() -> Vec<String> {
+/// The text properties of the persons, which the sanitizer processes.
+fn property_texts() -> Vec<String> {
     let persons = (0..page::PAGE).map(page::person);
     persons
         .flat_map(|person| {
@@ -30,7 +30,7 @@ fn texts() -> Vec<String> {
         .collect()
 }
 
-fn answer(limits: &OutputOptions, persons: &PersonPage, select: &Select) -> usize {
+fn page_bytes(options: &OutputOptions, persons: &PersonPage, select: &Select) -> usize {
     let page = Page {
         tool: "persons-list",
         offset: 0,
@@ -41,21 +41,21 @@ fn answer(limits: &OutputOptions, persons: &PersonPage, select: &Select) -> usiz
         select,
         notes: Vec::new(),
     };
-    page_of_persons(limits, page, |row, _| row).text.len()
+    page_of_persons(options, page, |row, _| row).text.len()
 }
 
-fn parts(criterion: &mut Criterion) {
-    let body = page::page(page::PAGE);
-    let persons: PersonPage = serde_json::from_str(&body).expect("a page");
+fn stages(criterion: &mut Criterion) {
+    let json = page::page(page::PAGE);
+    let persons: PersonPage = serde_json::from_str(&json).expect("a page");
     let mut group = criterion.benchmark_group("page of 100 persons");
-    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.throughput(Throughput::Bytes(json.len() as u64));
     group.bench_function("decode", |bencher| {
-        bencher.iter(|| serde_json::from_str::<PersonPage>(black_box(&body)));
+        bencher.iter(|| serde_json::from_str::<PersonPage>(black_box(&json)));
     });
-    group.bench_function("decode, knowing the path of an error", |bencher| {
+    group.bench_function("decode with error paths", |bencher| {
         bencher.iter(|| {
-            let mut json = serde_json::Deserializer::from_str(black_box(&body));
-            serde_path_to_error::deserialize::<_, PersonPage>(&mut json)
+            let mut deserializer = serde_json::Deserializer::from_str(black_box(&json));
+            serde_path_to_error::deserialize::<_, PersonPage>(&mut deserializer)
         });
     });
     let text = OutputOptions {
@@ -67,18 +67,18 @@ fn parts(criterion: &mut Criterion) {
         redaction: Redaction::new(&["email".to_owned(), "*phone*".to_owned()], true),
         ..OutputOptions::default()
     };
-    for (name, limits, select) in [
+    for (name, options, select) in [
         ("table", &text, Select::Default),
         ("rows and table", &both, Select::Default),
         ("rows and table, every property", &both, Select::All),
         ("rows and table, redacted", &redacted, Select::Default),
     ] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| answer(limits, black_box(&persons), &select));
+            bencher.iter(|| page_bytes(options, black_box(&persons), &select));
         });
     }
-    let texts = texts();
-    group.bench_function("clean every text", |bencher| {
+    let texts = property_texts();
+    group.bench_function("sanitize all texts", |bencher| {
         bencher.iter(|| {
             texts
                 .iter()
@@ -90,7 +90,7 @@ fn parts(criterion: &mut Criterion) {
 
     let tools = catalog();
     criterion.bench_function("tools/list: schemas", |bencher| bencher.iter(catalog));
-    criterion.bench_function("tools/list: answer", |bencher| {
+    criterion.bench_function("tools/list: result", |bencher| {
         bencher.iter(|| {
             let listed: Vec<_> = tools
                 .iter()
@@ -106,6 +106,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = parts
+    targets = stages
 }
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! What rounds of calls cost.
+//! Measures rounds of calls.
 
 use std::time::{Duration, Instant};
 
@@ -6,40 +6,47 @@ use crate::subject::{Call, Subject};
 
 use crate::ROUNDS;
 
-/// What one round of calls cost.
+/// The CPU time and duration of one round of calls.
 #[derive(Clone)]
-pub(super) struct Cost {
+pub(super) struct RoundCost {
     pub(super) calls: f64,
     pub(super) cpu: Duration,
     pub(super) elapsed: Duration,
 }
 
-impl Cost {
+impl RoundCost {
+    /// CPU time per call in microseconds.
     pub(super) fn cpu(&self) -> f64 {
         milliseconds(self.cpu) * 1e3 / self.calls
     }
 
-    pub(super) fn time(&self) -> f64 {
+    /// Wall time per call in microseconds.
+    pub(super) fn latency(&self) -> f64 {
         milliseconds(self.elapsed) * 1e3 / self.calls
     }
 
-    pub(super) fn a_second(&self) -> f64 {
+    /// Calls per second.
+    pub(super) fn throughput(&self) -> f64 {
         self.calls / self.elapsed.as_secs_f64()
     }
 }
 
-/// Who makes which call.
-pub(super) type Turn<'a> = (&'a mut dyn Subject, &'a Call);
+/// A subject and the call that it runs.
+pub(super) type Workload<'a> = (&'a mut dyn Subject, &'a Call);
 
-/// Lets the subjects make their calls in turn, after a round that does not count; the costs of each.
-pub(super) fn rounds(turns: &mut [Turn], count: usize, in_flight: usize) -> Vec<Vec<Cost>> {
-    let mut costs = vec![Vec::new(); turns.len()];
+/// Runs the workloads alternately for a warm-up round and [`ROUNDS`] measured rounds; reworkloads the costs of each workload.
+pub(super) fn measure_rounds(
+    workloads: &mut [Workload],
+    count: usize,
+    in_flight: usize,
+) -> Vec<Vec<RoundCost>> {
+    let mut costs = vec![Vec::new(); workloads.len()];
     for round in 0..=ROUNDS {
-        for ((subject, call), costs) in turns.iter_mut().zip(&mut costs) {
+        for ((subject, call), costs) in workloads.iter_mut().zip(&mut costs) {
             let (before, started) = (subject.process().cpu(), Instant::now());
             subject.run(call, count, in_flight);
             let elapsed = started.elapsed();
-            let cost = Cost {
+            let cost = RoundCost {
                 calls: count as f64,
                 cpu: subject.process().cpu().saturating_sub(before),
                 elapsed,
@@ -52,7 +59,7 @@ pub(super) fn rounds(turns: &mut [Turn], count: usize, in_flight: usize) -> Vec<
     costs
 }
 
-pub(super) fn each(costs: &[Cost], measure: fn(&Cost) -> f64) -> Vec<f64> {
+pub(super) fn values(costs: &[RoundCost], measure: fn(&RoundCost) -> f64) -> Vec<f64> {
     costs.iter().map(measure).collect()
 }
 

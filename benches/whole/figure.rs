@@ -1,28 +1,28 @@
-//! The figures: what was measured, beside what, and against which goal; as a table, as JSON and as a plot.
+//! Figures with their baselines and goals, rendered as a table, as JSON and as a plot.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-/// One line of the table.
+/// A measured value; one row of the table.
 pub struct Figure {
     pub name: String,
     pub unit: Unit,
     pub value: f64,
-    /// What was measured in the same run to compare it with.
-    pub beside: Option<Beside>,
+    /// Measured in the same run, for comparison.
+    pub baseline: Option<Baseline>,
     pub goal: Option<Goal>,
 }
 
-/// Something to compare a figure with.
-pub struct Beside {
+/// A value that a figure is compared with.
+pub struct Baseline {
     pub name: &'static str,
     pub value: f64,
-    /// The figure divided by this one: the middle of the rounds' ratios.
+    /// The figure divided by the baseline; with several rounds the median of their ratios.
     pub ratio: f64,
 }
 
-/// What the design asks for.
+/// A goal of the design.
 #[derive(Clone, Copy)]
 pub enum Goal {
     AtMost(f64),
@@ -36,18 +36,18 @@ pub enum Unit {
     Microseconds,
     Megabytes,
     Kilobytes,
-    ASecond,
+    PerSecond,
 }
 
 impl Unit {
-    /// A value in the unit's base, as it is read.
-    fn shown(self, value: f64) -> String {
+    /// Formats a value of this unit.
+    fn format(self, value: f64) -> String {
         match self {
             Self::Milliseconds => format!("{value:.2} ms"),
             Self::Microseconds => format!("{value:.0} µs"),
             Self::Megabytes => format!("{value:.1} MB"),
             Self::Kilobytes => format!("{value:.1} KB"),
-            Self::ASecond => format!("{value:.0}/s"),
+            Self::PerSecond => format!("{value:.0}/s"),
         }
     }
 }
@@ -58,135 +58,139 @@ impl Figure {
             name: name.into(),
             unit,
             value,
-            beside: None,
+            baseline: None,
             goal: None,
         }
     }
 
-    /// Compares with one value.
-    pub fn beside(self, name: &'static str, value: f64) -> Self {
+    /// Sets a baseline with a single value.
+    pub fn with_baseline(self, name: &'static str, value: f64) -> Self {
         let ratio = self.value / value;
-        self.beside_rounds(name, value, ratio)
+        self.with_baseline_ratio(name, value, ratio)
     }
 
-    /// Compares with a value where the ratio is known better than by the two.
-    pub fn beside_rounds(mut self, name: &'static str, value: f64, ratio: f64) -> Self {
-        self.beside = Some(Beside { name, value, ratio });
+    /// Sets a baseline whose ratio was determined separately, from several rounds.
+    pub fn with_baseline_ratio(mut self, name: &'static str, value: f64, ratio: f64) -> Self {
+        self.baseline = Some(Baseline { name, value, ratio });
         self
     }
 
-    pub fn goal(mut self, goal: Goal) -> Self {
+    pub fn with_goal(mut self, goal: Goal) -> Self {
         self.goal = Some(goal);
         self
     }
 
     fn ratio(&self) -> f64 {
-        self.beside.as_ref().map_or(f64::NAN, |beside| beside.ratio)
+        self.baseline
+            .as_ref()
+            .map_or(f64::NAN, |baseline| baseline.ratio)
     }
 
-    /// How much of what the goal allows is used: 1 is just reached, less is better.
-    fn used(&self) -> Option<f64> {
+    /// The figure as a share of its goal: the goal is met up to 1.
+    fn share_of_goal(&self) -> Option<f64> {
         Some(match self.goal? {
-            Goal::AtMost(most) => self.value / most,
-            Goal::RatioAtMost(most) => self.ratio() / most,
-            Goal::RatioAtLeast(least) => least / self.ratio(),
+            Goal::AtMost(max) => self.value / max,
+            Goal::RatioAtMost(max) => self.ratio() / max,
+            Goal::RatioAtLeast(min) => min / self.ratio(),
         })
     }
 
-    fn goal_shown(&self) -> String {
+    fn format_goal(&self) -> String {
         match self.goal {
             None => String::new(),
-            Some(Goal::AtMost(most)) => format!("at most {}", self.unit.shown(most)),
-            Some(Goal::RatioAtMost(most)) => format!("at most {most}×"),
-            Some(Goal::RatioAtLeast(least)) => format!("at least {least}×"),
+            Some(Goal::AtMost(max)) => format!("at most {}", self.unit.format(max)),
+            Some(Goal::RatioAtMost(max)) => format!("at most {max}×"),
+            Some(Goal::RatioAtLeast(min)) => format!("at least {min}×"),
         }
     }
 
     fn verdict(&self) -> &'static str {
-        match self.used() {
+        match self.share_of_goal() {
             None => "",
-            Some(used) if used <= 1.0 => "yes",
+            Some(share) if share <= 1.0 => "yes",
             Some(_) => "no",
         }
     }
 
     fn json(&self) -> Value {
-        let beside = self.beside.as_ref().map(
-            |beside| json!({"name": beside.name, "value": beside.value, "ratio": beside.ratio}),
+        let baseline = self.baseline.as_ref().map(
+            |baseline| json!({"name": baseline.name, "value": baseline.value, "ratio": baseline.ratio}),
         );
         json!({
-            "name": self.name, "value": self.value, "shown": self.unit.shown(self.value), "beside": beside,
-            "goal": self.goal.map(|_| self.goal_shown()), "used_of_goal": self.used(),
+            "name": self.name, "value": self.value, "formatted": self.unit.format(self.value), "baseline": baseline,
+            "goal": self.goal.map(|_| self.format_goal()), "share_of_goal": self.share_of_goal(),
         })
     }
 }
 
-/// The table in Markdown.
+/// Renders the figures as a Markdown table.
 pub fn table(figures: &[Figure]) -> String {
     let mut table =
-        "| figure | this server | beside | ratio | goal | reached |\n|---|---|---|---|---|---|\n"
+        "| figure | this server | baseline | ratio | goal | met |\n|---|---|---|---|---|---|\n"
             .to_owned();
     for figure in figures {
-        let (beside, ratio) = figure
-            .beside
-            .as_ref()
-            .map_or_else(Default::default, |beside| {
-                let value = figure.unit.shown(beside.value);
-                (
-                    format!("{}: {value}", beside.name),
-                    format!("{:.2}×", beside.ratio),
-                )
-            });
+        let (baseline, ratio) =
+            figure
+                .baseline
+                .as_ref()
+                .map_or_else(Default::default, |baseline| {
+                    let value = figure.unit.format(baseline.value);
+                    (
+                        format!("{}: {value}", baseline.name),
+                        format!("{:.2}×", baseline.ratio),
+                    )
+                });
         let _ = writeln!(
             table,
-            "| {} | {} | {beside} | {ratio} | {} | {} |",
+            "| {} | {} | {baseline} | {ratio} | {} | {} |",
             figure.name,
-            figure.unit.shown(figure.value),
-            figure.goal_shown(),
+            figure.unit.format(figure.value),
+            figure.format_goal(),
             figure.verdict(),
         );
     }
     table
 }
 
-/// Every number, for programs.
+/// Renders the figures as JSON.
 pub fn document(machine: &str, figures: &[Figure]) -> Value {
     let figures: Vec<Value> = figures.iter().map(Figure::json).collect();
     json!({"measured": machine, "figures": figures})
 }
 
-/// Where the plot's bars begin, and how long one is that just reaches its goal.
+/// Left edge of the bars.
 const LEFT: f64 = 380.0;
-const GOAL: f64 = 260.0;
+/// Length of a bar that exactly meets its goal.
+const GOAL_LENGTH: f64 = 260.0;
 const WIDTH: f64 = 950.0;
-/// What stands behind the longest bar.
-const LABEL: f64 = 190.0;
+/// Space for the label after the longest bar.
+const LABEL_WIDTH: f64 = 190.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 44.0;
 
-/// The figures that have goals, as a plot in SVG: how much of what its goal allows each one uses.
+/// Renders the figures with goals as an SVG bar chart, each as a share of its goal.
 pub fn plot(machine: &str, figures: &[Figure]) -> String {
     let bars: Vec<(&Figure, f64)> = figures
         .iter()
-        .filter_map(|figure| Some((figure, figure.used()?)))
+        .filter_map(|figure| Some((figure, figure.share_of_goal()?)))
         .collect();
     let bottom = TOP + ROW * bars.len() as f64;
     let height = bottom + 34.0;
-    let line = LEFT + GOAL;
+    let line = LEFT + GOAL_LENGTH;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
          font-family=\"sans-serif\" font-size=\"13\">\n\
-         <title>How much of what its goal allows each figure uses; left of the line is within the goal</title>\n\
+         <title>Each figure as a share of its goal; bars that end left of the line meet the goal</title>\n\
          <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
          <text x=\"{line}\" y=\"24\" text-anchor=\"middle\" fill=\"#333333\">goal</text>\n"
     );
-    for ((figure, used), index) in bars.iter().zip(0_u8..) {
+    for ((figure, share), index) in bars.iter().zip(0_u8..) {
         let y = TOP + ROW * f64::from(index);
-        // A figure far over its goal ends at the edge; its value says by how much.
-        let length = (used * GOAL).min(WIDTH - LEFT - LABEL);
-        let colour = if *used <= 1.0 { "#2a7f62" } else { "#c8553d" };
+        // Clipped at the edge; the label has the value.
+        let length = (share * GOAL_LENGTH).min(WIDTH - LEFT - LABEL_WIDTH);
+        let colour = if *share <= 1.0 { "#2a7f62" } else { "#c8553d" };
         let value = match figure.goal {
-            Some(Goal::AtMost(_)) => figure.unit.shown(figure.value),
+            Some(Goal::AtMost(_)) => figure.unit.format(figure.value),
             _ => format!("{:.2}×", figure.ratio()),
         };
         let _ = write!(
@@ -196,11 +200,11 @@ pub fn plot(machine: &str, figures: &[Figure]) -> String {
              <text x=\"{:.1}\" y=\"{}\" fill=\"#333333\">{value}, {}</text>\n",
             LEFT - 10.0,
             y + 13.0,
-            escaped(&figure.name),
+            escape(&figure.name),
             y,
-            LEFT + length.max(GOAL) + 8.0,
+            LEFT + length.max(GOAL_LENGTH) + 8.0,
             y + 13.0,
-            figure.goal_shown(),
+            figure.format_goal(),
         );
     }
     let _ = write!(
@@ -208,13 +212,13 @@ pub fn plot(machine: &str, figures: &[Figure]) -> String {
         "<line x1=\"{line}\" y1=\"32\" x2=\"{line}\" y2=\"{bottom}\" stroke=\"#333333\" stroke-dasharray=\"4 3\"/>\n\
          <text x=\"10\" y=\"{}\" fill=\"#777777\" font-size=\"11\">{}</text>\n</svg>\n",
         bottom + 22.0,
-        escaped(machine),
+        escape(machine),
     );
     svg
 }
 
-/// Markdown as text of the plot.
-fn escaped(text: &str) -> String {
+/// Removes Markdown and escapes text for SVG.
+fn escape(text: &str) -> String {
     text.replace('`', "")
         .replace('&', "&amp;")
         .replace('<', "&lt;")

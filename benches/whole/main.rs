@@ -1,13 +1,13 @@
-//! The figures that the design sets goals for, measured on the release binary from outside: `cargo bench --bench whole`.
+//! End-to-end benchmark of the release binary, compared with goals: `cargo bench --bench whole`.
 //!
-//! Everything that is compared runs in the same rounds, in turn, so that whatever else the machine does falls on all
-//! alike. `-- --write` puts the table and the plot into `docs/performance.md` and beside it.
+//! Programs that are compared run alternately in the same rounds, so that other load on the machine affects all of them.
+//! `-- --write` writes the table to `docs/performance.md` and the plot to `docs/performance.svg`.
 
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a measurement that fails should stop where it fails"
+    reason = "a failed measurement should panic"
 )]
 
 mod cost;
@@ -25,27 +25,27 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use cost::{Cost, Turn, each, median, milliseconds, rounds};
+use cost::{RoundCost, Workload, measure_rounds, median, milliseconds, values};
 use figure::{Figure, Goal, Unit};
 use page::PAGE;
 use programs::{Programs, build_minimal};
 use subject::{Call, Direct, Http, Start, Stdio, Subject};
-use upstream::{BIG, Upstream};
+use upstream::{LARGE_PAGE, Upstream};
 
-/// Without optimization nothing is worth measuring: such a run only shows that the measurements work.
-const TRIAL: bool = cfg!(debug_assertions);
-/// Rounds of calls.
-const ROUNDS: usize = if TRIAL { 1 } else { 9 };
+/// An unoptimized build only checks that the measurements work.
+const SMOKE_TEST: bool = cfg!(debug_assertions);
+/// Measured rounds of calls.
+const ROUNDS: usize = if SMOKE_TEST { 1 } else { 9 };
 /// Starts of each server.
-const STARTS: usize = if TRIAL { 2 } else { 30 };
-/// Calls of a round, one after the other.
-const ALONE: usize = if TRIAL { 10 } else { 500 };
-/// Concurrent calls of a round.
-const TOGETHER: usize = if TRIAL { 256 } else { 6400 };
+const STARTS: usize = if SMOKE_TEST { 2 } else { 30 };
+/// Sequential calls per round.
+const SEQUENTIAL_CALLS: usize = if SMOKE_TEST { 10 } else { 500 };
+/// Concurrent calls per round, with [`IN_FLIGHT`] in flight.
+const CONCURRENT_CALLS: usize = if SMOKE_TEST { 256 } else { 6400 };
 const IN_FLIGHT: usize = 64;
 
 const MINIMAL: &str = "minimal";
-const REQUEST: &str = "the request alone";
+const REQUEST_ONLY: &str = "request only";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -55,23 +55,23 @@ fn main() {
     {
         return upstream::serve();
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     let programs = Programs {
         minimal: build_minimal(),
         upstream: Upstream::start(),
     };
     let mut figures = starts(&programs);
     figures.extend(calls(&programs));
-    figures.extend(memory_of_big_answers(&programs));
+    figures.extend(peak_memory(&programs));
     figures.extend(sizes(&programs));
     let machine = machine();
     let table = figure::table(&figures);
     let results = Path::new(env!("CARGO_TARGET_TMPDIR")).join("performance.json");
     let document = figure::document(&machine, &figures);
     fs::write(&results, format!("{document:#}\n")).expect("a file");
-    say(&format!(
-        "\n{machine}; {:.0} s\n\n{table}\nEvery number: {}\n",
-        begun.elapsed().as_secs_f64(),
+    print(&format!(
+        "\n{machine}; {:.0} s\n\n{table}\nResults as JSON: {}\n",
+        started.elapsed().as_secs_f64(),
         results.display()
     ));
     if arguments.iter().any(|argument| argument == "--write") {
@@ -79,11 +79,11 @@ fn main() {
     }
 }
 
-fn say(text: &str) {
-    writeln!(std::io::stdout(), "{text}").expect("a reader");
+fn print(text: &str) {
+    writeln!(std::io::stdout(), "{text}").expect("standard output is open");
 }
 
-/// How long servers take to start, and how much memory they take then.
+/// Startup time, and resident memory after startup.
 fn starts(programs: &Programs) -> Vec<Figure> {
     let mut figures = Vec::new();
     let ours = || {
@@ -94,11 +94,11 @@ fn starts(programs: &Programs) -> Vec<Figure> {
         let (server, start) = Stdio::start(programs.minimal(&[]));
         (start, server.process().memory("VmRSS"))
     };
-    let [start, least, memory] = start_figures("stdio", ours, minimal);
+    let [start, fastest, memory] = start_figures("stdio", ours, minimal);
     figures.extend([
-        start.goal(Goal::RatioAtMost(2.0)),
-        least,
-        memory.goal(Goal::AtMost(10.0)),
+        start.with_goal(Goal::RatioAtMost(2.0)),
+        fastest,
+        memory.with_goal(Goal::AtMost(10.0)),
     ]);
     let ours = || {
         let (server, start) = Http::start(|address| programs.ours_on_http(address));
@@ -117,26 +117,32 @@ fn start_figures(
     ours: impl Fn() -> (Start, f64),
     minimal: impl Fn() -> (Start, f64),
 ) -> [Figure; 3] {
-    say(&format!("starting both {STARTS} times, {transport}"));
-    let (mut took, mut memory) = ([vec![], vec![]], [vec![], vec![]]);
+    print(&format!("{STARTS} starts of each server, {transport}"));
+    let (mut durations, mut memory) = ([vec![], vec![]], [vec![], vec![]]);
     for _ in 0..STARTS {
         for ((start, bytes), side) in [ours(), minimal()].into_iter().zip(0..) {
-            took[side].push(milliseconds(start.took));
+            durations[side].push(milliseconds(start.duration));
             memory[side].push(bytes / 1e6);
         }
     }
-    let least = took
+    let fastest = durations
         .clone()
         .map(|times| times.into_iter().fold(f64::MAX, f64::min));
-    let name = format!("start to `tools/list` answered, {transport}");
+    let name = format!("start to `tools/list` response, {transport}");
     [
-        compared(&name, Unit::Milliseconds, &took[0], MINIMAL, &took[1]),
-        Figure::new(
-            format!("the same, the quickest of {STARTS}"),
+        compared(
+            &name,
             Unit::Milliseconds,
-            least[0],
+            &durations[0],
+            MINIMAL,
+            &durations[1],
+        ),
+        Figure::new(
+            format!("start to `tools/list` response, {transport}: fastest of {STARTS}"),
+            Unit::Milliseconds,
+            fastest[0],
         )
-        .beside(MINIMAL, least[1]),
+        .with_baseline(MINIMAL, fastest[1]),
         compared(
             &format!("resident memory after `tools/list`, {transport}"),
             Unit::Megabytes,
@@ -147,34 +153,34 @@ fn start_figures(
     ]
 }
 
-/// What calls cost.
+/// Latency, CPU time and throughput of calls.
 fn calls(programs: &Programs) -> Vec<Figure> {
     let upstream = &programs.upstream;
     let fetch = |url: String| Call {
         tool: "fetch",
         arguments: json!({"url": url}),
-        answer: " bytes",
+        expected: " bytes",
     };
     let hello = Call {
         tool: "hello",
         arguments: json!({}),
-        answer: "hello",
+        expected: "hello",
     };
-    // The shortest way through a tool that asks PostHog nothing: what it is given cannot be a person's id.
-    let refused = Call {
+    // The arguments are invalid, so the tool sends no request to PostHog.
+    let rejected = Call {
         tool: "persons-retrieve",
-        arguments: json!({"id": "nobody"}),
-        answer: "\"isError\":true",
+        arguments: json!({"id": "not-a-uuid"}),
+        expected: "\"isError\":true",
     };
     let person = Call {
         tool: "persons-retrieve",
         arguments: json!({"id": page::uuid(0)}),
-        answer: "\"isError\":false",
+        expected: "\"isError\":false",
     };
     let list = Call {
         tool: "persons-list",
         arguments: json!({"limit": PAGE}),
-        answer: "\"isError\":false",
+        expected: "\"isError\":false",
     };
     let fetch_person = fetch(upstream.person());
     let fetch_page = fetch(upstream.page(PAGE));
@@ -191,79 +197,94 @@ fn calls(programs: &Programs) -> Vec<Figure> {
                 Box::new(Http::start(|address| programs.minimal_on_http(address)).0),
             ),
         };
-        say(&format!("calls that ask PostHog nothing, {transport}"));
-        let mut turns: [Turn; 2] = [(&mut *ours, &refused), (&mut *minimal, &hello)];
-        let one = rounds(&mut turns, ALONE, 1);
-        let many = rounds(&mut turns, TOGETHER, IN_FLIGHT);
-        let what = format!("a call without a request, {transport}");
+        print(&format!("calls without a request, {transport}"));
+        let mut workloads: [Workload; 2] = [(&mut *ours, &rejected), (&mut *minimal, &hello)];
+        let one = measure_rounds(&mut workloads, SEQUENTIAL_CALLS, 1);
+        let many = measure_rounds(&mut workloads, CONCURRENT_CALLS, IN_FLIGHT);
+        let what = format!("call without a request, {transport}");
         figures.extend(call_figures(&what, MINIMAL, &one, &many));
 
-        say(&format!("calls with one small request, {transport}"));
-        let mut turns: [Turn; 3] = [
+        print(&format!("calls with a small request, {transport}"));
+        let mut workloads: [Workload; 3] = [
             (&mut *ours, &person),
             (&mut *minimal, &fetch_person),
             (&mut direct, &fetch_person),
         ];
-        let one = rounds(&mut turns, ALONE, 1);
-        let many = rounds(&mut turns, TOGETHER / 2, IN_FLIGHT);
-        let what = format!("a call with a small request, {transport}");
-        let [time, cpu, throughput] = call_figures(&what, MINIMAL, &one, &many);
-        figures.extend([time, cpu, throughput.goal(Goal::RatioAtLeast(0.6))]);
-        let without_minimal = |rounds: &[Vec<Cost>]| [rounds[0].clone(), rounds[2].clone()];
+        let one = measure_rounds(&mut workloads, SEQUENTIAL_CALLS, 1);
+        let many = measure_rounds(&mut workloads, CONCURRENT_CALLS / 2, IN_FLIGHT);
+        let what = format!("call with a small request, {transport}");
+        let [latency, cpu, throughput] = call_figures(&what, MINIMAL, &one, &many);
+        figures.extend([latency, cpu, throughput.with_goal(Goal::RatioAtLeast(0.6))]);
+        let without_minimal = |rounds: &[Vec<RoundCost>]| [rounds[0].clone(), rounds[2].clone()];
         figures.extend(call_figures(
             &what,
-            REQUEST,
+            REQUEST_ONLY,
             &without_minimal(&one),
             &without_minimal(&many),
         ));
 
-        say(&format!("pages of {PAGE} persons, {transport}"));
-        let mut turns: [Turn; 2] = [(&mut *ours, &list), (&mut direct, &fetch_page)];
-        let one = rounds(&mut turns, ALONE, 1);
-        let many = rounds(&mut turns, ALONE, IN_FLIGHT);
-        let what = format!("a page of {:.0} KB, {transport}", page_bytes() / 1e3);
-        figures.extend(call_figures(&what, REQUEST, &one, &many));
-        let [ours, request] = [0, 1].map(|side| each(&one[side], Cost::cpu));
-        let on_top: Vec<f64> = ours.iter().zip(&request).map(|(a, b)| a - b).collect();
+        print(&format!("pages of {PAGE} persons, {transport}"));
+        let mut workloads: [Workload; 2] = [(&mut *ours, &list), (&mut direct, &fetch_page)];
+        let one = measure_rounds(&mut workloads, SEQUENTIAL_CALLS, 1);
+        let many = measure_rounds(&mut workloads, SEQUENTIAL_CALLS, IN_FLIGHT);
+        let what = format!("page of {:.0} KB, {transport}", page_bytes() / 1e3);
+        figures.extend(call_figures(&what, REQUEST_ONLY, &one, &many));
+        let [ours, request] = [0, 1].map(|side| values(&one[side], RoundCost::cpu));
+        let overheads: Vec<f64> = ours.iter().zip(&request).map(|(a, b)| a - b).collect();
         let figure = Figure::new(
-            format!("{what}: cpu on top of the request"),
+            format!("{what}: CPU time beyond the request"),
             Unit::Milliseconds,
-            median(&on_top) / 1e3,
+            median(&overheads) / 1e3,
         );
-        figures.push(figure.goal(Goal::AtMost(0.6)));
+        figures.push(figure.with_goal(Goal::AtMost(0.6)));
     }
     figures
 }
 
 fn call_figures(
     what: &str,
-    beside: &'static str,
-    one: &[Vec<Cost>],
-    many: &[Vec<Cost>],
+    baseline: &'static str,
+    one: &[Vec<RoundCost>],
+    many: &[Vec<RoundCost>],
 ) -> [Figure; 3] {
-    let figure = |name: &str, unit, rounds: &[Vec<Cost>], measure: fn(&Cost) -> f64| {
-        let [ours, theirs] = [0, 1].map(|side| each(&rounds[side], measure));
-        compared(&format!("{what}: {name}"), unit, &ours, beside, &theirs)
+    let figure = |name: &str, unit, rounds: &[Vec<RoundCost>], measure: fn(&RoundCost) -> f64| {
+        let [ours, theirs] = [0, 1].map(|side| values(&rounds[side], measure));
+        compared(&format!("{what}: {name}"), unit, &ours, baseline, &theirs)
     };
     [
-        figure("time, one at a time", Unit::Microseconds, one, Cost::time),
-        figure("cpu, one at a time", Unit::Microseconds, one, Cost::cpu),
-        figure("calls, 64 in flight", Unit::ASecond, many, Cost::a_second),
+        figure(
+            "latency, sequential",
+            Unit::Microseconds,
+            one,
+            RoundCost::latency,
+        ),
+        figure(
+            "CPU time, sequential",
+            Unit::Microseconds,
+            one,
+            RoundCost::cpu,
+        ),
+        figure(
+            &format!("throughput, {IN_FLIGHT} in flight"),
+            Unit::PerSecond,
+            many,
+            RoundCost::throughput,
+        ),
     ]
 }
 
-/// How much memory is taken at most while so many answers of 1 MB are under way.
-fn memory_of_big_answers(programs: &Programs) -> Vec<Figure> {
-    say(&format!("{IN_FLIGHT} answers of 1 MB at once"));
+/// Peak memory while [`IN_FLIGHT`] calls each receive a response of 1 MB.
+fn peak_memory(programs: &Programs) -> Vec<Figure> {
+    print(&format!("{IN_FLIGHT} concurrent responses of 1 MB"));
     let list = Call {
         tool: "persons-list",
-        arguments: json!({"limit": BIG}),
-        answer: "\"isError\":false",
+        arguments: json!({"limit": LARGE_PAGE}),
+        expected: "\"isError\":false",
     };
     let fetch = Call {
         tool: "fetch",
-        arguments: json!({"url": programs.upstream.page(BIG)}),
-        answer: " bytes",
+        arguments: json!({"url": programs.upstream.page(LARGE_PAGE)}),
+        expected: " bytes",
     };
     let peak = |mut server: Box<dyn Subject>, call: &Call| {
         server.run(call, IN_FLIGHT, IN_FLIGHT);
@@ -278,42 +299,46 @@ fn memory_of_big_answers(programs: &Programs) -> Vec<Figure> {
     let http = [peak(Box::new(ours), &list), peak(Box::new(minimal), &fetch)];
     [("stdio", stdio), ("HTTP", http)]
         .map(|(transport, [ours, minimal])| {
-            let name = format!("peak memory, {IN_FLIGHT} answers of 1 MB in flight, {transport}");
+            let name = format!("peak memory, {IN_FLIGHT} responses of 1 MB in flight, {transport}");
             Figure::new(name, Unit::Megabytes, ours)
-                .beside(MINIMAL, minimal)
-                .goal(Goal::AtMost(200.0))
+                .with_baseline(MINIMAL, minimal)
+                .with_goal(Goal::AtMost(200.0))
         })
         .into()
 }
 
-/// What does not depend on the machine.
+/// Sizes, which do not depend on the machine.
 fn sizes(programs: &Programs) -> Vec<Figure> {
     let kilobytes = |bytes: usize| bytes as f64 / 1e3;
-    let (mut server, whole) = Stdio::start(programs.ours_on_stdio(&[]));
-    let (_, bare) = Stdio::start(programs.ours_on_stdio(&["--structured", "off"]));
-    let list = |name: &str, bytes: usize, most: f64| {
-        Figure::new(name, Unit::Kilobytes, kilobytes(bytes)).goal(Goal::AtMost(most))
+    let (mut server, with_structured) = Stdio::start(programs.ours_on_stdio(&[]));
+    let (_, without_structured) = Stdio::start(programs.ours_on_stdio(&["--structured", "off"]));
+    let list = |name: &str, bytes: usize, max: f64| {
+        Figure::new(name, Unit::Kilobytes, kilobytes(bytes)).with_goal(Goal::AtMost(max))
     };
     let result = server.call(&Call {
         tool: "persons-list",
         arguments: json!({"limit": PAGE}),
-        answer: "\"isError\":false",
+        expected: "\"isError\":false",
     });
     let text = result["content"][0]["text"].as_str().expect("text").len();
     let persons = |name: &str| Figure::new(name, Unit::Kilobytes, kilobytes(text));
     let megabytes = |path: &Path| fs::metadata(path).expect("a file").len() as f64 / 1e6;
     let binary = Path::new(env!("CARGO_BIN_EXE_posthog-persons-mcp"));
     vec![
-        list("`tools/list`", whole.list, 24.0),
-        list("`tools/list`, `--structured off`", bare.list, 14.0),
+        list("`tools/list`", with_structured.list_bytes, 24.0),
+        list(
+            "`tools/list`, `--structured off`",
+            without_structured.list_bytes,
+            14.0,
+        ),
         persons("text of 100 persons, default columns")
-            .beside("the same facts as JSON", kilobytes(same_facts()))
-            .goal(Goal::RatioAtMost(0.5)),
+            .with_baseline("same fields as JSON", kilobytes(same_fields_bytes()))
+            .with_goal(Goal::RatioAtMost(0.5)),
         persons("text of 100 persons, default columns")
-            .beside("PostHog's answer", page_bytes() / 1e3),
+            .with_baseline("PostHog's response", page_bytes() / 1e3),
         Figure::new("release binary", Unit::Megabytes, megabytes(binary))
-            .beside(MINIMAL, megabytes(&programs.minimal))
-            .goal(Goal::AtMost(9.0)),
+            .with_baseline(MINIMAL, megabytes(&programs.minimal))
+            .with_goal(Goal::AtMost(9.0)),
     ]
 }
 
@@ -321,8 +346,8 @@ fn page_bytes() -> f64 {
     page::page(PAGE).len() as f64
 }
 
-/// Bytes of the page's persons as compact JSON, with those fields alone that PostHog's own MCP server keeps.
-fn same_facts() -> usize {
+/// Size of the page's persons as compact JSON, with only the fields that PostHog's own MCP server keeps.
+fn same_fields_bytes() -> usize {
     let kept = (0..PAGE).map(|number| {
         let mut person = page::person(number);
         let fields = [
@@ -348,13 +373,23 @@ fn same_facts() -> usize {
         .len()
 }
 
-/// A figure of several rounds, beside that of the same rounds.
-fn compared(name: &str, unit: Unit, ours: &[f64], beside: &'static str, theirs: &[f64]) -> Figure {
+/// A figure with a baseline from the same rounds: the medians, and the median of the ratios.
+fn compared(
+    name: &str,
+    unit: Unit,
+    ours: &[f64],
+    baseline: &'static str,
+    theirs: &[f64],
+) -> Figure {
     let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
-    Figure::new(name, unit, median(ours)).beside_rounds(beside, median(theirs), median(&ratios))
+    Figure::new(name, unit, median(ours)).with_baseline_ratio(
+        baseline,
+        median(theirs),
+        median(&ratios),
+    )
 }
 
-/// When and on what.
+/// The date and the machine.
 fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
@@ -375,13 +410,15 @@ fn machine() -> String {
 const BEGIN: &str = "<!-- figures: begin -->\n";
 const END: &str = "<!-- figures: end -->";
 
-/// Puts the figures into the documentation.
+/// Writes the figures to the documentation.
 fn write(machine: &str, table: &str, plot: &str) {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let page = docs.join("performance.md");
     let text = fs::read_to_string(&page).expect("the page");
-    let (before, rest) = text.split_once(BEGIN).expect("where the figures begin");
-    let (_, after) = rest.split_once(END).expect("where the figures end");
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .expect("the begin marker of the figures");
+    let (_, after) = rest.split_once(END).expect("the end marker of the figures");
     let text = format!("{before}{BEGIN}Measured {machine}.\n\n{table}{END}{after}");
     fs::write(page, text).expect("the page");
     fs::write(docs.join("performance.svg"), plot).expect("the plot");

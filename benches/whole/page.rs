@@ -1,12 +1,11 @@
-//! The answers of a PostHog in which nothing ever changes: persons with the properties that its web library collects,
-//! about 1 KB each.
+//! Constant PostHog responses: persons with the properties that its web library collects, about 1 KB each.
 
 use serde_json::{Value, json};
 
-/// Persons on the page that most figures are about.
+/// Persons on the page that most figures measure.
 pub const PAGE: u64 = 100;
 
-/// One page of the list, with the persons from number 0 on.
+/// The first page of the list, with this number of persons.
 pub fn page(persons: u64) -> String {
     let results: Vec<Value> = (0..persons).map(person).collect();
     let next = format!("http://127.0.0.1/api/projects/1/persons/?limit={persons}&offset={persons}");
@@ -18,7 +17,7 @@ pub fn uuid(number: u64) -> String {
     format!("0193a5c0-7b1e-7000-8000-{number:012x}")
 }
 
-/// A person as the list shows it.
+/// A person as the list endpoint returns it.
 pub fn person(number: u64) -> Value {
     let uuid = uuid(number);
     let email = format!("firstname.lastname{number:04}@example.com");

@@ -1,4 +1,4 @@
-//! A process that is measured, from outside: its processor time and its memory, as the kernel counts them.
+//! A measured process: its CPU time and memory, read from `/proc`.
 
 use std::fs;
 use std::io::BufReader;
@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// A process that ends with this value.
+/// A child process, killed on drop.
 pub struct Process {
     child: Child,
-    /// Its standard input. It is open as long as the process is wanted.
+    /// Standard input. The programs exit when it is closed.
     pub input: ChildStdin,
 }
 
 impl Process {
-    /// Starts it, with its standard output to be read.
+    /// Starts the process and returns its standard output.
     pub fn start(command: &mut Command) -> (Self, BufReader<ChildStdout>) {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("a process");
@@ -27,12 +27,12 @@ impl Process {
         PathBuf::from(format!("/proc/{}", self.child.id()))
     }
 
-    /// The processor time of all its threads so far, to the nanosecond.
+    /// CPU time of all threads so far, with nanosecond resolution.
     pub fn cpu(&self) -> Duration {
         let threads = fs::read_dir(self.directory().join("task")).expect("its threads");
         let nanoseconds = threads.map(|thread| {
             let path = thread.expect("a thread").path().join("schedstat");
-            // A thread that ends meanwhile has nothing to say.
+            // Unreadable if the thread has ended meanwhile.
             let line = fs::read_to_string(path).unwrap_or_default();
             let first = line.split(' ').next().unwrap_or_default();
             first.parse::<u64>().unwrap_or_default()
@@ -40,7 +40,7 @@ impl Process {
         Duration::from_nanos(nanoseconds.sum())
     }
 
-    /// A line of its status that counts memory, in bytes: `VmRSS` now, `VmHWM` at most so far.
+    /// A memory counter of `/proc/PID/status` in bytes: `VmRSS` (resident) or `VmHWM` (peak resident).
     pub fn memory(&self, line: &str) -> f64 {
         let status = fs::read_to_string(self.directory().join("status")).expect("its status");
         let rest = status
@@ -54,7 +54,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Fails if the process has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -7,17 +7,17 @@ use std::process::{Command, Stdio as Stream};
 use crate::upstream::Upstream;
 use serde_json::Value;
 
-use crate::{MINIMAL, TRIAL};
+use crate::{MINIMAL, SMOKE_TEST};
 
-/// What is started again and again.
+/// The compared programs and the upstream that they connect to.
 pub(super) struct Programs {
     pub(super) minimal: PathBuf,
     pub(super) upstream: Upstream,
 }
 
-/// Cargo builds a binary for its benchmarks, but no example. It is built as this program and that binary are.
+/// Builds the example with the profile of this benchmark; Cargo builds only binaries for benchmarks.
 pub(super) fn build_minimal() -> PathBuf {
-    let profile = if TRIAL { "dev" } else { "release" };
+    let profile = if SMOKE_TEST { "dev" } else { "release" };
     let arguments = [
         "build",
         "--profile",
@@ -28,7 +28,7 @@ pub(super) fn build_minimal() -> PathBuf {
     ];
     let mut build = Command::new(env!("CARGO"));
     for (name, _) in std::env::vars_os() {
-        // Cargo set them for this program. Libraries that read them would be rebuilt.
+        // Set by Cargo for this program; dependencies that read them would be rebuilt.
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
             build.env_remove(&name);
@@ -71,11 +71,11 @@ impl Programs {
         command
     }
 
-    /// As a team runs it: every request brings its own key. The limit of requests a minute is out of the way.
+    /// Every request has its own API key, as in a team setup. The rate limit is effectively disabled.
     pub(super) fn ours_on_http(&self, address: SocketAddr) -> Command {
-        let most = u32::MAX.to_string();
+        let max = u32::MAX.to_string();
         let bind = address.to_string();
-        self.ours(&["http", "--bind", &bind, "--max-requests-per-minute", &most])
+        self.ours(&["http", "--bind", &bind, "--max-requests-per-minute", &max])
     }
 
     pub(super) fn minimal(&self, arguments: &[&str]) -> Command {

@@ -1,5 +1,5 @@
-//! What is measured: a server behind standard input and output, a server behind HTTP, and the request alone. Each takes
-//! calls, one after the other or many at once.
+//! The measured subjects: a server over stdio, a server over HTTP, and the request only. Each runs calls sequentially or
+//! concurrently.
 
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
@@ -18,21 +18,21 @@ use tokio::runtime::Runtime;
 
 use crate::process::Process;
 
-/// With a handshake, as most clients of a local server speak today.
+/// The version with a handshake, which most clients of local servers use.
 const STDIO_VERSION: &str = "2025-11-25";
-/// Without: each request over HTTP stands for itself.
+/// The version without a handshake: every HTTP request is self-contained.
 const HTTP_VERSION: &str = "2026-07-28";
-/// Users among whom calls over HTTP are divided: a server for a team admits only so many calls of one.
+/// Number of users that HTTP calls are divided among, because the server limits concurrent calls per credential.
 const USERS: usize = 8;
 const CONNECTIONS: usize = 64;
 
-/// A call that is made again and again.
+/// A tool call to measure.
 #[derive(Clone)]
 pub struct Call {
     pub tool: &'static str,
     pub arguments: Value,
-    /// What stands in each answer: one that went wrong is not to be counted.
-    pub answer: &'static str,
+    /// A substring of every successful response; any other response fails the benchmark.
+    pub expected: &'static str,
 }
 
 impl Call {
@@ -40,28 +40,32 @@ impl Call {
         json!({"name": self.tool, "arguments": self.arguments})
     }
 
-    fn check(&self, answer: &str) {
-        assert!(answer.contains(self.answer), "{}: {answer}", self.tool);
+    fn check(&self, response: &str) {
+        assert!(
+            response.contains(self.expected),
+            "{}: {response}",
+            self.tool
+        );
     }
 }
 
-/// Takes calls.
+/// A process that runs calls.
 pub trait Subject {
     fn process(&self) -> &Process;
 
-    /// Makes so many calls, so many of them at the same time.
+    /// Runs `count` calls with up to `in_flight` of them concurrently.
     fn run(&mut self, call: &Call, count: usize, in_flight: usize);
 }
 
-/// How a server began.
+/// The startup of a server.
 pub struct Start {
-    /// From the start of the process to the answer to `tools/list`.
-    pub took: Duration,
-    /// Bytes of that answer's result.
-    pub list: usize,
+    /// From the start of the process to the response to `tools/list`.
+    pub duration: Duration,
+    /// Size of the `tools/list` result in bytes.
+    pub list_bytes: usize,
 }
 
-/// A server behind standard input and output.
+/// A server over stdio.
 pub struct Stdio {
     process: Process,
     output: BufReader<ChildStdout>,
@@ -79,31 +83,37 @@ impl Stdio {
         server.receive();
         server.send("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
         server.send(&request("tools/list", "1", &json!({})));
-        let answer = server.receive();
-        let took = started.elapsed();
-        let list = result_bytes(&answer);
-        (server, Start { took, list })
+        let response = server.receive();
+        let duration = started.elapsed();
+        let list_bytes = result_bytes(&response);
+        (
+            server,
+            Start {
+                duration,
+                list_bytes,
+            },
+        )
     }
 
     /// The result of one call.
     pub fn call(&mut self, call: &Call) -> Value {
         self.send(&request("tools/call", "2", &call.params()));
-        let answer = self.receive();
-        call.check(&answer);
-        let mut answer: Value = serde_json::from_str(&answer).expect("a message");
-        answer["result"].take()
+        let response = self.receive();
+        call.check(&response);
+        let mut response: Value = serde_json::from_str(&response).expect("a message");
+        response["result"].take()
     }
 
     fn send(&mut self, line: &str) {
         self.process
             .input
             .write_all(line.as_bytes())
-            .expect("a reader");
+            .expect("standard input is open");
     }
 
     fn receive(&mut self) -> String {
         let mut line = String::new();
-        self.output.read_line(&mut line).expect("an answer");
+        self.output.read_line(&mut line).expect("an response");
         line
     }
 }
@@ -115,23 +125,23 @@ impl Subject for Stdio {
 
     fn run(&mut self, call: &Call, count: usize, in_flight: usize) {
         let line = request("tools/call", "#", &call.params());
-        let (before, after) = line.split_once('#').expect("the id's place");
-        let mut waiting = (0..count).map(|id| format!("{before}{id}{after}"));
-        let first: String = waiting.by_ref().take(in_flight).collect();
+        let (before, after) = line.split_once('#').expect("a placeholder for the id");
+        let mut pending = (0..count).map(|id| format!("{before}{id}{after}"));
+        let first: String = pending.by_ref().take(in_flight).collect();
         self.send(&first);
-        let mut answer = String::new();
+        let mut response = String::new();
         for _ in 0..count {
-            answer.clear();
-            self.output.read_line(&mut answer).expect("an answer");
-            call.check(&answer);
-            if let Some(next) = waiting.next() {
+            response.clear();
+            self.output.read_line(&mut response).expect("an response");
+            call.check(&response);
+            if let Some(next) = pending.next() {
                 self.send(&next);
             }
         }
     }
 }
 
-/// A server behind HTTP.
+/// A server over HTTP.
 pub struct Http {
     process: Process,
     runtime: Runtime,
@@ -140,7 +150,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// Starts a server that listens on the address that it is given.
+    /// Starts a server on a free address, which `command` gets.
     pub fn start(command: impl FnOnce(SocketAddr) -> Command) -> (Self, Start) {
         let address = free_address();
         let mut command = command(address);
@@ -152,9 +162,9 @@ impl Http {
         let (process, _) = Process::start(&mut command);
         let mut connection = runtime.block_on(connect(address));
         let list = post(address, 0, "tools/list", json!({}));
-        let answer = runtime.block_on(ask(&mut connection, &list));
-        let took = started.elapsed();
-        let list = result_bytes(&answer);
+        let response = runtime.block_on(send(&mut connection, &list));
+        let duration = started.elapsed();
+        let list_bytes = result_bytes(&response);
         let mut connections = vec![connection];
         while connections.len() < CONNECTIONS {
             connections.push(runtime.block_on(connect(address)));
@@ -165,7 +175,13 @@ impl Http {
             address,
             connections,
         };
-        (server, Start { took, list })
+        (
+            server,
+            Start {
+                duration,
+                list_bytes,
+            },
+        )
     }
 }
 
@@ -175,21 +191,21 @@ impl Subject for Http {
     }
 
     fn run(&mut self, call: &Call, count: usize, in_flight: usize) {
-        let left = Cell::new(count);
-        let (left, address) = (&left, self.address);
+        let remaining = Cell::new(count);
+        let (remaining, address) = (&remaining, self.address);
         let connections = self.connections.iter_mut().take(in_flight).enumerate();
         let loops = connections.map(|(number, connection)| async move {
             let request = post(address, number, "tools/call", call.params());
-            while left.get() > 0 {
-                left.set(left.get() - 1);
-                call.check(&ask(connection, &request).await);
+            while remaining.get() > 0 {
+                remaining.set(remaining.get() - 1);
+                call.check(&send(connection, &request).await);
             }
         });
         self.runtime.block_on(join_all(loops));
     }
 }
 
-/// The request that a tool makes, made without a server. A call's argument `url` says which.
+/// The HTTP request of a tool without a server: gets the call's argument `url`.
 pub struct Direct {
     process: Process,
     output: BufReader<ChildStdout>,
@@ -209,24 +225,24 @@ impl Subject for Direct {
 
     fn run(&mut self, call: &Call, count: usize, in_flight: usize) {
         let url = call.arguments["url"].as_str().expect("an address");
-        writeln!(self.process.input, "{count} {in_flight} {url}").expect("a reader");
+        writeln!(self.process.input, "{count} {in_flight} {url}").expect("standard input is open");
         let mut line = String::new();
-        self.output.read_line(&mut line).expect("an answer");
+        self.output.read_line(&mut line).expect("an response");
         assert_eq!(line, "done\n", "the requests failed");
     }
 }
 
-/// A request as a line.
+/// A JSON-RPC request as a line.
 fn request(method: &str, id: &str, params: &Value) -> String {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{params}}}\n")
 }
 
-fn result_bytes(answer: &str) -> usize {
-    let answer: Value = serde_json::from_str(answer).expect("a message");
-    answer["result"]["tools"]
+fn result_bytes(response: &str) -> usize {
+    let response: Value = serde_json::from_str(response).expect("a message");
+    response["result"]["tools"]
         .as_array()
         .expect("a list of tools");
-    answer["result"].to_string().len()
+    response["result"].to_string().len()
 }
 
 fn free_address() -> SocketAddr {
@@ -234,25 +250,25 @@ fn free_address() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// Connects as soon as the server listens.
+/// Connects, retrying until the server listens.
 async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
-    let patience = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     let stream = loop {
         match TcpStream::connect(address).await {
             Ok(stream) => break stream,
-            Err(error) => assert!(Instant::now() < patience, "{error}"),
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
-        // Nothing else has to run meanwhile, and the runtime's clock ticks too slowly for this.
+        // Blocks deliberately: the runtime's timer is too coarse, and nothing else has to run.
         std::thread::sleep(Duration::from_micros(100));
     };
     stream.set_nodelay(true).expect("an option");
     let (requests, connection) = handshake(TokioIo::new(stream)).await.expect("a connection");
-    // It ends with the server, which is no failure.
+    // Fails when the server exits, which is expected.
     tokio::spawn(async move { drop(connection.await) });
     requests
 }
 
-/// A request over HTTP by one of the users.
+/// An HTTP request with the API key of one of the users.
 fn post(
     address: SocketAddr,
     number: usize,
@@ -281,10 +297,14 @@ fn post(
         .expect("a request")
 }
 
-async fn ask(connection: &mut SendRequest<Full<Bytes>>, request: &http::Request<Bytes>) -> String {
+async fn send(connection: &mut SendRequest<Full<Bytes>>, request: &http::Request<Bytes>) -> String {
     connection.ready().await.expect("an open connection");
     let request = request.clone().map(Full::new);
-    let answer = connection.send_request(request).await.expect("an answer");
-    let body = answer.into_body().collect().await.expect("a whole answer");
+    let response = connection.send_request(request).await.expect("an response");
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .expect("a whole response");
     String::from_utf8(body.to_bytes().into()).expect("text")
 }

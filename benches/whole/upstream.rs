@@ -1,4 +1,4 @@
-//! A PostHog that is as quick as can be, in a process of its own: it answers a page, a person, or a page of 1 MB, from
+//! A stand-in for PostHog that is as fast as possible, in a separate process: serves a page, a person or a page of 1 MB from
 //! memory.
 
 use std::convert::Infallible;
@@ -22,22 +22,22 @@ use tokio::sync::Barrier;
 use crate::page::{PAGE, page, person, uuid};
 use crate::process::Process;
 
-/// Runs the upstream instead of the measurements.
+/// With this argument the benchmark program runs the upstream.
 pub const ARGUMENT: &str = "upstream";
 /// Persons on a page of 1 MB.
-pub const BIG: u64 = 930;
-/// As many pages of 1 MB a key asks for at once; none is whole before all are nearly so.
-const GATHERED: usize = 8;
+pub const LARGE_PAGE: u64 = 930;
+/// Concurrent requests of one key for pages of 1 MB; no response completes before all are nearly complete.
+const CONCURRENT_REQUESTS: usize = 8;
 
-/// What was sent gets so long to arrive, before the rest follows.
-const ARRIVAL: Duration = Duration::from_millis(200);
+/// Delay before the last byte, so that the server has received the rest.
+const LAST_BYTE_DELAY: Duration = Duration::from_millis(200);
 
 const PATH: &str = "/api/projects/1/persons/";
 
-/// The upstream as the measurements see it.
+/// A running upstream process.
 pub struct Upstream {
     pub url: String,
-    /// Ends with this value.
+    /// Killed on drop.
     _process: Process,
 }
 
@@ -55,49 +55,49 @@ impl Upstream {
         }
     }
 
-    /// The address of the first persons.
+    /// The URL of the first page with this number of persons.
     pub fn page(&self, persons: u64) -> String {
         format!("{}{PATH}?limit={persons}&offset=0", self.url)
     }
 
-    /// The address of one person.
+    /// The URL of one person.
     pub fn person(&self) -> String {
         format!("{}{PATH}{}/", self.url, uuid(0))
     }
 }
 
-struct Answers {
+struct Responses {
     page: Bytes,
-    big: Bytes,
-    gathered: Arc<Barrier>,
+    large_page: Bytes,
+    barrier: Arc<Barrier>,
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct ListQuery {
     limit: u64,
 }
 
-/// Serves until standard input ends.
+/// Serves until standard input is closed.
 pub fn serve() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.expect("a runtime");
-    let answers = Arc::new(Answers {
+    let responses = Arc::new(Responses {
         page: page(PAGE).into(),
-        big: page(BIG).into(),
-        gathered: Arc::new(Barrier::new(GATHERED)),
+        large_page: page(LARGE_PAGE).into(),
+        barrier: Arc::new(Barrier::new(CONCURRENT_REQUESTS)),
     });
     let one: Bytes = person(0).to_string().into();
     let app = Router::new()
         .route(PATH, get(list))
         .route(&format!("{PATH}{{id}}/"), get(|| async move { json(one) }))
-        .with_state(answers);
+        .with_state(responses);
     runtime.spawn(async move {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        writeln!(std::io::stdout(), "http://{address}").expect("a reader");
-        // A failure to set it would only make the answers slower.
+        writeln!(std::io::stdout(), "http://{address}").expect("standard output is open");
+        // Failing to set the option only makes responses slower.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         axum::serve(listener, app).await.expect("serving");
     });
@@ -111,18 +111,18 @@ fn json(body: impl Into<Body>) -> Response {
     ([(CONTENT_TYPE, "application/json")], body.into()).into_response()
 }
 
-async fn list(State(answers): State<Arc<Answers>>, Query(asked): Query<Asked>) -> Response {
-    if asked.limit != BIG {
-        return json(answers.page.clone());
+async fn list(State(responses): State<Arc<Responses>>, Query(query): Query<ListQuery>) -> Response {
+    if query.limit != LARGE_PAGE {
+        return json(responses.page.clone());
     }
-    let mut start = answers.big.clone();
+    let mut start = responses.large_page.clone();
     let end = start.split_off(start.len() - 1);
-    let gathered = Arc::clone(&answers.gathered);
+    let barrier = Arc::clone(&responses.barrier);
     let end = async move {
-        gathered.wait().await;
-        tokio::time::sleep(ARRIVAL).await;
+        barrier.wait().await;
+        tokio::time::sleep(LAST_BYTE_DELAY).await;
         end
     };
-    let whole = stream::iter([start]).chain(stream::once(end));
-    json(Body::from_stream(whole.map(Ok::<_, Infallible>)))
+    let body = stream::iter([start]).chain(stream::once(end));
+    json(Body::from_stream(body.map(Ok::<_, Infallible>)))
 }
