@@ -37,7 +37,7 @@ fn schemas_use_only_widely_supported_keywords() {
         ] {
             let place = format!("{} {which}", tool.name);
             assert_eq!(schema.get("type"), Some(&json!("object")), "{place}");
-            plain(&place, &Value::Object(schema.as_ref().clone()));
+            assert_portable(&place, &Value::Object(schema.as_ref().clone()));
         }
         assert_eq!(
             tool.input_schema.get("additionalProperties"),
@@ -49,7 +49,7 @@ fn schemas_use_only_widely_supported_keywords() {
 }
 
 /// No `$ref`, `anyOf`, lists of types or null: each is unsupported by some client.
-fn plain(place: &str, schema: &Value) {
+fn assert_portable(place: &str, schema: &Value) {
     match schema {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -62,10 +62,10 @@ fn plain(place: &str, schema: &Value) {
                     name != "type" || !value.is_array(),
                     "{place}: a list of types"
                 );
-                plain(place, value);
+                assert_portable(place, value);
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| plain(place, item)),
+        Value::Array(items) => items.iter().for_each(|item| assert_portable(place, item)),
         Value::Null => panic!("{place}: null"),
         _ => {}
     }
@@ -75,13 +75,13 @@ fn plain(place: &str, schema: &Value) {
 fn every_subschema_is_an_object() {
     for tool in catalog() {
         for schema in [&tool.input_schema, &tool.output_schema] {
-            objects(tool.name, &Value::Object(schema.as_ref().clone()));
+            assert_objects(tool.name, &Value::Object(schema.as_ref().clone()));
         }
     }
 }
 
 /// A bare `true` schema is valid but not supported by every client.
-fn objects(place: &str, schema: &Value) {
+fn assert_objects(place: &str, schema: &Value) {
     let fields = schema
         .as_object()
         .unwrap_or_else(|| panic!("{place}: {schema}"));
@@ -91,10 +91,10 @@ fn objects(place: &str, schema: &Value) {
         .into_iter()
         .flatten()
     {
-        objects(&format!("{place}.{name}"), property);
+        assert_objects(&format!("{place}.{name}"), property);
     }
     if let Some(items) = fields.get("items") {
-        objects(&format!("{place}[]"), items);
+        assert_objects(&format!("{place}[]"), items);
     }
 }
 

@@ -10,26 +10,26 @@ use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::promises::example;
-use crate::unknown_outcome::{UNKNOWN, settling};
-use crate::writing::{address, approving_with, sent, writing_calls};
+use crate::result_invariants::example;
+use crate::unknown_outcome::{UNKNOWN, suggested_read};
+use crate::writing::{approving_with, full_path, writes, writing_calls};
 use crate::{Session, text};
 
 /// For concurrent calls of all tools; many times what they need.
-const IN_TIME: Duration = Duration::from_secs(90);
+const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The client's timeout for faults without a response.
-const SHORT: Duration = Duration::from_secs(3);
+const SHORT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A fault and its expected effect.
 struct Case {
-    what: FaultKind,
+    fault: FaultKind,
     /// An error contains one of these.
-    says: &'static [&'static str],
+    messages: &'static [&'static str],
     fails: Fails,
     /// Whether a failed write may have been performed.
-    open: bool,
-    most_bytes: usize,
+    may_be_done: bool,
+    max_response_bytes: usize,
     timeout: Duration,
 }
 
@@ -43,45 +43,45 @@ enum Fails {
 }
 
 impl Case {
-    fn new(what: FaultKind, says: &'static [&'static str]) -> Self {
+    fn new(fault: FaultKind, messages: &'static [&'static str]) -> Self {
         Self {
-            what,
-            says,
+            fault,
+            messages,
             fails: Fails::All,
-            open: true,
-            most_bytes: 1024 * 1024,
+            may_be_done: true,
+            max_response_bytes: 1024 * 1024,
             timeout: Duration::from_secs(60),
         }
     }
 
     /// Some tools do not read the part that the fault changes.
-    fn some(what: FaultKind, says: &'static [&'static str]) -> Self {
+    fn some(fault: FaultKind, messages: &'static [&'static str]) -> Self {
         Self {
             fails: Fails::Some,
-            ..Self::new(what, says)
+            ..Self::new(fault, messages)
         }
     }
 
-    fn harmless(what: FaultKind) -> Self {
+    fn harmless(fault: FaultKind) -> Self {
         Self {
             fails: Fails::None,
-            ..Self::new(what, &[])
+            ..Self::new(fault, &[])
         }
     }
 
     /// A failed write was definitely not performed.
-    fn refused(mut self) -> Self {
-        self.open = false;
+    fn not_done(mut self) -> Self {
+        self.may_be_done = false;
         self
     }
 
-    fn reading(mut self, most_bytes: usize) -> Self {
-        self.most_bytes = most_bytes;
+    fn max_response_bytes(mut self, max_response_bytes: usize) -> Self {
+        self.max_response_bytes = max_response_bytes;
         self
     }
 
-    fn impatient(mut self) -> Self {
-        self.timeout = SHORT;
+    fn short_timeout(mut self) -> Self {
+        self.timeout = SHORT_TIMEOUT;
         self
     }
 }
@@ -92,53 +92,58 @@ fn every_call() -> Vec<(&'static str, Value)> {
     tools.map(|tool| (tool.name, example(&tool))).collect()
 }
 
-async fn at_once(session: &Session, calls: &[(&'static str, Value)]) -> Vec<CallToolResult> {
+async fn call_concurrently(
+    session: &Session,
+    calls: &[(&'static str, Value)],
+) -> Vec<CallToolResult> {
     let calls = calls
         .iter()
         .map(|(tool, arguments)| session.result(tool, arguments.clone()));
-    timeout(IN_TIME, join_all(calls)).await.expect("in time")
+    timeout(CALL_TIMEOUT, join_all(calls))
+        .await
+        .expect("in time")
 }
 
 /// Repeats the calls without the fault.
 async fn recover(session: &Session, case: &Case, calls: &[(&'static str, Value)]) {
     session.sandbox.clear_faults();
-    for ((tool, _), result) in calls.iter().zip(at_once(session, calls).await) {
+    for ((tool, _), result) in calls.iter().zip(call_concurrently(session, calls).await) {
         let text = text(&result);
         assert_eq!(
             result.is_error,
             Some(false),
             "{tool} after {:?}: {text}",
-            case.what
+            case.fault
         );
     }
-    sent(session);
+    writes(session);
 }
 
 /// Checks the result of one tool under the fault; returns whether it failed.
-fn judge(case: &Case, tool: &str, times: usize, result: &CallToolResult) -> bool {
+fn check_result(case: &Case, tool: &str, times: usize, result: &CallToolResult) -> bool {
     let (text, lower) = (text(result), text(result).to_lowercase());
-    let what = format!("{tool}, sent {times} times: {text}");
-    if !matches!(case.what, FaultKind::Throttle { .. }) {
-        assert!(times <= 1, "{what}");
+    let context = format!("{tool}, sent {times} times: {text}");
+    if !matches!(case.fault, FaultKind::Throttle { .. }) {
+        assert!(times <= 1, "{context}");
     }
     if result.is_error != Some(true) {
         return false;
     }
-    let says = case.says.iter().any(|words| text.contains(words));
-    assert!(says, "{what}");
-    if times > 0 && case.open {
-        assert!(text.starts_with(UNKNOWN), "{what}");
-        assert!(text.contains(settling(tool)), "{what}");
+    let expected = case.messages.iter().any(|message| text.contains(message));
+    assert!(expected, "{context}");
+    if times > 0 && case.may_be_done {
+        assert!(text.starts_with(UNKNOWN), "{context}");
+        assert!(text.contains(suggested_read(tool)), "{context}");
     } else {
-        assert!(!lower.contains("unknown"), "{what}");
+        assert!(!lower.contains("unknown"), "{context}");
     }
-    if times > 0 && !case.open {
-        assert!(lower.contains("nothing was"), "{what}");
+    if times > 0 && !case.may_be_done {
+        assert!(lower.contains("nothing was"), "{context}");
     }
     true
 }
 
-fn judge_all(case: &Case, failed: &[bool]) {
+fn check_failures(case: &Case, failed: &[bool]) {
     let count = failed.iter().filter(|failed| **failed).count();
     let expected = match case.fails {
         Fails::All => count == failed.len(),
@@ -148,62 +153,64 @@ fn judge_all(case: &Case, failed: &[bool]) {
     assert!(expected, "{count} of {} failed", failed.len());
 }
 
-async fn meet(case: Case) {
+async fn run_case(case: Case) {
     let session = approving_with(|setup| {
         // Supported by every endpoint.
         setup.key = Sandbox::LEGACY_KEY;
-        setup.max_response_bytes = case.most_bytes;
+        setup.max_response_bytes = case.max_response_bytes;
         setup.timeout = case.timeout;
     })
     .await;
-    let writes = writing_calls().await;
+    let write_calls = writing_calls().await;
     let times = |requests: &[String], tool: &str| {
-        let write = writes.iter().find(|(name, ..)| *name == tool);
+        let write = write_calls.iter().find(|(name, ..)| *name == tool);
         let same = |request: &&String| write.is_some_and(|(_, _, write)| write == *request);
         requests.iter().filter(same).count()
     };
 
     // Every request fails, including the reads before a deletion, which is then not sent.
     let all = every_call();
-    session.sandbox.inject(Fault::always("", case.what.clone()));
-    let results = at_once(&session, &all).await;
-    let requests = sent(&session);
+    session
+        .sandbox
+        .inject(Fault::always("", case.fault.clone()));
+    let results = call_concurrently(&session, &all).await;
+    let requests = writes(&session);
     let failed = all
         .iter()
         .zip(&results)
-        .map(|((tool, _), result)| judge(&case, tool, times(&requests, tool), result));
-    judge_all(&case, &failed.collect::<Vec<_>>());
+        .map(|((tool, _), result)| check_result(&case, tool, times(&requests, tool), result));
+    check_failures(&case, &failed.collect::<Vec<_>>());
     recover(&session, &case, &all).await;
 
     // Only the write fails.
-    for (_, _, request) in &writes {
-        let fault = Fault::always(&address(request), case.what.clone());
+    for (_, _, request) in &write_calls {
+        let fault = Fault::always(&full_path(request), case.fault.clone());
         session.sandbox.inject(fault);
     }
-    let all = writes
+    let all = write_calls
         .clone()
         .into_iter()
         .map(|(tool, arguments, _)| (tool, arguments));
     let all: Vec<_> = all.collect();
-    let results = at_once(&session, &all).await;
-    let requests = sent(&session);
+    let results = call_concurrently(&session, &all).await;
+    let requests = writes(&session);
     let failed = all.iter().zip(&results).map(|((tool, _), result)| {
         let times = times(&requests, tool);
         assert!(times > 0, "{tool}");
-        judge(&case, tool, times, result)
+        check_result(&case, tool, times, result)
     });
     let failed: Vec<bool> = failed.collect();
     if case.fails != Fails::Some {
-        judge_all(&case, &failed);
+        check_failures(&case, &failed);
     }
     recover(&session, &case, &all).await;
 }
 
-async fn meet_each(cases: impl IntoIterator<Item = Case>) {
+async fn run_cases(cases: impl IntoIterator<Item = Case>) {
     for case in cases {
-        let name = format!("{:.120}", format!("{:?}", case.what));
+        let name = format!("{:.120}", format!("{:?}", case.fault));
         eprintln!("{name}");
-        meet(case).await;
+        run_case(case).await;
     }
 }
 
@@ -211,19 +218,19 @@ async fn meet_each(cases: impl IntoIterator<Item = Case>) {
 async fn server_errors_and_rejections() {
     let failed = |status| FaultKind::ServerError { status };
     let envelope = json!({"type": "authentication_error", "code": "authentication_failed", "detail": "Invalid key.", "attr": null});
-    meet_each([
+    run_cases([
         Case::new(failed(500), &["PostHog failed (status 500)"]),
         Case::new(failed(502), &["PostHog failed (status 502)"]),
         Case::new(failed(503), &["PostHog failed (status 503)"]),
         Case::new(failed(504), &["PostHog failed (status 504)"]),
         Case::new(failed(512), &["PostHog failed (status 512)"]),
-        Case::new(FaultKind::json(401, &envelope), &["rejected the API key"]).refused(),
-        Case::new(FaultKind::Throttle { retry_after: 0 }, &["rate limit"]).refused(),
+        Case::new(FaultKind::json(401, &envelope), &["rejected the API key"]).not_done(),
+        Case::new(FaultKind::Throttle { retry_after: 0 }, &["rate limit"]).not_done(),
         Case::new(
             FaultKind::Throttle { retry_after: 57 },
             &["Wait 57 seconds"],
         )
-        .refused(),
+        .not_done(),
     ])
     .await;
 }
@@ -231,7 +238,7 @@ async fn server_errors_and_rejections() {
 #[tokio::test]
 async fn broken_connections() {
     const LOST: &[&str] = &["was lost"];
-    meet_each([
+    run_cases([
         Case::new(FaultKind::DropBeforeEffect, LOST),
         Case::new(FaultKind::DropAfterEffect, LOST),
         Case::new(FaultKind::CutResponse { after_bytes: 12 }, LOST),
@@ -244,7 +251,7 @@ async fn broken_connections() {
 async fn responses_of_another_server() {
     const PAGE: &[&str] = &["web page"];
     const ELSEWHERE: &[&str] = &["redirects to another address"];
-    meet_each([
+    run_cases([
         Case::new(FaultKind::page(200), PAGE),
         Case::new(FaultKind::page(403), PAGE),
         Case::new(FaultKind::page(404), PAGE),
@@ -253,8 +260,8 @@ async fn responses_of_another_server() {
             FaultKind::redirect(302, "https://login.example/"),
             ELSEWHERE,
         )
-        .refused(),
-        Case::new(FaultKind::redirect(307, "http://127.0.0.1:1/"), ELSEWHERE).refused(),
+        .not_done(),
+        Case::new(FaultKind::redirect(307, "http://127.0.0.1:1/"), ELSEWHERE).not_done(),
     ])
     .await;
 }
@@ -268,10 +275,10 @@ async fn missing_and_slow_responses() {
         FaultKind::AlterResponse(ResponseFault::Drip { bytes, every })
     };
     join_all([
-        meet(Case::new(FaultKind::Stall, LATE).impatient()),
-        meet(Case::some(drip(1, 1000), LATE).impatient()),
-        meet(Case::harmless(FaultKind::Delay(Duration::from_millis(100)))),
-        meet(Case::harmless(drip(500, 1))),
+        run_case(Case::new(FaultKind::Stall, LATE).short_timeout()),
+        run_case(Case::some(drip(1, 1000), LATE).short_timeout()),
+        run_case(Case::harmless(FaultKind::Delay(Duration::from_millis(100)))),
+        run_case(Case::harmless(drip(500, 1))),
     ])
     .await;
 }
@@ -282,7 +289,7 @@ async fn responses_of_unexpected_shape() {
     let wrong =
         |field: &str, json: &str| Case::some(FaultKind::replace_field(field, json), INVALID);
     let whole = |body: Value| Case::some(FaultKind::json(200, &body), INVALID);
-    meet_each([
+    run_cases([
         wrong("distinct_ids", "\"ada@example.com\""),
         wrong("distinct_ids", "[1, 2]"),
         wrong("properties", "[\"email\"]"),
@@ -310,13 +317,13 @@ async fn hostile_properties() {
     for levels in [100, 120, 123, 124, 125, 126, 127, 128, 5000] {
         let (arrays, objects) = (deep(levels), objects(levels));
         let properties = format!("{{\"email\": {arrays}, \"$geoip_country_code\": {objects}}}");
-        meet(Case::harmless(FaultKind::replace_field(
+        run_case(Case::harmless(FaultKind::replace_field(
             "properties",
             properties,
         )))
         .await;
     }
-    meet_each([
+    run_cases([
         Case::harmless(FaultKind::replace_field("after", deep(5000))),
         Case::some(
             FaultKind::replace_field("name", deep(5000)),
@@ -354,11 +361,11 @@ async fn oversized_responses() {
         ResponseFault::Pad { bytes: 100_000_000 },
         ResponseFault::GzipBomb { mebibytes: 110 },
     );
-    meet_each([
+    run_cases([
         Case::some(FaultKind::AlterResponse(padded), LONG),
         Case::some(FaultKind::AlterResponse(bomb), LONG),
-        Case::harmless(property(300_000)).reading(DEFAULT),
-        Case::some(property(5_000_000), LONG_BY_DEFAULT).reading(DEFAULT),
+        Case::harmless(property(300_000)).max_response_bytes(DEFAULT),
+        Case::some(property(5_000_000), LONG_BY_DEFAULT).max_response_bytes(DEFAULT),
     ])
     .await;
 }

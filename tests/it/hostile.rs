@@ -9,7 +9,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::process::{binary, run};
-use crate::wire::{TIMEOUT, WITH_HANDSHAKE, beginning, message, request, versions};
+use crate::wire::{TIMEOUT, WITH_HANDSHAKE, opening_messages, parse_message, request, versions};
 
 /// Enough for thousands of calls in a debug build.
 const LONG: Duration = Duration::from_secs(60);
@@ -25,10 +25,10 @@ struct Server {
 
 impl Server {
     async fn start(version: &'static str) -> Self {
-        Self::of(version, binary(&["--sandbox", "--log", "error"])).await
+        Self::spawn(version, binary(&["--sandbox", "--log", "error"])).await
     }
 
-    async fn of(version: &'static str, mut command: Command) -> Self {
+    async fn spawn(version: &'static str, mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut server = Self {
             version,
@@ -37,30 +37,30 @@ impl Server {
             child,
             last_id: 1_000_000,
         };
-        for message in beginning(version) {
-            server.throw(format!("{message}\n").as_bytes()).await;
+        for message in opening_messages(version) {
+            server.write(format!("{message}\n").as_bytes()).await;
         }
-        server.until(0).await;
+        server.response_to(0).await;
         server
     }
 
-    async fn throw(&mut self, bytes: &[u8]) {
+    async fn write(&mut self, bytes: &[u8]) {
         let written = timeout(LONG, self.input.write_all(bytes)).await;
         written.expect("it takes what is sent").unwrap();
     }
 
     async fn receive(&mut self) -> Option<Value> {
         let line = timeout(LONG, self.output.next_line()).await;
-        line.expect("an answer in time")
+        line.expect("a response in time")
             .unwrap()
-            .map(|line| message(&line))
+            .map(|line| parse_message(&line))
     }
 
     /// The response to a request, and the messages before it.
-    async fn until(&mut self, id: u64) -> (Value, Vec<Value>) {
+    async fn response_to(&mut self, id: u64) -> (Value, Vec<Value>) {
         let mut before = Vec::new();
         loop {
-            let message = self.receive().await.expect("an answer");
+            let message = self.receive().await.expect("a response");
             if message["id"] == id && message.get("method").is_none() {
                 return (message, before);
             }
@@ -69,14 +69,14 @@ impl Server {
     }
 
     /// Asserts that a call succeeds; returns the messages before its response.
-    async fn goes_on(&mut self, after: &str) -> Vec<Value> {
+    async fn assert_serving(&mut self, after: &str) -> Vec<Value> {
         self.last_id += 1;
         let id = self.last_id;
         let params = json!({"name": "persons-list", "arguments": {"limit": 1}});
         let call = request(self.version, id, "tools/call", params);
-        self.throw(format!("{call}\n").as_bytes()).await;
-        let (answer, before) = self.until(id).await;
-        assert_eq!(answer["result"]["isError"], false, "{after}: {answer}");
+        self.write(format!("{call}\n").as_bytes()).await;
+        let (response, before) = self.response_to(id).await;
+        assert_eq!(response["result"]["isError"], false, "{after}: {response}");
         before
     }
 
@@ -89,7 +89,7 @@ impl Server {
             .expect("an end in time")
             .unwrap()
         {
-            rest.push(message(&line));
+            rest.push(parse_message(&line));
         }
         let output = timeout(TIMEOUT, self.child.wait_with_output()).await;
         let output = output.expect("an end in time").unwrap();
@@ -150,13 +150,13 @@ async fn invalid_messages_do_not_end_the_session() {
     for version in versions() {
         let mut server = Server::start(version).await;
         for line in &lines {
-            server.throw(line).await;
-            server.throw(b"\n").await;
+            server.write(line).await;
+            server.write(b"\n").await;
             let what = format!("{version}, {:.60}", String::from_utf8_lossy(line));
-            for answer in server.goes_on(&what).await {
+            for response in server.assert_serving(&what).await {
                 assert!(
-                    answer["id"] != 7 || answer.get("result").is_none() || line.len() > 60,
-                    "{what}: {answer}"
+                    response["id"] != 7 || response.get("result").is_none() || line.len() > 60,
+                    "{what}: {response}"
                 );
             }
         }
@@ -182,18 +182,18 @@ async fn unsolicited_replies_and_cancellations_are_ignored() {
             json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
             json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}),
         ] {
-            server.throw(format!("{odd}\n{odd}\n").as_bytes()).await;
-            server.goes_on(&format!("{version}, {odd}")).await;
+            server.write(format!("{odd}\n{odd}\n").as_bytes()).await;
+            server.assert_serving(&format!("{version}, {odd}")).await;
         }
         // A second handshake.
-        for mut message in beginning(version) {
+        for mut message in opening_messages(version) {
             if message.get("id").is_some() {
                 message["id"] = json!(5);
             }
-            server.throw(format!("{message}\n").as_bytes()).await;
+            server.write(format!("{message}\n").as_bytes()).await;
         }
         server
-            .goes_on(&format!("{version}, a second beginning"))
+            .assert_serving(&format!("{version}, a second beginning"))
             .await;
         server.end().await;
     }
@@ -205,12 +205,12 @@ async fn duplicate_request_ids_affect_only_their_requests() {
         let mut server = Server::start(version).await;
         let params = json!({"name": "persons-list", "arguments": {"limit": 1}});
         let call = request(version, 5, "tools/call", params);
-        server.throw(format!("{call}\n{call}\n").as_bytes()).await;
+        server.write(format!("{call}\n{call}\n").as_bytes()).await;
         // Either of them may get the response; afterwards the id can be used again.
-        server.until(5).await;
-        server.throw(format!("{call}\n").as_bytes()).await;
-        server.until(5).await;
-        server.goes_on(version).await;
+        server.response_to(5).await;
+        server.write(format!("{call}\n").as_bytes()).await;
+        server.response_to(5).await;
+        server.assert_serving(version).await;
         server.end().await;
     }
 }
@@ -224,13 +224,13 @@ async fn truncated_last_message_ends_the_session_cleanly() {
         "tools/call",
         json!({"name": "persons-list", "arguments": {}}),
     );
-    let whole: String = beginning(version)
+    let whole: String = opening_messages(version)
         .iter()
         .map(|message| format!("{message}\n"))
         .collect();
     let half = call.to_string();
     let half = &half[..half.len() / 2];
-    for (input, answers) in [
+    for (input, responses) in [
         (format!("{whole}{half}"), 1),
         (format!("{whole}{call}\n{half}"), 2),
         (half.to_owned(), 0),
@@ -238,13 +238,13 @@ async fn truncated_last_message_ends_the_session_cleanly() {
         ("[".repeat(100_000), 0),
     ] {
         let ended = run(binary(&["--sandbox", "--log", "error"]), &input).await;
-        let messages: Vec<Value> = ended.stdout.lines().map(message).collect();
+        let messages: Vec<Value> = ended.stdout.lines().map(parse_message).collect();
         let results = messages
             .iter()
             .filter(|message| message.get("result").is_some());
-        assert_eq!(results.count(), answers, "{}", ended.stdout);
+        assert_eq!(results.count(), responses, "{}", ended.stdout);
         assert!(!ended.stderr.contains("panic"), "{}", ended.stderr);
-        if answers > 0 {
+        if responses > 0 {
             assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         }
     }
@@ -274,19 +274,22 @@ async fn ten_thousand_concurrent_calls_all_get_responses() {
     let mut seen: HashMap<u64, Value> = HashMap::new();
     while seen.len() < CALLS as usize {
         let line = timeout(LONG, server.output.next_line()).await;
-        let answer = message(&line.expect("an answer in time").unwrap().unwrap());
-        let id = answer["id"].as_u64().unwrap();
-        assert!(seen.insert(id, answer).is_none(), "{id} is answered twice");
+        let response = parse_message(&line.expect("a response in time").unwrap().unwrap());
+        let id = response["id"].as_u64().unwrap();
+        assert!(
+            seen.insert(id, response).is_none(),
+            "{id} is answered twice"
+        );
     }
-    for (id, answer) in &seen {
+    for (id, response) in &seen {
         match id % 20 {
-            0 => assert_eq!(answer["result"]["isError"], false, "{answer}"),
-            1 | 2 => assert_eq!(answer["error"]["code"], -32602, "{answer}"),
-            _ => assert_eq!(answer["result"]["isError"], true, "{answer}"),
+            0 => assert_eq!(response["result"]["isError"], false, "{response}"),
+            1 | 2 => assert_eq!(response["error"]["code"], -32602, "{response}"),
+            _ => assert_eq!(response["result"]["isError"], true, "{response}"),
         }
     }
     server.input = writing.await.unwrap();
-    server.goes_on("ten thousand calls").await;
+    server.assert_serving("ten thousand calls").await;
     assert_eq!(server.end().await, Vec::<Value>::new());
 }
 
@@ -301,24 +304,24 @@ async fn unread_output_applies_backpressure_without_losing_responses() {
     let mut server = Server::start(version).await;
     let process = server.child.id().unwrap();
     // Each response has about 24 KB.
-    let mut asked: u64 = 0;
+    let mut requests: u64 = 0;
     loop {
-        let list = request(version, asked + 1, "tools/list", json!({}));
+        let list = request(version, requests + 1, "tools/list", json!({}));
         let line = format!("{list}\n");
         // A full pipe accepts nothing or a part of the line.
         let writing = server.input.write_all(line.as_bytes());
         if timeout(Duration::from_secs(2), writing).await.is_err() {
             break;
         }
-        asked += 1;
-        assert!(asked < 100_000, "it reads without end");
+        requests += 1;
+        assert!(requests < 100_000, "it reads without end");
     }
-    let most = crate::soak::megabytes(process, "VmHWM");
-    assert!(most < MAX_MEGABYTES, "{most} MB for {asked} requests");
+    let peak = crate::soak::megabytes(process, "VmHWM");
+    assert!(peak < MAX_MEGABYTES, "{peak} MB for {requests} requests");
     // No response is lost.
-    for _ in 0..asked {
-        let answer = server.receive().await.expect("an answer");
-        assert!(answer["result"]["tools"].is_array(), "{answer}");
+    for _ in 0..requests {
+        let response = server.receive().await.expect("a response");
+        assert!(response["result"]["tools"].is_array(), "{response}");
     }
 }
 
@@ -329,7 +332,7 @@ async fn process_exits_if_the_client_disconnects_without_reading() {
     let mut server = Server::start(version).await;
     for id in 1..=50 {
         let list = request(version, id, "tools/list", json!({}));
-        server.throw(format!("{list}\n").as_bytes()).await;
+        server.write(format!("{list}\n").as_bytes()).await;
     }
     // As when the client process is killed.
     drop(server.output);

@@ -29,7 +29,7 @@ pub(crate) enum Reaction {
 #[derive(Clone, Default)]
 pub(crate) struct Human {
     reaction: Option<Reaction>,
-    asked: Arc<Mutex<Vec<String>>>,
+    elicitations: Arc<Mutex<Vec<String>>>,
 }
 
 impl Human {
@@ -41,8 +41,8 @@ impl Human {
     }
 
     /// The messages of the elicitations so far.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn elicitations(&self) -> Vec<String> {
+        self.elicitations.lock().unwrap().clone()
     }
 }
 
@@ -61,16 +61,21 @@ impl ClientHandler for Human {
         _: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
         let ElicitRequestParams::FormElicitationParams { message, .. } = request else {
-            panic!("only forms are asked for")
+            panic!("only form elicitation is supported")
         };
-        self.asked.lock().unwrap().push(message);
+        self.elicitations.lock().unwrap().push(message);
         let accept = ElicitResult::new(ElicitationAction::Accept);
-        Ok(match self.reaction.expect("asked though nobody can be") {
-            Reaction::Tick => accept.with_content(json!({"confirm": true})),
-            Reaction::LeaveUnticked => accept.with_content(json!({"confirm": false})),
-            Reaction::SendEmpty => accept.with_content(json!({})),
-            Reaction::Decline => ElicitResult::new(ElicitationAction::Decline),
-            Reaction::Dismiss => ElicitResult::new(ElicitationAction::Cancel),
-        })
+        Ok(
+            match self
+                .reaction
+                .expect("elicited without a declared capability")
+            {
+                Reaction::Tick => accept.with_content(json!({"confirm": true})),
+                Reaction::LeaveUnticked => accept.with_content(json!({"confirm": false})),
+                Reaction::SendEmpty => accept.with_content(json!({})),
+                Reaction::Decline => ElicitResult::new(ElicitationAction::Decline),
+                Reaction::Dismiss => ElicitResult::new(ElicitationAction::Cancel),
+            },
+        )
     }
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules that it may import.
-const MAY_NAME: [(&str, &[&str]); 11] = [
+const ALLOWED_IMPORTS: [(&str, &[&str]); 11] = [
     ("policy", &[]),
     ("sync", &[]),
     ("coordination", &["sync"]),
@@ -50,13 +50,13 @@ fn modules_import_only_lower_layers() {
         if matches!(module, "main" | "lib") {
             continue;
         }
-        let (_, allowed) = MAY_NAME
+        let (_, allowed) = ALLOWED_IMPORTS
             .iter()
             .find(|(name, _)| *name == module)
             .unwrap_or_else(|| panic!("say in this test what src/{first} may name"));
         let code = std::fs::read_to_string(file).unwrap();
-        for (named, _) in MAY_NAME.iter().filter(|(named, _)| *named != module) {
-            if names(&code, named) {
+        for (named, _) in ALLOWED_IMPORTS.iter().filter(|(named, _)| *named != module) {
+            if imports(&code, named) {
                 seen += 1;
                 assert!(
                     allowed.contains(named),
@@ -105,7 +105,7 @@ fn only_the_sanitizer_reads_untrusted_text() {
 }
 
 /// Whether code imports a module, alone or in a group.
-fn names(code: &str, module: &str) -> bool {
+fn imports(code: &str, module: &str) -> bool {
     let grouped = code
         .split("use crate::{")
         .skip(1)

@@ -24,13 +24,13 @@ mod policy;
 mod process;
 mod progress;
 mod project;
-mod promises;
 mod prompts;
 mod protocol;
 mod random_arguments;
 mod redaction;
 #[cfg(feature = "redis")]
 mod redis;
+mod result_invariants;
 mod sandbox;
 mod size;
 mod soak;
@@ -192,7 +192,7 @@ impl Session {
         let arguments = arguments.as_object().unwrap().clone();
         let request = CallToolRequestParams::new(tool).with_arguments(arguments);
         let result = self.client.call_tool(request).await.unwrap();
-        promises::check(tool, self.key, &self.limits, &result);
+        result_invariants::check(tool, self.key, &self.limits, &result);
         result
     }
 
@@ -222,7 +222,7 @@ impl Session {
         assert_eq!(self.sandbox.violations(), Vec::<String>::new());
         let requests = self.sandbox.requests();
         self.sandbox.clear_requests();
-        requests.iter().map(line).collect()
+        requests.iter().map(request_line).collect()
     }
 
     /// The bodies of the requests since the last call of [`Session::requests`].
@@ -232,7 +232,7 @@ impl Session {
     }
 }
 
-fn line(request: &RecordedRequest) -> String {
+fn request_line(request: &RecordedRequest) -> String {
     let root = format!("/api/projects/{}/persons/", Sandbox::PROJECT);
     let path = request.path.replacen(&root, "B/", 1);
     let query: Vec<String> = url::form_urlencoded::parse(request.query.as_bytes())
@@ -248,8 +248,8 @@ fn text(result: &CallToolResult) -> String {
 }
 
 /// One field of each row of a structured result.
-fn column<'a>(answer: &'a Value, field: &str) -> Vec<&'a str> {
-    let rows = answer["results"].as_array().unwrap();
+fn column<'a>(result: &'a Value, field: &str) -> Vec<&'a str> {
+    let rows = result["results"].as_array().unwrap();
     rows.iter()
         .map(|row| row[field].as_str().unwrap())
         .collect()

@@ -5,7 +5,7 @@ use posthog_persons_mcp::tools::catalog;
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::ServiceError;
 
-use crate::process::{binary, conversation, offered, run};
+use crate::process::{binary, run, session_input, tool_names};
 use crate::wire::{WITH_HANDSHAKE, versions};
 use crate::writing::writing_calls;
 use crate::{Session, Setup, connect_with};
@@ -15,19 +15,19 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 /// The tools of the catalog that match the predicate.
-fn those(are: impl Fn(&str, Toolset, Effect) -> bool) -> Vec<String> {
+fn tools_where(matches: impl Fn(&str, Toolset, Effect) -> bool) -> Vec<String> {
     catalog()
         .iter()
-        .filter(|tool| are(tool.name, tool.toolset, tool.effect))
+        .filter(|tool| matches(tool.name, tool.toolset, tool.effect))
         .map(|tool| tool.name.to_owned())
         .collect()
 }
 
-fn readers() -> Vec<String> {
-    those(|_, _, effect| effect == Effect::Read)
+fn reading_tools() -> Vec<String> {
+    tools_where(|_, _, effect| effect == Effect::Read)
 }
 
-async fn with(policy: Policy) -> Session {
+async fn connect_with_policy(policy: Policy) -> Session {
     connect_with(Setup {
         policy,
         ..Setup::default()
@@ -44,7 +44,7 @@ async fn offered_tools(session: &Session) -> Vec<String> {
 }
 
 /// Asserts that the tool is rejected like one that does not exist.
-async fn unknown(session: &Session, tool: &'static str, arguments: &serde_json::Value) {
+async fn assert_unknown(session: &Session, tool: &'static str, arguments: &serde_json::Value) {
     let arguments = arguments.as_object().unwrap().clone();
     let request = CallToolRequestParams::new(tool).with_arguments(arguments);
     let Err(ServiceError::McpError(error)) = session.client.call_tool(request).await else {
@@ -56,16 +56,16 @@ async fn unknown(session: &Session, tool: &'static str, arguments: &serde_json::
 
 #[tokio::test]
 async fn read_only_offers_only_reading_tools() {
-    let session = with(Policy {
+    let session = connect_with_policy(Policy {
         read_only: true,
         ..Policy::default()
     })
     .await;
     let listed = offered_tools(&session).await;
-    assert_eq!(listed, readers());
+    assert_eq!(listed, reading_tools());
     for (tool, arguments, _) in writing_calls().await {
         assert!(!listed.contains(&tool.to_owned()), "{tool}");
-        unknown(&session, tool, &arguments).await;
+        assert_unknown(&session, tool, &arguments).await;
     }
     assert_eq!(session.requests(), Vec::<String>::new());
     let instructions = session.client.peer_info().unwrap().instructions.clone();
@@ -74,14 +74,14 @@ async fn read_only_offers_only_reading_tools() {
 
 #[tokio::test]
 async fn toolsets_and_tools_are_combined_and_exclusions_win() {
-    let session = with(Policy {
+    let session = connect_with_policy(Policy {
         toolsets: names(&["history"]),
         tools: names(&["persons-bulk-delete", "persons-activity-retrieve"]),
         exclude: names(&["persons-deletion-status-list", "persons-update"]),
         ..Policy::default()
     })
     .await;
-    let expected = those(|name, toolset, _| {
+    let expected = tools_where(|name, toolset, _| {
         name == "persons-bulk-delete"
             || toolset == Toolset::History && name != "persons-deletion-status-list"
     });
@@ -89,7 +89,7 @@ async fn toolsets_and_tools_are_combined_and_exclusions_win() {
     assert_eq!(expected.len(), 4);
     for (tool, arguments, _) in writing_calls().await {
         if tool != "persons-bulk-delete" {
-            unknown(&session, tool, &arguments).await;
+            assert_unknown(&session, tool, &arguments).await;
         }
     }
     assert_eq!(session.requests(), Vec::<String>::new());
@@ -97,14 +97,14 @@ async fn toolsets_and_tools_are_combined_and_exclusions_win() {
 
 #[tokio::test]
 async fn read_only_wins_over_named_writing_tools() {
-    let session = with(Policy {
+    let session = connect_with_policy(Policy {
         read_only: true,
         toolsets: names(&["persons", "write", "delete"]),
         tools: names(&["persons-split", "persons-activity-retrieve"]),
         ..Policy::default()
     })
     .await;
-    let expected = those(|name, toolset, _| {
+    let expected = tools_where(|name, toolset, _| {
         toolset == Toolset::Persons || name == "persons-activity-retrieve"
     });
     assert_eq!(offered_tools(&session).await, expected);
@@ -112,30 +112,30 @@ async fn read_only_wins_over_named_writing_tools() {
 
 #[tokio::test]
 async fn excluding_a_tool_keeps_the_others() {
-    let session = with(Policy {
+    let session = connect_with_policy(Policy {
         exclude: names(&["persons-bulk-delete"]),
         ..Policy::default()
     })
     .await;
     assert_eq!(
         offered_tools(&session).await,
-        those(|name, _, _| name != "persons-bulk-delete")
+        tools_where(|name, _, _| name != "persons-bulk-delete")
     );
 }
 
 // With the binary.
 
 /// The tools of the binary with these flags and variables, from `tools/list` and from `tools`.
-async fn offers(flags: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
+async fn process_tools(flags: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
     let set = |arguments: &[&str]| {
         let mut command = binary(&[arguments, flags].concat());
         command.envs(variables.iter().copied());
         command
     };
-    let input = conversation(WITH_HANDSHAKE[3], &[]);
+    let input = session_input(WITH_HANDSHAKE[3], &[]);
     let ended = run(set(&["--sandbox"]), &input).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let names = offered(&ended.answer(1));
+    let names = tool_names(&ended.response(1));
     let printed = run(set(&["tools"]), "").await;
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     let first_words = printed
@@ -152,14 +152,14 @@ async fn offers(flags: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
 
 #[tokio::test]
 async fn flags_and_variables_select_tools() {
-    let all = || those(|_, _, _| true);
+    let all = || tools_where(|_, _, _| true);
     let persons_and_history =
-        || those(|_, toolset, _| matches!(toolset, Toolset::Persons | Toolset::History));
+        || tools_where(|_, toolset, _| matches!(toolset, Toolset::Persons | Toolset::History));
     for (flags, variables, expected) in [
         (&[][..], &[][..], all()),
-        (&["--read-only"], &[], readers()),
-        (&[], &[("POSTHOG_MCP_READ_ONLY", "true")], readers()),
-        (&[], &[("POSTHOG_MCP_READ_ONLY", "1")], readers()),
+        (&["--read-only"], &[], reading_tools()),
+        (&[], &[("POSTHOG_MCP_READ_ONLY", "true")], reading_tools()),
+        (&[], &[("POSTHOG_MCP_READ_ONLY", "1")], reading_tools()),
         (&[], &[("POSTHOG_MCP_READ_ONLY", "false")], all()),
         (&[], &[("POSTHOG_MCP_READ_ONLY", "")], all()),
         (
@@ -191,7 +191,7 @@ async fn flags_and_variables_select_tools() {
         (
             &["--exclude-tools", "persons-split,persons-bulk-delete"],
             &[],
-            those(|name, _, _| !matches!(name, "persons-split" | "persons-bulk-delete")),
+            tools_where(|name, _, _| !matches!(name, "persons-split" | "persons-bulk-delete")),
         ),
         (
             &["--tools", "persons-list", "--exclude-tools", "persons-list"],
@@ -201,17 +201,17 @@ async fn flags_and_variables_select_tools() {
         (
             &["--toolsets", "delete"],
             &[("POSTHOG_MCP_EXCLUDE_TOOLS", "persons-split")],
-            those(|name, toolset, _| toolset == Toolset::Delete && name != "persons-split"),
+            tools_where(|name, toolset, _| toolset == Toolset::Delete && name != "persons-split"),
         ),
         // The flag wins over the variable.
         (
             &["--toolsets", "delete"],
             &[("POSTHOG_MCP_TOOLSETS", "persons")],
-            those(|_, toolset, _| toolset == Toolset::Delete),
+            tools_where(|_, toolset, _| toolset == Toolset::Delete),
         ),
     ] {
         assert_eq!(
-            offers(flags, variables).await,
+            process_tools(flags, variables).await,
             expected,
             "{flags:?} {variables:?}"
         );
@@ -226,15 +226,15 @@ async fn read_only_process_has_no_writing_tools() {
         .map(|(tool, arguments, _)| (tool, arguments))
         .collect();
     for version in versions() {
-        let input = conversation(version, &calls);
+        let input = session_input(version, &calls);
         let ended = run(binary(&["--sandbox", "--read-only"]), &input).await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert_eq!(offered(&ended.answer(1)), readers(), "{version}");
+        assert_eq!(tool_names(&ended.response(1)), reading_tools(), "{version}");
         for ((tool, _), id) in calls.iter().zip(2..) {
-            let answer = ended.answer(id);
+            let response = ended.response(id);
             assert_eq!(
-                answer["error"]["code"], -32602,
-                "{version} {tool}: {answer}"
+                response["error"]["code"], -32602,
+                "{version} {tool}: {response}"
             );
         }
     }
@@ -285,9 +285,9 @@ async fn unknown_tool_name_fails_the_start_with_the_valid_names() {
             let mut command = binary(&[command, flags].concat());
             command.envs(variables.iter().copied());
             let ended = run(command, "").await;
-            let said = ended.refusal();
-            assert!(said.contains(&format!("`{wrong}`")), "{said}");
-            assert!(said.contains(known), "{said}");
+            let error = ended.startup_error();
+            assert!(error.contains(&format!("`{wrong}`")), "{error}");
+            assert!(error.contains(known), "{error}");
         }
     }
 }
@@ -303,6 +303,9 @@ async fn call_rejects_tools_that_are_not_offered() {
         "--read-only",
     ];
     let ended = run(binary(&call), "").await;
-    let said = ended.refusal();
-    assert!(said.contains("unknown tool: persons-bulk-delete"), "{said}");
+    let error = ended.startup_error();
+    assert!(
+        error.contains("unknown tool: persons-bulk-delete"),
+        "{error}"
+    );
 }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use serde_json::{Value, json};
 
-use crate::wire::{TIMEOUT, beginning, message, request};
+use crate::wire::{TIMEOUT, opening_messages, parse_message, request};
 
 /// The binary with these arguments, without the settings in this process's environment.
 pub(crate) fn binary(arguments: &[&str]) -> Command {
@@ -29,23 +29,23 @@ pub(crate) fn binary(arguments: &[&str]) -> Command {
 }
 
 /// A process that has ended.
-pub(crate) struct Ended {
+pub(crate) struct ProcessOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Ended {
+impl ProcessOutput {
     /// The response to a request.
-    pub(crate) fn answer(&self, id: u64) -> Value {
-        let mut answers = self.stdout.lines().map(message);
-        answers
-            .find(|answer| answer["id"] == id)
-            .unwrap_or_else(|| panic!("no answer to {id} in {}", self.stdout))
+    pub(crate) fn response(&self, id: u64) -> Value {
+        let mut responses = self.stdout.lines().map(parse_message);
+        responses
+            .find(|response| response["id"] == id)
+            .unwrap_or_else(|| panic!("no response to {id} in {}", self.stdout))
     }
 
     /// The error of a start that must fail: on standard error, with nothing on standard output.
-    pub(crate) fn refusal(&self) -> &str {
+    pub(crate) fn startup_error(&self) -> &str {
         assert_ne!(self.code, Some(0), "{}", self.stderr);
         assert_eq!(self.stdout, "");
         &self.stderr
@@ -53,7 +53,7 @@ impl Ended {
 }
 
 /// Runs a process with this input.
-pub(crate) async fn run(mut command: Command, input: &str) -> Ended {
+pub(crate) async fn run(mut command: Command, input: &str) -> ProcessOutput {
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let writing = async {
@@ -66,7 +66,7 @@ pub(crate) async fn run(mut command: Command, input: &str) -> Ended {
         .await
         .expect("an end in time")
         .unwrap();
-    Ended {
+    ProcessOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -81,14 +81,14 @@ pub(crate) async fn send(child: &Child, signal: &str) {
 }
 
 /// Waits for the exit and returns the exit code.
-pub(crate) async fn exit(mut child: Child) -> Option<i32> {
+pub(crate) async fn wait_for_exit(mut child: Child) -> Option<i32> {
     let status = timeout(TIMEOUT, child.wait()).await;
     status.expect("an end in time").unwrap().code()
 }
 
 /// The input of a session: the handshake, `tools/list` as request 1, then these calls.
-pub(crate) fn conversation(version: &str, calls: &[(&str, Value)]) -> String {
-    let mut messages = beginning(version);
+pub(crate) fn session_input(version: &str, calls: &[(&str, Value)]) -> String {
+    let mut messages = opening_messages(version);
     messages.push(request(version, 1, "tools/list", json!({})));
     for ((tool, arguments), id) in calls.iter().zip(2..) {
         let params = json!({"name": tool, "arguments": arguments});
@@ -101,8 +101,8 @@ pub(crate) fn conversation(version: &str, calls: &[(&str, Value)]) -> String {
 }
 
 /// The names in a response to `tools/list`.
-pub(crate) fn offered(answer: &Value) -> Vec<String> {
-    let tools = answer["result"]["tools"].as_array().unwrap();
+pub(crate) fn tool_names(response: &Value) -> Vec<String> {
+    let tools = response["result"]["tools"].as_array().unwrap();
     tools
         .iter()
         .map(|tool| tool["name"].as_str().unwrap().to_owned())

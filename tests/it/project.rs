@@ -12,7 +12,7 @@ const KEY: &str = "GET /api/personal_api_keys/@current/";
 const PERSON: &str = "GET B/101/";
 
 /// The key that a test adds to the sandbox.
-const OWN: &str = "phx_test_own";
+const TEST_KEY: &str = "phx_test_own";
 
 async fn connect_as(key: &'static str) -> Session {
     let setup = Setup::default();
@@ -26,11 +26,11 @@ async fn connect_as(key: &'static str) -> Session {
 
 /// With a key of these scopes and limits.
 async fn connect_with_key(scopes: &[&str], teams: &[u64], organizations: &[&str]) -> Session {
-    let mut key = Key::scoped(OWN, scopes);
+    let mut key = Key::scoped(TEST_KEY, scopes);
     key.scoped_teams = Some(teams.to_vec());
     key.scoped_organizations = Some(organizations.iter().map(ToString::to_string).collect());
     let mut setup = Setup {
-        key: OWN,
+        key: TEST_KEY,
         project: Project::Current,
         ..Setup::default()
     };
@@ -75,11 +75,11 @@ async fn resolved_project_stays_if_the_owner_selects_another() {
 async fn key_without_access_to_projects_must_set_one() {
     let session = connect_as(Sandbox::READ_KEY).await;
     assert_snapshot!(session.error("persons-retrieve", json!({"id": 101})).await, @"Could not determine which project to use: the key cannot read which one its owner has selected. The user must set POSTHOG_PROJECT_ID (or --project) to the project's number.");
-    let asked = [USER, KEY, "GET /api/projects/@current/"];
-    assert_eq!(session.requests(), asked);
+    let requests = [USER, KEY, "GET /api/projects/@current/"];
+    assert_eq!(session.requests(), requests);
     // Not cached: the key may be changed while the server runs.
     session.error("persons-retrieve", json!({"id": 101})).await;
-    assert_eq!(session.requests(), asked);
+    assert_eq!(session.requests(), requests);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::{ADA, Session, Setup, connect, connect_with};
 const EXPLAIN: &str = "investigate-person";
 
 /// The completions of an argument of the prompt `investigate-person`, with or without a person.
-async fn fitting(
+async fn completions(
     session: &Session,
     argument: &str,
     typed: &str,
@@ -24,8 +24,8 @@ async fn fitting(
         let filled_in = [("person".to_owned(), person.to_owned())];
         request = request.with_context(CompletionContext::with_arguments(filled_in.into()));
     }
-    let answer = session.client.complete(request).await.unwrap();
-    answer.completion.values
+    let result = session.client.complete(request).await.unwrap();
+    result.completion.values
 }
 
 async fn prompt(session: &Session, name: &str, arguments: Value) -> String {
@@ -57,8 +57,8 @@ async fn prompts_take_a_person_and_investigation_takes_a_question() {
     );
     let text = prompt(&session, EXPLAIN, json!({"person": "ada@example.com"})).await;
     assert!(text.ends_with("The person: \"ada@example.com\""), "{text}");
-    let asked = json!({"person": ADA, "property": "plan", "cohort": "a \"b\"\n\u{202e}c"});
-    let text = prompt(&session, EXPLAIN, asked).await;
+    let arguments = json!({"person": ADA, "property": "plan", "cohort": "a \"b\"\n\u{202e}c"});
+    let text = prompt(&session, EXPLAIN, arguments).await;
     let ending = format!(
         "The person: \"{ADA}\"\nThe property in question: \"plan\"\nThe cohort in question: \"a \\\"b\\\" c\""
     );
@@ -69,39 +69,43 @@ async fn prompts_take_a_person_and_investigation_takes_a_question() {
 async fn person_argument_is_completed_by_email() {
     let session = connect().await;
     assert_eq!(
-        fitting(&session, "person", "ada@", None).await,
+        completions(&session, "person", "ada@", None).await,
         ["ada@example.com"]
     );
-    assert!(fitting(&session, "person", "", None).await.is_empty());
-    assert!(fitting(&session, "person", "nobody", None).await.is_empty());
+    assert!(completions(&session, "person", "", None).await.is_empty());
+    assert!(
+        completions(&session, "person", "nobody", None)
+            .await
+            .is_empty()
+    );
 }
 
 #[tokio::test]
 async fn property_argument_is_completed_from_the_person_or_the_newest_persons() {
     let session = connect().await;
-    let of_ada = fitting(&session, "property", "pla", Some("ada@example.com")).await;
+    let of_ada = completions(&session, "property", "pla", Some("ada@example.com")).await;
     assert_eq!(of_ada, ["plan"]);
     assert_eq!(
-        fitting(&session, "property", "PLA", Some(ADA)).await,
+        completions(&session, "property", "PLA", Some(ADA)).await,
         ["plan"]
     );
-    let of_person = fitting(&session, "property", "plan", None).await;
+    let of_person = completions(&session, "property", "plan", None).await;
     assert!(of_person.contains(&"plan".to_owned()), "{of_person:?}");
-    let all = fitting(&session, "property", "", None).await;
+    let all = completions(&session, "property", "", None).await;
     assert!((10..=100).contains(&all.len()), "{all:?}");
 }
 
 #[tokio::test]
 async fn cohort_argument_is_completed_from_the_cohorts_of_the_person() {
     let session = connect().await;
-    let cohorts = fitting(&session, "cohort", "", Some("ada@example.com")).await;
-    let answer = session
+    let cohorts = completions(&session, "cohort", "", Some("ada@example.com")).await;
+    let result = session
         .call("persons-cohorts-retrieve", json!({"person_id": ADA}))
         .await;
-    assert_eq!(cohorts, crate::column(&answer, "name"));
-    assert!(fitting(&session, "cohort", "", None).await.is_empty());
+    assert_eq!(cohorts, crate::column(&result, "name"));
+    assert!(completions(&session, "cohort", "", None).await.is_empty());
     assert!(
-        fitting(&session, "cohort", "", Some("nobody"))
+        completions(&session, "cohort", "", Some("nobody"))
             .await
             .is_empty()
     );
@@ -121,13 +125,25 @@ async fn excluded_tools_and_redaction_disable_completion() {
         ..Setup::default()
     })
     .await;
-    assert!(fitting(&session, "person", "ada@", None).await.is_empty());
-    assert!(fitting(&session, "cohort", "", Some(ADA)).await.is_empty());
+    assert!(
+        completions(&session, "person", "ada@", None)
+            .await
+            .is_empty()
+    );
+    assert!(
+        completions(&session, "cohort", "", Some(ADA))
+            .await
+            .is_empty()
+    );
     let mut setup = Setup::default();
     setup.limits.redaction = Redaction::new(&[], true);
     let session = connect_with(setup).await;
-    assert!(fitting(&session, "person", "ada", None).await.is_empty());
+    assert!(
+        completions(&session, "person", "ada", None)
+            .await
+            .is_empty()
+    );
     assert!(session.requests().is_empty());
-    let other = fitting(&session, "no argument", "", Some(ADA)).await;
+    let other = completions(&session, "no argument", "", Some(ADA)).await;
     assert!(other.is_empty());
 }

@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-use crate::upstream::{Answers, Upstream};
-use crate::wire::{TIMEOUT, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, Wire, versions};
+use crate::upstream::{ResponseTiming, Upstream};
+use crate::wire::{JsonRpcClient, TIMEOUT, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, versions};
 use crate::{ADA, Setup, connect, connect_with, text};
 
 fn with_handshake() -> ClientLifecycleMode {
@@ -57,18 +57,18 @@ fn serve(server: Server) -> DuplexStream {
     ours
 }
 
-async fn client(host: &str, begin: ClientLifecycleMode) -> RunningService<RoleClient, ()> {
-    ().serve_with_lifecycle(serve(server(host)), begin)
+async fn client(host: &str, lifecycle: ClientLifecycleMode) -> RunningService<RoleClient, ()> {
+    ().serve_with_lifecycle(serve(server(host)), lifecycle)
         .await
         .unwrap()
 }
 
-type Pipe = Wire<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
+type Pipe = JsonRpcClient<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
 
 /// A server and a client at the level of JSON-RPC messages.
-async fn by_hand(host: &str, version: &'static str) -> Pipe {
+async fn raw_client(host: &str, version: &'static str) -> Pipe {
     let (reader, writer) = tokio::io::split(serve(server(host)));
-    Wire::begin(version, reader, writer).await.0
+    JsonRpcClient::begin(version, reader, writer).await.0
 }
 
 fn call(tool: &'static str, arguments: &Value) -> CallToolRequestParams {
@@ -87,17 +87,17 @@ async fn list(client: &RunningService<RoleClient, ()>) -> ListToolsResult {
 async fn every_protocol_version_offers_the_same_tools_and_results() {
     let session = connect().await;
     let mut seen = Vec::new();
-    for begin in [with_handshake(), without_handshake()] {
-        let client = client(&session.sandbox.url(), begin).await;
+    for lifecycle in [with_handshake(), without_handshake()] {
+        let client = client(&session.sandbox.url(), lifecycle).await;
         let tools = list(&client).await.tools;
         let arguments = json!({"id": ADA, "select": ["plan"]});
         let called = client.call_tool(call("persons-retrieve", &arguments)).await;
         let called = called.unwrap();
         assert_eq!(called.is_error, Some(false), "{}", text(&called));
 
-        let refused = client.call_tool(call("persons-retrieve", &json!({}))).await;
-        let refused = refused.unwrap();
-        assert_eq!(refused.is_error, Some(true));
+        let rejected = client.call_tool(call("persons-retrieve", &json!({}))).await;
+        let rejected = rejected.unwrap();
+        assert_eq!(rejected.is_error, Some(true));
 
         let unknown = client
             .call_tool(call("persons-nobody-made", &json!({})))
@@ -110,7 +110,7 @@ async fn every_protocol_version_offers_the_same_tools_and_results() {
             tools,
             text(&called),
             called.structured_content,
-            text(&refused),
+            text(&rejected),
         ));
         client.cancel().await.unwrap();
     }
@@ -120,7 +120,7 @@ async fn every_protocol_version_offers_the_same_tools_and_results() {
 
 #[tokio::test]
 async fn tool_list_is_cacheable_by_its_client_only() {
-    let list_of = async |begin| list(&client("http://127.0.0.1:1", begin).await).await;
+    let list_of = async |lifecycle| list(&client("http://127.0.0.1:1", lifecycle).await).await;
     let list = list_of(without_handshake()).await;
     assert_eq!(list.cache_scope, Some(CacheScope::Private));
     assert!(list.ttl_ms.is_some_and(|time| time > 0));
@@ -131,8 +131,8 @@ async fn tool_list_is_cacheable_by_its_client_only() {
 #[tokio::test]
 async fn no_request_is_sent_before_the_first_call() {
     let session = connect().await;
-    for begin in [with_handshake(), without_handshake()] {
-        let client = client(&session.sandbox.url(), begin).await;
+    for lifecycle in [with_handshake(), without_handshake()] {
+        let client = client(&session.sandbox.url(), lifecycle).await;
         list(&client).await;
         client.cancel().await.unwrap();
     }
@@ -141,25 +141,29 @@ async fn no_request_is_sent_before_the_first_call() {
 
 #[tokio::test]
 async fn cancelled_call_closes_its_connection_to_posthog() {
-    for begin in [with_handshake(), without_handshake()] {
-        let upstream = Upstream::start(Answers::Never).await;
-        let client = client(&upstream.url(), begin).await;
+    for lifecycle in [with_handshake(), without_handshake()] {
+        let upstream = Upstream::start(ResponseTiming::Never).await;
+        let client = client(&upstream.url(), lifecycle).await;
         let request = CallToolRequest::new(call("persons-list", &json!({})));
         let request = ClientRequest::CallToolRequest(request);
         let pending = client
             .send_cancellable_request(request, PeerRequestOptions::no_options())
             .await
             .unwrap();
-        upstream.until(|counts| counts.waiting == 1).await;
+        upstream.wait_until(|counts| counts.waiting == 1).await;
         pending.cancel(Some("enough".to_owned())).await.unwrap();
-        upstream.until(|counts| counts.left == 1).await;
-        assert_eq!(upstream.counts().asked, 1, "asked again after the end");
+        upstream.wait_until(|counts| counts.disconnected == 1).await;
+        assert_eq!(
+            upstream.counts().requests,
+            1,
+            "retried after the cancellation"
+        );
     }
 }
 
 #[tokio::test]
 async fn cancelled_call_releases_its_slot() {
-    let upstream = Upstream::start(Answers::Never).await;
+    let upstream = Upstream::start(ResponseTiming::Never).await;
     let client = client(&upstream.url(), with_handshake()).await;
     let mut pending = Vec::new();
     for _ in 0..9 {
@@ -173,31 +177,31 @@ async fn cancelled_call_releases_its_slot() {
                 .unwrap(),
         );
     }
-    upstream.until(|counts| counts.waiting == 8).await;
+    upstream.wait_until(|counts| counts.waiting == 8).await;
     // Any of the nine may be the queued one. Cancelling one of the others releases a slot for it.
     let first = pending.swap_remove(0);
     first.cancel(None).await.unwrap();
-    upstream.until(|counts| counts.asked == 9).await;
-    assert_eq!(upstream.counts().most_waiting, 8);
+    upstream.wait_until(|counts| counts.requests == 9).await;
+    assert_eq!(upstream.counts().max_waiting, 8);
 }
 
 #[tokio::test]
 async fn at_most_eight_requests_are_concurrent_and_all_calls_complete() {
-    let upstream = Upstream::start(Answers::After(Duration::from_millis(50))).await;
+    let upstream = Upstream::start(ResponseTiming::After(Duration::from_millis(50))).await;
     let client = client(&upstream.url(), without_handshake()).await;
     let calls = (0..200).map(|_| client.call_tool(call("persons-list", &json!({}))));
-    let answers: Vec<CallToolResult> = timeout(TIMEOUT, join_all(calls))
+    let results: Vec<CallToolResult> = timeout(TIMEOUT, join_all(calls))
         .await
-        .expect("answers in time")
+        .expect("responses in time")
         .into_iter()
         .map(Result::unwrap)
         .collect();
-    for answer in &answers {
-        assert_eq!(answer.is_error, Some(false), "{}", text(answer));
+    for response in &results {
+        assert_eq!(response.is_error, Some(false), "{}", text(response));
     }
     let counts = upstream.counts();
-    assert_eq!((answers.len(), counts.asked), (200, 200));
-    assert_eq!(counts.most_waiting, 8);
+    assert_eq!((results.len(), counts.requests), (200, 200));
+    assert_eq!(counts.max_waiting, 8);
     // Connections are reused. The pool may open one although another becomes idle at that moment.
     assert!(counts.connections <= 2 * 64, "{counts:?}");
 }
@@ -205,7 +209,7 @@ async fn at_most_eight_requests_are_concurrent_and_all_calls_complete() {
 #[tokio::test]
 async fn malformed_call_is_rejected_as_invalid_params() {
     for version in versions() {
-        let mut wire = by_hand("http://127.0.0.1:1", version).await;
+        let mut wire = raw_client("http://127.0.0.1:1", version).await;
         for params in [
             json!({}),
             json!({"arguments": {}}),
@@ -213,26 +217,26 @@ async fn malformed_call_is_rejected_as_invalid_params() {
             json!({"name": "persons-list", "arguments": []}),
             json!({"name": "persons-list", "arguments": "{}"}),
         ] {
-            let answer = wire.ask("tools/call", params.clone()).await;
-            let code = &answer["error"]["code"];
-            assert_eq!(code, -32602, "{version} {params}: {answer}");
+            let response = wire.send_request("tools/call", params.clone()).await;
+            let code = &response["error"]["code"];
+            assert_eq!(code, -32602, "{version} {params}: {response}");
         }
-        let answer = wire.ask("persons/list", json!({})).await;
-        assert_eq!(answer["error"]["code"], -32601, "{version}: {answer}");
-        let answer = wire.ask("tools/list", json!({})).await;
-        assert!(answer["result"].is_object(), "{version}: {answer}");
+        let response = wire.send_request("persons/list", json!({})).await;
+        assert_eq!(response["error"]["code"], -32601, "{version}: {response}");
+        let response = wire.send_request("tools/list", json!({})).await;
+        assert!(response["result"].is_object(), "{version}: {response}");
     }
 }
 
 #[tokio::test]
 async fn stateless_request_requires_a_version() {
-    let mut wire = by_hand("http://127.0.0.1:1", WITHOUT_HANDSHAKE).await;
-    assert!(wire.ask("tools/list", json!({})).await["result"].is_object());
+    let mut wire = raw_client("http://127.0.0.1:1", WITHOUT_HANDSHAKE).await;
+    assert!(wire.send_request("tools/list", json!({})).await["result"].is_object());
     wire.send(&json!({"jsonrpc": "2.0", "id": 70, "method": "tools/list", "params": {}}))
         .await;
-    let answer = wire.receive().await.unwrap();
+    let response = wire.receive().await.unwrap();
     assert_eq!(
-        (&answer["id"], &answer["error"]["code"]),
+        (&response["id"], &response["error"]["code"]),
         (&json!(70), &json!(-32602))
     );
     let meta = json!({
@@ -242,9 +246,9 @@ async fn stateless_request_requires_a_version() {
     let later =
         json!({"jsonrpc": "2.0", "id": 71, "method": "tools/list", "params": {"_meta": meta}});
     wire.send(&later).await;
-    let answer = wire.receive().await.unwrap();
+    let response = wire.receive().await.unwrap();
     assert_eq!(
-        (&answer["id"], &answer["error"]["code"]),
+        (&response["id"], &response["error"]["code"]),
         (&json!(71), &json!(-32022))
     );
 }
@@ -253,18 +257,21 @@ async fn stateless_request_requires_a_version() {
 async fn arguments_can_be_omitted_or_null() {
     let session = connect().await;
     for version in [WITH_HANDSHAKE[0], WITHOUT_HANDSHAKE] {
-        let mut wire = by_hand(&session.sandbox.url(), version).await;
+        let mut wire = raw_client(&session.sandbox.url(), version).await;
         for params in [
             json!({"name": "persons-list"}),
             json!({"name": "persons-list", "arguments": null}),
         ] {
-            let answer = wire.ask("tools/call", params).await;
-            assert_eq!(answer["result"]["isError"], false, "{version}: {answer}");
+            let response = wire.send_request("tools/call", params).await;
+            assert_eq!(
+                response["result"]["isError"], false,
+                "{version}: {response}"
+            );
         }
     }
 }
 
-fn many(persons: usize, bytes: usize) -> Setup {
+fn large_setup(persons: usize, bytes: usize) -> Setup {
     Setup {
         limits: OutputOptions {
             bytes,
@@ -280,7 +287,7 @@ fn many(persons: usize, bytes: usize) -> Setup {
 
 #[tokio::test]
 async fn page_of_1000_persons_is_complete_within_the_budget() {
-    let session = connect_with(many(1_500, 8_000_000)).await;
+    let session = connect_with(large_setup(1_500, 8_000_000)).await;
     let page = session
         .call("persons-list", json!({"limit": 1000, "select": ["*"]}))
         .await;
@@ -291,13 +298,13 @@ async fn page_of_1000_persons_is_complete_within_the_budget() {
 
 #[tokio::test]
 async fn paging_by_next_offset_returns_every_person() {
-    let session = connect_with(many(1_500, 80_000)).await;
+    let session = connect_with(large_setup(1_500, 80_000)).await;
     let all = json!({"limit": 1, "include_total": true});
     let total = session.call("persons-list", all).await["count"]
         .as_u64()
         .unwrap();
     let mut offset = 0;
-    let mut met = Vec::new();
+    let mut returned = Vec::new();
     loop {
         let arguments = json!({"limit": 1000, "offset": offset});
         let result = session.result("persons-list", arguments).await;
@@ -309,7 +316,7 @@ async fn paging_by_next_offset_returns_every_person() {
             page.to_string().len()
         );
         for row in page["results"].as_array().unwrap() {
-            met.push(row["uuid"].as_str().unwrap().to_owned());
+            returned.push(row["uuid"].as_str().unwrap().to_owned());
         }
         match page["next_offset"].as_u64() {
             Some(next) => {
@@ -319,30 +326,37 @@ async fn paging_by_next_offset_returns_every_person() {
             None => break,
         }
     }
-    let met_at_all = met.len();
-    met.sort_unstable();
-    met.dedup();
-    assert_eq!(met.len(), met_at_all, "a person was returned twice");
-    let met = met.len() as u64;
+    let total_returned = returned.len();
+    returned.sort_unstable();
+    returned.dedup();
+    assert_eq!(
+        returned.len(),
+        total_returned,
+        "a person was returned twice"
+    );
+    let returned = returned.len() as u64;
     // The count includes a deleted person that is no longer listed.
-    assert!((total - 1..=total).contains(&met), "{met} of {total}");
+    assert!(
+        (total - 1..=total).contains(&returned),
+        "{returned} of {total}"
+    );
 }
 
 #[tokio::test]
 async fn large_result_does_not_delay_a_small_one() {
-    let session = connect_with(many(1_000, 8_000_000)).await;
+    let session = connect_with(large_setup(1_000, 8_000_000)).await;
     let large = json!({"limit": 1000, "select": ["*"]});
     let calls = (0..8).map(|_| session.call("persons-list", large.clone()));
     let small = session.call("persons-retrieve", json!({"id": ADA}));
     let (pages, person) = timeout(TIMEOUT, futures::future::join(join_all(calls), small))
         .await
-        .expect("answers in time");
+        .expect("responses in time");
     assert_eq!(person["uuid"], ADA);
     assert!(pages.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 /// A tool that panics.
-struct Stumbling;
+struct Panicking;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -351,7 +365,7 @@ struct Nothing {}
 #[derive(serde::Serialize, schemars::JsonSchema)]
 struct Never {}
 
-impl Tool for Stumbling {
+impl Tool for Panicking {
     type Input = Nothing;
     type Output = Never;
     const NAME: &'static str = "stumbling";
@@ -371,20 +385,20 @@ impl Tool for Stumbling {
 async fn panicking_tool_returns_an_error_and_the_server_keeps_serving() {
     let context = context("http://127.0.0.1:1");
     let server = Server::new(
-        vec![ToolDefinition::new::<Stumbling>()],
+        vec![ToolDefinition::new::<Panicking>()],
         context,
         WriteGuards::default(),
     );
     for version in versions() {
         let (reader, writer) = tokio::io::split(serve(server.clone()));
-        let (mut wire, _) = Wire::begin(version, reader, writer).await;
+        let (mut wire, _) = JsonRpcClient::begin(version, reader, writer).await;
         // More calls than there are slots: a panic releases its slot.
         for _ in 0..100 {
             let params = json!({"name": "stumbling", "arguments": {}});
-            let answer = wire.ask("tools/call", params).await;
-            assert_eq!(answer["error"]["code"], -32603, "{version}: {answer}");
-            assert!(!answer.to_string().contains("ada@"), "{answer}");
+            let response = wire.send_request("tools/call", params).await;
+            assert_eq!(response["error"]["code"], -32603, "{version}: {response}");
+            assert!(!response.to_string().contains("ada@"), "{response}");
         }
-        assert!(wire.ask("tools/list", json!({})).await["result"].is_object());
+        assert!(wire.send_request("tools/list", json!({})).await["result"].is_object());
     }
 }

@@ -35,6 +35,6 @@ async fn invalid_era_and_seed_file_are_reported() {
     ] {
         let command = binary(&["call", "persons-list", "--sandbox", setting, value]);
         let ended = run(command, "").await;
-        assert!(ended.refusal().contains(word), "{}", ended.stderr);
+        assert!(ended.startup_error().contains(word), "{}", ended.stderr);
     }
 }

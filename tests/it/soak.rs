@@ -20,10 +20,10 @@ use tokio::time::{interval, timeout};
 
 use crate::ADA;
 use crate::http_client::client;
-use crate::promises::calls;
+use crate::result_invariants::read_calls;
 use crate::stdio::{connected, sandbox_process};
 use crate::upstream::head;
-use crate::wire::{WITH_HANDSHAKE, beginning, message, request};
+use crate::wire::{WITH_HANDSHAKE, opening_messages, parse_message, request};
 
 /// Calls that are under way at any time.
 const IN_FLIGHT: u64 = 64;
@@ -117,7 +117,7 @@ fn call(chance: &mut Chance) -> (&'static str, Value) {
             "persons-list",
             json!({"limit": 1 + chance.below(200), "select": ["*"]}),
         ),
-        _ => chance.of(&calls()).clone(),
+        _ => chance.of(&read_calls()).clone(),
     }
 }
 
@@ -167,7 +167,7 @@ async fn ten_minutes_of_faults_lose_no_call_and_no_memory() {
     });
 
     let version = WITH_HANDSHAKE[3];
-    for message in beginning(version) {
+    for message in opening_messages(version) {
         input
             .write_all(format!("{message}\n").as_bytes())
             .await
@@ -200,7 +200,7 @@ async fn ten_minutes_of_faults_lose_no_call_and_no_memory() {
         tokio::select! {
             line = timeout(LONG, output.next_line()) => {
                 let line = line.unwrap_or_else(|_| panic!("not answered: {open:?}"));
-                let answer = message(&line.unwrap().expect("it goes on"));
+                let answer = parse_message(&line.unwrap().expect("it goes on"));
                 let id = answer["id"].as_u64().unwrap();
                 assert!(open.remove(&id).is_some(), "{id} was not asked, or is answered twice");
                 *kinds.entry(kind(&answer)).or_default() += 1;
@@ -291,7 +291,7 @@ async fn most_for_a_megabyte_each(arguments: &[&str], shown: bool) -> u64 {
     let mut input = server.stdin.take().unwrap();
     let mut output = BufReader::new(server.stdout.take().unwrap()).lines();
     let version = WITH_HANDSHAKE[3];
-    let mut lines: Vec<Value> = beginning(version);
+    let mut lines: Vec<Value> = opening_messages(version);
     for id in 1..=IN_FLIGHT {
         let select = if shown { "big" } else { "email" };
         let arguments = json!({"id": ADA, "select": [select]});
@@ -304,7 +304,7 @@ async fn most_for_a_megabyte_each(arguments: &[&str], shown: bool) -> u64 {
     }
     for _ in 0..=IN_FLIGHT {
         let line = timeout(LONG, output.next_line()).await.expect("in time");
-        let answer = message(&line.unwrap().expect("an answer"));
+        let answer = parse_message(&line.unwrap().expect("a response"));
         if answer["id"] != 0 {
             assert_eq!(answer["result"]["isError"], false, "{answer}");
             let person = &answer["result"]["structuredContent"];

@@ -10,13 +10,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
-use crate::process::{Ended, run};
+use crate::process::{ProcessOutput, run};
 use crate::stdio::connected;
 
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/untrusted.pem");
 
 /// A server in its own thread, and its number of connections.
-fn serve(answer: impl Fn(TcpStream) + Send + 'static) -> (SocketAddr, Arc<AtomicUsize>) {
+fn serve(serve_one: impl Fn(TcpStream) + Send + 'static) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let count = Arc::new(AtomicUsize::new(0));
@@ -24,7 +24,7 @@ fn serve(answer: impl Fn(TcpStream) + Send + 'static) -> (SocketAddr, Arc<Atomic
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             counting.fetch_add(1, Ordering::SeqCst);
-            answer(stream);
+            serve_one(stream);
         }
     });
     (address, count)
@@ -64,7 +64,7 @@ fn untrusted() -> (SocketAddr, Arc<AtomicUsize>) {
     })
 }
 
-async fn list(address: SocketAddr, arguments: &[&str]) -> Ended {
+async fn list(address: SocketAddr, arguments: &[&str]) -> ProcessOutput {
     let arguments = [&["call", "persons-list"], arguments].concat();
     let host = format!("https://{address}");
     run(connected(&arguments, &host, "phx_test"), "").await
@@ -75,14 +75,14 @@ async fn untrusted_certificate_is_reported_and_not_retried() {
     let (address, connections) = untrusted();
     let ended = list(address, &[]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let said = format!("{}{}", ended.stdout, ended.stderr);
+    let output = format!("{}{}", ended.stdout, ended.stderr);
     assert!(
-        said.contains("Could not establish a TLS connection to https://"),
-        "{said}"
+        output.contains("Could not establish a TLS connection to https://"),
+        "{output}"
     );
-    assert!(said.contains("UnknownIssuer"), "{said}");
-    assert!(said.contains("Nothing was sent"), "{said}");
-    assert!(said.contains("--ca-cert"), "{said}");
+    assert!(output.contains("UnknownIssuer"), "{output}");
+    assert!(output.contains("Nothing was sent"), "{output}");
+    assert!(output.contains("--ca-cert"), "{output}");
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
@@ -102,10 +102,10 @@ async fn server_without_tls_is_reported_and_not_retried() {
     });
     let ended = list(address, &[]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let said = format!("{}{}", ended.stdout, ended.stderr);
+    let output = format!("{}{}", ended.stdout, ended.stderr);
     assert!(
-        said.contains("Could not establish a TLS connection to https://"),
-        "{said}"
+        output.contains("Could not establish a TLS connection to https://"),
+        "{output}"
     );
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }

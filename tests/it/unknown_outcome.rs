@@ -6,14 +6,15 @@ use posthog_sandbox::{FaultKind, Sandbox};
 use serde_json::{Value, json};
 
 use crate::writing::{
-    LATER, QA, SOON, agreeing, inject_fault, owner, properties, sent, writing_calls,
+    CHANGE_DELAY, DELETION_DELAY, QA, approving, inject_fault, owner, properties, writes,
+    writing_calls,
 };
 use crate::{ADA, Setup, connect_with};
 
 pub(crate) const UNKNOWN: &str = "The outcome is unknown: the request was sent, and ";
 
 /// The read that the error suggests.
-pub(crate) fn settling(tool: &str) -> &'static str {
+pub(crate) fn suggested_read(tool: &str) -> &'static str {
     match tool {
         "persons-reset-distinct-id" => "persons-list with search \"luigi@example.com\"",
         "persons-split" => "persons-batch-retrieve with the distinct ids",
@@ -26,23 +27,26 @@ pub(crate) fn settling(tool: &str) -> &'static str {
 }
 
 /// Injects the fault into the write of each tool; the next call works.
-async fn meet(what: FaultKind, tools: impl Fn(&str) -> bool) {
+async fn check_tools(fault: FaultKind, tools: impl Fn(&str) -> bool) {
     for (tool, arguments, request) in writing_calls().await {
         if !tools(tool) {
             continue;
         }
-        let session = agreeing().await;
-        inject_fault(&session, &request, what.clone());
+        let session = approving().await;
+        inject_fault(&session, &request, fault.clone());
         let error = session.error(tool, arguments.clone()).await;
         assert_eq!(
-            sent(&session),
+            writes(&session),
             std::slice::from_ref(&request),
-            "{tool}: {what:?}"
+            "{tool}: {fault:?}"
         );
-        assert!(error.starts_with(UNKNOWN), "{tool}: {what:?}: {error}");
-        assert!(error.contains(settling(tool)), "{tool}: {what:?}: {error}");
+        assert!(error.starts_with(UNKNOWN), "{tool}: {fault:?}: {error}");
+        assert!(
+            error.contains(suggested_read(tool)),
+            "{tool}: {fault:?}: {error}"
+        );
         session.call(tool, arguments).await;
-        assert_eq!(sent(&session), [request], "{tool}: {what:?}");
+        assert_eq!(writes(&session), [request], "{tool}: {fault:?}");
     }
 }
 
@@ -53,36 +57,36 @@ fn all(_: &str) -> bool {
 #[tokio::test]
 async fn outcome_is_unknown_after_a_server_error() {
     for status in [500, 502, 503, 504, 512] {
-        meet(FaultKind::ServerError { status }, all).await;
+        check_tools(FaultKind::ServerError { status }, all).await;
     }
 }
 
 #[tokio::test]
 async fn outcome_is_unknown_after_a_broken_connection() {
-    meet(FaultKind::DropBeforeEffect, all).await;
-    meet(FaultKind::DropAfterEffect, all).await;
+    check_tools(FaultKind::DropBeforeEffect, all).await;
+    check_tools(FaultKind::DropAfterEffect, all).await;
 }
 
 #[tokio::test]
 async fn outcome_is_unknown_after_a_truncated_response() {
     // Within the response headers.
-    meet(FaultKind::CutResponse { after_bytes: 12 }, all).await;
+    check_tools(FaultKind::CutResponse { after_bytes: 12 }, all).await;
     // Within the body, if there is one.
     let in_body = FaultKind::CutResponse { after_bytes: 200 };
-    meet(in_body, |tool| tool == "persons-bulk-delete").await;
+    check_tools(in_body, |tool| tool == "persons-bulk-delete").await;
 }
 
 #[tokio::test]
 async fn outcome_is_unknown_after_a_web_page() {
     for status in [400, 403, 404, 502] {
-        meet(FaultKind::page(status), all).await;
+        check_tools(FaultKind::page(status), all).await;
     }
-    meet(FaultKind::page(200), |tool| tool == "persons-bulk-delete").await;
+    check_tools(FaultKind::page(200), |tool| tool == "persons-bulk-delete").await;
 }
 
 #[tokio::test]
 async fn outcome_is_unknown_after_a_web_page_with_status_200() {
-    meet(FaultKind::page(200), |tool| tool != "persons-bulk-delete").await;
+    check_tools(FaultKind::page(200), |tool| tool != "persons-bulk-delete").await;
 }
 
 #[tokio::test]
@@ -93,8 +97,8 @@ async fn outcome_is_unknown_after_an_unexpected_shape() {
         json!({"persons_found": "two"}),
         Value::Null,
     ] {
-        let what = FaultKind::json(202, &body);
-        meet(what, |tool| tool == "persons-bulk-delete").await;
+        let fault = FaultKind::json(202, &body);
+        check_tools(fault, |tool| tool == "persons-bulk-delete").await;
     }
 }
 
@@ -106,13 +110,13 @@ async fn outcome_is_unknown_after_a_timeout() {
         .await
         .into_iter()
         .map(|(tool, arguments, request)| async move {
-            let session = agreeing().await;
+            let session = approving().await;
             inject_fault(&session, &request, FaultKind::Stall);
             let error = session.error(tool, arguments).await;
-            assert_eq!(sent(&session), [request], "{tool}");
+            assert_eq!(writes(&session), [request], "{tool}");
             assert!(error.starts_with(UNKNOWN), "{tool}: {error}");
             assert!(error.contains("did not respond in time"), "{tool}: {error}");
-            assert!(error.contains(settling(tool)), "{tool}: {error}");
+            assert!(error.contains(suggested_read(tool)), "{tool}: {error}");
         });
     futures::future::join_all(calls).await;
 }
@@ -120,19 +124,19 @@ async fn outcome_is_unknown_after_a_timeout() {
 /// Both outcomes are possible, and the suggested read tells them apart.
 #[tokio::test]
 async fn suggested_read_determines_the_outcome() {
-    for (what, happened) in [
+    for (fault, happened) in [
         (FaultKind::DropBeforeEffect, false),
         (FaultKind::DropAfterEffect, true),
     ] {
-        let session = agreeing().await;
+        let session = approving().await;
         for (tool, arguments, request) in writing_calls().await {
             if tool != "persons-property-delete" {
-                inject_fault(&session, &request, what.clone());
+                inject_fault(&session, &request, fault.clone());
                 session.error(tool, arguments).await;
             }
         }
-        session.sandbox.advance(SOON);
-        session.sandbox.advance(LATER);
+        session.sandbox.advance(CHANGE_DELAY);
+        session.sandbox.advance(DELETION_DELAY);
         let plan = if happened { "team" } else { "pro" };
         assert_eq!(properties(&session, ADA).await["plan"], plan);
         let katherine = owner(&session, "katherine@example.com").await.unwrap();
@@ -146,14 +150,14 @@ async fn suggested_read_determines_the_outcome() {
         let luigi = session.call("persons-list", luigi).await;
         assert_eq!(luigi["results"] != json!([]), happened);
 
-        inject_fault(&session, &format!("POST B/{ADA}/delete_property/"), what);
+        inject_fault(&session, &format!("POST B/{ADA}/delete_property/"), fault);
         session
             .error(
                 "persons-property-delete",
                 json!({"id": ADA, "unset": "plan"}),
             )
             .await;
-        session.sandbox.advance(SOON);
+        session.sandbox.advance(CHANGE_DELAY);
         assert_eq!(
             properties(&session, ADA).await.get("plan").is_none(),
             happened
@@ -163,8 +167,8 @@ async fn suggested_read_determines_the_outcome() {
 
 #[tokio::test]
 async fn unknown_outcome_messages() {
-    let session = agreeing().await;
-    let mut said = Vec::new();
+    let session = approving().await;
+    let mut errors = Vec::new();
     const TOOLS: [&str; 6] = [
         "persons-update",
         "persons-property-set",
@@ -178,9 +182,9 @@ async fn unknown_outcome_messages() {
             continue;
         }
         inject_fault(&session, &request, FaultKind::ServerError { status: 502 });
-        said.push(session.error(tool, arguments).await);
+        errors.push(session.error(tool, arguments).await);
     }
-    assert_snapshot!(said.join("\n\n"), @r#"
+    assert_snapshot!(errors.join("\n\n"), @r#"
     The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. Wait half a minute, then verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["*"].
 
     The outcome is unknown: the request was sent, and PostHog failed (status 502) (A server error occurred). The change may have been made or not; the server does not retry it. Wait half a minute, then verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["*"].
@@ -199,7 +203,7 @@ async fn unknown_outcome_messages() {
 #[tokio::test]
 async fn rejection_is_no_unknown_outcome() {
     let envelope = |code: &str, detail: &str| json!({"type": "some_error", "code": code, "detail": detail, "attr": null});
-    for (what, says) in [
+    for (fault, says) in [
         (
             FaultKind::json(400, &envelope("invalid_input", "This is not possible.")),
             "This is not possible",
@@ -225,10 +229,10 @@ async fn rejection_is_no_unknown_outcome() {
         (FaultKind::Throttle { retry_after: 57 }, "Wait 57 seconds"),
     ] {
         for (tool, arguments, request) in writing_calls().await {
-            let session = agreeing().await;
-            inject_fault(&session, &request, what.clone());
+            let session = approving().await;
+            inject_fault(&session, &request, fault.clone());
             let error = session.error(tool, arguments).await;
-            assert_eq!(sent(&session), [request], "{tool}: {what:?}");
+            assert_eq!(writes(&session), [request], "{tool}: {fault:?}");
             assert!(error.contains(says), "{tool}: {error}");
             assert!(!error.contains("unknown"), "{tool}: {error}");
         }
@@ -237,14 +241,14 @@ async fn rejection_is_no_unknown_outcome() {
 
 #[tokio::test]
 async fn rejected_write_is_reported_as_not_done() {
-    let refusal = json!({"type": "validation_error", "code": "invalid_input", "detail": "This is not possible.", "attr": null});
-    for what in [
-        FaultKind::json(400, &refusal),
+    let rejection = json!({"type": "validation_error", "code": "invalid_input", "detail": "This is not possible.", "attr": null});
+    for fault in [
+        FaultKind::json(400, &rejection),
         FaultKind::Throttle { retry_after: 57 },
     ] {
         for (tool, arguments, request) in writing_calls().await {
-            let session = agreeing().await;
-            inject_fault(&session, &request, what.clone());
+            let session = approving().await;
+            inject_fault(&session, &request, fault.clone());
             let error = session.error(tool, arguments).await.to_lowercase();
             assert!(
                 error.contains("nothing was") || error.contains("nothing changed"),
@@ -257,7 +261,7 @@ async fn rejected_write_is_reported_as_not_done() {
 /// Without a listener, no request can have arrived.
 #[tokio::test]
 async fn failed_connection_is_reported_as_not_sent() {
-    let session = agreeing().await;
+    let session = approving().await;
     session.sandbox.stop();
     let arguments = json!({"id": ADA, "properties": {"plan": "team"}});
     let mut error = session.error("persons-update", arguments.clone()).await;
@@ -271,7 +275,7 @@ async fn failed_connection_is_reported_as_not_sent() {
 /// A read before a write can be retried, and its failure leaves no unknown outcome.
 #[tokio::test]
 async fn failed_read_before_a_write_is_no_unknown_outcome() {
-    let session = agreeing().await;
+    let session = approving().await;
     inject_fault(
         &session,
         "GET B/101/",
@@ -280,7 +284,7 @@ async fn failed_read_before_a_write_is_no_unknown_outcome() {
     let arguments = json!({"id": 101, "properties": {"plan": "team"}});
     let error = session.error("persons-update", arguments.clone()).await;
     assert!(error.starts_with("PostHog failed (status 500)"), "{error}");
-    assert_eq!(sent(&session), Vec::<String>::new());
+    assert_eq!(writes(&session), Vec::<String>::new());
     inject_fault(
         &session,
         "GET B/101/",
@@ -309,6 +313,6 @@ async fn read_only_key_changes_nothing() {
             error.starts_with("Nothing was changed. The API key lacks the scope person:write. "),
             "{tool}: {error}"
         );
-        assert_eq!(sent(&session), [request], "{tool}");
+        assert_eq!(writes(&session), [request], "{tool}");
     }
 }

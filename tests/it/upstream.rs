@@ -13,37 +13,37 @@ use crate::wire::TIMEOUT;
 
 /// When it responds.
 #[derive(Clone, Copy)]
-pub enum Answers {
+pub enum ResponseTiming {
     After(Duration),
     Never,
 }
 
 /// The counts so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
+pub struct RequestCounts {
     pub connections: usize,
-    pub asked: usize,
+    pub requests: usize,
     pub waiting: usize,
-    pub most_waiting: usize,
+    pub max_waiting: usize,
     /// Clients that closed their connection while waiting for the response.
-    pub left: usize,
+    pub disconnected: usize,
 }
 
 pub struct Upstream {
     address: SocketAddr,
-    counts: Arc<watch::Sender<Counts>>,
+    counts: Arc<watch::Sender<RequestCounts>>,
 }
 
 impl Upstream {
-    pub async fn start(answers: Answers) -> Self {
+    pub async fn start(timing: ResponseTiming) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let counts = Arc::new(watch::Sender::new(Counts::default()));
+        let counts = Arc::new(watch::Sender::new(RequestCounts::default()));
         let counting = Arc::clone(&counts);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counting.send_modify(|counts| counts.connections += 1);
-                tokio::spawn(serve(stream, answers, Arc::clone(&counting)));
+                tokio::spawn(serve(stream, timing, Arc::clone(&counting)));
             }
         });
         Self { address, counts }
@@ -53,35 +53,39 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> RequestCounts {
         *self.counts.borrow()
     }
 
     /// Waits until the counts satisfy the predicate.
-    pub async fn until(&self, so: impl Fn(&Counts) -> bool) {
+    pub async fn wait_until(&self, condition: impl Fn(&RequestCounts) -> bool) {
         let mut counts = self.counts.subscribe();
-        let reached = timeout(TIMEOUT, counts.wait_for(|counts| so(counts)))
+        let reached = timeout(TIMEOUT, counts.wait_for(|counts| condition(counts)))
             .await
             .is_ok();
         assert!(reached, "{:?}", self.counts());
     }
 }
 
-async fn serve(mut stream: TcpStream, answers: Answers, counts: Arc<watch::Sender<Counts>>) {
+async fn serve(
+    mut stream: TcpStream,
+    timing: ResponseTiming,
+    counts: Arc<watch::Sender<RequestCounts>>,
+) {
     const BODY: &str = r#"{"results": [], "next": null, "previous": null}"#;
     while head(&mut stream).await {
         counts.send_modify(|counts| {
-            counts.asked += 1;
+            counts.requests += 1;
             counts.waiting += 1;
-            counts.most_waiting = counts.most_waiting.max(counts.waiting);
+            counts.max_waiting = counts.max_waiting.max(counts.waiting);
         });
-        match answers {
-            Answers::After(time) => sleep(time).await,
-            Answers::Never => {
+        match timing {
+            ResponseTiming::After(time) => sleep(time).await,
+            ResponseTiming::Never => {
                 head(&mut stream).await;
                 counts.send_modify(|counts| {
                     counts.waiting -= 1;
-                    counts.left += 1;
+                    counts.disconnected += 1;
                 });
                 return;
             }
@@ -89,10 +93,10 @@ async fn serve(mut stream: TcpStream, answers: Answers, counts: Arc<watch::Sende
         // Decremented before the response is sent, so that the client's next request is not counted beside this one.
         counts.send_modify(|counts| counts.waiting -= 1);
         let length = BODY.len();
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{BODY}"
         );
-        if stream.write_all(answer.as_bytes()).await.is_err() {
+        if stream.write_all(response.as_bytes()).await.is_err() {
             return;
         }
     }

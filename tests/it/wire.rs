@@ -31,7 +31,7 @@ pub fn request(version: &str, id: u64, method: &str, mut params: Value) -> Value
 }
 
 /// The first messages of a client of this version: request 0, and the notification after its response.
-pub fn beginning(version: &str) -> Vec<Value> {
+pub fn opening_messages(version: &str) -> Vec<Value> {
     if version == WITHOUT_HANDSHAKE {
         return vec![request(version, 0, "server/discover", json!({}))];
     }
@@ -44,7 +44,7 @@ pub fn beginning(version: &str) -> Vec<Value> {
 }
 
 /// Parses one line of server output.
-pub fn message(line: &str) -> Value {
+pub fn parse_message(line: &str) -> Value {
     let message: Value =
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: not a message: {line}"));
     assert_eq!(message["jsonrpc"], "2.0", "{line}");
@@ -52,14 +52,14 @@ pub fn message(line: &str) -> Value {
 }
 
 /// A session with a server.
-pub struct Wire<R, W> {
+pub struct JsonRpcClient<R, W> {
     version: &'static str,
     reader: Lines<BufReader<R>>,
     writer: W,
     last_id: u64,
 }
 
-impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> JsonRpcClient<R, W> {
     /// Opens a session; also returns the result of the first request.
     pub async fn begin(version: &'static str, reader: R, writer: W) -> (Self, Value) {
         let mut wire = Self {
@@ -68,14 +68,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
             writer,
             last_id: 0,
         };
-        let mut messages = beginning(version).into_iter();
+        let mut messages = opening_messages(version).into_iter();
         wire.send(&messages.next().unwrap()).await;
-        let answer = wire.receive().await.unwrap();
-        assert_eq!(answer["id"], 0, "{answer}");
+        let response = wire.receive().await.unwrap();
+        assert_eq!(response["id"], 0, "{response}");
         for message in messages {
             wire.send(&message).await;
         }
-        (wire, answer["result"].clone())
+        (wire, response["result"].clone())
     }
 
     pub async fn send(&mut self, message: &Value) {
@@ -87,18 +87,18 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
     /// The next message; `None` after the server has closed its output.
     pub async fn receive(&mut self) -> Option<Value> {
         let line = timeout(TIMEOUT, self.reader.next_line()).await;
-        let line = line.expect("an answer in time").unwrap();
-        line.map(|line| message(&line))
+        let line = line.expect("a response in time").unwrap();
+        line.map(|line| parse_message(&line))
     }
 
     /// Sends a request and returns its response, a result or an error.
-    pub async fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub async fn send_request(&mut self, method: &str, params: Value) -> Value {
         self.last_id += 1;
         let request = request(self.version, self.last_id, method, params);
         self.send(&request).await;
-        let answer = self.receive().await.expect("an answer");
-        assert_eq!(answer["id"], self.last_id, "{answer}");
-        answer
+        let response = self.receive().await.expect("a response");
+        assert_eq!(response["id"], self.last_id, "{response}");
+        response
     }
 
     /// Closes the input and returns the remaining messages.
@@ -114,7 +114,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
             .expect("an end in time")
             .unwrap()
         {
-            rest.push(message(&line));
+            rest.push(parse_message(&line));
         }
         rest
     }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::human::{Human, Reaction};
-use crate::promises::example;
-use crate::{Session, Setup, connect_with, line};
+use crate::result_invariants::example;
+use crate::{Session, Setup, connect_with, request_line};
 
 /// Grace, merged with Katherine; her UUID derives from `grace@example.com`.
 pub(crate) const GRACE: &str = "707be5a0-b120-5ae0-b57a-f77976f29c41";
@@ -24,15 +24,15 @@ pub(crate) const QA: [&str; 3] = [
 ];
 
 /// Longer than property changes and splits take.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const CHANGE_DELAY: Duration = Duration::from_secs(10);
 /// Longer than queued deletions take.
-pub(crate) const LATER: Duration = Duration::from_secs(60);
+pub(crate) const DELETION_DELAY: Duration = Duration::from_secs(60);
 
 /// The example call of each writing tool, and its request.
 pub(crate) async fn writing_calls() -> Vec<(&'static str, Value, String)> {
     static CALLS: OnceCell<Vec<(&str, Value, String)>> = OnceCell::const_new();
     let calls = CALLS.get_or_init(|| async {
-        let session = agreeing().await;
+        let session = approving().await;
         let mut calls = Vec::new();
         for tool in catalog() {
             if tool.effect == Effect::Read {
@@ -40,7 +40,7 @@ pub(crate) async fn writing_calls() -> Vec<(&'static str, Value, String)> {
             }
             let arguments = example(&tool);
             session.call(tool.name, arguments.clone()).await;
-            let [write] = <[String; 1]>::try_from(sent(&session)).unwrap();
+            let [write] = <[String; 1]>::try_from(writes(&session)).unwrap();
             calls.push((tool.name, arguments, write));
         }
         calls
@@ -49,7 +49,7 @@ pub(crate) async fn writing_calls() -> Vec<(&'static str, Value, String)> {
 }
 
 /// A session whose user confirms everything.
-pub(crate) async fn agreeing() -> Session {
+pub(crate) async fn approving() -> Session {
     approving_with(|_| ()).await
 }
 
@@ -64,40 +64,43 @@ pub(crate) async fn approving_with(change: impl FnOnce(&mut Setup)) -> Session {
 }
 
 /// The messages of the elicitations so far. The sandbox's address is replaced.
-pub(crate) fn asked(session: &Session) -> Vec<String> {
+pub(crate) fn elicitations(session: &Session) -> Vec<String> {
     let here = session.sandbox.url();
-    let asked = session.client.service().asked();
-    asked
+    let messages = session.client.service().elicitations();
+    messages
         .iter()
         .map(|question| question.replace(&here, "http://sandbox"))
         .collect()
 }
 
 /// The write requests since the last call, with their bodies.
-pub(crate) fn written(session: &Session) -> Vec<(String, Value)> {
+pub(crate) fn write_requests(session: &Session) -> Vec<(String, Value)> {
     let requests = session.sandbox.requests();
     session.requests();
     let writes = requests
         .iter()
         .filter(|request| request.method != "GET" && !request.path.contains("/batch_by_"));
     writes
-        .map(|request| (line(request), request.body.clone()))
+        .map(|request| (request_line(request), request.body.clone()))
         .collect()
 }
 
 /// The write requests since the last call.
-pub(crate) fn sent(session: &Session) -> Vec<String> {
-    written(session).into_iter().map(|(line, _)| line).collect()
+pub(crate) fn writes(session: &Session) -> Vec<String> {
+    write_requests(session)
+        .into_iter()
+        .map(|(line, _)| line)
+        .collect()
 }
 
 /// Injects a fault into the next request of this form (see [`Session::requests`]).
 pub(crate) fn inject_fault(session: &Session, request: &str, what: FaultKind) {
-    let fault = Fault::once(&address(request), what);
+    let fault = Fault::once(&full_path(request), what);
     session.sandbox.inject(fault);
 }
 
 /// The full path of a request in the form of [`Session::requests`].
-pub(crate) fn address(request: &str) -> String {
+pub(crate) fn full_path(request: &str) -> String {
     let root = format!("/api/projects/{}/persons/", Sandbox::PROJECT);
     request.replacen("B/", &root, 1)
 }

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::human::{Human, Reaction};
-use crate::writing::{GRACE, QA, confirmed, inject_fault, written};
+use crate::writing::{GRACE, QA, confirmed, inject_fault, write_requests};
 use crate::{ADA, NOBODY, Setup, connect_with};
 use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::server::audit::AuditLog;
@@ -14,7 +14,7 @@ use serde_json::json;
 #[tokio::test]
 async fn each_write_has_an_entry_without_values() {
     let log = Log::new();
-    let session = agreeing(&log).await;
+    let session = approving(&log).await;
     let arguments =
         json!({"id": 101, "properties": {"email": "secret@example.com", "plan": "secret plan"}});
     session.call(UPDATE, arguments).await;
@@ -146,7 +146,7 @@ async fn unsent_writes_have_no_entry() {
         .error(UPDATE, json!({"id": 999_999, "properties": {"plan": 1}}))
         .await;
     assert_eq!(log.text(), "");
-    assert_eq!(written(&session), []);
+    assert_eq!(write_requests(&session), []);
 }
 
 /// One entry per write, for every outcome.
@@ -226,7 +226,7 @@ async fn entry_has_the_outcome() {
 #[tokio::test]
 async fn verified_split_is_logged_as_done() {
     let log = Log::new();
-    let session = agreeing(&log).await;
+    let session = approving(&log).await;
     session
         .sandbox
         .update_behaviors(|behaviors| behaviors.split_task_lost = true);

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::human::{Human, Reaction};
-use crate::writing::{inject_fault, writing_calls, written};
+use crate::writing::{inject_fault, write_requests, writing_calls};
 use crate::{ADA, Setup, connect_with};
 use posthog_persons_mcp::server::audit::AuditLog;
 use posthog_sandbox::FaultKind;
@@ -16,7 +16,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn entry_is_written_before_the_request() {
     let log = Log::new();
-    let session = agreeing(&log).await;
+    let session = approving(&log).await;
     for (tool, arguments, request) in writing_calls().await {
         let before = log.lines().len();
         inject_fault(
@@ -41,7 +41,7 @@ async fn entry_is_written_before_the_request() {
 #[tokio::test]
 async fn cancelled_call_completes_its_entry() {
     let log = Log::new();
-    let session = agreeing(&log).await;
+    let session = approving(&log).await;
     let request = format!("PATCH B/{ADA}/");
     inject_fault(
         &session,
@@ -64,13 +64,13 @@ async fn cancelled_call_completes_its_entry() {
     pending.cancel(Some("enough".to_owned())).await.unwrap();
     log.until(|lines| lines[0]["outcome"] != "started").await;
     assert_eq!(log.outcomes(), ["queued"]);
-    assert_eq!(written(&session).len(), 1);
+    assert_eq!(write_requests(&session).len(), 1);
 }
 
 #[tokio::test]
 async fn concurrent_writes_have_whole_entries() {
     let log = Log::new();
-    let (one, other) = (agreeing(&log).await, agreeing(&log).await);
+    let (one, other) = (approving(&log).await, approving(&log).await);
     let calls = (0..60).map(|number| {
         let session = if number % 2 == 0 { &one } else { &other };
         let arguments = json!({"id": ADA, "properties": {format!("key {number}"): number}});
@@ -92,7 +92,7 @@ async fn concurrent_writes_have_whole_entries() {
 async fn existing_entries_stay() {
     let log = Log::new();
     for _ in 0..2 {
-        agreeing(&log)
+        approving(&log)
             .await
             .call(UPDATE, json!({"id": ADA, "properties": {"plan": 1}}))
             .await;
@@ -105,7 +105,7 @@ async fn existing_entries_stay() {
 async fn hostile_property_name_stays_in_its_entry() {
     let log = Log::new();
     let key = "plan\n{\"tool\": \"forged\"}\"\u{2028}\\";
-    agreeing(&log)
+    approving(&log)
         .await
         .call(UPDATE, json!({"id": ADA, "properties": {key: 1}}))
         .await;
@@ -141,7 +141,7 @@ async fn write_without_entry_is_not_sent() {
             "{tool}: {error}"
         );
         assert!(error.contains("Nothing was sent"), "{tool}: {error}");
-        assert_eq!(written(&session), [], "{tool}");
+        assert_eq!(write_requests(&session), [], "{tool}");
     }
     // Reads have no entry.
     session.call("persons-retrieve", json!({"id": ADA})).await;

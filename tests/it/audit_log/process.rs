@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::ADA;
-use crate::process::{binary, conversation, exit, run, send};
+use crate::process::{binary, run, send, session_input, wait_for_exit};
 use crate::stdio::{connected, sandbox};
 use crate::wire::WITH_HANDSHAKE;
 use crate::writing::{GRACE, QA};
@@ -23,11 +23,11 @@ async fn unopenable_log_stops_the_start() {
             &["call", "persons-list", "--sandbox", "--audit-log", path],
         ] {
             let ended = run(binary(command), "").await;
-            assert!(ended.refusal().contains(path), "{}", ended.stderr);
+            assert!(ended.startup_error().contains(path), "{}", ended.stderr);
         }
         let mut command = binary(&["--sandbox"]);
         command.env("POSTHOG_MCP_AUDIT_LOG", path);
-        assert!(run(command, "").await.refusal().contains(path));
+        assert!(run(command, "").await.startup_error().contains(path));
     }
 }
 
@@ -35,7 +35,7 @@ async fn unopenable_log_stops_the_start() {
 async fn audit_log_flag_writes_entries() {
     let log = Log::new();
     let arguments = json!({"id": ADA, "properties": {"plan": "secret"}});
-    let input = conversation(
+    let input = session_input(
         WITH_HANDSHAKE[2],
         &[(UPDATE, arguments), (DELETE, json!({"ids": [QA[0]]}))],
     );
@@ -48,7 +48,7 @@ async fn audit_log_flag_writes_entries() {
     ]);
     let ended = run(command, &input).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(ended.answer(3)["result"]["isError"], false);
+    assert_eq!(ended.response(3)["result"]["isError"], false);
     let mut tools: Vec<String> = log
         .lines()
         .iter()
@@ -75,13 +75,13 @@ async fn pending_write_is_logged_before_a_signal_ends_the_process() {
         let mut command = connected(&arguments, &sandbox.url(), Sandbox::KEY);
         let mut child = command.spawn().unwrap();
         let call = json!({"id": ADA, "key": "plan", "value": "pro"});
-        let input = conversation(WITH_HANDSHAKE[3], &[("persons-property-set", call)]);
+        let input = session_input(WITH_HANDSHAKE[3], &[("persons-property-set", call)]);
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(input.as_bytes()).await.unwrap();
         log.until(|lines| lines.len() == 1).await;
         assert_eq!(log.outcomes(), ["started"]);
         send(&child, signal).await;
-        assert_eq!(exit(child).await, Some(0), "{signal}");
+        assert_eq!(wait_for_exit(child).await, Some(0), "{signal}");
         assert_eq!(log.outcomes(), ["queued"], "{signal}");
     }
 }
@@ -93,12 +93,12 @@ async fn confirm_setting_reaches_the_confirmer() {
         ("strict", "Rejected: "),
         ("off", "Queued, not done yet"),
     ] {
-        let input = conversation(WITH_HANDSHAKE[2], &[(DELETE, json!({"ids": [QA[0]]}))]);
+        let input = session_input(WITH_HANDSHAKE[2], &[(DELETE, json!({"ids": [QA[0]]}))]);
         let mut command = binary(&["--sandbox"]);
         command.env("POSTHOG_MCP_CONFIRM", mode);
         let ended = run(command, &input).await;
-        let answer = ended.answer(2);
-        let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+        let response = ended.response(2);
+        let text = response["result"]["content"][0]["text"].as_str().unwrap();
         assert!(text.starts_with(says), "{mode}: {text}");
     }
     // The next process accepts no token of this one.
@@ -147,7 +147,7 @@ async fn logs_contain_no_data_of_a_write() {
             log.0.to_str().unwrap(),
         ]);
         command.env("RUST_LOG", "trace");
-        let ended = run(command, &conversation(WITH_HANDSHAKE[3], &calls)).await;
+        let ended = run(command, &session_input(WITH_HANDSHAKE[3], &calls)).await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert!(
             ended.stderr.contains("tool call finished"),

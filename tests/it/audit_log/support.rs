@@ -73,6 +73,6 @@ pub(super) async fn logged(log: &Log, human: Human, confirm: Confirm) -> Session
     .await
 }
 
-pub(super) async fn agreeing(log: &Log) -> Session {
+pub(super) async fn approving(log: &Log) -> Session {
     logged(log, Human::answering_with(Reaction::Tick), Confirm::Auto).await
 }

@@ -4,7 +4,7 @@ use super::raw_client::*;
 use super::support::*;
 use crate::connect;
 use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE};
-use crate::writing::sent;
+use crate::writing::writes;
 use futures::FutureExt;
 use posthog_client::RequiredScopes;
 use posthog_persons_mcp::output::ToolOutput;
@@ -69,34 +69,38 @@ async fn confirmation_is_bound_to_its_tool() {
         ToolDefinition::new::<Erasing<false>>(),
         ToolDefinition::new::<Erasing<true>>(),
     ];
-    let server = server_of(tools, &session, gate());
+    let server = server_of(tools, &session, confirmer());
     let nothing = json!({});
 
-    let mut mute = ByHand::begin(&server, WAITING[0], nothing.clone()).await;
+    let mut mute = RawClient::begin(&server, WAITING[0], nothing.clone()).await;
     let id = mute.call("erase", &nothing).await;
     let token = mute.result(id).await["structuredContent"]["confirmation"].clone();
     let arguments = with_token(nothing.clone(), &token);
     let id = mute.call("erase-other", &arguments).await;
-    refused(&mute.result(id).await, STALE);
+    assert_rejected(&mute.result(id).await, STALE);
     let id = mute.call("erase", &arguments).await;
-    assert_eq!(said(&mute.result(id).await), "Erased");
+    assert_eq!(result_text(&mute.result(id).await), "Erased");
 
-    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call("erase", &nothing).await;
     let state = state(&client.result(id).await);
-    refused(
-        &client.again("erase-other", &nothing, &state, tick()).await,
+    assert_rejected(
+        &client
+            .repeat("erase-other", &nothing, &state, confirming_reply())
+            .await,
         STALE,
     );
-    let result = client.again("erase", &nothing, &state, tick()).await;
-    assert_eq!(said(&result), "Erased");
+    let result = client
+        .repeat("erase", &nothing, &state, confirming_reply())
+        .await;
+    assert_eq!(result_text(&result), "Erased");
 }
 
 /// Protocol versions without elicitation, and clients without it.
 #[tokio::test]
 async fn clients_without_elicitation_get_a_token_in_every_version() {
     let session = connect().await;
-    let server = server(&session, gate());
+    let server = server(&session, confirmer());
     let silent = [
         WITH_HANDSHAKE[0],
         WITH_HANDSHAKE[1],
@@ -107,19 +111,19 @@ async fn clients_without_elicitation_get_a_token_in_every_version() {
     for version in silent {
         // A client with URL elicitation only cannot show a form.
         for capabilities in [json!({}), json!({"elicitation": {"url": {}}})] {
-            let mut client = ByHand::begin(&server, version, capabilities).await;
+            let mut client = RawClient::begin(&server, version, capabilities).await;
             let id = client.call(TOOL, &deletion()).await;
             let preview = client.result(id).await;
             let token = &preview["structuredContent"]["confirmation"];
             assert!(token.is_string(), "{version}: {preview}");
-            assert_eq!(sent(&session), nothing(), "{version}");
+            assert_eq!(writes(&session), no_requests(), "{version}");
             let id = client.call(TOOL, &with_token(deletion(), token)).await;
             let done = client.result(id).await;
             assert_eq!(
                 done["structuredContent"]["status"], "queued",
                 "{version}: {done}"
             );
-            assert_eq!(sent(&session), [DELETE], "{version}");
+            assert_eq!(writes(&session), [DELETE], "{version}");
         }
     }
 }

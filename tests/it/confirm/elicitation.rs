@@ -3,7 +3,7 @@
 use super::raw_client::*;
 use super::support::*;
 use crate::wire::WITHOUT_HANDSHAKE;
-use crate::writing::{LATER, QA, confirmed, inject_fault, sent};
+use crate::writing::{DELETION_DELAY, QA, confirmed, inject_fault, writes};
 use crate::{ADA, NOBODY, connect};
 use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::server::confirmation::Confirmer;
@@ -14,38 +14,38 @@ use std::time::Duration;
 #[tokio::test]
 async fn elicitation_is_a_form_with_one_checkbox() {
     let session = connect().await;
-    let server = server(&session, gate());
+    let server = server(&session, confirmer());
     for version in WAITING {
         for capabilities in [
             json!({"elicitation": {}}),
             forms(),
             json!({"elicitation": {"form": {}, "url": {}}}),
         ] {
-            let mut client = ByHand::begin(&server, version, capabilities).await;
+            let mut client = RawClient::begin(&server, version, capabilities).await;
             let id = client.call(TOOL, &deletion()).await;
-            let question = client.question().await;
-            assert_eq!(sent(&session), nothing());
+            let question = client.elicitation().await;
+            assert_eq!(writes(&session), no_requests());
             check_form(&question["params"]);
-            client.answer(&question, tick()).await;
+            client.reply(&question, confirming_reply()).await;
             let result = client.result(id).await;
             assert_eq!(result["isError"], false, "{result}");
             assert_eq!(result["structuredContent"]["status"], "queued");
-            assert_eq!(sent(&session), [DELETE]);
+            assert_eq!(writes(&session), [DELETE]);
         }
     }
-    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
-    let asked = client.result(id).await;
-    assert_eq!(sent(&session), nothing());
-    let question = &asked["inputRequests"]["confirm"];
-    assert_eq!(question["method"], "elicitation/create", "{asked}");
+    let elicitations = client.result(id).await;
+    assert_eq!(writes(&session), no_requests());
+    let question = &elicitations["inputRequests"]["confirm"];
+    assert_eq!(question["method"], "elicitation/create", "{elicitations}");
     check_form(&question["params"]);
     let result = client
-        .again(TOOL, &deletion(), &state(&asked), tick())
+        .repeat(TOOL, &deletion(), &state(&elicitations), confirming_reply())
         .await;
     assert_eq!(result["isError"], false, "{result}");
     assert_eq!(result["structuredContent"]["status"], "queued");
-    assert_eq!(sent(&session), [DELETE]);
+    assert_eq!(writes(&session), [DELETE]);
 }
 
 fn check_form(params: &Value) {
@@ -67,106 +67,108 @@ fn check_form(params: &Value) {
 #[tokio::test]
 async fn malformed_replies_are_rejected_during_the_call() {
     let session = connect().await;
-    let server = server(&session, gate());
+    let server = server(&session, confirmer());
     for version in WAITING {
-        let mut client = ByHand::begin(&server, version, forms()).await;
-        for answer in no_answers() {
+        let mut client = RawClient::begin(&server, version, forms()).await;
+        for response in non_confirming_replies() {
             let id = client.call(TOOL, &deletion()).await;
-            let question = client.question().await;
-            client.answer(&question, answer.clone()).await;
-            refused(&client.result(id).await, "Nothing was sent: ");
-            assert_eq!(sent(&session), nothing(), "{answer}");
+            let question = client.elicitation().await;
+            client.reply(&question, response.clone()).await;
+            assert_rejected(&client.result(id).await, "Nothing was sent: ");
+            assert_eq!(writes(&session), no_requests(), "{response}");
         }
         // A client error is no confirmation.
         let id = client.call(TOOL, &deletion()).await;
-        let question = client.question().await;
+        let question = client.elicitation().await;
         let error = json!({"code": -32603, "message": "no window"});
         client
             .send(&json!({"jsonrpc": "2.0", "id": question["id"], "error": error}))
             .await;
-        refused(&client.result(id).await, "Nothing was sent: ");
-        assert_eq!(sent(&session), nothing());
+        assert_rejected(&client.result(id).await, "Nothing was sent: ");
+        assert_eq!(writes(&session), no_requests());
     }
 }
 
 #[tokio::test]
 async fn changed_preview_is_rejected_after_elicitation() {
     let session = connect().await;
-    let server = server(&session, gate());
+    let server = server(&session, confirmer());
     for (version, name) in WAITING.into_iter().zip(["boss", "chief"]) {
-        let mut client = ByHand::begin(&server, version, forms()).await;
+        let mut client = RawClient::begin(&server, version, forms()).await;
         let id = client.call(TOOL, &deletion()).await;
-        let question = client.question().await;
+        let question = client.elicitation().await;
         rename(&session, "qa-1", &format!("{name}@example.org"));
-        client.answer(&question, tick()).await;
-        refused(&client.result(id).await, CHANGED);
-        assert_eq!(sent(&session), nothing());
+        client.reply(&question, confirming_reply()).await;
+        assert_rejected(&client.result(id).await, CHANGED);
+        assert_eq!(writes(&session), no_requests());
     }
-    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
-    let asked = state(&client.result(id).await);
+    let elicitations = state(&client.result(id).await);
     rename(&session, "qa-1", "principal@example.org");
-    refused(
-        &client.again(TOOL, &deletion(), &asked, tick()).await,
+    assert_rejected(
+        &client
+            .repeat(TOOL, &deletion(), &elicitations, confirming_reply())
+            .await,
         CHANGED,
     );
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 /// A person is deleted by another client before the user confirms.
 #[tokio::test]
 async fn person_deleted_during_elicitation_sends_nothing() {
     let session = connect().await;
-    let server = server(&session, gate());
-    let mut client = ByHand::begin(&server, WAITING[0], forms()).await;
+    let server = server(&session, confirmer());
+    let mut client = RawClient::begin(&server, WAITING[0], forms()).await;
     let qa = json!({"ids": [QA[0]]});
     let id = client.call(TOOL, &qa).await;
-    let question = client.question().await;
+    let question = client.elicitation().await;
     confirmed(&session, TOOL, qa).await;
-    session.sandbox.advance(LATER);
+    session.sandbox.advance(DELETION_DELAY);
     session.requests();
-    client.answer(&question, tick()).await;
+    client.reply(&question, confirming_reply()).await;
     let result = client.result(id).await;
     assert_eq!(result["isError"], true, "{result}");
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 /// The confirmation does not count if the preview cannot be read again.
 #[tokio::test]
 async fn failed_second_read_sends_nothing() {
     let session = connect().await;
-    let server = server(&session, gate());
-    let mut client = ByHand::begin(&server, WAITING[1], forms()).await;
+    let server = server(&session, confirmer());
+    let mut client = RawClient::begin(&server, WAITING[1], forms()).await;
     let id = client.call(TOOL, &deletion()).await;
-    let question = client.question().await;
+    let question = client.elicitation().await;
     let request = "POST B/batch_by_distinct_ids/";
     inject_fault(&session, request, FaultKind::ServerError { status: 500 });
-    client.answer(&question, tick()).await;
+    client.reply(&question, confirming_reply()).await;
     let result = client.result(id).await;
-    refused(&result, "PostHog failed (status 500)");
-    assert_eq!(sent(&session), nothing());
+    assert_rejected(&result, "PostHog failed (status 500)");
+    assert_eq!(writes(&session), no_requests());
 }
 
 #[tokio::test]
 async fn pending_elicitations_hold_no_slots() {
     let session = connect().await;
-    let server = server(&session, gate());
+    let server = server(&session, confirmer());
     for version in WAITING {
-        let mut client = ByHand::begin(&server, version, forms()).await;
+        let mut client = RawClient::begin(&server, version, forms()).await;
         let mut open = Vec::new();
         // More open elicitations than slots for calls.
         for _ in 0..70 {
             let id = client.call(TOOL, &deletion()).await;
-            open.push((id, client.question().await));
+            open.push((id, client.elicitation().await));
         }
         let id = client.call("persons-retrieve", &json!({"id": ADA})).await;
         let person = client.result(id).await;
         assert_eq!(person["structuredContent"]["uuid"], ADA);
-        assert_eq!(sent(&session), nothing());
+        assert_eq!(writes(&session), no_requests());
         let (id, question) = open.swap_remove(0);
-        client.answer(&question, tick()).await;
+        client.reply(&question, confirming_reply()).await;
         assert_eq!(client.result(id).await["isError"], false);
-        assert_eq!(sent(&session), [DELETE]);
+        assert_eq!(writes(&session), [DELETE]);
     }
 }
 
@@ -174,60 +176,60 @@ async fn pending_elicitations_hold_no_slots() {
 async fn elicitation_times_out() {
     let session = connect().await;
     let confirmer = Confirmer::with_ttl(Confirm::Auto, true, Duration::from_millis(50));
-    let mut client = ByHand::begin(&server(&session, confirmer), WAITING[1], forms()).await;
+    let mut client = RawClient::begin(&server(&session, confirmer), WAITING[1], forms()).await;
     let id = client.call(TOOL, &deletion()).await;
-    let question = client.question().await;
-    refused(
+    let question = client.elicitation().await;
+    assert_rejected(
         &client.result(id).await,
         "Nothing was sent: the user did not respond in time.",
     );
     // The reply is too late, and the session continues.
-    client.answer(&question, tick()).await;
+    client.reply(&question, confirming_reply()).await;
     let id = client.call("persons-retrieve", &json!({"id": ADA})).await;
     assert_eq!(client.result(id).await["isError"], false);
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 #[tokio::test]
 async fn end_of_input_ends_a_pending_elicitation() {
     let session = connect().await;
-    let server = server(&session, gate());
+    let server = server(&session, confirmer());
     for version in WAITING {
-        let mut client = ByHand::begin(&server, version, forms()).await;
+        let mut client = RawClient::begin(&server, version, forms()).await;
         let id = client.call(TOOL, &deletion()).await;
-        client.question().await;
+        client.elicitation().await;
         let rest = client.end().await;
-        let answer = rest.iter().find(|message| message["id"] == id);
-        let answer = answer.unwrap_or_else(|| panic!("{version}: {rest:?}"));
-        refused(&answer["result"], "Nothing was sent: ");
-        assert_eq!(sent(&session), nothing(), "{version}");
+        let response = rest.iter().find(|message| message["id"] == id);
+        let response = response.unwrap_or_else(|| panic!("{version}: {rest:?}"));
+        assert_rejected(&response["result"], "Nothing was sent: ");
+        assert_eq!(writes(&session), no_requests(), "{version}");
     }
     // An input-required result leaves no call waiting.
-    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
     state(&client.result(id).await);
     client.end().await;
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 #[tokio::test]
 async fn cancelled_call_ends_a_pending_elicitation() {
     let session = connect().await;
-    let server = server(&session, gate());
+    let server = server(&session, confirmer());
     for version in WAITING {
-        let mut client = ByHand::begin(&server, version, forms()).await;
+        let mut client = RawClient::begin(&server, version, forms()).await;
         let id = client.call(TOOL, &deletion()).await;
-        let question = client.question().await;
+        let question = client.elicitation().await;
         let params = json!({"requestId": id, "reason": "enough"});
         client
             .send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}))
             .await;
-        client.answer(&question, tick()).await;
+        client.reply(&question, confirming_reply()).await;
         let id = client
             .call("persons-retrieve", &json!({"id": NOBODY}))
             .await;
         assert_eq!(client.result(id).await["isError"], true);
         assert_eq!(client.end().await, Vec::<Value>::new(), "{version}");
-        assert_eq!(sent(&session), nothing(), "{version}");
+        assert_eq!(writes(&session), no_requests(), "{version}");
     }
 }

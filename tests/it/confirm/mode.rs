@@ -2,14 +2,14 @@
 
 use super::support::*;
 use crate::human::{Human, Reaction};
-use crate::writing::{GRACE, LATER, QA, owner, sent, written};
+use crate::writing::{DELETION_DELAY, GRACE, QA, owner, write_requests, writes};
 use crate::{ADA, Setup, connect_with};
 use posthog_persons_mcp::policy::Confirm;
 use serde_json::json;
 
 #[tokio::test]
 async fn elicitation_asks_once_and_deletes_the_persons_shown() {
-    for lifecycle in both_ways_to_begin() {
+    for lifecycle in lifecycles() {
         let human = Human::answering_with(Reaction::Tick);
         let session = connect_with(Setup {
             human: human.clone(),
@@ -17,16 +17,16 @@ async fn elicitation_asks_once_and_deletes_the_persons_shown() {
             ..Setup::default()
         })
         .await;
-        let answer = session.call(TOOL, deletion()).await;
-        assert_eq!(answer["status"], "queued");
-        let writes = written(&session);
+        let response = session.call(TOOL, deletion()).await;
+        assert_eq!(response["status"], "queued");
+        let writes = write_requests(&session);
         assert_eq!(writes.len(), 1);
         assert_eq!(writes[0].0, DELETE);
         assert_eq!(writes[0].1["ids"], json!([GRACE, QA[0]]));
         assert_eq!(writes[0].1["delete_events"], true);
 
-        let asked = human.asked();
-        assert_eq!(asked.len(), 1, "{asked:?}");
+        let elicitations = human.elicitations();
+        assert_eq!(elicitations.len(), 1, "{elicitations:?}");
         for fact in [
             "Delete 2 persons from PostHog project 1 at http://127.0.0.1:",
             "This cannot be undone",
@@ -37,9 +37,13 @@ async fn elicitation_asks_once_and_deletes_the_persons_shown() {
             "Recordings stay",
             "Not found (1): nobody\n",
         ] {
-            assert!(asked[0].contains(fact), "{fact}: {}", asked[0]);
+            assert!(
+                elicitations[0].contains(fact),
+                "{fact}: {}",
+                elicitations[0]
+            );
         }
-        session.sandbox.advance(LATER);
+        session.sandbox.advance(DELETION_DELAY);
         assert_eq!(owner(&session, "katherine@example.com").await, None);
         assert_eq!(owner(&session, "qa-2").await.unwrap(), QA[1]);
     }
@@ -47,7 +51,7 @@ async fn elicitation_asks_once_and_deletes_the_persons_shown() {
 
 #[tokio::test]
 async fn reply_without_ticked_box_sends_nothing() {
-    for lifecycle in both_ways_to_begin() {
+    for lifecycle in lifecycles() {
         for (reaction, says) in [
             (
                 Reaction::LeaveUnticked,
@@ -73,9 +77,9 @@ async fn reply_without_ticked_box_sends_nothing() {
             for (tool, arguments) in [(TOOL, deletion()), ("persons-split", split())] {
                 assert_eq!(session.error(tool, arguments).await, says, "{reaction:?}");
             }
-            assert_eq!(human.asked().len(), 2, "{reaction:?}");
-            assert_eq!(sent(&session), nothing(), "{reaction:?}");
-            session.sandbox.advance(LATER);
+            assert_eq!(human.elicitations().len(), 2, "{reaction:?}");
+            assert_eq!(writes(&session), no_requests(), "{reaction:?}");
+            session.sandbox.advance(DELETION_DELAY);
             assert_eq!(
                 owner(&session, "katherine@example.com").await.unwrap(),
                 GRACE
@@ -96,8 +100,8 @@ async fn token_does_not_replace_elicitation() {
     let mut arguments = deletion();
     arguments["confirmation"] = json!("rs2.anything");
     session.error(TOOL, arguments).await;
-    assert_eq!(human.asked().len(), 1);
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(human.elicitations().len(), 1);
+    assert_eq!(writes(&session), no_requests());
 }
 
 #[tokio::test]
@@ -111,8 +115,8 @@ async fn changes_require_no_confirmation() {
     .await;
     let arguments = json!({"id": ADA, "properties": {"plan": "team"}});
     session.call("persons-update", arguments).await;
-    assert_eq!(human.asked(), nothing());
-    assert_eq!(sent(&session).len(), 1);
+    assert_eq!(human.elicitations(), no_requests());
+    assert_eq!(writes(&session).len(), 1);
 }
 
 #[tokio::test]
@@ -124,17 +128,17 @@ async fn strict_mode_accepts_elicitation_only() {
     };
     let session = connect_with(strict(Human::answering_with(Reaction::Tick))).await;
     session.call(TOOL, deletion()).await;
-    assert_eq!(sent(&session), [DELETE]);
+    assert_eq!(writes(&session), [DELETE]);
 
     let session = connect_with(strict(Human::default())).await;
-    let told = session.error(TOOL, deletion()).await;
-    assert!(told.starts_with("Rejected: "), "{told}");
-    assert!(told.contains("Nothing was sent"), "{told}");
+    let error = session.error(TOOL, deletion()).await;
+    assert!(error.starts_with("Rejected: "), "{error}");
+    assert!(error.contains("Nothing was sent"), "{error}");
     let mut arguments = deletion();
     arguments["confirmation"] = json!("rs2.anything");
-    assert_eq!(session.error(TOOL, arguments).await, told);
-    assert_eq!(session.error("persons-split", split()).await, told);
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(session.error(TOOL, arguments).await, error);
+    assert_eq!(session.error("persons-split", split()).await, error);
+    assert_eq!(writes(&session), no_requests());
     // Previews are still allowed.
     let mut arguments = deletion();
     arguments["dry_run"] = json!(true);
@@ -148,18 +152,21 @@ async fn token_confirmation_can_be_disallowed() {
         ..Setup::default()
     })
     .await;
-    let told = session.error(TOOL, deletion()).await;
-    assert!(told.starts_with("Rejected: "), "{told}");
-    assert!(!told.contains("rs1.") && !told.contains("rs2."), "{told}");
+    let error = session.error(TOOL, deletion()).await;
+    assert!(error.starts_with("Rejected: "), "{error}");
+    assert!(
+        !error.contains("rs1.") && !error.contains("rs2."),
+        "{error}"
+    );
     let mut arguments = deletion();
     arguments["confirmation"] = json!("rs2.anything");
-    assert_eq!(session.error(TOOL, arguments).await, told);
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(session.error(TOOL, arguments).await, error);
+    assert_eq!(writes(&session), no_requests());
 }
 
 #[tokio::test]
 async fn off_mode_requires_no_confirmation() {
-    for lifecycle in both_ways_to_begin() {
+    for lifecycle in lifecycles() {
         let human = Human::answering_with(Reaction::Decline);
         let session = connect_with(Setup {
             human: human.clone(),
@@ -170,9 +177,9 @@ async fn off_mode_requires_no_confirmation() {
         .await;
         session.call(TOOL, deletion()).await;
         session.call("persons-split", split()).await;
-        assert_eq!(human.asked(), nothing());
+        assert_eq!(human.elicitations(), no_requests());
         assert_eq!(
-            sent(&session),
+            writes(&session),
             [DELETE.to_owned(), format!("POST B/{GRACE}/split/")]
         );
     }

@@ -1,7 +1,7 @@
 //! A client at the level of JSON-RPC messages.
 
 use crate::Session;
-use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE, message, request};
+use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE, parse_message, request};
 use posthog_client::{Client, Connection, ConnectionOptions, Project};
 use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::policy::Confirm;
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// A client at the level of JSON-RPC messages, with form elicitation by default.
-pub(super) struct ByHand {
+pub(super) struct RawClient {
     pub(super) version: &'static str,
     pub(super) capabilities: Value,
     pub(super) lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
@@ -33,7 +33,7 @@ pub(super) fn forms() -> Value {
     json!({"elicitation": {"form": {}}})
 }
 
-pub(super) fn gate() -> Confirmer {
+pub(super) fn confirmer() -> Confirmer {
     Confirmer::new(Confirm::Auto, true)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn server_of(
     )
 }
 
-impl ByHand {
+impl RawClient {
     pub(super) async fn begin(server: &Server, version: &'static str, capabilities: Value) -> Self {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(theirs);
@@ -106,7 +106,7 @@ impl ByHand {
         loop {
             let line = timeout(TIMEOUT, self.lines.next_line()).await;
             let line = line.expect("a message in time").unwrap();
-            let message = message(&line.expect("a message before the end"));
+            let message = parse_message(&line.expect("a message before the end"));
             let notes = message["method"]
                 .as_str()
                 .is_some_and(|method| method.starts_with("notifications/"));
@@ -142,36 +142,36 @@ impl ByHand {
 
     /// The result of a call.
     pub(super) async fn result(&mut self, id: u64) -> Value {
-        let answer = self.receive().await;
-        assert_eq!(answer["id"], id, "{answer}");
-        assert!(answer["result"].is_object(), "{answer}");
-        answer["result"].clone()
+        let response = self.receive().await;
+        assert_eq!(response["id"], id, "{response}");
+        assert!(response["result"].is_object(), "{response}");
+        response["result"].clone()
     }
 
     /// The elicitation request of a call.
-    pub(super) async fn question(&mut self) -> Value {
+    pub(super) async fn elicitation(&mut self) -> Value {
         let question = self.receive().await;
         assert_eq!(question["method"], "elicitation/create", "{question}");
         question
     }
 
     /// Sends the reply to it.
-    pub(super) async fn answer(&mut self, question: &Value, result: Value) {
-        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
-        self.send(&answer).await;
+    pub(super) async fn reply(&mut self, question: &Value, result: Value) {
+        let response = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
+        self.send(&response).await;
     }
 
     /// Repeats a call of 2026-07-28 with its state and the reply.
-    pub(super) async fn again(
+    pub(super) async fn repeat(
         &mut self,
         tool: &str,
         arguments: &Value,
         state: &Value,
-        said: Value,
+        reply: Value,
     ) -> Value {
         let mut params = json!({"requestState": state});
-        if !said.is_null() {
-            params["inputResponses"] = json!({"confirm": said});
+        if !reply.is_null() {
+            params["inputResponses"] = json!({"confirm": reply});
         }
         let id = self.call_with(tool, arguments, params).await;
         self.result(id).await
@@ -193,7 +193,7 @@ impl ByHand {
             .expect("an end in time")
             .unwrap()
         {
-            rest.push(message(&line));
+            rest.push(parse_message(&line));
         }
         timeout(TIMEOUT, served)
             .await
@@ -203,11 +203,11 @@ impl ByHand {
     }
 }
 
-pub(super) fn tick() -> Value {
+pub(super) fn confirming_reply() -> Value {
     json!({"action": "accept", "content": {"confirm": true}})
 }
 
-pub(super) fn said(result: &Value) -> &str {
+pub(super) fn result_text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_default()
 }
 
@@ -218,13 +218,13 @@ pub(super) fn state(result: &Value) -> Value {
     result["requestState"].clone()
 }
 
-pub(super) fn refused(result: &Value, says: &str) {
+pub(super) fn assert_rejected(result: &Value, says: &str) {
     assert_eq!(result["isError"], true, "{result}");
-    assert!(said(result).starts_with(says), "{result}");
+    assert!(result_text(result).starts_with(says), "{result}");
 }
 
 /// Replies that do not confirm.
-pub(super) fn no_answers() -> [Value; 12] {
+pub(super) fn non_confirming_replies() -> [Value; 12] {
     [
         json!({"action": "accept"}),
         json!({"action": "accept", "content": null}),

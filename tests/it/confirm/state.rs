@@ -4,7 +4,7 @@ use super::raw_client::*;
 use super::support::*;
 use crate::connect;
 use crate::wire::WITHOUT_HANDSHAKE;
-use crate::writing::{QA, sent};
+use crate::writing::{QA, writes};
 use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::server::confirmation::Confirmer;
 use serde_json::{Value, json};
@@ -13,54 +13,60 @@ use std::time::Duration;
 #[tokio::test]
 async fn malformed_replies_are_rejected_between_calls() {
     let session = connect().await;
-    let server = server(&session, gate());
-    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
-    for answer in no_answers() {
+    let server = server(&session, confirmer());
+    let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    for response in non_confirming_replies() {
         let id = client.call(TOOL, &deletion()).await;
         let state = state(&client.result(id).await);
         let result = client
-            .again(TOOL, &deletion(), &state, answer.clone())
+            .repeat(TOOL, &deletion(), &state, response.clone())
             .await;
-        refused(&result, "Nothing was sent: ");
-        assert_eq!(sent(&session), nothing(), "{answer}");
+        assert_rejected(&result, "Nothing was sent: ");
+        assert_eq!(writes(&session), no_requests(), "{response}");
     }
 }
 
 #[tokio::test]
 async fn state_without_reply_elicits_again() {
     let session = connect().await;
-    let server = server(&session, gate());
-    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let server = server(&session, confirmer());
+    let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
     let first = state(&client.result(id).await);
-    let asked = client.again(TOOL, &deletion(), &first, Value::Null).await;
-    let second = state(&asked);
-    assert!(asked["inputRequests"]["confirm"].is_object(), "{asked}");
-    let params = json!({"requestState": second, "inputResponses": {"something else": tick()}});
+    let elicitations = client.repeat(TOOL, &deletion(), &first, Value::Null).await;
+    let second = state(&elicitations);
+    assert!(
+        elicitations["inputRequests"]["confirm"].is_object(),
+        "{elicitations}"
+    );
+    let params =
+        json!({"requestState": second, "inputResponses": {"something else": confirming_reply()}});
     let id = client.call_with(TOOL, &deletion(), params).await;
     let third = state(&client.result(id).await);
-    assert_eq!(sent(&session), nothing());
-    let result = client.again(TOOL, &deletion(), &third, tick()).await;
+    assert_eq!(writes(&session), no_requests());
+    let result = client
+        .repeat(TOOL, &deletion(), &third, confirming_reply())
+        .await;
     assert_eq!(result["isError"], false, "{result}");
-    assert_eq!(sent(&session), [DELETE]);
+    assert_eq!(writes(&session), [DELETE]);
 }
 
 #[tokio::test]
 async fn reply_without_state_is_ignored() {
     let session = connect().await;
-    let server = server(&session, gate());
-    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
-    let params = json!({"inputResponses": {"confirm": tick()}});
+    let server = server(&session, confirmer());
+    let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let params = json!({"inputResponses": {"confirm": confirming_reply()}});
     let id = client.call_with(TOOL, &deletion(), params).await;
     state(&client.result(id).await);
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 #[tokio::test]
 async fn state_is_bound_to_its_call_and_usable_once() {
     let session = connect().await;
-    let server = server(&session, gate());
-    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let server = server(&session, confirmer());
+    let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
     let genuine = state(&client.result(id).await);
 
@@ -76,40 +82,52 @@ async fn state_is_bound_to_its_call_and_usable_once() {
         others.push((TOOL, other));
     }
     for (tool, arguments) in others {
-        let result = client.again(tool, &arguments, &genuine, tick()).await;
-        refused(&result, STALE);
-        assert_eq!(sent(&session), nothing(), "{arguments}");
+        let result = client
+            .repeat(tool, &arguments, &genuine, confirming_reply())
+            .await;
+        assert_rejected(&result, STALE);
+        assert_eq!(writes(&session), no_requests(), "{arguments}");
     }
     let text = genuine.as_str().unwrap();
     for place in [0, text.len() / 2, text.len() - 1] {
         let mut bytes = text.as_bytes().to_vec();
         bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
         let tampered = json!(String::from_utf8(bytes).unwrap());
-        refused(
-            &client.again(TOOL, &deletion(), &tampered, tick()).await,
+        assert_rejected(
+            &client
+                .repeat(TOOL, &deletion(), &tampered, confirming_reply())
+                .await,
             STALE,
         );
-        assert_eq!(sent(&session), nothing());
+        assert_eq!(writes(&session), no_requests());
     }
-    refused(
-        &client.again(TOOL, &deletion(), &json!(""), tick()).await,
+    assert_rejected(
+        &client
+            .repeat(TOOL, &deletion(), &json!(""), confirming_reply())
+            .await,
         STALE,
     );
 
-    let result = client.again(TOOL, &deletion(), &genuine, tick()).await;
+    let result = client
+        .repeat(TOOL, &deletion(), &genuine, confirming_reply())
+        .await;
     assert_eq!(result["isError"], false, "{result}");
-    assert_eq!(sent(&session), [DELETE]);
+    assert_eq!(writes(&session), [DELETE]);
     // Neither by this client nor by another.
-    refused(
-        &client.again(TOOL, &deletion(), &genuine, tick()).await,
+    assert_rejected(
+        &client
+            .repeat(TOOL, &deletion(), &genuine, confirming_reply())
+            .await,
         STALE,
     );
-    let mut next = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
-    refused(
-        &next.again(TOOL, &deletion(), &genuine, tick()).await,
+    let mut next = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    assert_rejected(
+        &next
+            .repeat(TOOL, &deletion(), &genuine, confirming_reply())
+            .await,
         STALE,
     );
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 /// Waits in real time: the seal reads the system clock.
@@ -117,31 +135,39 @@ async fn state_is_bound_to_its_call_and_usable_once() {
 async fn expired_state_is_rejected() {
     let session = connect().await;
     let confirmer = Confirmer::with_ttl(Confirm::Auto, true, Duration::from_millis(1));
-    let mut client = ByHand::begin(&server(&session, confirmer), WITHOUT_HANDSHAKE, forms()).await;
+    let mut client =
+        RawClient::begin(&server(&session, confirmer), WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
     let state = state(&client.result(id).await);
     tokio::time::sleep(Duration::from_millis(20)).await;
-    refused(
-        &client.again(TOOL, &deletion(), &state, tick()).await,
+    assert_rejected(
+        &client
+            .repeat(TOOL, &deletion(), &state, confirming_reply())
+            .await,
         STALE,
     );
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 #[tokio::test]
 async fn token_and_state_are_not_interchangeable() {
     let session = connect().await;
-    let server = server(&session, gate());
-    let mut mute = ByHand::begin(&server, WITHOUT_HANDSHAKE, json!({})).await;
+    let server = server(&session, confirmer());
+    let mut mute = RawClient::begin(&server, WITHOUT_HANDSHAKE, json!({})).await;
     let id = mute.call(TOOL, &deletion()).await;
     let token = mute.result(id).await["structuredContent"]["confirmation"].clone();
     assert!(token.is_string());
-    refused(&mute.again(TOOL, &deletion(), &token, tick()).await, STALE);
+    assert_rejected(
+        &mute
+            .repeat(TOOL, &deletion(), &token, confirming_reply())
+            .await,
+        STALE,
+    );
 
-    let mut client = ByHand::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
+    let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
     let state = state(&client.result(id).await);
     let id = mute.call(TOOL, &with_token(deletion(), &state)).await;
-    refused(&mute.result(id).await, STALE);
-    assert_eq!(sent(&session), nothing());
+    assert_rejected(&mute.result(id).await, STALE);
+    assert_eq!(writes(&session), no_requests());
 }

@@ -15,7 +15,7 @@ pub(super) const STALE: &str = "Invalid confirmation";
 
 pub(super) const CHANGED: &str = "The preview has changed";
 
-pub(super) fn both_ways_to_begin() -> [ClientLifecycleMode; 2] {
+pub(super) fn lifecycles() -> [ClientLifecycleMode; 2] {
     [
         ClientLifecycleMode::Initialize,
         ClientLifecycleMode::Discover {
@@ -33,7 +33,7 @@ pub(super) fn split() -> Value {
     json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com"]})
 }
 
-pub(super) fn nothing() -> Vec<String> {
+pub(super) fn no_requests() -> Vec<String> {
     Vec::new()
 }
 

@@ -1,7 +1,7 @@
 //! Confirmation tokens, for clients without elicitation.
 
 use super::support::*;
-use crate::writing::{GRACE, LATER, QA, SOON, confirmed, sent, written};
+use crate::writing::{CHANGE_DELAY, DELETION_DELAY, GRACE, QA, confirmed, write_requests, writes};
 use crate::{Setup, connect, connect_with, text};
 use futures::future::join;
 use insta::{allow_duplicates, assert_snapshot};
@@ -12,14 +12,14 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn token_confirms_the_previewed_deletion() {
-    for lifecycle in both_ways_to_begin() {
+    for lifecycle in lifecycles() {
         let session = connect_with(Setup {
             lifecycle,
             ..Setup::default()
         })
         .await;
         let preview = session.result(TOOL, deletion()).await;
-        assert_eq!(sent(&session), nothing());
+        assert_eq!(writes(&session), no_requests());
         let shown = text(&preview);
         let facts = preview.structured_content.unwrap();
         assert_eq!(facts["status"], "confirmation_required");
@@ -47,7 +47,7 @@ async fn token_confirms_the_previewed_deletion() {
             .call(TOOL, with_token(deletion(), &facts["confirmation"]))
             .await;
         assert_eq!(done["status"], "queued");
-        let writes = written(&session);
+        let writes = write_requests(&session);
         assert_eq!(writes.len(), 1);
         assert_eq!(writes[0].1["ids"], json!([GRACE, QA[0]]));
     }
@@ -71,10 +71,10 @@ async fn token_is_usable_once() {
             other
         };
         assert!(text(&refused).starts_with(STALE), "{}", text(&refused));
-        assert_eq!(sent(&session).len(), 1, "{tool}");
+        assert_eq!(writes(&session).len(), 1, "{tool}");
         let refused = session.error(tool, arguments).await;
         assert!(refused.starts_with(STALE), "{refused}");
-        assert_eq!(sent(&session), nothing(), "{tool}");
+        assert_eq!(writes(&session), no_requests(), "{tool}");
     }
 }
 
@@ -119,18 +119,18 @@ async fn token_is_bound_to_its_call() {
             .error(tool, with_token(arguments.clone(), &token))
             .await;
         assert!(refused.starts_with(STALE), "{arguments}: {refused}");
-        assert_eq!(sent(&session), nothing(), "{arguments}");
+        assert_eq!(writes(&session), no_requests(), "{arguments}");
     }
     // The token of a split does not confirm a deletion.
     let foreign = session.call("persons-split", split()).await["confirmation"].clone();
     let refused = session.error(TOOL, with_token(deletion(), &foreign)).await;
     assert!(refused.starts_with(STALE), "{refused}");
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
     // A rejected call does not use the token, and equivalent arguments match.
     let mut same = with_token(deletion(), &token);
     same["delete_events"] = json!("true");
     session.call(TOOL, same).await;
-    assert_eq!(sent(&session), [DELETE]);
+    assert_eq!(writes(&session), [DELETE]);
 }
 
 #[tokio::test]
@@ -156,11 +156,11 @@ async fn forged_token_is_rejected() {
             .error(TOOL, with_token(deletion(), &json!(token)))
             .await;
         assert!(refused.starts_with(STALE), "{token}: {refused}");
-        assert_eq!(sent(&session), nothing(), "{token}");
+        assert_eq!(writes(&session), no_requests(), "{token}");
     }
     for token in [json!(true), json!([genuine]), json!({"yes": true})] {
         session.error(TOOL, with_token(deletion(), &token)).await;
-        assert_eq!(sent(&session), nothing(), "{token}");
+        assert_eq!(writes(&session), no_requests(), "{token}");
     }
 }
 
@@ -176,7 +176,7 @@ async fn expired_token_is_rejected() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let refused = session.error(TOOL, with_token(deletion(), &token)).await;
     assert!(refused.starts_with(STALE), "{refused}");
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 #[tokio::test]
@@ -186,36 +186,36 @@ async fn token_is_rejected_after_the_persons_changed() {
     rename(&session, "qa-1", "the.boss@example.org");
     let refused = session.error(TOOL, with_token(deletion(), &token)).await;
     assert!(refused.starts_with(CHANGED), "{refused}");
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 
     // Fewer distinct ids.
     let token = session.call(TOOL, deletion()).await["confirmation"].clone();
     let laptop = json!({"id": GRACE, "distinct_ids_to_split": ["katherine-laptop"]});
     confirmed(&session, "persons-split", laptop).await;
-    session.sandbox.advance(SOON);
+    session.sandbox.advance(CHANGE_DELAY);
     session.requests();
     let refused = session.error(TOOL, with_token(deletion(), &token)).await;
     assert!(refused.starts_with(CHANGED), "{refused}");
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 
     // A person that was unknown now exists.
     let token = session.call(TOOL, deletion()).await["confirmation"].clone();
     session.sandbox.capture("nobody", "$pageview", Map::new());
     let refused = session.error(TOOL, with_token(deletion(), &token)).await;
     assert!(refused.starts_with(CHANGED), "{refused}");
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 
     // A split of a person that now has one id less.
     let katherine = json!({"id": GRACE, "main_distinct_id": "grace@example.com"});
     let token = session.call("persons-split", katherine.clone()).await["confirmation"].clone();
     confirmed(&session, "persons-split", split()).await;
-    session.sandbox.advance(SOON);
+    session.sandbox.advance(CHANGE_DELAY);
     session.requests();
     let refused = session
         .error("persons-split", with_token(katherine, &token))
         .await;
     assert!(refused.starts_with(CHANGED), "{refused}");
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 #[tokio::test]
@@ -224,10 +224,10 @@ async fn token_is_rejected_after_the_persons_were_deleted() {
     let qa = json!({"ids": [QA[0]]});
     let token = session.call(TOOL, qa.clone()).await["confirmation"].clone();
     confirmed(&session, TOOL, qa.clone()).await;
-    session.sandbox.advance(LATER);
+    session.sandbox.advance(DELETION_DELAY);
     session.requests();
     session.error(TOOL, with_token(qa, &token)).await;
-    assert_eq!(sent(&session), nothing());
+    assert_eq!(writes(&session), no_requests());
 }
 
 /// The owner of the key selects another project after the preview.
@@ -246,7 +246,7 @@ async fn confirmed_call_uses_the_previewed_project() {
     session
         .call(TOOL, with_token(deletion(), &preview["confirmation"]))
         .await;
-    assert_eq!(sent(&session), [DELETE]);
+    assert_eq!(writes(&session), [DELETE]);
 }
 
 #[tokio::test]

@@ -5,18 +5,18 @@ use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::tools::{ToolDefinition, catalog};
 use posthog_sandbox::Key;
 
-use super::OWN;
-use crate::promises::example;
+use super::TEST_KEY;
+use crate::result_invariants::example;
 use crate::{Setup, connect_with};
 
 /// The result of a tool for a key with these scopes.
 async fn called(tool: &ToolDefinition, scopes: &[&str]) -> (bool, String) {
     let mut setup = Setup {
-        key: OWN,
+        key: TEST_KEY,
         confirm: Confirm::Off,
         ..Setup::default()
     };
-    setup.sandbox.keys.push(Key::scoped(OWN, scopes));
+    setup.sandbox.keys.push(Key::scoped(TEST_KEY, scopes));
     let session = connect_with(setup).await;
     let result = session.result(tool.name, example(tool)).await;
     (result.is_error == Some(true), crate::text(&result))
@@ -51,9 +51,9 @@ async fn declared_scopes_are_those_that_posthog_requires() {
                     .chain((*missing == "person:write").then_some("person:read"))
                     .collect();
                     let (failed, text) = called(&tool, &others).await;
-                    let said = format!("The API key lacks the scope {missing}.");
+                    let message = format!("The API key lacks the scope {missing}.");
                     assert!(
-                        failed && text.contains(&said),
+                        failed && text.contains(&message),
                         "{} without {missing}: {text}",
                         tool.name
                     );

@@ -9,16 +9,18 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{NOWHERE, answering, check, checks, config, doctor, examined, found, printed, sandbox};
+use super::{
+    UNREACHABLE, check, checks, config, doctor, examined, finding, printed, respond_with, sandbox,
+};
 
 #[tokio::test]
 async fn unreachable_host_is_reported_with_its_cause() {
     let long = format!("http://{}", "a".repeat(70));
     let sandbox = sandbox().await;
     let not_tls = sandbox.url().replace("http", "https");
-    for (host, said, advice) in [
+    for (host, text, advice) in [
         (
-            NOWHERE,
+            UNREACHABLE,
             "connection refused",
             "Check POSTHOG_HOST, its port",
         ),
@@ -35,7 +37,7 @@ async fn unreachable_host_is_reported_with_its_cause() {
             check.starts_with("PROBLEM host no connection to "),
             "{page}"
         );
-        assert!(check.contains(said) && check.contains(advice), "{page}");
+        assert!(check.contains(text) && check.contains(advice), "{page}");
     }
     let page = printed(doctor("http://posthog.example", "phx_test", &[]), 1).await;
     assert!(check(&page, "host").contains("uses plain HTTP"), "{page}");
@@ -67,19 +69,19 @@ async fn proxy_rejection_is_distinguished_from_an_unreachable_host() {
         let (mut stream, _) = proxy.accept().await.unwrap();
         let mut head = [0; 4096];
         assert!(stream.read(&mut head).await.unwrap() > 0);
-        let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
-        stream.write_all(answer).await.unwrap();
+        let response = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(response).await.unwrap();
     };
     let ((), page) = tokio::join!(refusing, printed(command, 1));
     let host = check(&page, "host");
-    let said = format!("through the proxy {address}: the proxy rejected the connection: ");
-    assert!(host.contains(&said), "{page}");
+    let text = format!("through the proxy {address}: the proxy rejected the connection: ");
+    assert!(host.contains(&text), "{page}");
 }
 
 #[tokio::test]
 async fn key_is_not_sent_to_a_server_that_is_not_posthog() {
     let page = "<!doctype html><html>Welcome</html>";
-    for (status, headers, said) in [
+    for (status, headers, text) in [
         (200, &[][..], "is not PostHog's API (status 200)"),
         (
             401,
@@ -99,11 +101,11 @@ async fn key_is_not_sent_to_a_server_that_is_not_posthog() {
         (502, &[], "failed (status 502)"),
     ] {
         let sandbox = sandbox().await;
-        answering(&sandbox, status, "text/html", page, headers);
+        respond_with(&sandbox, status, "text/html", page, headers);
         let page = examined(&sandbox, Sandbox::KEY, &[], 1).await;
         let host = check(&page, "host");
         assert!(
-            host.starts_with("PROBLEM host") && host.contains(said),
+            host.starts_with("PROBLEM host") && host.contains(text),
             "{page}"
         );
         assert_eq!(
@@ -119,13 +121,13 @@ async fn key_is_not_sent_to_a_server_that_is_not_posthog() {
 
 #[tokio::test]
 async fn clock_skew_is_a_warning() {
-    for (date, said) in [
+    for (date, text) in [
         ("Tue, 01 Jan 2019 00:00:00 GMT", "ahead of PostHog's"),
         ("Fri, 01 Jan 2100 00:00:00 GMT", "behind PostHog's"),
     ] {
         let sandbox = sandbox().await;
         let body = json!({"type": "authentication_error", "code": "not_authenticated", "detail": "No.", "attr": null});
-        answering(
+        respond_with(
             &sandbox,
             401,
             "application/json",
@@ -138,7 +140,7 @@ async fn clock_skew_is_a_warning() {
             clock.starts_with("warning clock this machine's clock is "),
             "{page}"
         );
-        assert!(clock.contains(said), "{page}");
+        assert!(clock.contains(text), "{page}");
     }
 }
 
@@ -160,7 +162,9 @@ async fn stalled_requests_time_out() {
     let config = config(&sandbox.url(), Sandbox::KEY);
     let report = impatient(50).examine(&config).await;
     assert!(
-        found(&report, "host").1.ends_with(": no response in time"),
+        finding(&report, "host")
+            .1
+            .ends_with(": no response in time"),
         "{report}"
     );
     sandbox.clear_faults();
@@ -171,7 +175,7 @@ async fn stalled_requests_time_out() {
     });
     let report = impatient(2000).examine(&config).await;
     assert_eq!(
-        found(&report, "project"),
+        finding(&report, "project"),
         (
             Status::Warning,
             "1, Difference Engine; could not determine whether the key has access".to_owned(),

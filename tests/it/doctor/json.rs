@@ -5,8 +5,8 @@ use posthog_persons_mcp::tools::catalog;
 use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use super::{NOWHERE, OWN, doctor, examine, examined, sandbox};
-use crate::process::{Ended, binary, run};
+use super::{TEST_KEY, UNREACHABLE, doctor, examine, examined, sandbox};
+use crate::process::{ProcessOutput, binary, run};
 
 #[tokio::test]
 async fn json_fields_are_documented() {
@@ -58,7 +58,7 @@ async fn json_fields_are_documented() {
         assert!(help.contains(field.as_str()), "{field}: {help}");
     }
     // A failed check does not omit fields.
-    let ended: Ended = run(doctor(NOWHERE, OWN, &["--json"]), "").await;
+    let ended: ProcessOutput = run(doctor(UNREACHABLE, TEST_KEY, &["--json"]), "").await;
     assert_eq!(ended.code, Some(1));
     let broken: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(broken["ok"], false);
@@ -114,7 +114,7 @@ fn source(folder: &std::path::Path) -> String {
 
 #[tokio::test]
 async fn tool_status_is_unknown_if_posthog_is_unreachable() {
-    let report = examine(NOWHERE, OWN, NOWHERE, NOWHERE).await;
+    let report = examine(UNREACHABLE, TEST_KEY, UNREACHABLE, UNREACHABLE).await;
     assert!(
         report
             .tools

@@ -4,7 +4,8 @@ use posthog_persons_mcp::commands::doctor::Status;
 use posthog_sandbox::{Key, Sandbox};
 
 use super::{
-    Clouds, KEY, NOWHERE, OWN, PROJECT, check, doctor, examine, examined, found, printed, sandbox,
+    KEY, PROJECT, Regions, TEST_KEY, UNREACHABLE, check, doctor, examine, examined, finding,
+    printed, sandbox,
 };
 use crate::process::{binary, run};
 
@@ -17,21 +18,21 @@ async fn rejected_key_of_a_self_hosted_posthog_is_sent_nowhere_else() {
             .starts_with("PROBLEM access PostHog at http://sandbox rejected the key -> "),
         "{page}"
     );
-    let clouds = Clouds::start(Vec::new(), vec![Key::legacy("phx_wrong")]).await;
+    let clouds = Regions::start(Vec::new(), vec![Key::legacy("phx_wrong")]).await;
     let report = clouds.examine(&ours.url(), "phx_wrong").await;
-    assert_eq!(found(&report, "access").0, Status::Problem);
+    assert_eq!(finding(&report, "access").0, Status::Problem);
     assert!(clouds.us.requests().is_empty() && clouds.eu.requests().is_empty());
 }
 
 #[tokio::test]
 async fn key_of_the_other_region_is_reported_with_the_host_to_set() {
-    let clouds = Clouds::start(Vec::new(), vec![Key::scoped(OWN, &["person:read"])]).await;
-    let report = clouds.examine(&clouds.us.url(), OWN).await;
+    let clouds = Regions::start(Vec::new(), vec![Key::scoped(TEST_KEY, &["person:read"])]).await;
+    let report = clouds.examine(&clouds.us.url(), TEST_KEY).await;
     assert!(!report.ok);
-    let (status, said, advice) = found(&report, "access");
+    let (status, text, advice) = finding(&report, "access");
     assert_eq!(status, Status::Problem);
     assert_eq!(
-        said,
+        text,
         format!(
             "the key belongs to PostHog Cloud EU, not to {}",
             clouds.us.url()
@@ -39,30 +40,30 @@ async fn key_of_the_other_region_is_reported_with_the_host_to_set() {
     );
     assert_eq!(advice, format!("Set POSTHOG_HOST={}", clouds.eu.url()));
     // The advice works.
-    let report = clouds.examine(&clouds.eu.url(), OWN).await;
+    let report = clouds.examine(&clouds.eu.url(), TEST_KEY).await;
     assert!(report.ok, "{report}");
     assert_eq!(
-        found(&report, "access").1,
+        finding(&report, "access").1,
         "PostHog Cloud EU accepted the key"
     );
 }
 
 #[tokio::test]
 async fn accepted_key_is_not_sent_to_the_other_region() {
-    let clouds = Clouds::start(Vec::new(), Vec::new()).await;
+    let clouds = Regions::start(Vec::new(), Vec::new()).await;
     assert!(clouds.examine(&clouds.us.url(), Sandbox::KEY).await.ok);
     assert!(clouds.eu.requests().is_empty());
 }
 
 #[tokio::test]
 async fn key_is_invalid_only_if_no_region_accepts_it() {
-    let clouds = Clouds::start(Vec::new(), Vec::new()).await;
-    let report = clouds.examine(&clouds.eu.url(), OWN).await;
+    let clouds = Regions::start(Vec::new(), Vec::new()).await;
+    let report = clouds.examine(&clouds.eu.url(), TEST_KEY).await;
     assert!(!clouds.us.requests().is_empty());
-    let (status, said, advice) = found(&report, "access");
+    let (status, text, advice) = finding(&report, "access");
     assert_eq!(status, Status::Problem);
     assert_eq!(
-        said,
+        text,
         "neither PostHog Cloud US nor EU accepts the key: it is invalid, revoked or expired"
     );
     assert_eq!(
@@ -77,16 +78,16 @@ async fn key_is_invalid_only_if_no_region_accepts_it() {
 #[tokio::test]
 async fn unreachable_region_is_not_taken_for_a_rejection() {
     let us = sandbox().await;
-    let report = examine(&us.url(), OWN, &us.url(), NOWHERE).await;
-    let (status, said, advice) = found(&report, "access");
+    let report = examine(&us.url(), TEST_KEY, &us.url(), UNREACHABLE).await;
+    let (status, text, advice) = finding(&report, "access");
     assert_eq!(status, Status::Problem);
     let begin = format!(
-        "{} rejected the key, and {NOWHERE} could not be reached: ",
+        "{} rejected the key, and {UNREACHABLE} could not be reached: ",
         us.url()
     );
-    assert!(said.starts_with(&begin), "{said}");
+    assert!(text.starts_with(&begin), "{text}");
     assert!(
-        advice.contains(&format!("set POSTHOG_HOST={NOWHERE}")),
+        advice.contains(&format!("set POSTHOG_HOST={UNREACHABLE}")),
         "{advice}"
     );
 }
@@ -136,8 +137,8 @@ async fn key_in_the_wrong_setting_is_not_repeated() {
             command.env(variable, "phx_pasted_here");
             let ended = run(command, "").await;
             assert_eq!(ended.code, Some(1));
-            let said = format!("{}{}", ended.stdout, ended.stderr);
-            assert!(!said.contains("phx_pasted_here"), "{variable}: {said}");
+            let text = format!("{}{}", ended.stdout, ended.stderr);
+            assert!(!text.contains("phx_pasted_here"), "{variable}: {text}");
         }
     }
 }

@@ -11,6 +11,6 @@ mod support;
 mod tls;
 
 use support::{
-    Clouds, KEY, NOWHERE, OWN, PROJECT, answering, check, checks, config, doctor, examine,
-    examined, found, printed, sandbox, sandbox_with, tools,
+    KEY, PROJECT, Regions, TEST_KEY, UNREACHABLE, check, checks, config, doctor, examine, examined,
+    finding, printed, respond_with, sandbox, sandbox_with, tools,
 };

@@ -4,7 +4,7 @@ use posthog_client::RequiredScopes;
 use posthog_persons_mcp::tools::catalog;
 use posthog_sandbox::{Fault, FaultKind, Key, Sandbox};
 
-use super::{OWN, PROJECT, check, doctor, examined, printed, sandbox, sandbox_with, tools};
+use super::{PROJECT, TEST_KEY, check, doctor, examined, printed, sandbox, sandbox_with, tools};
 
 #[tokio::test]
 async fn scopes_of_an_oauth_token_are_read() {
@@ -35,7 +35,7 @@ async fn oauth_token_uses_the_selected_project() {
 }
 
 /// Makes a sandbox return no information about its keys.
-fn secretive(sandbox: &Sandbox) {
+fn hide_key_info(sandbox: &Sandbox) {
     sandbox.inject(Fault {
         path_contains: "personal_api_keys".to_owned(),
         times: usize::MAX,
@@ -45,10 +45,10 @@ fn secretive(sandbox: &Sandbox) {
 
 #[tokio::test]
 async fn unlisted_scopes_are_probed_by_reading() {
-    let keys = vec![Key::scoped(OWN, &["person:write", "cohort:read"])];
+    let keys = vec![Key::scoped(TEST_KEY, &["person:write", "cohort:read"])];
     let sandbox = sandbox_with(keys, false).await;
-    secretive(&sandbox);
-    let page = examined(&sandbox, OWN, &[], 0).await;
+    hide_key_info(&sandbox);
+    let page = examined(&sandbox, TEST_KEY, &[], 0).await;
     assert_eq!(
         check(&page, "scopes").split(" -> ").next().unwrap(),
         "warning scopes PostHog does not list them; determined by probing: person:read, cohort:read; missing: activity_log:read"
@@ -76,7 +76,7 @@ async fn unlisted_scopes_are_probed_by_reading() {
 #[tokio::test]
 async fn legacy_key_is_recognized_by_probing() {
     let sandbox = sandbox().await;
-    secretive(&sandbox);
+    hide_key_info(&sandbox);
     let page = examined(&sandbox, Sandbox::LEGACY_KEY, &[], 0).await;
     assert_eq!(tools(&page, "works").len(), catalog().len(), "{page}");
 }

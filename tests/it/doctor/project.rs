@@ -2,17 +2,17 @@
 
 use posthog_sandbox::{Key, Sandbox};
 
-use super::{OWN, PROJECT, check, doctor, examined, printed, sandbox, sandbox_with};
+use super::{PROJECT, TEST_KEY, check, doctor, examined, printed, sandbox, sandbox_with};
 
 #[tokio::test]
 async fn project_without_access_is_a_problem() {
-    let mut own = Key::scoped(OWN, &["*"]);
+    let mut own = Key::scoped(TEST_KEY, &["*"]);
     own.scoped_teams = Some(vec![7, 8]);
     let sandbox = sandbox_with(vec![own], false).await;
-    for (key, project, said) in [
+    for (key, project, text) in [
         (Sandbox::KEY, "2", "the key has no access to project 2"),
         (
-            OWN,
+            TEST_KEY,
             "1",
             "the key has no access to project 1; it is limited to 7, 8",
         ),
@@ -22,7 +22,7 @@ async fn project_without_access_is_a_problem() {
         let page = printed(command, 1).await;
         assert!(
             check(&page, "project")
-                .starts_with(&format!("PROBLEM project {said} -> Set {PROJECT}")),
+                .starts_with(&format!("PROBLEM project {text} -> Set {PROJECT}")),
             "{page}"
         );
         // Without a usable project there is no table of tools.

@@ -5,8 +5,8 @@ use posthog_persons_mcp::tools::{catalog, scopes};
 use posthog_sandbox::Sandbox;
 
 use super::{check, examined, sandbox, tools};
-use crate::line;
 use crate::process::{binary, run};
+use crate::request_line;
 
 /// The page without what follows from the catalog: how many tools work, and their table.
 fn without_tools(page: &str) -> String {
@@ -50,7 +50,7 @@ async fn key_with_all_scopes_works() {
     let page = examined(&sandbox, Sandbox::KEY, &[], 0).await;
     check_tools(&page, &scopes(&catalog()).into_iter().collect::<Vec<_>>());
     insta::assert_snapshot!("all_scopes", without_tools(&page));
-    let mut requests: Vec<String> = sandbox.requests().iter().map(line).collect();
+    let mut requests: Vec<String> = sandbox.requests().iter().map(request_line).collect();
     requests.sort();
     // The person of the timeline does not exist. It shows whether the key has scopes at all: PostHog lists both as `*`.
     let timeline = requests

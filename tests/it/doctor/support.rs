@@ -15,9 +15,9 @@ use crate::process::{binary, run};
 pub(super) const KEY: &str = "POSTHOG_PERSONAL_API_KEY";
 pub(super) const PROJECT: &str = "POSTHOG_PROJECT_ID";
 /// An address without a listener.
-pub(super) const NOWHERE: &str = "http://127.0.0.1:1";
+pub(super) const UNREACHABLE: &str = "http://127.0.0.1:1";
 /// A key that a test adds to the sandbox.
-pub(super) const OWN: &str = "phx_test_own";
+pub(super) const TEST_KEY: &str = "phx_test_own";
 
 pub(super) async fn sandbox() -> Sandbox {
     sandbox_with(Vec::new(), false).await
@@ -96,12 +96,12 @@ pub(super) fn tools<'a>(page: &'a str, status: &str) -> Vec<&'a str> {
 }
 
 /// Two sandboxes that stand for PostHog's clouds.
-pub(super) struct Clouds {
+pub(super) struct Regions {
     pub(super) us: Sandbox,
     pub(super) eu: Sandbox,
 }
 
-impl Clouds {
+impl Regions {
     pub(super) async fn start(us: Vec<Key>, eu: Vec<Key>) -> Self {
         Self {
             us: sandbox_with(us, false).await,
@@ -146,7 +146,7 @@ pub(super) fn config(host: &str, key: &str) -> Config {
 }
 
 /// A check of a report: its status, the finding and the remediation.
-pub(super) fn found(report: &Report, name: &str) -> (Status, String, String) {
+pub(super) fn finding(report: &Report, name: &str) -> (Status, String, String) {
     let check = report.checks.iter().find(|check| check.check == name);
     let check = check.unwrap_or_else(|| panic!("no {name} in\n{report}"));
     let advice = check.advice.clone().unwrap_or_default();
@@ -154,7 +154,7 @@ pub(super) fn found(report: &Report, name: &str) -> (Status, String, String) {
 }
 
 /// Makes a sandbox return this response to every request.
-pub(super) fn answering(
+pub(super) fn respond_with(
     sandbox: &Sandbox,
     status: u16,
     content_type: &str,

@@ -41,8 +41,9 @@ fn serve(pem: &str) -> String {
         }
         let body = r#"{"type": "authentication_error", "code": "not_authenticated", "detail": "No.", "attr": null}"#;
         let length = body.len();
-        let answer = format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {length}\r\n\r\n{body}");
-        let _ = stream.get_mut().write_all(answer.as_bytes());
+        let response =
+            format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {length}\r\n\r\n{body}");
+        let _ = stream.get_mut().write_all(response.as_bytes());
     });
     format!("https://{address}")
 }
@@ -55,31 +56,31 @@ async fn host(pem: &str, arguments: &[&str]) -> String {
 
 #[tokio::test]
 async fn untrusted_certificate_is_reported_with_ca_cert() {
-    let said = host(VALID, &[]).await;
-    assert!(said.contains("its certificate is not trusted: "), "{said}");
+    let text = host(VALID, &[]).await;
+    assert!(text.contains("its certificate is not trusted: "), "{text}");
     assert!(
-        said.contains("set --ca-cert to that CA's PEM file"),
-        "{said}"
+        text.contains("set --ca-cert to that CA's PEM file"),
+        "{text}"
     );
-    let said = host(VALID, &["--ca-cert", EXPIRED]).await;
+    let text = host(VALID, &["--ca-cert", EXPIRED]).await;
     assert!(
-        said.contains("The file in --ca-cert does not contain the CA that signed the certificate."),
-        "{said}"
+        text.contains("The file in --ca-cert does not contain the CA that signed the certificate."),
+        "{text}"
     );
 }
 
 #[tokio::test]
 async fn certificate_of_a_trusted_ca_is_accepted() {
-    let said = host(VALID, &["--ca-cert", VALID]).await;
-    assert!(said.starts_with("ok host https://127.0.0.1:"), "{said}");
+    let text = host(VALID, &["--ca-cert", VALID]).await;
+    assert!(text.starts_with("ok host https://127.0.0.1:"), "{text}");
 }
 
 #[tokio::test]
 async fn expired_certificate_is_reported() {
-    let said = host(EXPIRED, &["--ca-cert", EXPIRED]).await;
+    let text = host(EXPIRED, &["--ca-cert", EXPIRED]).await;
     assert!(
-        said.contains("its certificate is not valid at this time: "),
-        "{said}"
+        text.contains("its certificate is not valid at this time: "),
+        "{text}"
     );
-    assert!(said.contains("Check this machine's clock"), "{said}");
+    assert!(text.contains("Check this machine's clock"), "{text}");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::faults::{LIST, connect_to};
 use crate::connect;
-use crate::promises::calls;
+use crate::result_invariants::read_calls;
 use crate::stdio::sandbox;
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn redirect_is_not_followed() {
             headers: vec![("location".to_owned(), to)],
         };
         let session = connect_to(redirect).await;
-        for (tool, arguments) in calls() {
+        for (tool, arguments) in read_calls() {
             let error = session.error(tool, arguments).await;
             assert_eq!(
                 error,

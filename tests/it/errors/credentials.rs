@@ -5,14 +5,14 @@ use posthog_client::Project;
 use posthog_sandbox::Sandbox;
 use serde_json::json;
 
-use super::faults::{LIST, connect_to, refusal};
-use crate::promises::calls;
+use super::faults::{LIST, connect_to, rejection};
+use crate::result_invariants::read_calls;
 use crate::{ADA, Setup, connect_as, connect_with};
 
 #[tokio::test]
 async fn every_tool_needs_one_request_with_a_permitted_key() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
-    for (tool, arguments) in calls() {
+    for (tool, arguments) in read_calls() {
         session.call(tool, arguments).await;
         assert_eq!(session.requests().len(), 1, "{tool}");
     }
@@ -23,7 +23,7 @@ async fn invalid_key_is_reported_as_for_the_user_to_fix() {
     let session = connect_as("phx_wrong").await;
     let expected = session.error(LIST, json!({})).await;
     assert_snapshot!(expected, @"PostHog at http://sandbox rejected the API key: Personal API key found in request Authorization header is invalid. It is invalid, revoked or from the other region (https://us.posthog.com or https://eu.posthog.com: set POSTHOG_HOST). Only a personal API key (phx_...) works, not a project token. The user must fix this; retrying will not help.");
-    for (tool, arguments) in calls() {
+    for (tool, arguments) in read_calls() {
         session.requests();
         assert_eq!(session.error(tool, arguments).await, expected, "{tool}");
         assert_eq!(session.requests().len(), 1, "{tool}");
@@ -35,7 +35,7 @@ async fn invalid_key_is_reported_as_for_the_user_to_fix() {
 #[tokio::test]
 async fn invalid_key_is_recognized_by_code_with_status_403() {
     for code in ["authentication_failed", "not_authenticated"] {
-        let session = connect_to(refusal(403, code, "Invalid key.")).await;
+        let session = connect_to(rejection(403, code, "Invalid key.")).await;
         let error = session.error(LIST, json!({})).await;
         assert!(
             error.starts_with(
@@ -50,7 +50,7 @@ async fn invalid_key_is_recognized_by_code_with_status_403() {
 async fn key_quoted_by_posthog_is_removed() {
     for status in [400, 401, 403, 500] {
         let detail = format!("The key {} is not welcome.", Sandbox::LEGACY_KEY);
-        let session = connect_to(refusal(status, "permission_denied", &detail)).await;
+        let session = connect_to(rejection(status, "permission_denied", &detail)).await;
         session.error(LIST, json!({})).await;
     }
 }
@@ -77,14 +77,17 @@ async fn unsupported_scoped_key_is_distinguished_from_missing_scope() {
         "This action does not support Personal API Key access",
         "This action does not support OAuth access.",
     ] {
-        let session = connect_to(refusal(403, "permission_denied", detail)).await;
+        let session = connect_to(rejection(403, "permission_denied", detail)).await;
         for tool in [
             "persons-funnel",
             "persons-trends",
             "persons-lifecycle",
             "persons-properties-timeline-retrieve",
         ] {
-            let (_, arguments) = calls().into_iter().find(|call| call.0 == tool).unwrap();
+            let (_, arguments) = read_calls()
+                .into_iter()
+                .find(|call| call.0 == tool)
+                .unwrap();
             let error = session.error(tool, arguments).await;
             let start = "PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: ";
             assert!(error.starts_with(start), "{error}");

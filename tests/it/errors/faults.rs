@@ -35,7 +35,7 @@ pub(super) fn html(status: u16) -> FaultKind {
     )
 }
 
-pub(super) fn refusal(status: u16, code: &str, detail: &str) -> FaultKind {
+pub(super) fn rejection(status: u16, code: &str, detail: &str) -> FaultKind {
     let envelope = json!({"type": "some_error", "code": code, "detail": detail, "attr": null});
     FaultKind::json(status, &envelope)
 }

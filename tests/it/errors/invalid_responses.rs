@@ -5,7 +5,7 @@ use posthog_sandbox::FaultKind;
 use serde_json::json;
 
 use super::faults::{LIST, connect_to, html, page};
-use crate::promises::calls;
+use crate::result_invariants::read_calls;
 use crate::{ADA, Setup, connect_with};
 
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn web_page_is_invalid_with_any_status() {
     let session = connect_to(html(200)).await;
     let expected = session.error(LIST, json!({})).await;
     assert_snapshot!(expected, @"PostHog's response is invalid: it is a web page, not JSON. Try again later; if it happens again, POSTHOG_HOST (http://sandbox) may not be the address of PostHog's API.");
-    for (tool, arguments) in calls() {
+    for (tool, arguments) in read_calls() {
         assert_eq!(session.error(tool, arguments).await, expected, "{tool}");
     }
     for status in [400, 403, 404] {
@@ -27,7 +27,7 @@ async fn web_page_is_invalid_with_any_status() {
 #[tokio::test]
 async fn truncated_json_is_reported() {
     let session = connect_to(page(200, "application/json", "{\"uuid\": \"u")).await;
-    for (tool, arguments) in calls() {
+    for (tool, arguments) in read_calls() {
         let error = session.error(tool, arguments).await;
         assert!(
             error.starts_with("PostHog's response is invalid: it ends too early. "),

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::{FaultKind, Sandbox};
 use serde_json::json;
 
-use super::faults::{LIST, connect_to, refusal};
+use super::faults::{LIST, connect_to, rejection};
 use crate::{NOBODY, connect_as};
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn reason_is_sanitized_and_truncated() {
         "bad\u{202e} \u{e0041}value\nIgnore this. {}",
         "x".repeat(1000)
     );
-    let session = connect_to(refusal(400, "invalid_input", &detail)).await;
+    let session = connect_to(rejection(400, "invalid_input", &detail)).await;
     let error = session.error(LIST, json!({})).await;
     assert!(
         error.starts_with("PostHog rejected the request: bad value Ignore this. xxx"),

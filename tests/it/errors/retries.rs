@@ -4,14 +4,14 @@ use insta::assert_snapshot;
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::json;
 
-use super::faults::{LIST, connect_to, html, refusal};
-use crate::promises::calls;
+use super::faults::{LIST, connect_to, html, rejection};
+use crate::result_invariants::read_calls;
 use crate::{connect, connect_as};
 
 #[tokio::test]
 async fn long_rate_limit_reports_the_wait() {
     let session = connect_to(FaultKind::Throttle { retry_after: 57 }).await;
-    for (tool, arguments) in calls() {
+    for (tool, arguments) in read_calls() {
         let error = session.error(tool, arguments).await;
         assert_eq!(
             error,
@@ -35,7 +35,7 @@ async fn short_rate_limit_is_waited_for() {
 #[tokio::test]
 async fn rate_limit_without_seconds_is_retried_then_reported() {
     for header in ["Wed, 21 Oct 2026 07:28:00 GMT", "-3"] {
-        let mut throttled = refusal(429, "throttled", "Request was throttled.");
+        let mut throttled = rejection(429, "throttled", "Request was throttled.");
         if let FaultKind::Response { headers, .. } = &mut throttled {
             headers.push(("retry-after".to_owned(), header.to_owned()));
         }
@@ -58,7 +58,7 @@ async fn reads_are_retried_after_transient_failures() {
         html(502),
         FaultKind::DropBeforeEffect,
     ] {
-        for (tool, arguments) in calls() {
+        for (tool, arguments) in read_calls() {
             session.sandbox.inject(Fault::once("persons", what.clone()));
             session.call(tool, arguments).await;
             let requests = session.requests();
@@ -72,7 +72,7 @@ async fn reads_are_retried_after_transient_failures() {
 async fn reads_are_not_retried_after_permanent_failures() {
     for status in [500, 512] {
         let session = connect_to(FaultKind::ServerError { status }).await;
-        for (tool, arguments) in calls() {
+        for (tool, arguments) in read_calls() {
             let error = session.error(tool, arguments).await;
             assert!(
                 error.starts_with(&format!("PostHog failed (status {status}): ")),

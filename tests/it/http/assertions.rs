@@ -12,14 +12,14 @@ use tokio::time::timeout;
 use crate::wire::TIMEOUT;
 
 /// The text of a tool's result.
-pub(super) fn said(result: &Value) -> &str {
+pub(super) fn result_text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_default()
 }
 
 #[track_caller]
-pub(super) fn refused(result: &Value, says: &str) {
+pub(super) fn assert_rejected(result: &Value, says: &str) {
     assert_eq!(result["isError"], true, "{result}");
-    assert!(said(result).starts_with(says), "{result}");
+    assert!(result_text(result).starts_with(says), "{result}");
 }
 
 /// The names of all tools.
@@ -32,11 +32,11 @@ pub(super) fn set(names: &[String]) -> BTreeSet<&str> {
 }
 
 /// Sends raw bytes and reads until the server closes the connection.
-pub(super) async fn raw(address: SocketAddr, bytes: &str) -> String {
+pub(super) async fn send_raw(address: SocketAddr, bytes: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let read = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await;
-    read.expect("an answer in time").unwrap();
-    String::from_utf8(answer).unwrap()
+    let mut response = Vec::new();
+    let read = timeout(TIMEOUT, stream.read_to_end(&mut response)).await;
+    read.expect("a response in time").unwrap();
+    String::from_utf8(response).unwrap()
 }

@@ -9,7 +9,7 @@ use rustls::crypto::ring;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE, message, request};
+use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE, parse_message, request};
 
 /// An HTTP client of a server, with or without a credential.
 #[derive(Clone)]
@@ -45,14 +45,14 @@ pub(super) fn caller(address: SocketAddr, bearer: Option<&str>) -> Caller {
 
 impl Caller {
     /// The same client with an additional header.
-    pub(super) fn saying(&self, name: &'static str, value: &str) -> Self {
+    pub(super) fn with_header(&self, name: &'static str, value: &str) -> Self {
         let mut caller = self.clone();
         caller.headers.push((name, value.to_owned()));
         caller
     }
 
     /// The same client with form elicitation.
-    pub(super) fn with_a_human(&self) -> Self {
+    pub(super) fn with_elicitation(&self) -> Self {
         Self {
             capabilities: json!({"elicitation": {"form": {}}}),
             ..self.clone()
@@ -80,14 +80,14 @@ impl Caller {
     /// A response up to its headers.
     pub(super) async fn send(&self, request: RequestBuilder) -> Response {
         let response = timeout(TIMEOUT, request.send()).await;
-        response.expect("an answer in time").unwrap()
+        response.expect("a response in time").unwrap()
     }
 
-    pub(super) async fn read(&self, request: RequestBuilder) -> Reply {
-        Reply::of(self.send(request).await).await
+    pub(super) async fn read(&self, request: RequestBuilder) -> FullResponse {
+        FullResponse::of(self.send(request).await).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Reply {
+    pub(super) async fn get(&self, path: &str) -> FullResponse {
         self.read(self.request(Method::GET, path)).await
     }
 
@@ -121,27 +121,27 @@ impl Caller {
     }
 
     /// The names of the tools that are offered.
-    pub(super) async fn offered(&self) -> Vec<String> {
+    pub(super) async fn tool_names(&self) -> Vec<String> {
         let list = self.stateless("tools/list", json!({}));
         let list = self.read(list).await;
         assert_eq!(list.status, 200, "{}", list.text);
-        crate::process::offered(&list.json())
+        crate::process::tool_names(&list.json())
     }
 }
 
 /// A complete response.
-pub(super) struct Reply {
+pub(super) struct FullResponse {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) text: String,
 }
 
-impl Reply {
+impl FullResponse {
     pub(super) async fn of(response: Response) -> Self {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = timeout(TIMEOUT, response.text()).await;
-        let text = text.expect("the whole answer in time").unwrap();
+        let text = text.expect("the whole response in time").unwrap();
         Self {
             status,
             headers,
@@ -167,12 +167,12 @@ impl Reply {
 }
 
 /// A stream of events.
-pub(super) struct Events {
+pub(super) struct EventStream {
     pub(super) response: Response,
     pub(super) unread: String,
 }
 
-impl Events {
+impl EventStream {
     pub(super) fn of(response: Response) -> Self {
         assert_eq!(response.status(), 200);
         let kind = response.headers()["content-type"].to_str().unwrap();
@@ -204,10 +204,10 @@ impl Events {
     }
 
     /// The next request or response, skipping notifications.
-    pub(super) async fn message(&mut self) -> Value {
+    pub(super) async fn next_message(&mut self) -> Value {
         loop {
             let (_, data) = self.next().await.expect("a message before the end");
-            let message = message(&data);
+            let message = parse_message(&data);
             let notes = message["method"]
                 .as_str()
                 .is_some_and(|method| method.starts_with("notifications/"));

@@ -8,8 +8,8 @@ use posthog_sandbox::{Key, RecordedRequest, Sandbox};
 use serde_json::json;
 
 use super::{
-    Caller, Conversation, JOHN, MARY, Method, OPEN, Older, PROTECTED, Process, SESSION, Setup,
-    binary_at, caller, team, team_with,
+    Caller, JOHN, LegacyClient, MARY, McpClient, Method, PROTECTED_ROUTES, PUBLIC_ROUTES, Process,
+    SESSION, Setup, binary_at, caller, team, team_with,
 };
 use crate::wire::WITH_HANDSHAKE;
 use crate::{ADA, NOBODY};
@@ -67,11 +67,11 @@ async fn each_request_uses_only_its_own_key() {
 #[tokio::test]
 async fn each_request_of_a_session_uses_its_own_key() {
     let team = team().await;
-    let mut mary = Conversation::begin(&team.caller(MARY), WITH_HANDSHAKE[2]).await;
-    let mut older = Older::begin(&team.caller(JOHN)).await;
+    let mut mary = McpClient::begin(&team.caller(MARY), WITH_HANDSHAKE[2]).await;
+    let mut legacy = LegacyClient::begin(&team.caller(JOHN)).await;
     for id in [101, 102] {
         mary.call("persons-retrieve", &json!({"id": id})).await;
-        older.call("persons-retrieve", &json!({"id": id})).await;
+        legacy.call("persons-retrieve", &json!({"id": id})).await;
     }
     let used = keys(&team.sandbox.requests());
     assert_eq!(used, [MARY, JOHN, MARY, JOHN]);
@@ -82,7 +82,7 @@ async fn rejected_key_is_reported_and_no_other_key_is_tried() {
     let team = team().await;
     let wrong = team.caller("phx_wrong_key");
     let result = wrong.call("persons-retrieve", &json!({"id": ADA})).await;
-    super::refused(&result, "PostHog at ");
+    super::assert_rejected(&result, "PostHog at ");
     assert_eq!(keys(&team.sandbox.requests()), ["phx_wrong_key"]);
     let right = team.caller(MARY);
     let result = right.call("persons-retrieve", &json!({"id": ADA})).await;
@@ -109,7 +109,7 @@ async fn logs_responses_and_metrics_contain_no_key() {
         .env("RUST_LOG", "trace")
         .env_remove("POSTHOG_PROJECT_ID");
     let process = Process::start(command).await;
-    let mut said = Vec::new();
+    let mut message = Vec::new();
     for key in [MARY, JOHN, WRONG, PROJECTS] {
         let caller = process.caller(key);
         for request in [
@@ -128,30 +128,30 @@ async fn logs_responses_and_metrics_contain_no_key() {
                 .header("host", "evil.example"),
         ] {
             let reply = caller.read(request).await;
-            said.push(format!("{:?} {}", reply.headers, reply.text));
+            message.push(format!("{:?} {}", reply.headers, reply.text));
         }
     }
     let mary = process.caller(MARY);
     for version in WITH_HANDSHAKE {
-        let mut session = Conversation::begin(&mary, version).await;
+        let mut session = McpClient::begin(&mary, version).await;
         let result = session.call("persons-retrieve", &json!({"id": ADA})).await;
-        said.push(result.to_string());
+        message.push(result.to_string());
     }
-    let mut older = Older::begin(&mary).await;
-    let result = older.call("persons-retrieve", &json!({"id": ADA})).await;
-    said.push(result.to_string());
-    said.push(mary.get("/metrics").await.text);
-    drop(older);
+    let mut legacy = LegacyClient::begin(&mary).await;
+    let result = legacy.call("persons-retrieve", &json!({"id": ADA})).await;
+    message.push(result.to_string());
+    message.push(mary.get("/metrics").await.text);
+    drop(legacy);
     let log = process.stop().await;
     assert!(log.contains("tool call finished"), "{log}");
     for key in [MARY, JOHN, WRONG, PROJECTS] {
         assert!(!log.contains(secret(key)), "{key}: {log}");
         // Error messages quote unknown arguments, which can contain a key.
-        let elsewhere = said
+        let elsewhere = message
             .iter()
-            .filter(|said| !said.contains("Invalid argument `id`"));
-        for said in elsewhere {
-            assert!(!said.contains(secret(key)), "{key}: {said}");
+            .filter(|message| !message.contains("Invalid argument `id`"));
+        for message in elsewhere {
+            assert!(!message.contains(secret(key)), "{key}: {message}");
         }
     }
     assert!(keys(&sandbox.requests()).contains(&MARY.to_owned()));
@@ -176,9 +176,9 @@ async fn request_without_a_usable_key_gets_a_challenge() {
     ] {
         let mut anonymous = caller(team.address, None);
         if let Some(authorization) = authorization {
-            anonymous = anonymous.saying("authorization", authorization);
+            anonymous = anonymous.with_header("authorization", authorization);
         }
-        for (method, path) in PROTECTED {
+        for (method, path) in PROTECTED_ROUTES {
             let reply = anonymous
                 .read(anonymous.request(method.clone(), path).json(&json!({})))
                 .await;
@@ -253,7 +253,7 @@ async fn resource_metadata_lists_only_scopes_of_offered_tools() {
 async fn public_routes_need_no_key() {
     let team = team().await;
     let anonymous = caller(team.address, None);
-    for path in OPEN {
+    for path in PUBLIC_ROUTES {
         assert_eq!(anonymous.get(path).await.status, 200, "{path}");
     }
 }

@@ -3,7 +3,10 @@
 use posthog_persons_mcp::http::HostPolicy;
 use serde_json::json;
 
-use super::{Caller, MARY, Method, OPEN, PROTECTED, Reply, Setup, Team, raw, team_with};
+use super::{
+    Caller, FullResponse, MARY, Method, PROTECTED_ROUTES, PUBLIC_ROUTES, Setup, Team, send_raw,
+    team_with,
+};
 
 fn named() -> Setup {
     Setup {
@@ -20,23 +23,23 @@ fn named() -> Setup {
 
 /// Every route, and one that does not exist.
 fn routes() -> impl Iterator<Item = (Method, &'static str)> {
-    let open = OPEN.iter().map(|path| (Method::GET, *path));
+    let open = PUBLIC_ROUTES.iter().map(|path| (Method::GET, *path));
     let none = [(Method::GET, "/"), (Method::OPTIONS, "/mcp")];
-    PROTECTED.into_iter().chain(open).chain(none)
+    PROTECTED_ROUTES.into_iter().chain(open).chain(none)
 }
 
-async fn asked(caller: &Caller, method: &Method, path: &str) -> Reply {
+async fn send_to(caller: &Caller, method: &Method, path: &str) -> FullResponse {
     let request = caller.request(method.clone(), path);
     let response = caller.send(request.json(&json!({}))).await;
     if path == "/sse" && response.status() == 200 {
         // This response would not end.
-        return Reply {
+        return FullResponse {
             status: 200,
             headers: response.headers().clone(),
             text: String::new(),
         };
     }
-    Reply::of(response).await
+    FullResponse::of(response).await
 }
 
 const FOREIGN_HOSTS: [&str; 8] = [
@@ -61,17 +64,17 @@ const FOREIGN_ORIGINS: [&str; 8] = [
     "localhost",
 ];
 
-async fn refused_everywhere(team: &Team, header: &'static str, values: &[&str]) {
+async fn assert_rejected_on_every_route(team: &Team, header: &'static str, values: &[&str]) {
     for value in values {
         // Rejected before authentication, with or without a valid credential.
-        let caller = team.caller(MARY).saying(header, value);
+        let caller = team.caller(MARY).with_header(header, value);
         let anonymous = Caller {
             bearer: None,
             ..caller.clone()
         };
         for (method, path) in routes() {
             for caller in [&caller, &anonymous] {
-                let reply = asked(caller, &method, path).await;
+                let reply = send_to(caller, &method, path).await;
                 assert_eq!(reply.status, 403, "{method} {path} {header}: {value}");
             }
         }
@@ -82,13 +85,13 @@ async fn refused_everywhere(team: &Team, header: &'static str, values: &[&str]) 
 #[tokio::test]
 async fn foreign_host_is_rejected_on_every_route() {
     let team = team_with(named()).await;
-    refused_everywhere(&team, "host", &FOREIGN_HOSTS).await;
+    assert_rejected_on_every_route(&team, "host", &FOREIGN_HOSTS).await;
 }
 
 #[tokio::test]
 async fn foreign_origin_is_rejected_on_every_route() {
     let team = team_with(named()).await;
-    refused_everywhere(&team, "origin", &FOREIGN_ORIGINS).await;
+    assert_rejected_on_every_route(&team, "origin", &FOREIGN_ORIGINS).await;
 }
 
 #[tokio::test]
@@ -99,10 +102,10 @@ async fn one_foreign_origin_among_several_is_rejected() {
         ["https://evil.example", "http://localhost"],
     ] {
         let caller = team.caller(MARY);
-        let caller = caller.saying("origin", origins[0]);
-        let caller = caller.saying("origin", origins[1]);
+        let caller = caller.with_header("origin", origins[0]);
+        let caller = caller.with_header("origin", origins[1]);
         for (method, path) in routes() {
-            let reply = asked(&caller, &method, path).await;
+            let reply = send_to(&caller, &method, path).await;
             assert_eq!(reply.status, 403, "{method} {path} {origins:?}");
         }
     }
@@ -124,12 +127,12 @@ async fn loopback_and_allowed_hosts_and_origins_are_accepted() {
         ("origin", "http://[::1]:3000"),
         ("origin", "https://app.example.com"),
     ] {
-        let caller = team.caller(MARY).saying(header, value);
+        let caller = team.caller(MARY).with_header(header, value);
         for (method, path) in routes() {
-            let reply = asked(&caller, &method, path).await;
+            let reply = send_to(&caller, &method, path).await;
             assert_ne!(reply.status, 403, "{method} {path} {header}: {value}");
         }
-        assert!(!caller.offered().await.is_empty(), "{header}: {value}");
+        assert!(!caller.tool_names().await.is_empty(), "{header}: {value}");
     }
 }
 
@@ -143,48 +146,48 @@ async fn missing_or_duplicate_host_is_rejected() {
         "host: localhost\r\nhost: evil.example\r\n",
         "host: evil.example\r\nhost: localhost\r\n",
     ] {
-        for path in OPEN.into_iter().chain(["/mcp", "/sse"]) {
+        for path in PUBLIC_ROUTES.into_iter().chain(["/mcp", "/sse"]) {
             for version in ["1.0", "1.1"] {
                 let head = format!(
                     "GET {path} HTTP/{version}\r\n{hosts}connection: close\r\nauthorization: Bearer {MARY}\r\n\
                      accept: text/event-stream\r\n\r\n"
                 );
-                let answer = raw(team.address, &head).await;
-                let status = answer.split(' ').nth(1).unwrap_or_default();
+                let message = send_raw(team.address, &head).await;
+                let status = message.split(' ').nth(1).unwrap_or_default();
                 assert!(
                     matches!(status, "400" | "403"),
-                    "{path} {hosts:?}: {answer}"
+                    "{path} {hosts:?}: {message}"
                 );
             }
         }
     }
 }
 
-async fn refused_with(line: &str, hosts: &str) {
+async fn assert_rejected(line: &str, hosts: &str) {
     let team = team_with(Setup::default()).await;
     let head = format!("GET {line}/healthz HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
-    let answer = raw(team.address, &head).await;
-    let status = answer.split(' ').nth(1).unwrap_or_default();
+    let message = send_raw(team.address, &head).await;
+    let status = message.split(' ').nth(1).unwrap_or_default();
     assert!(
         matches!(status, "400" | "403"),
-        "{line} {hosts:?}: {answer}"
+        "{line} {hosts:?}: {message}"
     );
 }
 
 #[tokio::test]
 async fn host_in_the_request_line_does_not_hide_a_foreign_host_header() {
-    refused_with("http://localhost", "host: evil.example\r\n").await;
-    refused_with("http://evil.example", "host: evil.example\r\n").await;
-    refused_with("http://evil.example", "").await;
+    assert_rejected("http://localhost", "host: evil.example\r\n").await;
+    assert_rejected("http://evil.example", "host: evil.example\r\n").await;
+    assert_rejected("http://evil.example", "").await;
 }
 
 #[tokio::test]
 async fn foreign_host_in_the_request_line_is_rejected() {
-    refused_with("http://evil.example", "host: localhost\r\n").await;
+    assert_rejected("http://evil.example", "host: localhost\r\n").await;
 }
 
 #[tokio::test]
 async fn duplicate_host_is_rejected_with_any_request_line() {
     let foreign = "host: evil.example\r\n".repeat(2);
-    refused_with("http://localhost", &foreign).await;
+    assert_rejected("http://localhost", &foreign).await;
 }

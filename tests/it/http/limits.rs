@@ -9,12 +9,14 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Caller, Conversation, Events, JOHN, MARY, Method, Older, Setup, Team, team_with};
+use super::{
+    Caller, EventStream, JOHN, LegacyClient, MARY, McpClient, Method, Setup, Team, team_with,
+};
 use crate::ADA;
 use crate::wire::{TIMEOUT, WITH_HANDSHAKE, request};
 
 /// A person for whom PostHog never responds.
-const NEVER: u64 = 9_999;
+const STALLED_PERSON: u64 = 9_999;
 
 fn with(limits: HttpLimits) -> Setup {
     Setup {
@@ -27,14 +29,14 @@ pub(super) async fn team_limited_to(limits: HttpLimits) -> Team {
     let team = team_with(with(limits)).await;
     let fault = Fault {
         times: usize::MAX,
-        ..Fault::once(&format!("/persons/{NEVER}/"), FaultKind::Stall)
+        ..Fault::once(&format!("/persons/{STALLED_PERSON}/"), FaultKind::Stall)
     };
     team.sandbox.inject(fault);
     team
 }
 
 /// Polls until a condition holds.
-pub(super) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+pub(super) async fn wait_until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !so().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -44,8 +46,8 @@ pub(super) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
 }
 
 /// The number of requests that PostHog has received and not responded to.
-fn held(sandbox: &Sandbox) -> usize {
-    let path = format!("/persons/{NEVER}/");
+fn requests_in_flight(sandbox: &Sandbox) -> usize {
+    let path = format!("/persons/{STALLED_PERSON}/");
     let requests = sandbox.requests();
     let held = requests
         .iter()
@@ -53,29 +55,29 @@ fn held(sandbox: &Sandbox) -> usize {
     held.count()
 }
 
-fn endless(caller: &Caller) -> RequestBuilder {
-    caller.calling("persons-retrieve", &json!({"id": NEVER}))
+fn stalled_call(caller: &Caller) -> RequestBuilder {
+    caller.calling("persons-retrieve", &json!({"id": STALLED_PERSON}))
 }
 
 /// Concurrent requests per key to PostHog.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// Starts calls that stay in flight until they are aborted.
-async fn hold(team: &Team, caller: &Caller, count: usize) -> Vec<JoinHandle<()>> {
-    let before = held(&team.sandbox);
+async fn start_calls(team: &Team, caller: &Caller, count: usize) -> Vec<JoinHandle<()>> {
+    let before = requests_in_flight(&team.sandbox);
     let calls = (0..count).map(|_| {
-        let call = endless(caller).send();
+        let call = stalled_call(caller).send();
         tokio::spawn(async move { drop(call.await) })
     });
     let calls: Vec<_> = calls.collect();
-    until("the calls arrive", async || {
-        held(&team.sandbox) == before + count.min(AT_ONCE)
+    wait_until("the calls arrive", async || {
+        requests_in_flight(&team.sandbox) == before + count.min(CONCURRENCY)
     })
     .await;
     calls
 }
 
-pub(super) fn give_up(calls: Vec<JoinHandle<()>>) {
+pub(super) fn abort_all(calls: Vec<JoinHandle<()>>) {
     calls.iter().for_each(JoinHandle::abort);
 }
 
@@ -85,7 +87,7 @@ pub(super) async fn status(caller: &Caller) -> u16 {
 }
 
 /// Asserts a rejection with 429 and its message.
-async fn refused_for_now(caller: &Caller, request: RequestBuilder, status: u16) {
+async fn assert_rate_limited(caller: &Caller, request: RequestBuilder, status: u16) {
     let reply = caller.read(request).await;
     assert_eq!(reply.status, status, "{}", reply.text);
     let seconds: u64 = reply.header("retry-after").parse().unwrap();
@@ -101,7 +103,7 @@ async fn credential_over_its_limit_is_rejected_and_others_are_not() {
     })
     .await;
     let (mary, john) = (team.caller(MARY), team.caller(JOHN));
-    let calls = hold(&team, &mary, 3).await;
+    let calls = start_calls(&team, &mary, 3).await;
     for request in [
         mary.calling("persons-retrieve", &json!({"id": ADA})),
         mary.request(Method::POST, "/mcp").json(&request(
@@ -111,12 +113,12 @@ async fn credential_over_its_limit_is_rejected_and_others_are_not() {
             json!({}),
         )),
     ] {
-        refused_for_now(&mary, request, 429).await;
+        assert_rate_limited(&mary, request, 429).await;
     }
     assert_eq!(status(&john).await, 200);
     assert_eq!(mary.get("/healthz").await.status, 200);
-    give_up(calls);
-    until("there is room again", async || status(&mary).await == 200).await;
+    abort_all(calls);
+    wait_until("there is room again", async || status(&mary).await == 200).await;
 }
 
 #[tokio::test]
@@ -128,17 +130,17 @@ async fn full_server_rejects_requests_and_recovers() {
     })
     .await;
     let (mary, john) = (team.caller(MARY), team.caller(JOHN));
-    let marys = hold(&team, &mary, 3).await;
-    let johns = hold(&team, &john, 1).await;
+    let marys = start_calls(&team, &mary, 3).await;
+    let johns = start_calls(&team, &john, 1).await;
     for other in [&john, &team.caller("phx_another_user")] {
-        refused_for_now(other, endless(other), 503).await;
+        assert_rate_limited(other, stalled_call(other), 503).await;
     }
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(john.get(path).await.status, 200, "{path}");
     }
-    give_up(marys);
-    until("there is room again", async || status(&john).await == 200).await;
-    give_up(johns);
+    abort_all(marys);
+    wait_until("there is room again", async || status(&john).await == 200).await;
+    abort_all(johns);
 }
 
 #[tokio::test]
@@ -160,11 +162,11 @@ async fn response_releases_its_permit() {
         );
         let broken = mary.request(Method::POST, "/mcp").body("{");
         assert_ne!(mary.read(broken).await.status, 429);
-        let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[2]).await;
+        let mut session = McpClient::begin(&mary, WITH_HANDSHAKE[2]).await;
         session.call("persons-retrieve", &json!({"id": ADA})).await;
         // An open stream takes no permit.
-        let _open = Events::of(mary.send(session.request(Method::GET)).await);
-        let _older = Older::begin(&mary).await;
+        let _open = EventStream::of(mary.send(session.request(Method::GET)).await);
+        let _older = LegacyClient::begin(&mary).await;
         assert_eq!(status(&mary).await, 200);
     }
 }
@@ -173,14 +175,14 @@ async fn response_releases_its_permit() {
 async fn credential_at_its_limit_does_not_delay_another() {
     let limits = HttpLimits::default();
     let team = team_limited_to(limits).await;
-    let calls = hold(
+    let calls = start_calls(
         &team,
         &team.caller(MARY),
         limits.max_in_flight_per_credential,
     )
     .await;
     assert_eq!(status(&team.caller(JOHN)).await, 200);
-    give_up(calls);
+    abort_all(calls);
 }
 
 #[tokio::test]
@@ -191,12 +193,12 @@ async fn legacy_sse_calls_are_limited() {
     })
     .await;
     let mary = team.caller(MARY);
-    let older = Older::begin(&mary).await;
+    let legacy = LegacyClient::begin(&mary).await;
     let mut refused = 0;
     for id in 1..=5 {
-        let params = json!({"name": "persons-retrieve", "arguments": {"id": NEVER}});
+        let params = json!({"name": "persons-retrieve", "arguments": {"id": STALLED_PERSON}});
         let call = request("2024-11-05", id, "tools/call", params);
-        if mary.read(older.posting(&call)).await.status == 429 {
+        if mary.read(legacy.posting(&call)).await.status == 429 {
             refused += 1;
         }
     }
@@ -211,19 +213,22 @@ async fn session_call_holds_its_permit_while_it_runs() {
     })
     .await;
     let mary = team.caller(MARY);
-    let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[2]).await;
+    let mut session = McpClient::begin(&mary, WITH_HANDSHAKE[2]).await;
     for id in 1..=6 {
-        let before = held(&team.sandbox);
+        let before = requests_in_flight(&team.sandbox);
         session.last_id = id;
-        let params = json!({"name": "persons-retrieve", "arguments": {"id": NEVER}});
+        let params = json!({"name": "persons-retrieve", "arguments": {"id": STALLED_PERSON}});
         let call = request(session.version, id, "tools/call", params);
         // The client disconnects right after sending its call.
         let response = session.post(&call).await;
         if response.status() == 200 {
-            until("the call arrives", async || held(&team.sandbox) > before).await;
+            wait_until("the call arrives", async || {
+                requests_in_flight(&team.sandbox) > before
+            })
+            .await;
         }
     }
-    assert_eq!(held(&team.sandbox), 2);
+    assert_eq!(requests_in_flight(&team.sandbox), 2);
 }
 
 #[tokio::test]
@@ -233,13 +238,13 @@ async fn elicitation_reply_needs_no_permit() {
         ..HttpLimits::default()
     })
     .await;
-    let mary = team.caller(MARY).with_a_human();
-    let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
+    let mary = team.caller(MARY).with_elicitation();
+    let mut session = McpClient::begin(&mary, WITH_HANDSHAKE[3]).await;
     let params = json!({"name": "persons-bulk-delete", "arguments": {"ids": [ADA]}});
     let (_, mut events) = session.open("tools/call", params).await;
-    let question = events.message().await;
+    let question = events.next_message().await;
     let no = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "decline"}});
     assert_eq!(session.post(&no).await.status(), 202);
-    let answer = events.message().await;
-    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let message = events.next_message().await;
+    assert_eq!(message["result"]["isError"], true, "{message}");
 }

@@ -3,10 +3,10 @@
 mod assertions;
 mod client;
 mod confirmation;
-mod conversation;
 mod credentials;
 mod host_policy;
 mod limits;
+mod mcp_client;
 mod prompts_and_resources;
 mod protocol;
 mod replicas;
@@ -21,23 +21,23 @@ mod team;
 
 use reqwest::Method;
 
-use assertions::{all_tools, raw, refused, said, set};
-use client::{Caller, Events, Reply, caller};
-use conversation::{Conversation, Older};
+use assertions::{all_tools, assert_rejected, result_text, send_raw, set};
+use client::{Caller, EventStream, FullResponse, caller};
+use mcp_client::{LegacyClient, McpClient};
 use server_process::{Process, binary, binary_at};
-use team::{Setup, Team, beside, team, team_with};
+use team::{Setup, Team, team, team_on, team_with};
 
 /// The API keys of two users, with the same access in the sandbox.
 const MARY: &str = "phx_mary_7f3a91c2e5d8b604";
 const JOHN: &str = "phx_john_0c9d4be18f72a653";
 
 /// The first version whose clients send the version header with every request.
-const NAMES_ITSELF: &str = "2025-06-18";
+const VERSION_HEADER_SINCE: &str = "2025-06-18";
 
 const SESSION: &str = "mcp-session-id";
 
 /// Every route that requires a credential, with a method that it supports.
-const PROTECTED: [(Method, &str); 5] = [
+const PROTECTED_ROUTES: [(Method, &str); 5] = [
     (Method::POST, "/mcp"),
     (Method::GET, "/mcp"),
     (Method::DELETE, "/mcp"),
@@ -49,7 +49,7 @@ const PROTECTED: [(Method, &str); 5] = [
 ];
 
 /// Every public route.
-const OPEN: [&str; 5] = [
+const PUBLIC_ROUTES: [&str; 5] = [
     "/healthz",
     "/readyz",
     "/metrics",

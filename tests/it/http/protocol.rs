@@ -4,41 +4,41 @@ use posthog_sandbox::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use super::{
-    Caller, Conversation, Events, MARY, Method, OPEN, Older, SESSION, Setup, all_tools, said, team,
-    team_with,
+    Caller, EventStream, LegacyClient, MARY, McpClient, Method, PUBLIC_ROUTES, SESSION, Setup,
+    all_tools, result_text, team, team_with,
 };
-use crate::process::offered;
-use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE, message, request, versions};
+use crate::process::tool_names;
+use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE, parse_message, request, versions};
 use crate::{ADA, NOBODY};
 
 const MIB: usize = 1024 * 1024;
 
-pub(super) fn ada() -> Value {
+pub(super) fn ada_arguments() -> Value {
     json!({"search": "ada@", "select": ["plan"]})
 }
 
 #[track_caller]
-fn found_ada(result: &Value) {
+fn assert_ada(result: &Value) {
     assert_eq!(result["isError"], false, "{result}");
     let row = &result["structuredContent"]["results"][0];
     assert_eq!(row["uuid"], ADA, "{result}");
-    assert!(said(result).contains(ADA), "{result}");
+    assert!(result_text(result).contains(ADA), "{result}");
 }
 
 #[tokio::test]
 async fn session_is_opened_used_and_closed() {
     let team = team().await;
     for version in WITH_HANDSHAKE {
-        let mut session = Conversation::begin(&team.caller(MARY), version).await;
-        let list = session.ask("tools/list", json!({})).await;
-        assert_eq!(offered(&list), all_tools(), "{version}");
-        found_ada(&session.call("persons-list", &ada()).await);
+        let mut session = McpClient::begin(&team.caller(MARY), version).await;
+        let list = session.send_request("tools/list", json!({})).await;
+        assert_eq!(tool_names(&list), all_tools(), "{version}");
+        assert_ada(&session.call("persons-list", &ada_arguments()).await);
         let params = json!({"name": "persons-nobody-made", "arguments": {}});
-        let unknown = session.ask("tools/call", params).await;
+        let unknown = session.send_request("tools/call", params).await;
         assert_eq!(unknown["error"]["code"], -32602, "{version}: {unknown}");
 
         let stream = session.caller.send(session.request(Method::GET)).await;
-        let stream = Events::of(stream);
+        let stream = EventStream::of(stream);
         let closed = session.caller.send(session.request(Method::DELETE)).await;
         assert!(closed.status().is_success(), "{version}: {closed:?}");
         stream.end().await;
@@ -53,16 +53,16 @@ async fn session_is_opened_used_and_closed() {
 #[tokio::test]
 async fn sessions_do_not_receive_messages_of_each_other() {
     let team = team().await;
-    let mut one = Conversation::begin(&team.caller(MARY), WITH_HANDSHAKE[3]).await;
-    let mut other = Conversation::begin(&team.caller(MARY), WITH_HANDSHAKE[0]).await;
+    let mut one = McpClient::begin(&team.caller(MARY), WITH_HANDSHAKE[3]).await;
+    let mut other = McpClient::begin(&team.caller(MARY), WITH_HANDSHAKE[0]).await;
     assert_ne!(one.session(), other.session());
     let (first, mut ones) = one.open("tools/list", json!({})).await;
-    let params = json!({"name": "persons-list", "arguments": ada()});
+    let params = json!({"name": "persons-list", "arguments": ada_arguments()});
     let (second, mut others) = other.open("tools/call", params).await;
     // The same request id in both.
     assert_eq!(first, second);
-    found_ada(&others.message().await["result"]);
-    assert_eq!(offered(&ones.message().await), all_tools());
+    assert_ada(&others.next_message().await["result"]);
+    assert_eq!(tool_names(&ones.next_message().await), all_tools());
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn stateless_requests_are_independent() {
         ("resources/templates/list", json!({})),
         (
             "tools/call",
-            json!({"name": "persons-list", "arguments": ada()}),
+            json!({"name": "persons-list", "arguments": ada_arguments()}),
         ),
     ] {
         let reply = mary.read(mary.stateless(method, params)).await;
@@ -93,7 +93,7 @@ async fn stateless_requests_are_independent() {
                 let supported = result["supportedVersions"].as_array().unwrap();
                 assert!(versions().all(|version| supported.contains(&json!(version))));
             }
-            "tools/call" => found_ada(result),
+            "tools/call" => assert_ada(result),
             _ => assert_eq!(result["cacheScope"], "private", "{method}: {result}"),
         }
     }
@@ -110,22 +110,24 @@ async fn progress_token_receives_wait_reasons_before_the_response() {
     for version in versions() {
         let team = team().await;
         let mary = team.caller(MARY);
-        let conversation = Conversation::begin(&mary, version).await;
+        let conversation = McpClient::begin(&mary, version).await;
         let limited = FaultKind::Throttle { retry_after: 1 };
         team.sandbox.inject(Fault::once("persons", limited));
-        let params =
-            json!({"name": "persons-list", "arguments": ada(), "_meta": {"progressToken": "x"}});
+        let params = json!({"name": "persons-list", "arguments": ada_arguments(), "_meta": {"progressToken": "x"}});
         let response = if version == WITHOUT_HANDSHAKE {
             mary.send(mary.stateless("tools/call", params)).await
         } else {
             let message = request(version, 7, "tools/call", params);
             conversation.post(&message).await
         };
-        let mut events = Events::of(response);
-        let news = message(&events.next().await.unwrap().1);
-        assert_eq!(news["method"], "notifications/progress", "{version}");
-        assert_eq!(news["params"]["progressToken"], "x", "{version}");
-        found_ada(&events.message().await["result"]);
+        let mut events = EventStream::of(response);
+        let notification = parse_message(&events.next().await.unwrap().1);
+        assert_eq!(
+            notification["method"], "notifications/progress",
+            "{version}"
+        );
+        assert_eq!(notification["params"]["progressToken"], "x", "{version}");
+        assert_ada(&events.next_message().await["result"]);
     }
 }
 
@@ -171,17 +173,17 @@ async fn legacy_sse_lists_calls_and_rejects() {
     let team = team().await;
     let mary = team.caller(MARY);
     for version in ["2024-11-05", "2025-06-18"] {
-        let mut older = Older::begin_with(&mary, version).await;
-        let list = older.ask("tools/list", json!({})).await;
-        assert_eq!(offered(&list), all_tools());
-        found_ada(&older.call("persons-list", &ada()).await);
+        let mut legacy = LegacyClient::begin_with(&mary, version).await;
+        let list = legacy.send_request("tools/list", json!({})).await;
+        assert_eq!(tool_names(&list), all_tools());
+        assert_ada(&legacy.call("persons-list", &ada_arguments()).await);
         let params = json!({"name": "persons-nobody-made", "arguments": {}});
-        let unknown = older.ask("tools/call", params).await;
+        let unknown = legacy.send_request("tools/call", params).await;
         assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
-        let wrong = older.posting(&json!({"no": "message"}));
+        let wrong = legacy.posting(&json!({"no": "message"}));
         assert_eq!(mary.read(wrong).await.status, 400);
         // The session continues.
-        found_ada(&older.call("persons-list", &ada()).await);
+        assert_ada(&legacy.call("persons-list", &ada_arguments()).await);
     }
 }
 
@@ -189,9 +191,9 @@ async fn legacy_sse_lists_calls_and_rejects() {
 async fn closed_stream_accepts_no_messages() {
     let team = team().await;
     let mary = team.caller(MARY);
-    let Older {
+    let LegacyClient {
         events, messages, ..
-    } = Older::begin(&mary).await;
+    } = LegacyClient::begin(&mary).await;
     drop(events);
     let message = request("2024-11-05", 9, "tools/list", json!({}));
     // The server notices the disconnect with a delay.
@@ -221,7 +223,7 @@ async fn no_sse_removes_both_routes() {
     let message = request("2024-11-05", 1, "ping", json!({}));
     let post = mary.request(Method::POST, "/messages?sessionId=1");
     assert_eq!(mary.read(post.json(&message)).await.status, 404);
-    assert_eq!(mary.offered().await, all_tools());
+    assert_eq!(mary.tool_names().await, all_tools());
 }
 
 #[tokio::test]
@@ -243,17 +245,17 @@ async fn unknown_session_is_not_found() {
 }
 
 /// The routes that take messages.
-async fn taking_messages(mary: &Caller) -> (Older, [String; 2]) {
-    let older = Older::begin(mary).await;
-    let routes = ["/mcp".to_owned(), older.messages.clone()];
-    (older, routes)
+async fn message_routes(mary: &Caller) -> (LegacyClient, [String; 2]) {
+    let legacy = LegacyClient::begin(mary).await;
+    let routes = ["/mcp".to_owned(), legacy.messages.clone()];
+    (legacy, routes)
 }
 
 #[tokio::test]
 async fn invalid_message_is_rejected_and_the_server_keeps_serving() {
     let team = team().await;
     let mary = team.caller(MARY);
-    let (_open, routes) = taking_messages(&mary).await;
+    let (_open, routes) = message_routes(&mary).await;
     for route in &routes {
         let deep = "[".repeat(100_000);
         let bodies = [
@@ -282,14 +284,14 @@ async fn invalid_message_is_rejected_and_the_server_keeps_serving() {
             );
         }
     }
-    assert_eq!(mary.offered().await, all_tools());
+    assert_eq!(mary.tool_names().await, all_tools());
 }
 
 #[tokio::test]
 async fn body_over_one_mebibyte_is_rejected() {
     let team = team().await;
     let mary = team.caller(MARY);
-    let (_open, routes) = taking_messages(&mary).await;
+    let (_open, routes) = message_routes(&mary).await;
     for route in &routes {
         for (length, too_large) in [(MIB, false), (MIB + 1, true)] {
             let request = mary
@@ -301,13 +303,13 @@ async fn body_over_one_mebibyte_is_rejected() {
         }
     }
     // Also before authentication, and without a content length.
-    for route in OPEN.iter().chain(&["/mcp"]) {
+    for route in PUBLIC_ROUTES.iter().chain(&["/mcp"]) {
         let head = format!(
             "POST {route} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
         );
         let chunk = format!("{:x}\r\n{}\r\n0\r\n\r\n", MIB + 1, " ".repeat(MIB + 1));
-        let answer = super::raw(team.address, &(head + &chunk)).await;
-        assert!(answer.starts_with("HTTP/1.1 413 "), "{route}: {answer}");
+        let received = super::send_raw(team.address, &(head + &chunk)).await;
+        assert!(received.starts_with("HTTP/1.1 413 "), "{route}: {received}");
     }
-    assert_eq!(mary.offered().await, all_tools());
+    assert_eq!(mary.tool_names().await, all_tools());
 }

@@ -4,12 +4,12 @@ use posthog_sandbox::Sandbox;
 use serde_json::json;
 
 use super::confirmation::{
-    DELETE, OTHER_STATE_KEY, STALE, STATE_KEY, TOOL, WAITING, again, answer, calling, deletion,
-    nothing, queued, result, state, tick,
+    DELETE, OTHER_STATE_KEY, STALE, STATE_KEY, TOOL, WAITING, calling, confirming_reply, deletion,
+    elicitation_reply, no_requests, queued, repeat, result, state,
 };
 use super::{
-    Caller, Conversation, Events, JOHN, MARY, Process, Setup, Team, beside, binary_at, refused,
-    team, team_with,
+    Caller, EventStream, JOHN, MARY, McpClient, Process, Setup, Team, assert_rejected, binary_at,
+    team, team_on, team_with,
 };
 use crate::wire::request;
 
@@ -21,32 +21,35 @@ pub(super) fn with(state_key: Option<&'static str>) -> Setup {
 }
 
 /// Two servers on one sandbox, with these state keys.
-async fn two(keys: [Option<&'static str>; 2]) -> (Team, Team) {
+async fn two_replicas(keys: [Option<&'static str>; 2]) -> (Team, Team) {
     let one = team_with(with(keys[0])).await;
     let sandbox: Sandbox = one.sandbox.clone();
-    let other = beside(sandbox, with(keys[1])).await;
+    let other = team_on(sandbox, with(keys[1])).await;
     (one, other)
 }
 
 #[tokio::test]
 async fn replicas_with_one_state_key_accept_each_others_state_once() {
-    let (one, other) = two([Some(STATE_KEY); 2]).await;
-    let at_one = one.caller(MARY).with_a_human();
-    let at_other = other.caller(MARY).with_a_human();
-    let asked = state(&at_one).await;
-    queued(&again(&at_other, &asked, &tick()).await);
-    assert_eq!(one.sent(), [DELETE]);
-    refused(&again(&at_other, &asked, &tick()).await, STALE);
-    assert_eq!(one.sent(), nothing());
+    let (one, other) = two_replicas([Some(STATE_KEY); 2]).await;
+    let at_one = one.caller(MARY).with_elicitation();
+    let at_other = other.caller(MARY).with_elicitation();
+    let requested = state(&at_one).await;
+    queued(&repeat(&at_other, &requested, &confirming_reply()).await);
+    assert_eq!(one.writes(), [DELETE]);
+    assert_rejected(
+        &repeat(&at_other, &requested, &confirming_reply()).await,
+        STALE,
+    );
+    assert_eq!(one.writes(), no_requests());
 }
 
 #[tokio::test]
 async fn state_key_does_not_bridge_credentials() {
-    let (one, other) = two([Some(STATE_KEY); 2]).await;
-    let asked = state(&one.caller(MARY).with_a_human()).await;
-    let john = other.caller(JOHN).with_a_human();
-    refused(&again(&john, &asked, &tick()).await, STALE);
-    assert_eq!(one.sent(), nothing());
+    let (one, other) = two_replicas([Some(STATE_KEY); 2]).await;
+    let requested = state(&one.caller(MARY).with_elicitation()).await;
+    let john = other.caller(JOHN).with_elicitation();
+    assert_rejected(&repeat(&john, &requested, &confirming_reply()).await, STALE);
+    assert_eq!(one.writes(), no_requests());
 }
 
 #[tokio::test]
@@ -56,14 +59,17 @@ async fn state_of_another_state_key_is_rejected() {
         [Some(STATE_KEY), None],
         [None, None],
     ] {
-        let (one, other) = two(keys).await;
-        let at_one = one.caller(MARY).with_a_human();
-        let at_other = other.caller(MARY).with_a_human();
-        let asked = state(&at_one).await;
-        refused(&again(&at_other, &asked, &tick()).await, STALE);
-        assert_eq!(one.sent(), nothing(), "{keys:?}");
-        queued(&again(&at_one, &asked, &tick()).await);
-        assert_eq!(one.sent(), [DELETE], "{keys:?}");
+        let (one, other) = two_replicas(keys).await;
+        let at_one = one.caller(MARY).with_elicitation();
+        let at_other = other.caller(MARY).with_elicitation();
+        let requested = state(&at_one).await;
+        assert_rejected(
+            &repeat(&at_other, &requested, &confirming_reply()).await,
+            STALE,
+        );
+        assert_eq!(one.writes(), no_requests(), "{keys:?}");
+        queued(&repeat(&at_one, &requested, &confirming_reply()).await);
+        assert_eq!(one.writes(), [DELETE], "{keys:?}");
     }
 }
 
@@ -79,13 +85,16 @@ async fn state_key_is_read_from_its_variable() {
     }
     let callers = processes.iter();
     let callers: Vec<Caller> = callers
-        .map(|process| process.caller(MARY).with_a_human())
+        .map(|process| process.caller(MARY).with_elicitation())
         .collect();
-    let asked = state(&callers[0]).await;
-    refused(&again(&callers[2], &asked, &tick()).await, STALE);
-    assert_eq!(team.sent(), nothing());
-    queued(&again(&callers[1], &asked, &tick()).await);
-    assert_eq!(team.sent(), [DELETE]);
+    let requested = state(&callers[0]).await;
+    assert_rejected(
+        &repeat(&callers[2], &requested, &confirming_reply()).await,
+        STALE,
+    );
+    assert_eq!(team.writes(), no_requests());
+    queued(&repeat(&callers[1], &requested, &confirming_reply()).await);
+    assert_eq!(team.writes(), [DELETE]);
     for process in processes {
         let log = process.stop().await;
         assert!(!log.contains(STATE_KEY), "{log}");
@@ -96,20 +105,20 @@ async fn state_key_is_read_from_its_variable() {
 #[tokio::test]
 async fn state_does_not_confirm_an_elicitation_of_a_session() {
     let team = team().await;
-    let mary = team.caller(MARY).with_a_human();
+    let mary = team.caller(MARY).with_elicitation();
     let asked_without = state(&mary).await;
-    let mut session = Conversation::begin(&mary, WAITING[1]).await;
+    let mut session = McpClient::begin(&mary, WAITING[1]).await;
     let mut params = calling(TOOL, &deletion());
     params["requestState"] = asked_without;
-    params["inputResponses"] = json!({"confirm": tick()});
+    params["inputResponses"] = json!({"confirm": confirming_reply()});
     let message = request(WAITING[1], 1, "tools/call", params);
-    let mut events = Events::of(session.post(&message).await);
-    let question = events.message().await;
+    let mut events = EventStream::of(session.post(&message).await);
+    let question = events.next_message().await;
     assert_eq!(question["method"], "elicitation/create", "{question}");
     session.last_id = 1;
     session
-        .post(&answer(&question, &json!({"action": "decline"})))
+        .post(&elicitation_reply(&question, &json!({"action": "decline"})))
         .await;
-    refused(&result(1, events).await, "Nothing was sent: ");
-    assert_eq!(team.sent(), nothing());
+    assert_rejected(&result(1, events).await, "Nothing was sent: ");
+    assert_eq!(team.writes(), no_requests());
 }

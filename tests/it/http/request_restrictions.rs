@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::credentials::keys;
 use super::{
-    Caller, Conversation, JOHN, MARY, Older, Setup, Team, all_tools, set, team, team_with,
+    Caller, JOHN, LegacyClient, MARY, McpClient, Setup, Team, all_tools, set, team, team_with,
 };
 use crate::ADA;
-use crate::process::offered;
+use crate::process::tool_names;
 use crate::wire::WITH_HANDSHAKE;
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn project_is_resolved_once_per_key() {
         for (key, project) in [(MARY, 1), (JOHN, 2)] {
             let caller = team.caller(key);
             caller.call("persons-retrieve", &json!({"id": 101})).await;
-            let mut session = Conversation::begin(&caller, WITH_HANDSHAKE[3]).await;
+            let mut session = McpClient::begin(&caller, WITH_HANDSHAKE[3]).await;
             session.call("persons-retrieve", &json!({"id": 101})).await;
             let requests = team.sandbox.requests();
             let last = requests.last().unwrap();
@@ -53,10 +53,10 @@ async fn project_is_resolved_once_per_key() {
             .iter()
             .zip(&of_key)
             .filter(|(_, used)| *used == key);
-        let asked = of_key.filter(|(request, _)| request.path.contains("@"));
-        let asked: Vec<&str> = asked.map(|(request, _)| request.path.as_str()).collect();
+        let requests = of_key.filter(|(request, _)| request.path.contains("@"));
+        let requests: Vec<&str> = requests.map(|(request, _)| request.path.as_str()).collect();
         let once = ["/api/users/@me/", "/api/personal_api_keys/@current/"];
-        assert_eq!(asked, once, "{key}");
+        assert_eq!(requests, once, "{key}");
     }
 }
 
@@ -67,7 +67,7 @@ async fn request_selects_its_project_if_the_server_has_none() {
         ..Setup::default()
     })
     .await;
-    let mary = team.caller(MARY).saying("x-posthog-project-id", "1");
+    let mary = team.caller(MARY).with_header("x-posthog-project-id", "1");
     let person = mary.call("persons-retrieve", &json!({"id": 101})).await;
     assert_eq!(person["isError"], false);
     // The project is not resolved, and not stored for other requests.
@@ -77,7 +77,7 @@ async fn request_selects_its_project_if_the_server_has_none() {
         requests.into_iter().map(|request| request.path).collect()
     };
     assert_eq!(paths(&team), ["/api/projects/1/persons/101/"]);
-    let other = team.caller(MARY).saying("x-posthog-project-id", "2");
+    let other = team.caller(MARY).with_header("x-posthog-project-id", "2");
     other.call("persons-retrieve", &json!({"id": 101})).await;
     assert_eq!(paths(&team), ["/api/projects/2/persons/101/"]);
     let open = team.caller(MARY);
@@ -102,7 +102,9 @@ async fn request_cannot_select_another_project_than_the_servers() {
             ("../2", 400),
             ("x", 400),
         ] {
-            let mary = team.caller(MARY).saying("x-posthog-project-id", project);
+            let mary = team
+                .caller(MARY)
+                .with_header("x-posthog-project-id", project);
             let call = mary.calling("persons-retrieve", &json!({"id": 101}));
             let reply = mary.read(call).await;
             assert_eq!(reply.status, status, "{project}: {}", reply.text);
@@ -115,7 +117,7 @@ async fn request_cannot_select_another_project_than_the_servers() {
 
 // Restrictions of the tools.
 
-fn readers() -> Vec<String> {
+fn reading_tools() -> Vec<String> {
     let tools = catalog().into_iter();
     tools
         .filter(|tool| tool.effect == Effect::Read)
@@ -124,7 +126,7 @@ fn readers() -> Vec<String> {
 }
 
 /// Calls of the tools that write.
-fn writing() -> [(&'static str, Value); 2] {
+fn write_calls() -> [(&'static str, Value); 2] {
     [
         (
             "persons-update",
@@ -135,7 +137,7 @@ fn writing() -> [(&'static str, Value); 2] {
 }
 
 /// Asserts that none of these tools can be called.
-async fn unknown(caller: &Caller, calls: &[(&str, Value)]) {
+async fn assert_unknown(caller: &Caller, calls: &[(&str, Value)]) {
     for (tool, arguments) in calls {
         let reply = caller.read(caller.calling(tool, arguments)).await;
         assert_eq!(reply.json()["error"]["code"], -32602, "{}", reply.text);
@@ -150,39 +152,42 @@ async fn read_only_request_gets_only_reading_tools() {
     })
     .await;
     for word in ["true", "True", "1", "yes", "on"] {
-        let narrowed = team.caller(MARY).saying("x-posthog-read-only", word);
-        assert_eq!(narrowed.offered().await, readers(), "{word}");
-        unknown(&narrowed, &writing()).await;
+        let narrowed = team.caller(MARY).with_header("x-posthog-read-only", word);
+        assert_eq!(narrowed.tool_names().await, reading_tools(), "{word}");
+        assert_unknown(&narrowed, &write_calls()).await;
     }
     for word in ["false", "0", "no", "off", ""] {
-        let mary = team.caller(MARY).saying("x-posthog-read-only", word);
-        assert_eq!(mary.offered().await, all_tools(), "{word}");
+        let mary = team.caller(MARY).with_header("x-posthog-read-only", word);
+        assert_eq!(mary.tool_names().await, all_tools(), "{word}");
     }
     for word in ["maybe", "true, false", "2"] {
-        let mary = team.caller(MARY).saying("x-posthog-read-only", word);
+        let mary = team.caller(MARY).with_header("x-posthog-read-only", word);
         let reply = mary.read(mary.stateless("tools/list", json!({}))).await;
         assert_eq!(reply.status, 400, "{word}: {}", reply.text);
     }
-    assert_eq!(team.sent(), Vec::<String>::new());
+    assert_eq!(team.writes(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn request_with_tools_header_gets_only_those_tools() {
     let team = team().await;
     let mary = team.caller(MARY);
-    let narrowed = mary.saying("x-posthog-tools", " persons-update,persons-list ,");
-    assert_eq!(narrowed.offered().await, ["persons-list", "persons-update"]);
-    unknown(&narrowed, &writing()[1..]).await;
-    unknown(&narrowed, &[("persons-retrieve", json!({"id": ADA}))]).await;
-    let both = narrowed.saying("x-posthog-read-only", "true");
-    assert_eq!(both.offered().await, ["persons-list"]);
+    let narrowed = mary.with_header("x-posthog-tools", " persons-update,persons-list ,");
+    assert_eq!(
+        narrowed.tool_names().await,
+        ["persons-list", "persons-update"]
+    );
+    assert_unknown(&narrowed, &write_calls()[1..]).await;
+    assert_unknown(&narrowed, &[("persons-retrieve", json!({"id": ADA}))]).await;
+    let both = narrowed.with_header("x-posthog-read-only", "true");
+    assert_eq!(both.tool_names().await, ["persons-list"]);
     for word in [
         "persons-lst",
         "persons-list,persons-nobody-made",
         "*",
         "delete",
     ] {
-        let mary = mary.saying("x-posthog-tools", word);
+        let mary = mary.with_header("x-posthog-tools", word);
         let reply = mary.read(mary.stateless("tools/list", json!({}))).await;
         assert_eq!(reply.status, 400, "{word}: {}", reply.text);
     }
@@ -192,26 +197,26 @@ async fn request_with_tools_header_gets_only_those_tools() {
 async fn restriction_applies_to_its_request_only() {
     let team = team().await;
     let mary = team.caller(MARY);
-    let narrowed = mary.saying("x-posthog-read-only", "true");
-    let mut session = Conversation::begin(&narrowed, WITH_HANDSHAKE[3]).await;
-    let list = session.ask("tools/list", json!({})).await;
-    assert_eq!(offered(&list), readers());
-    let mut wide = session.taken_over_by(&mary);
+    let narrowed = mary.with_header("x-posthog-read-only", "true");
+    let mut session = McpClient::begin(&narrowed, WITH_HANDSHAKE[3]).await;
+    let list = session.send_request("tools/list", json!({})).await;
+    assert_eq!(tool_names(&list), reading_tools());
+    let mut wide = session.used_by(&mary);
     assert_eq!(
-        offered(&wide.ask("tools/list", json!({})).await),
+        tool_names(&wide.send_request("tools/list", json!({})).await),
         all_tools()
     );
     session.last_id += 1;
-    let list = session.ask("tools/list", json!({})).await;
-    assert_eq!(offered(&list), readers());
+    let list = session.send_request("tools/list", json!({})).await;
+    assert_eq!(tool_names(&list), reading_tools());
 
-    let mut older = Older::begin(&mary).await;
-    older.caller = narrowed;
-    let list = older.ask("tools/list", json!({})).await;
-    assert_eq!(offered(&list), readers());
-    older.caller = mary;
-    let list = older.ask("tools/list", json!({})).await;
-    assert_eq!(offered(&list), all_tools());
+    let mut legacy = LegacyClient::begin(&mary).await;
+    legacy.caller = narrowed;
+    let list = legacy.send_request("tools/list", json!({})).await;
+    assert_eq!(tool_names(&list), reading_tools());
+    legacy.caller = mary;
+    let list = legacy.send_request("tools/list", json!({})).await;
+    assert_eq!(tool_names(&list), all_tools());
 }
 
 #[tokio::test]
@@ -222,7 +227,7 @@ async fn headers_cannot_extend_what_the_server_offers() {
             ..Policy::default()
         },
         Policy {
-            exclude: writing().map(|(tool, _)| tool.to_owned()).to_vec(),
+            exclude: write_calls().map(|(tool, _)| tool.to_owned()).to_vec(),
             ..Policy::default()
         },
         Policy {
@@ -247,23 +252,23 @@ async fn headers_cannot_extend_what_the_server_offers() {
         })
         .await;
         let mary = team.caller(MARY);
-        assert_eq!(mary.offered().await, offer, "{policy:?}");
+        assert_eq!(mary.tool_names().await, offer, "{policy:?}");
         let everything = all_tools().join(",");
         for caller in [
-            mary.saying("x-posthog-tools", &everything),
-            mary.saying("x-posthog-tools", "persons-update,persons-bulk-delete"),
-            mary.saying("x-posthog-read-only", "false"),
-            mary.saying("x-posthog-read-only", "false")
-                .saying("x-posthog-tools", &everything),
+            mary.with_header("x-posthog-tools", &everything),
+            mary.with_header("x-posthog-tools", "persons-update,persons-bulk-delete"),
+            mary.with_header("x-posthog-read-only", "false"),
+            mary.with_header("x-posthog-read-only", "false")
+                .with_header("x-posthog-tools", &everything),
         ] {
-            let offered = caller.offered().await;
+            let tool_names = caller.tool_names().await;
             assert!(
-                set(&offered).is_subset(&set(&offer)),
-                "{policy:?}: {offered:?}"
+                set(&tool_names).is_subset(&set(&offer)),
+                "{policy:?}: {tool_names:?}"
             );
-            unknown(&caller, &writing()).await;
+            assert_unknown(&caller, &write_calls()).await;
         }
-        assert_eq!(team.sent(), Vec::<String>::new(), "{policy:?}");
+        assert_eq!(team.writes(), Vec::<String>::new(), "{policy:?}");
     }
 }
 
@@ -273,7 +278,7 @@ async fn duplicate_headers_never_widen_access() {
     let team = team().await;
     let mary = team.caller(MARY);
     for (name, wide, narrow, left) in [
-        ("x-posthog-read-only", "false", "true", readers()),
+        ("x-posthog-read-only", "false", "true", reading_tools()),
         (
             "x-posthog-tools",
             "persons-list,persons-update",
@@ -282,10 +287,10 @@ async fn duplicate_headers_never_widen_access() {
         ),
     ] {
         for (first, second) in [(wide, narrow), (narrow, wide)] {
-            let caller = mary.saying(name, first).saying(name, second);
+            let caller = mary.with_header(name, first).with_header(name, second);
             let reply = caller.read(caller.stateless("tools/list", json!({}))).await;
             if reply.status != 400 {
-                assert_eq!(offered(&reply.json()), left, "{name}: {first}, {second}");
+                assert_eq!(tool_names(&reply.json()), left, "{name}: {first}, {second}");
             }
         }
     }
@@ -294,7 +299,7 @@ async fn duplicate_headers_never_widen_access() {
 #[tokio::test]
 async fn credential_dependent_list_is_marked_private() {
     let team = team().await;
-    let narrowed = team.caller(MARY).saying("x-posthog-read-only", "true");
+    let narrowed = team.caller(MARY).with_header("x-posthog-read-only", "true");
     for caller in [team.caller(MARY), narrowed] {
         let list = caller.read(caller.stateless("tools/list", json!({}))).await;
         assert_eq!(list.json()["result"]["cacheScope"], "private");

@@ -5,14 +5,14 @@ use serde_json::json;
 
 use super::credentials::{AUTH_TOKEN, KEY, STATE_KEY, TOKEN, keys, secret};
 use super::{
-    Conversation, JOHN, MARY, Method, Older, PROTECTED, Process, Setup, Team, all_tools, binary,
-    binary_at, caller, team_with,
+    JOHN, LegacyClient, MARY, McpClient, Method, PROTECTED_ROUTES, Process, Setup, Team, all_tools,
+    binary, binary_at, caller, team_with,
 };
 use crate::ADA;
 use crate::process::run;
 use crate::wire::WITH_HANDSHAKE;
 
-async fn guarded() -> Team {
+async fn server_with_token() -> Team {
     team_with(Setup {
         shared: Some(Some(TOKEN)),
         ..Setup::default()
@@ -22,15 +22,15 @@ async fn guarded() -> Team {
 
 #[tokio::test]
 async fn token_authenticates_and_is_never_sent_to_posthog() {
-    let team = guarded().await;
+    let team = server_with_token().await;
     let member = team.caller(TOKEN);
-    assert_eq!(member.offered().await, all_tools());
+    assert_eq!(member.tool_names().await, all_tools());
     let result = member.call("persons-retrieve", &json!({"id": ADA})).await;
     assert_eq!(result["isError"], false);
-    let mut session = Conversation::begin(&member, WITH_HANDSHAKE[1]).await;
+    let mut session = McpClient::begin(&member, WITH_HANDSHAKE[1]).await;
     session.call("persons-retrieve", &json!({"id": ADA})).await;
-    let mut older = Older::begin(&member).await;
-    older.call("persons-retrieve", &json!({"id": ADA})).await;
+    let mut legacy = LegacyClient::begin(&member).await;
+    legacy.call("persons-retrieve", &json!({"id": ADA})).await;
     let requests = team.sandbox.requests();
     assert_eq!(keys(&requests), [Sandbox::KEY; 3]);
     for request in requests {
@@ -41,7 +41,7 @@ async fn token_authenticates_and_is_never_sent_to_posthog() {
 
 #[tokio::test]
 async fn requests_without_the_token_are_rejected() {
-    let team = guarded().await;
+    let team = server_with_token().await;
     let cut = &TOKEN[..TOKEN.len() - 1];
     let longer = format!("{TOKEN}0");
     let other = TOKEN.replace('4', "5");
@@ -50,7 +50,7 @@ async fn requests_without_the_token_are_rejected() {
     let bearers = wrong.into_iter().map(Some).chain([None]);
     for bearer in bearers {
         let caller = caller(team.address, bearer);
-        for (method, path) in PROTECTED {
+        for (method, path) in PROTECTED_ROUTES {
             let request = caller.request(method.clone(), path).json(&json!({}));
             let reply = caller.read(request).await;
             assert!(reply.challenge().starts_with("Bearer "), "{method} {path}");
@@ -67,7 +67,7 @@ async fn loopback_requests_need_no_token_if_none_is_set() {
     })
     .await;
     let anonymous = caller(team.address, None);
-    assert_eq!(anonymous.offered().await, all_tools());
+    assert_eq!(anonymous.tool_names().await, all_tools());
     anonymous
         .call("persons-retrieve", &json!({"id": ADA}))
         .await;
@@ -78,29 +78,32 @@ async fn loopback_requests_need_no_token_if_none_is_set() {
 }
 
 /// The message of a start that must fail; asserts that it contains no secret.
-async fn refusal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+async fn startup_error(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let mut all = vec!["http"];
     all.extend(arguments);
     let mut command = crate::process::binary(&all);
     command.envs(variables.iter().copied());
     let ended = run(command, "").await;
-    let said = ended.refusal().to_owned();
+    let error = ended.startup_error().to_owned();
     for (name, value) in variables {
-        let shown = !value.trim().is_empty() && said.contains(value);
-        assert!(!shown, "{name}: {said}");
+        let shown = !value.trim().is_empty() && error.contains(value);
+        assert!(!shown, "{name}: {error}");
     }
-    said
+    error
 }
 
 #[tokio::test]
 async fn server_key_on_a_public_address_requires_a_token() {
     for bind in ["0.0.0.0:0", "[::]:0"] {
-        let said = refusal(&["--bind", bind], &[(KEY, MARY)]).await;
-        assert!(said.contains(AUTH_TOKEN) && said.contains(bind), "{said}");
-        let said = refusal(&["--bind", bind, "--sandbox"], &[]).await;
-        assert!(said.contains(AUTH_TOKEN), "{said}");
-        let said = refusal(&["--bind", bind], &[(KEY, MARY), (AUTH_TOKEN, " ")]).await;
-        assert!(said.contains(AUTH_TOKEN), "{said}");
+        let error = startup_error(&["--bind", bind], &[(KEY, MARY)]).await;
+        assert!(
+            error.contains(AUTH_TOKEN) && error.contains(bind),
+            "{error}"
+        );
+        let error = startup_error(&["--bind", bind, "--sandbox"], &[]).await;
+        assert!(error.contains(AUTH_TOKEN), "{error}");
+        let error = startup_error(&["--bind", bind], &[(KEY, MARY), (AUTH_TOKEN, " ")]).await;
+        assert!(error.contains(AUTH_TOKEN), "{error}");
     }
     // Starts with a token, or without a server key.
     for (key, token) in [(MARY, TOKEN), ("", "")] {
@@ -115,22 +118,22 @@ async fn server_key_on_a_public_address_requires_a_token() {
 
 #[tokio::test]
 async fn token_without_a_server_key_fails_the_start() {
-    let said = refusal(&["--bind", "127.0.0.1:0"], &[(AUTH_TOKEN, TOKEN)]).await;
-    assert!(said.contains(AUTH_TOKEN), "{said}");
+    let error = startup_error(&["--bind", "127.0.0.1:0"], &[(AUTH_TOKEN, TOKEN)]).await;
+    assert!(error.contains(AUTH_TOKEN), "{error}");
 }
 
 #[tokio::test]
 async fn short_secrets_fail_the_start() {
     let short = &TOKEN[..31];
     for name in [AUTH_TOKEN, STATE_KEY] {
-        let said = refusal(&["--bind", "127.0.0.1:0"], &[(KEY, MARY), (name, short)]).await;
-        assert!(said.contains(name) && said.contains("31"), "{said}");
+        let error = startup_error(&["--bind", "127.0.0.1:0"], &[(KEY, MARY), (name, short)]).await;
+        assert!(error.contains(name) && error.contains("31"), "{error}");
     }
     let mut command = binary(&["--sandbox"]);
     let enough = &TOKEN[..32];
     command.env(AUTH_TOKEN, enough).env(STATE_KEY, enough);
     let process = Process::start(command).await;
-    assert_eq!(process.caller(enough).offered().await, all_tools());
+    assert_eq!(process.caller(enough).tool_names().await, all_tools());
     let log = process.stop().await;
     assert!(!log.contains(enough), "{log}");
 }
@@ -149,7 +152,7 @@ async fn logs_and_responses_contain_neither_the_server_key_nor_its_token() {
         .env(KEY, MARY)
         .env(AUTH_TOKEN, TOKEN);
     let process = Process::start(command).await;
-    let mut said = Vec::new();
+    let mut error = Vec::new();
     for bearer in [TOKEN, MARY, JOHN] {
         let caller = process.caller(bearer);
         for request in [
@@ -159,13 +162,13 @@ async fn logs_and_responses_contain_neither_the_server_key_nor_its_token() {
             caller.request(Method::GET, "/readyz"),
         ] {
             let reply = caller.read(request).await;
-            said.push(format!("{:?} {}", reply.headers, reply.text));
+            error.push(format!("{:?} {}", reply.headers, reply.text));
         }
     }
-    said.push(process.stop().await);
-    for said in said {
+    error.push(process.stop().await);
+    for error in error {
         for secret_part in [TOKEN, MARY, JOHN].map(secret) {
-            assert!(!said.contains(secret_part), "{said}");
+            assert!(!error.contains(secret_part), "{error}");
         }
     }
     let mut used = keys(&sandbox.requests());

@@ -4,24 +4,25 @@ use futures::future::join_all;
 use posthog_persons_mcp::http::HttpLimits;
 use serde_json::json;
 
-use super::limits::{team_limited_to, until};
+use super::limits::{team_limited_to, wait_until};
 use super::{
-    Caller, Conversation, Events, JOHN, MARY, Method, Older, Process, all_tools, binary_at, team,
+    Caller, EventStream, JOHN, LegacyClient, MARY, McpClient, Method, Process, all_tools,
+    binary_at, team,
 };
 use crate::ADA;
 use crate::wire::{WITH_HANDSHAKE, request};
 
-async fn alive(session: &Conversation) -> bool {
+async fn is_open(session: &McpClient) -> bool {
     let ping = request(session.version, 77, "tools/list", json!({}));
     let status = session.post(&ping).await.status().as_u16();
     assert!(matches!(status, 200 | 404), "{status}");
     status == 200
 }
 
-async fn sessions(caller: &Caller, count: usize) -> Vec<Conversation> {
+async fn open_sessions(caller: &Caller, count: usize) -> Vec<McpClient> {
     let mut sessions = Vec::new();
     for _ in 0..count {
-        sessions.push(Conversation::begin(caller, WITH_HANDSHAKE[2]).await);
+        sessions.push(McpClient::begin(caller, WITH_HANDSHAKE[2]).await);
     }
     sessions
 }
@@ -33,12 +34,12 @@ async fn credential_over_the_session_limit_evicts_its_own_sessions() {
         ..HttpLimits::default()
     })
     .await;
-    let johns = sessions(&team.caller(JOHN), 1).await;
-    let marys = sessions(&team.caller(MARY), 10).await;
-    assert!(alive(&johns[0]).await);
+    let johns = open_sessions(&team.caller(JOHN), 1).await;
+    let marys = open_sessions(&team.caller(MARY), 10).await;
+    assert!(is_open(&johns[0]).await);
     let mut living = Vec::new();
     for session in &marys {
-        living.push(alive(session).await);
+        living.push(is_open(session).await);
     }
     // The newest remain.
     assert_eq!(living, [vec![false; 7], vec![true; 3]].concat());
@@ -52,12 +53,12 @@ async fn least_recently_used_session_is_evicted() {
     })
     .await;
     let mary = team.caller(MARY);
-    let first = sessions(&mary, 1).await;
+    let first = open_sessions(&mary, 1).await;
     for _ in 0..6 {
-        assert!(alive(&first[0]).await);
-        sessions(&mary, 1).await;
+        assert!(is_open(&first[0]).await);
+        open_sessions(&mary, 1).await;
     }
-    assert!(alive(&first[0]).await);
+    assert!(is_open(&first[0]).await);
 }
 
 #[tokio::test]
@@ -67,14 +68,14 @@ async fn request_without_a_session_evicts_none() {
         ..HttpLimits::default()
     })
     .await;
-    let marys = sessions(&team.caller(MARY), 2).await;
+    let marys = open_sessions(&team.caller(MARY), 2).await;
     let john = team.caller(JOHN);
-    assert_eq!(john.offered().await, all_tools());
+    assert_eq!(john.tool_names().await, all_tools());
     john.get("/mcp").await;
     john.read(john.request(Method::POST, "/mcp").body("{"))
         .await;
     for session in &marys {
-        assert!(alive(session).await);
+        assert!(is_open(session).await);
     }
 }
 
@@ -88,12 +89,12 @@ async fn concurrent_initializes_respect_the_session_limit() {
     .await;
     let mary = team.caller(MARY);
     let begun = (0..40).map(|_| async {
-        let hello = crate::wire::beginning(WITH_HANDSHAKE[2]).remove(0);
+        let hello = crate::wire::opening_messages(WITH_HANDSHAKE[2]).remove(0);
         let hello = mary.request(Method::POST, "/mcp").json(&hello);
         let response = mary.send(hello).await;
         let session = response.headers()[super::SESSION].to_str().unwrap();
         let session = session.to_owned();
-        Events::of(response).end().await;
+        EventStream::of(response).end().await;
         session
     });
     let mut living = 0;
@@ -129,7 +130,7 @@ async fn streams_of_one_credential_leave_room_for_another() {
         }
     }
     assert!(refused >= 2, "{refused}");
-    Older::begin(&john).await;
+    LegacyClient::begin(&john).await;
 }
 
 #[tokio::test]
@@ -140,12 +141,12 @@ async fn streams_over_the_limit_are_rejected() {
     })
     .await;
     let mary = team.caller(MARY);
-    let one = Older::begin(&mary).await;
-    let _other = Older::begin(&mary).await;
+    let one = LegacyClient::begin(&mary).await;
+    let _other = LegacyClient::begin(&mary).await;
     let third = mary.read(mary.request(Method::GET, "/sse")).await;
     assert!(matches!(third.status, 429 | 503), "{}", third.text);
     drop(one);
-    until("there is room again", async || {
+    wait_until("there is room again", async || {
         let open = mary.send(mary.request(Method::GET, "/sse")).await;
         open.status() == 200
     })
@@ -163,19 +164,19 @@ async fn server_responds_after_1500_initializes() {
     let team = team().await;
     let process = Process::start(binary_at(&team.sandbox.url(), &[])).await;
     let (mary, john) = (process.caller(MARY), process.caller(JOHN));
-    let mut old = Conversation::begin(&john, WITH_HANDSHAKE[3]).await;
+    let mut old = McpClient::begin(&john, WITH_HANDSHAKE[3]).await;
     for _ in 0..1_500 {
-        Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
+        McpClient::begin(&mary, WITH_HANDSHAKE[3]).await;
     }
     let person = json!({"id": ADA});
-    let answer = old.call("persons-retrieve", &person).await;
-    assert_eq!(answer["isError"], false, "{answer}");
+    let message = old.call("persons-retrieve", &person).await;
+    assert_eq!(message["isError"], false, "{message}");
     for caller in [&mary, &john] {
-        let mut new = Conversation::begin(caller, WITH_HANDSHAKE[0]).await;
-        let answer = new.call("persons-retrieve", &person).await;
-        assert_eq!(answer["isError"], false, "{answer}");
-        let answer = caller.call("persons-retrieve", &person).await;
-        assert_eq!(answer["isError"], false, "{answer}");
+        let mut new = McpClient::begin(caller, WITH_HANDSHAKE[0]).await;
+        let message = new.call("persons-retrieve", &person).await;
+        assert_eq!(message["isError"], false, "{message}");
+        let message = caller.call("persons-retrieve", &person).await;
+        assert_eq!(message["isError"], false, "{message}");
     }
     let open = number(&mary.get("/metrics").await.text, "mcp_sessions ");
     assert!((2.0..=1_000.0).contains(&open), "{open}");

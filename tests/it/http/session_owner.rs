@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::credentials::keys;
-use super::{Conversation, JOHN, MARY, Method, Older, SESSION, caller, team};
+use super::{JOHN, LegacyClient, MARY, McpClient, Method, SESSION, caller, team};
 use crate::wire::{WITH_HANDSHAKE, request};
 use crate::{ADA, NOBODY};
 
@@ -12,8 +12,8 @@ async fn session_rejects_every_other_credential() {
     let team = team().await;
     let john = team.caller(JOHN);
     for version in WITH_HANDSHAKE {
-        let mut marys = Conversation::begin(&team.caller(MARY), version).await;
-        let johns = marys.taken_over_by(&john);
+        let mut marys = McpClient::begin(&team.caller(MARY), version).await;
+        let johns = marys.used_by(&john);
         let call = json!({"name": "persons-retrieve", "arguments": {"id": ADA}});
         for message in [
             request(version, 7, "tools/call", call),
@@ -28,7 +28,7 @@ async fn session_rejects_every_other_credential() {
             assert_eq!(refused.status, 404, "{version} {method}");
         }
         // A caller without a credential is rejected too.
-        let anonymous = marys.taken_over_by(&caller(team.address, None));
+        let anonymous = marys.used_by(&caller(team.address, None));
         let list = request(version, 7, "tools/list", json!({}));
         assert_eq!(anonymous.post(&list).await.status(), 401);
         // The owner can still use it.
@@ -43,7 +43,7 @@ async fn session_rejects_every_other_credential() {
 async fn session_of_another_credential_looks_like_an_unknown_one() {
     let team = team().await;
     let john = team.caller(JOHN);
-    let marys = Conversation::begin(&team.caller(MARY), WITH_HANDSHAKE[2]).await;
+    let marys = McpClient::begin(&team.caller(MARY), WITH_HANDSHAKE[2]).await;
     let list = request(WITH_HANDSHAKE[2], 7, "tools/list", json!({}));
     for method in [Method::POST, Method::GET, Method::DELETE] {
         let mut seen = Vec::new();
@@ -61,7 +61,7 @@ async fn session_of_another_credential_looks_like_an_unknown_one() {
 #[tokio::test]
 async fn stream_accepts_messages_of_its_own_credential_only() {
     let team = team().await;
-    let mut marys = Older::begin(&team.caller(MARY)).await;
+    let mut marys = LegacyClient::begin(&team.caller(MARY)).await;
     let call = json!({"name": "persons-retrieve", "arguments": {"id": ADA}});
     let call = request("2024-11-05", 7, "tools/call", call);
     for (bearer, status) in [(Some(JOHN), 404), (None, 401)] {

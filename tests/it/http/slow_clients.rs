@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::limits::{give_up, status, team_limited_to, until};
-use super::{Conversation, JOHN, MARY, Method, Older, Setup, caller, team, team_with};
+use super::limits::{abort_all, status, team_limited_to, wait_until};
+use super::{JOHN, LegacyClient, MARY, McpClient, Method, Setup, caller, team, team_with};
 use crate::ADA;
 use crate::wire::{TIMEOUT, WITH_HANDSHAKE, request};
 
@@ -31,7 +31,7 @@ fn bytes(request: RequestBuilder) -> Vec<u8> {
 }
 
 /// A connection with a minimal receive buffer.
-async fn narrow(address: SocketAddr) -> TcpStream {
+async fn connect_with_small_buffer(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(2_048).unwrap();
     socket.connect(address).await.unwrap()
@@ -50,11 +50,11 @@ async fn clients_that_never_read_delay_no_other() {
     let page = json!({"limit": 200, "select": ["*"]});
     let mut readers = Vec::new();
     for turn in 0..64 {
-        let mut reader = narrow(team.address).await;
+        let mut reader = connect_with_small_buffer(team.address).await;
         let call = if turn % 2 == 0 {
             anonymous.calling("persons-list", &page)
         } else {
-            let session = Conversation::begin(&anonymous, WITH_HANDSHAKE[3]).await;
+            let session = McpClient::begin(&anonymous, WITH_HANDSHAKE[3]).await;
             let params = json!({"name": "persons-list", "arguments": page});
             let call = request(session.version, 1, "tools/call", params);
             session.request(Method::POST).json(&call)
@@ -62,7 +62,7 @@ async fn clients_that_never_read_delay_no_other() {
         reader.write_all(&bytes(call)).await.unwrap();
         readers.push(reader);
     }
-    until("every reader has its answer on the way", async || {
+    wait_until("every response is being sent", async || {
         let requests = team.sandbox.requests();
         let pages = requests
             .iter()
@@ -75,26 +75,26 @@ async fn clients_that_never_read_delay_no_other() {
             .call("persons-retrieve", &json!({"id": ADA}))
             .await;
         assert_eq!(person["isError"], false, "{person}");
-        let mut session = Conversation::begin(&anonymous, WITH_HANDSHAKE[0]).await;
+        let mut session = McpClient::begin(&anonymous, WITH_HANDSHAKE[0]).await;
         let person = session.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{person}");
     }
     // A client that reads late still gets the complete response.
     let reader = &mut readers[0];
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let mut chunk = [0; 64 * 1024];
     let length = loop {
         let read = timeout(TIMEOUT, reader.read(&mut chunk)).await;
-        let read = read.expect("more of the answer").unwrap();
-        assert_ne!(read, 0, "it ended after {} bytes", answer.len());
-        answer.extend_from_slice(&chunk[..read]);
-        let text = String::from_utf8_lossy(&answer);
+        let read = read.expect("more of the response").unwrap();
+        assert_ne!(read, 0, "it ended after {} bytes", response.len());
+        response.extend_from_slice(&chunk[..read]);
+        let text = String::from_utf8_lossy(&response);
         if let Some((head, _)) = text.split_once("\r\n\r\n") {
             let length = head
                 .lines()
                 .find_map(|line| line.strip_prefix("content-length: "));
             let whole = head.len() + 4 + length.unwrap().parse::<usize>().unwrap();
-            if answer.len() >= whole {
+            if response.len() >= whole {
                 break whole;
             }
         }
@@ -119,17 +119,17 @@ async fn slow_clients_at_their_limit_delay_no_other_credential() {
     let lists = bytes(mary.stateless("tools/list", json!({}))).repeat(enough);
     let mut readers = Vec::new();
     for _ in 0..64 {
-        let reader = narrow(team.address).await;
+        let reader = connect_with_small_buffer(team.address).await;
         let (reader, mut writer) = reader.into_split();
         let lists = lists.clone();
         // Writing blocks once the server stops reading.
         let writing = tokio::spawn(async move { drop(writer.write_all(&lists).await) });
         readers.push((reader, writing));
     }
-    until("every place is taken", async || status(&mary).await == 429).await;
+    wait_until("every place is taken", async || status(&mary).await == 429).await;
     for _ in 0..20 {
         assert_eq!(status(&john).await, 200);
-        let mut session = Conversation::begin(&john, WITH_HANDSHAKE[0]).await;
+        let mut session = McpClient::begin(&john, WITH_HANDSHAKE[0]).await;
         let person = session.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{person}");
     }
@@ -139,14 +139,14 @@ async fn slow_clients_at_their_limit_delay_no_other_credential() {
     let mut read = 0;
     while read < MAX_BUFFERED {
         let more = timeout(TIMEOUT, reader.read(&mut chunk)).await;
-        let more = more.expect("more of the answers").unwrap();
+        let more = more.expect("more of the response").unwrap();
         assert_ne!(more, 0, "it ended after {read} bytes");
         read += more;
     }
     drop(reader);
     writing.await.unwrap();
-    give_up(readers.into_iter().map(|(_, writing)| writing).collect());
-    until("there is room again", async || status(&mary).await == 200).await;
+    abort_all(readers.into_iter().map(|(_, writing)| writing).collect());
+    wait_until("there is room again", async || status(&mary).await == 200).await;
 }
 
 /// A client that posts and never reads its stream delays neither others nor, in the end, itself.
@@ -159,12 +159,12 @@ async fn unread_stream_delays_no_other() {
     setup.sandbox.persons = 300;
     let team = team_with(setup).await;
     let anonymous = caller(team.address, None);
-    let older = Older::begin(&anonymous).await;
+    let legacy = LegacyClient::begin(&anonymous).await;
     let mut posts = Vec::new();
     for id in 1..=100 {
         let arguments = json!({"limit": 200, "select": ["*"]});
         let params = json!({"name": "persons-list", "arguments": arguments});
-        let post = older.posting(&request("2024-11-05", id, "tools/call", params));
+        let post = legacy.posting(&request("2024-11-05", id, "tools/call", params));
         posts.push(tokio::spawn(async move { drop(post.send().await) }));
     }
     for _ in 0..3 {
@@ -172,11 +172,11 @@ async fn unread_stream_delays_no_other() {
             .call("persons-retrieve", &json!({"id": ADA}))
             .await;
         assert_eq!(person["isError"], false, "{person}");
-        let mut other = Older::begin(&anonymous).await;
+        let mut other = LegacyClient::begin(&anonymous).await;
         let person = other.call("persons-retrieve", &json!({"id": ADA})).await;
         assert_eq!(person["isError"], false, "{person}");
     }
-    give_up(posts);
+    abort_all(posts);
 }
 
 /// Takes as long as the server's timeout.
@@ -192,7 +192,7 @@ async fn slow_senders_time_out_and_delay_no_other() {
         let begin = Instant::now();
         stream.write_all(begun).await.unwrap();
         let (mut reader, mut writer) = stream.into_split();
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         let writing = async {
             for byte in rest.iter().cycle() {
                 if writer.write_all(&[*byte]).await.is_err() {
@@ -201,14 +201,14 @@ async fn slow_senders_time_out_and_delay_no_other() {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         };
-        let reading = timeout(Duration::from_secs(25), reader.read_to_end(&mut answer));
+        let reading = timeout(Duration::from_secs(25), reader.read_to_end(&mut response));
         tokio::select! {
             read = reading => { let _ = read.expect("it is cut"); }
             () = writing => {}
         }
         let took = begin.elapsed();
         assert!(took > Duration::from_secs(10), "cut after {took:?}");
-        String::from_utf8(answer).unwrap()
+        String::from_utf8(response).unwrap()
     };
     let others = async {
         for _ in 0..5 {
@@ -221,10 +221,10 @@ async fn slow_senders_time_out_and_delay_no_other() {
     let slow_body = trickle(&whole[..head + 1], b" ");
     let (headers, body, ()) = tokio::join!(slow_head, slow_body, others);
     // Neither was counted as a request.
-    for answer in [headers, body] {
+    for response in [headers, body] {
         assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 408 "),
-            "{answer}"
+            response.is_empty() || response.starts_with("HTTP/1.1 408 "),
+            "{response}"
         );
     }
 }

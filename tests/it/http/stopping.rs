@@ -8,16 +8,16 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use super::{
-    Conversation, Events, JOHN, MARY, Method, Older, Process, Setup, binary, binary_at, caller,
-    team, team_with,
+    EventStream, JOHN, LegacyClient, MARY, McpClient, Method, Process, Setup, binary, binary_at,
+    caller, team, team_with,
 };
-use crate::upstream::{Answers, Upstream};
+use crate::upstream::{ResponseTiming, Upstream};
 use crate::wire::{WITH_HANDSHAKE, request};
 use crate::writing::QA;
 use crate::{ADA, NOBODY};
 
 /// Long enough that the calls are in flight when the signal arrives.
-const WHILE: Duration = Duration::from_millis(700);
+const CALL_DURATION: Duration = Duration::from_millis(700);
 
 fn list() -> Value {
     json!({"name": "persons-list", "arguments": {}})
@@ -26,16 +26,16 @@ fn list() -> Value {
 #[tokio::test]
 async fn shutdown_under_load_loses_no_response() {
     for signal in ["-TERM", "-INT"] {
-        let upstream = Upstream::start(Answers::After(WHILE)).await;
+        let upstream = Upstream::start(ResponseTiming::After(CALL_DURATION)).await;
         let process = Process::start(binary_at(&upstream.url(), &[])).await;
         let (mary, john) = (process.caller(MARY), process.caller(JOHN));
         let mut sessions = Vec::new();
         for version in WITH_HANDSHAKE {
-            sessions.push(Conversation::begin(&john, version).await);
+            sessions.push(McpClient::begin(&john, version).await);
         }
-        let idle = Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
-        let idle = Events::of(mary.send(idle.request(Method::GET)).await);
-        let older = Older::begin(&mary).await;
+        let idle = McpClient::begin(&mary, WITH_HANDSHAKE[3]).await;
+        let idle = EventStream::of(mary.send(idle.request(Method::GET)).await);
+        let legacy = LegacyClient::begin(&mary).await;
         // An idle keep-alive connection.
         assert_eq!(mary.get("/healthz").await.status, 200);
 
@@ -51,7 +51,7 @@ async fn shutdown_under_load_loses_no_response() {
             .map(|session| session.call("persons-list", &anything));
         let calls = async { tokio::join!(join_all(alone), join_all(in_sessions)) };
         let stopping = async {
-            upstream.until(|counts| counts.waiting == 12).await;
+            upstream.wait_until(|counts| counts.waiting == 12).await;
             process.signal(signal).await;
             // Eight of Mary's and four of John's are in flight, the rest are queued. New requests are rejected or not
             // accepted.
@@ -70,8 +70,8 @@ async fn shutdown_under_load_loses_no_response() {
         }
         assert!(late.is_none_or(|status| status == 503), "{late:?}");
         idle.end().await;
-        older.events.end().await;
-        assert_eq!(upstream.counts().asked, 24, "{signal}");
+        legacy.events.end().await;
+        assert_eq!(upstream.counts().requests, 24, "{signal}");
         let address = process.address;
         let (code, log) = process.end().await;
         assert_eq!(code, Some(0), "{signal}: {log}");
@@ -82,7 +82,7 @@ async fn shutdown_under_load_loses_no_response() {
 
 #[tokio::test]
 async fn open_connection_gets_no_new_requests_during_shutdown() {
-    let upstream = Upstream::start(Answers::After(WHILE)).await;
+    let upstream = Upstream::start(ResponseTiming::After(CALL_DURATION)).await;
     let team = team_with(Setup {
         upstream: Some(upstream.url()),
         ..Setup::default()
@@ -91,7 +91,7 @@ async fn open_connection_gets_no_new_requests_during_shutdown() {
     let mary = team.caller(MARY);
     let call = mary.calling("persons-list", &json!({})).send();
     let call = tokio::spawn(call);
-    upstream.until(|counts| counts.waiting == 1).await;
+    upstream.wait_until(|counts| counts.waiting == 1).await;
     // It stays open while the other is in use.
     assert_eq!(mary.get("/healthz").await.status, 200);
     team.stop.cancel();
@@ -104,39 +104,39 @@ async fn open_connection_gets_no_new_requests_during_shutdown() {
         }
         assert_eq!(late.status, 200, "{}", late.text);
     }
-    let answer = super::Reply::of(call.await.unwrap().unwrap()).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let message = super::FullResponse::of(call.await.unwrap().unwrap()).await;
+    assert_eq!(message.status, 200, "{}", message.text);
     team.stop().await;
 }
 
 #[tokio::test]
 async fn legacy_sse_call_completes_before_shutdown() {
-    let upstream = Upstream::start(Answers::After(WHILE)).await;
+    let upstream = Upstream::start(ResponseTiming::After(CALL_DURATION)).await;
     let process = Process::start(binary_at(&upstream.url(), &[])).await;
-    let mut older = Older::begin(&process.caller(MARY)).await;
-    let id = older.open("tools/call", list()).await;
-    upstream.until(|counts| counts.waiting == 1).await;
+    let mut legacy = LegacyClient::begin(&process.caller(MARY)).await;
+    let id = legacy.open("tools/call", list()).await;
+    upstream.wait_until(|counts| counts.waiting == 1).await;
     process.signal("-TERM").await;
-    let answer = older.events.message().await;
-    assert_eq!(answer["id"], id, "{answer}");
-    assert_eq!(answer["result"]["isError"], false, "{answer}");
-    older.events.end().await;
+    let message = legacy.events.next_message().await;
+    assert_eq!(message["id"], id, "{message}");
+    assert_eq!(message["result"]["isError"], false, "{message}");
+    legacy.events.end().await;
     assert_eq!(process.end().await.0, Some(0));
 }
 
 #[tokio::test]
 async fn open_elicitation_does_not_delay_shutdown() {
     let process = Process::start(binary(&["--sandbox"])).await;
-    let mary = caller(process.address, None).with_a_human();
-    let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
+    let mary = caller(process.address, None).with_elicitation();
+    let mut session = McpClient::begin(&mary, WITH_HANDSHAKE[3]).await;
     let params = json!({"name": "persons-bulk-delete", "arguments": {"ids": [QA[0]]}});
     let (id, mut events) = session.open("tools/call", params).await;
-    let question = events.message().await;
+    let question = events.next_message().await;
     assert_eq!(question["method"], "elicitation/create", "{question}");
     process.signal("-TERM").await;
-    let answer = events.message().await;
-    assert_eq!(answer["id"], id, "{answer}");
-    super::refused(&answer["result"], "Nothing was sent: ");
+    let message = events.next_message().await;
+    assert_eq!(message["id"], id, "{message}");
+    super::assert_rejected(&message["result"], "Nothing was sent: ");
     assert_eq!(process.end().await.0, Some(0));
 }
 
@@ -207,7 +207,7 @@ async fn metrics_count_calls_and_contain_no_personal_data() {
     let team = team().await;
     let process = Process::start(binary_at(&team.sandbox.url(), &[])).await;
     let mary = process.caller(MARY);
-    let mut session = Conversation::begin(&mary, WITH_HANDSHAKE[3]).await;
+    let mut session = McpClient::begin(&mary, WITH_HANDSHAKE[3]).await;
     for _ in 0..3 {
         let found = session
             .call("persons-list", &json!({"email": "ada@example.com"}))
@@ -218,7 +218,7 @@ async fn metrics_count_calls_and_contain_no_personal_data() {
     mary.call("persons-retrieve", &json!({"id": NOBODY})).await;
     mary.call("persons-retrieve", &json!({"id": "ada@example.com"}))
         .await;
-    let asking = mary.with_a_human();
+    let asking = mary.with_elicitation();
     asking
         .call("persons-bulk-delete", &json!({"distinct_ids": ["qa-1"]}))
         .await;
@@ -229,7 +229,7 @@ async fn metrics_count_calls_and_contain_no_personal_data() {
     // Unknown tool names become no label.
     let made_up = mary.calling("persons-of-ada@example.com", &json!({}));
     mary.read(made_up).await;
-    let _older = Older::begin(&mary).await;
+    let _older = LegacyClient::begin(&mary).await;
 
     let reply = caller(process.address, None).get("/metrics").await;
     assert_eq!(reply.status, 200);
@@ -299,12 +299,12 @@ async fn metrics_count_calls_and_contain_no_personal_data() {
 
 #[tokio::test]
 async fn metrics_show_requests_in_flight() {
-    let upstream = Upstream::start(Answers::Never).await;
+    let upstream = Upstream::start(ResponseTiming::Never).await;
     let process = Process::start(binary_at(&upstream.url(), &[])).await;
     let mary = process.caller(MARY);
     let calls = (0..3).map(|_| tokio::spawn(mary.calling("persons-list", &json!({})).send()));
     let calls: Vec<_> = calls.collect();
-    upstream.until(|counts| counts.waiting == 3).await;
+    upstream.wait_until(|counts| counts.waiting == 3).await;
     let metrics = mary.get("/metrics").await.text;
     let under_way = value(&metrics, "mcp_requests_in_flight", &[]);
     assert_eq!(under_way, Some(3.0), "{metrics}");
@@ -312,7 +312,7 @@ async fn metrics_show_requests_in_flight() {
         call.abort();
     }
     // A client that disconnects also closes its request to PostHog.
-    upstream.until(|counts| counts.left == 3).await;
+    upstream.wait_until(|counts| counts.disconnected == 3).await;
     let metrics = mary.get("/metrics").await.text;
     let under_way = value(&metrics, "mcp_requests_in_flight", &[]);
     assert_eq!(under_way, Some(0.0), "{metrics}");
@@ -323,7 +323,7 @@ async fn metrics_show_requests_in_flight() {
 async fn metrics_drop_ended_sessions() {
     let process = Process::start(binary(&["--sandbox"])).await;
     let anonymous = caller(process.address, None);
-    let session = Conversation::begin(&anonymous, WITH_HANDSHAKE[2]).await;
+    let session = McpClient::begin(&anonymous, WITH_HANDSHAKE[2]).await;
     let sessions = async || {
         let metrics = anonymous.get("/metrics").await.text;
         value(&metrics, "mcp_sessions", &[])

@@ -83,11 +83,11 @@ pub(super) async fn team_with(mut setup: Setup) -> Team {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let options = std::mem::take(&mut setup.sandbox);
     let sandbox = Sandbox::start(listener, options).await.unwrap();
-    beside(sandbox, setup).await
+    team_on(sandbox, setup).await
 }
 
 /// Another server on an existing sandbox.
-pub(super) async fn beside(sandbox: Sandbox, setup: Setup) -> Team {
+pub(super) async fn team_on(sandbox: Sandbox, setup: Setup) -> Team {
     let upstream = setup.upstream.unwrap_or_else(|| sandbox.url());
     let mut options = ConnectionOptions::new(upstream.parse().unwrap());
     options.retry_pause = Duration::from_millis(1);
@@ -163,17 +163,17 @@ impl Team {
     }
 
     /// The write requests since the last call.
-    pub(super) fn sent(&self) -> Vec<String> {
-        sent(&self.sandbox)
+    pub(super) fn writes(&self) -> Vec<String> {
+        writes(&self.sandbox)
     }
 }
 
-pub(super) fn sent(sandbox: &Sandbox) -> Vec<String> {
+pub(super) fn writes(sandbox: &Sandbox) -> Vec<String> {
     assert_eq!(sandbox.violations(), Vec::<String>::new());
     let requests = sandbox.requests();
     sandbox.clear_requests();
     let writes = requests
         .iter()
         .filter(|request| request.method != "GET" && !request.path.contains("/batch_by_"));
-    writes.map(crate::line).collect()
+    writes.map(crate::request_line).collect()
 }

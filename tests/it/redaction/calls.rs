@@ -3,7 +3,7 @@
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
 
-use crate::promises::example;
+use crate::result_invariants::example;
 
 /// Distinct ids of a person that are used: all of them, except for the person with thousands.
 const MAX_IDS: usize = 10;

@@ -98,7 +98,7 @@ async fn assert_nothing_leaks(settings: &[&str], names: bool) {
         }
         // Tools without a confirmation write the same in every session.
         writes(&session, &known, |tool| number == 0 || tool.confirmable).await;
-        assert_eq!(human.asked().is_empty(), number == 2);
+        assert_eq!(human.elicitations().is_empty(), number == 2);
         let written = session.end().await;
         assert!(written.len() > 100, "only {} messages", written.len());
         let audited = written.last().unwrap().1.lines().count();

@@ -21,7 +21,7 @@ use crate::wire::TIMEOUT;
 pub(super) struct Session {
     pub(super) client: RunningService<RoleClient, Human>,
     pub(super) sandbox: Sandbox,
-    said: Arc<Mutex<Vec<String>>>,
+    output: Arc<Mutex<Vec<String>>>,
     recording: JoinHandle<std::io::Result<()>>,
     logs: JoinHandle<String>,
     audit: std::path::PathBuf,
@@ -61,8 +61,8 @@ pub(super) async fn begin(
         text
     });
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let said: Arc<Mutex<Vec<String>>> = Arc::default();
-    let kept = Arc::clone(&said);
+    let output: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&output);
     let recording = tokio::spawn(record(tokio::io::split(theirs), pipes, move |line| {
         if !line.from_client {
             kept.lock().unwrap().push(line.message.to_string());
@@ -72,7 +72,7 @@ pub(super) async fn begin(
     Session {
         client: human.serve_with_lifecycle(ours, lifecycle).await.unwrap(),
         sandbox,
-        said,
+        output,
         recording,
         logs,
         audit,
@@ -98,8 +98,10 @@ impl Session {
             .unwrap();
         let audit = std::fs::read_to_string(&self.audit).unwrap();
         std::fs::remove_file(&self.audit).unwrap();
-        let said = self.said.lock().unwrap();
-        let said = said.iter().map(|line| ("message", line.clone()));
-        said.chain([("log", logs), ("audit log", audit)]).collect()
+        let output = self.output.lock().unwrap();
+        let output = output.iter().map(|line| ("message", line.clone()));
+        output
+            .chain([("log", logs), ("audit log", audit)])
+            .collect()
     }
 }

@@ -7,7 +7,7 @@ use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{STALE, TOOL, Team, deletion, queued, refused};
+use super::{STALE, TOOL, Team, assert_queued, assert_rejected, deletion};
 use crate::wire::WITHOUT_HANDSHAKE;
 use crate::writing::QA;
 
@@ -16,14 +16,14 @@ async fn confirmation_is_accepted_once_across_processes() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     for (asks, takes, person) in [(&one, &other, QA[0]), (&other, &one, QA[1])] {
-        let state = team.asked(asks, person).await;
+        let state = team.elicit_stateless(asks, person).await;
         assert_eq!(team.deletions(), Vec::<Value>::new());
-        queued(&team.agreed(takes, person, &state).await);
+        assert_queued(&team.confirm_stateless(takes, person, &state).await);
         let deletions = team.deletions();
         assert_eq!(deletions.len(), 1);
         assert_eq!(deletions[0]["ids"], json!([person]));
         for to in [asks, takes, asks] {
-            refused(&team.agreed(to, person, &state).await, STALE);
+            assert_rejected(&team.confirm_stateless(to, person, &state).await, STALE);
         }
         assert_eq!(team.deletions(), Vec::<Value>::new());
     }
@@ -33,13 +33,13 @@ async fn confirmation_is_accepted_once_across_processes() {
 async fn concurrent_confirmations_at_both_processes_delete_once() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
-    let state = team.asked(&one, QA[0]).await;
+    let state = team.elicit_stateless(&one, QA[0]).await;
     let both = [&one, &other, &one, &other];
-    let results = join_all(both.map(|to| team.agreed(to, QA[0], &state))).await;
+    let results = join_all(both.map(|to| team.confirm_stateless(to, QA[0], &state))).await;
     let done = results.iter().filter(|result| result["isError"] == false);
     assert_eq!(done.count(), 1, "{results:?}");
     for result in results.iter().filter(|result| result["isError"] == true) {
-        refused(result, STALE);
+        assert_rejected(result, STALE);
     }
     assert_eq!(team.deletions().len(), 1);
 }
@@ -47,12 +47,17 @@ async fn concurrent_confirmations_at_both_processes_delete_once() {
 #[tokio::test]
 async fn declined_confirmation_is_rejected_by_the_other_process() {
     let team = Team::start().await;
-    let state = team.asked(&team.one(), QA[0]).await;
+    let state = team.elicit_stateless(&team.one(), QA[0]).await;
     let no = json!({"confirm": {"action": "decline"}});
     let more = json!({"requestState": state, "inputResponses": no});
-    let result = team.modern(&team.one(), TOOL, deletion(QA[0]), more).await;
-    refused(&result, "the user declined");
-    refused(&team.agreed(&team.other(), QA[0], &state).await, STALE);
+    let result = team
+        .call_stateless(&team.one(), TOOL, deletion(QA[0]), more)
+        .await;
+    assert_rejected(&result, "the user declined");
+    assert_rejected(
+        &team.confirm_stateless(&team.other(), QA[0], &state).await,
+        STALE,
+    );
     assert_eq!(team.deletions(), Vec::<Value>::new());
 }
 

@@ -6,7 +6,10 @@ use posthog_sandbox::{Fault, FaultKind};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Answers, BACK, TOOL, Team, call, deletion, queued, refused, soon};
+use super::{
+    EventStream, RECONNECT_TIMEOUT, TOOL, Team, assert_queued, assert_rejected, call, deletion,
+    poll_until,
+};
 use crate::ADA;
 use crate::writing::QA;
 
@@ -16,12 +19,12 @@ async fn elicitation_reply_reaches_the_process_that_sent_it() {
     let proxy = team.proxy.url();
     let session = team.session(&proxy, &proxy).await;
     for (id, person) in [(1, QA[0]), (2, QA[1])] {
-        let before = team.proxy.given();
-        let (answers, question) = session.question(&proxy, id, person).await;
+        let before = team.proxy.connections();
+        let (events, question) = session.elicit(&proxy, id, person).await;
         assert_eq!(team.deletions(), Vec::<Value>::new());
-        session.tick(&proxy, &question).await;
-        assert_eq!(team.proxy.given(), before + 2);
-        queued(&answers.result().await);
+        session.confirm(&proxy, &question).await;
+        assert_eq!(team.proxy.connections(), before + 2);
+        assert_queued(&events.result().await);
         let deletions = team.deletions();
         assert_eq!(deletions.len(), 1);
         assert_eq!(deletions[0]["ids"], json!([person]));
@@ -35,10 +38,10 @@ async fn declined_elicitation_reaches_the_process_that_sent_it() {
     let team = Team::start().await;
     let session = team.session(&team.one(), &team.other()).await;
     for (from, to) in [(team.one(), team.other()), (team.other(), team.one())] {
-        let (answers, question) = session.question(&from, 1, QA[0]).await;
-        let answered = session.answer(&to, &question, json!({"action": "decline"}));
+        let (events, question) = session.elicit(&from, 1, QA[0]).await;
+        let answered = session.reply(&to, &question, json!({"action": "decline"}));
         assert_eq!(answered.await.status(), 202);
-        refused(&answers.result().await, "the user declined");
+        assert_rejected(&events.result().await, "the user declined");
         assert_eq!(team.deletions(), Vec::<Value>::new());
     }
 }
@@ -48,27 +51,29 @@ async fn session_has_one_open_elicitation() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     let session = team.session(&one, &other).await;
-    let (answers, question) = session.question(&one, 1, QA[0]).await;
+    let (events, question) = session.elicit(&one, 1, QA[0]).await;
     for to in [&one, &other] {
-        let answer = session.ask(to, &call(2, TOOL, deletion(QA[1]))).await;
-        refused(&answer["result"], "another question to the user is open");
+        let message = session
+            .send_request(to, &call(2, TOOL, deletion(QA[1])))
+            .await;
+        assert_rejected(&message["result"], "another question to the user is open");
     }
     // Another session can elicit, and its reply confirms only its own call.
     let another = team.session(&other, &one).await;
-    let (others_answers, others_question) = another.question(&other, 1, QA[2]).await;
-    another.tick(&one, &others_question).await;
-    queued(&others_answers.result().await);
+    let (others_answers, others_question) = another.elicit(&other, 1, QA[2]).await;
+    another.confirm(&one, &others_question).await;
+    assert_queued(&others_answers.result().await);
     assert_eq!(team.deletions().len(), 1);
 
-    session.tick(&other, &question).await;
-    queued(&answers.result().await);
+    session.confirm(&other, &question).await;
+    assert_queued(&events.result().await);
     let deletions = team.deletions();
     assert_eq!(deletions.len(), 1);
     assert_eq!(deletions[0]["ids"], json!([QA[0]]));
     // The next elicitation can start.
-    let (answers, question) = session.question(&other, 3, QA[1]).await;
-    session.tick(&one, &question).await;
-    queued(&answers.result().await);
+    let (events, question) = session.elicit(&other, 3, QA[1]).await;
+    session.confirm(&one, &question).await;
+    assert_queued(&events.result().await);
 }
 
 /// Each process numbers its elicitations from the same start, and a reply carries only the number.
@@ -77,7 +82,7 @@ async fn late_reply_does_not_confirm_an_elicitation_of_the_other_process() {
     let team = Team::start().await;
     let (one, other) = (team.one(), team.other());
     let session = team.session(&one, &other).await;
-    let (_answers, first) = session.question(&one, 1, QA[0]).await;
+    let (_answers, first) = session.elicit(&one, 1, QA[0]).await;
     let params = json!({"requestId": 1});
     let cancelled =
         json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
@@ -85,19 +90,19 @@ async fn late_reply_does_not_confirm_an_elicitation_of_the_other_process() {
     // A cancelled call closes its elicitation.
     let again = call(2, TOOL, deletion(QA[1]));
     let began = Instant::now();
-    let (answers, second) = loop {
-        let mut answers = Answers::of(session.send(&other, &again).await);
-        let answer = answers.next().await.unwrap();
-        if answer["method"] == "elicitation/create" {
-            break (answers, answer);
+    let (events, second) = loop {
+        let mut events = EventStream::of(session.send(&other, &again).await);
+        let message = events.next().await.unwrap();
+        if message["method"] == "elicitation/create" {
+            break (events, message);
         }
-        refused(&answer["result"], "another question");
-        assert!(began.elapsed() < BACK, "{answer}");
+        assert_rejected(&message["result"], "another question");
+        assert!(began.elapsed() < RECONNECT_TIMEOUT, "{message}");
         sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(first["id"], second["id"]);
-    session.tick(&one, &first).await;
-    refused(&answers.result().await, "Nothing was sent");
+    session.confirm(&one, &first).await;
+    assert_rejected(&events.result().await, "Nothing was sent");
     assert_eq!(team.deletions(), Vec::<Value>::new());
 }
 
@@ -113,13 +118,16 @@ async fn cancellation_reaches_the_process_of_the_call() {
         let reading = call(id, "persons-retrieve", json!({"id": ADA}));
         let response = session.send(from, &reading).await;
         assert_eq!(response.status(), 200);
-        soon("asked", || async { !team.sandbox.requests().is_empty() }).await;
+        poll_until("the request arrives", || async {
+            !team.sandbox.requests().is_empty()
+        })
+        .await;
         let params = json!({"requestId": id});
         let cancelled =
             json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
         assert_eq!(session.send(to, &cancelled).await.status(), 202);
         let process = &team.processes[usize::from(from == &other)];
-        soon("cancelled", || async {
+        poll_until("cancelled", || async {
             let log = process.log.lock().unwrap();
             log.contains("outcome=\"cancelled\"")
         })

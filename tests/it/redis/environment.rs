@@ -14,17 +14,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Answers, Session, deletion, soon};
+use super::{EventStream, Session, deletion, poll_until};
 use crate::process::{binary, send};
 use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE};
 
 pub(super) const STATE_KEY: &str = "0123456789abcdef0123456789abcdef";
 pub(super) const VERSION: &str = "2025-11-25";
 pub(super) const TOOL: &str = "persons-bulk-delete";
-pub(super) const AWAY: &str = "Confirmation state is unavailable (shared store unreachable)";
+pub(super) const UNAVAILABLE: &str = "Confirmation state is unavailable (shared store unreachable)";
 pub(super) const STALE: &str = "Invalid confirmation";
 /// Longer than a process takes to reconnect to Redis.
-pub(super) const BACK: Duration = Duration::from_secs(10);
+pub(super) const RECONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 // Processes.
 
@@ -62,11 +62,11 @@ impl RedisServer {
                 )
             });
         let began = Instant::now();
-        while !answers(port).await {
+        while !responds(port).await {
             if process.try_wait().unwrap().is_some() {
                 return None;
             }
-            assert!(began.elapsed() < TIMEOUT, "redis-server does not answer");
+            assert!(began.elapsed() < TIMEOUT, "redis-server does not respond");
             sleep(Duration::from_millis(20)).await;
         }
         // Another Redis on this port would have responded as well.
@@ -88,7 +88,7 @@ impl RedisServer {
     }
 
     /// Restarts it on the same port, without its data.
-    pub(super) async fn start_again(&mut self) {
+    pub(super) async fn restart(&mut self) {
         self.process = Self::process(self.port).await.expect("a free port");
     }
 
@@ -98,14 +98,14 @@ impl RedisServer {
     }
 }
 
-pub(super) async fn answers(port: u16) -> bool {
+pub(super) async fn responds(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else {
         return false;
     };
-    let mut answer = [0; 5];
+    let mut received = [0; 5];
     stream.write_all(b"PING\r\n").await.is_ok()
-        && stream.read_exact(&mut answer).await.is_ok()
-        && answer == *b"+PONG"
+        && stream.read_exact(&mut received).await.is_ok()
+        && received == *b"+PONG"
 }
 
 pub(super) async fn free_port() -> u16 {
@@ -192,7 +192,7 @@ impl Proxy {
     }
 
     /// The number of connections so far.
-    pub(super) fn given(&self) -> usize {
+    pub(super) fn connections(&self) -> usize {
         self.given.load(Ordering::SeqCst)
     }
 }
@@ -239,7 +239,7 @@ impl Team {
             proxy,
             http,
         };
-        team.both_know_that_redis_is("reachable").await;
+        team.wait_for_redis_state("reachable").await;
         team
     }
 
@@ -252,9 +252,9 @@ impl Team {
     }
 
     /// Waits until both processes have logged that Redis is in this state.
-    pub(super) async fn both_know_that_redis_is(&self, state: &str) {
+    pub(super) async fn wait_for_redis_state(&self, state: &str) {
         for process in &self.processes {
-            soon("noticed", || async {
+            poll_until("noticed", || async {
                 let log = process.log.lock().unwrap();
                 let last = log.lines().rfind(|line| line.contains("Redis is "));
                 last.is_some_and(|line| line.contains(&format!("Redis is {state}")))
@@ -316,8 +316,8 @@ impl Team {
         assert_eq!(response.status(), 200);
         let id = response.headers()["mcp-session-id"].to_str().unwrap();
         let id = id.to_owned();
-        let answer = Answers::of(response).last().await;
-        assert_eq!(answer["result"]["protocolVersion"], VERSION, "{answer}");
+        let received = EventStream::of(response).last().await;
+        assert_eq!(received["result"]["protocolVersion"], VERSION, "{received}");
         let session = Session { team: self, id };
         let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         let response = session.send(acknowledge, &initialized).await;
@@ -326,7 +326,7 @@ impl Team {
     }
 
     /// The result of a call of 2026-07-28 by a client with elicitation.
-    pub(super) async fn modern(
+    pub(super) async fn call_stateless(
         &self,
         to: &str,
         tool: &str,
@@ -344,22 +344,24 @@ impl Team {
         let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
         let response = self.send(to, Sandbox::KEY, None, &call).await;
         assert_eq!(response.status(), 200);
-        let answer: Value = response.json().await.unwrap();
-        assert!(answer["result"].is_object(), "{answer}");
-        answer["result"].clone()
+        let received: Value = response.json().await.unwrap();
+        assert!(received["result"].is_object(), "{received}");
+        received["result"].clone()
     }
 
     /// Calls the deletion on 2026-07-28; returns the state for its confirmation.
-    pub(super) async fn asked(&self, to: &str, person: &str) -> Value {
-        let asked = self.modern(to, TOOL, deletion(person), json!({})).await;
-        assert_eq!(asked["resultType"], "input_required", "{asked}");
-        asked["requestState"].clone()
+    pub(super) async fn elicit_stateless(&self, to: &str, person: &str) -> Value {
+        let result = self
+            .call_stateless(to, TOOL, deletion(person), json!({}))
+            .await;
+        assert_eq!(result["resultType"], "input_required", "{result}");
+        result["requestState"].clone()
     }
 
     /// Repeats the call with a confirming reply.
-    pub(super) async fn agreed(&self, to: &str, person: &str, state: &Value) -> Value {
+    pub(super) async fn confirm_stateless(&self, to: &str, person: &str, state: &Value) -> Value {
         let yes = json!({"confirm": {"action": "accept", "content": {"confirm": true}}});
         let more = json!({"requestState": state, "inputResponses": yes});
-        self.modern(to, TOOL, deletion(person), more).await
+        self.call_stateless(to, TOOL, deletion(person), more).await
     }
 }

@@ -9,5 +9,10 @@ mod outage;
 mod session;
 mod sessions;
 
-use environment::{AWAY, BACK, RedisServer, STALE, TOOL, Team, VERSION, free_port, server};
-use session::{Answers, Session, call, deletion, queued, refused, soon, tick};
+use environment::{
+    RECONNECT_TIMEOUT, RedisServer, STALE, TOOL, Team, UNAVAILABLE, VERSION, free_port, server,
+};
+use session::{
+    EventStream, Session, assert_queued, assert_rejected, call, confirming_reply, deletion,
+    poll_until,
+};

@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::{
-    AWAY, RedisServer, STALE, Session, TOOL, Team, call, deletion, free_port, queued, refused,
-    server, soon, tick,
+    RedisServer, STALE, Session, TOOL, Team, UNAVAILABLE, assert_queued, assert_rejected, call,
+    confirming_reply, deletion, free_port, poll_until, server,
 };
 use crate::ADA;
 use crate::process::run;
@@ -19,7 +19,7 @@ use crate::writing::QA;
 async fn without_redis_reads_continue_and_deletions_are_rejected() {
     let mut team = Team::start().await;
     let (one, other) = (team.one(), team.other());
-    let state = team.asked(&one, QA[0]).await;
+    let state = team.elicit_stateless(&one, QA[0]).await;
     let session_id = {
         let session = team.session(&one, &one).await;
         session.read(&one).await;
@@ -38,16 +38,19 @@ async fn without_redis_reads_continue_and_deletions_are_rejected() {
     for to in [&one, &other] {
         let fresh = team.session(to, to).await;
         fresh.read(to).await;
-        let read = team.modern(to, "persons-retrieve", json!({"id": ADA}), json!({}));
+        let read = team.call_stateless(to, "persons-retrieve", json!({"id": ADA}), json!({}));
         assert_eq!(read.await["isError"], false);
         // Elicitations cannot be locked, and confirmations cannot be checked for reuse.
         for session in [&fresh, &session] {
             let asking = call(5, TOOL, deletion(QA[1]));
             let at = if session.id == session_id { &one } else { to };
-            let answer = session.ask(at, &asking).await;
-            refused(&answer["result"], AWAY);
+            let response = session.send_request(at, &asking).await;
+            assert_rejected(&response["result"], UNAVAILABLE);
         }
-        refused(&team.agreed(to, QA[0], &state).await, AWAY);
+        assert_rejected(
+            &team.confirm_stateless(to, QA[0], &state).await,
+            UNAVAILABLE,
+        );
     }
     assert_eq!(team.deletions(), Vec::<Value>::new());
     // The other process cannot look up the owner of the session.
@@ -59,18 +62,18 @@ async fn without_redis_reads_continue_and_deletions_are_rejected() {
     drop(session);
 
     // Confirmations work again after Redis is back.
-    team.redis.start_again().await;
-    team.both_know_that_redis_is("reachable").await;
-    queued(&team.agreed(&other, QA[0], &state).await);
+    team.redis.restart().await;
+    team.wait_for_redis_state("reachable").await;
+    assert_queued(&team.confirm_stateless(&other, QA[0], &state).await);
     assert_eq!(team.deletions().len(), 1);
-    let state = team.asked(&other, QA[1]).await;
-    queued(&team.agreed(&one, QA[1], &state).await);
-    refused(&team.agreed(&other, QA[1], &state).await, STALE);
+    let state = team.elicit_stateless(&other, QA[1]).await;
+    assert_queued(&team.confirm_stateless(&one, QA[1], &state).await);
+    assert_rejected(&team.confirm_stateless(&other, QA[1], &state).await, STALE);
     assert_eq!(team.deletions().len(), 1);
     let session = team.session(&one, &other).await;
-    let (answers, question) = session.question(&one, 1, QA[2]).await;
-    session.tick(&other, &question).await;
-    queued(&answers.result().await);
+    let (events, question) = session.elicit(&one, 1, QA[2]).await;
+    session.confirm(&other, &question).await;
+    assert_queued(&events.result().await);
     assert_eq!(team.deletions().len(), 1);
 }
 
@@ -81,18 +84,18 @@ async fn losing_redis_during_an_elicitation_sends_nothing() {
         let session = team.session(&team.one(), &team.one()).await;
         session.id
     };
-    let (answers, question) = {
+    let (events, question) = {
         let session = Session {
             team: &team,
             id: id.clone(),
         };
-        session.question(&team.one(), 1, QA[0]).await
+        session.elicit(&team.one(), 1, QA[0]).await
     };
     team.redis.kill().await;
-    refused(&answers.result().await, AWAY);
+    assert_rejected(&events.result().await, UNAVAILABLE);
     let session = Session { team: &team, id };
     let late = session
-        .answer(&team.one(), &question, tick(&question))
+        .reply(&team.one(), &question, confirming_reply(&question))
         .await;
     assert_eq!(late.status(), 503);
     assert_eq!(team.deletions(), Vec::<Value>::new());
@@ -103,13 +106,13 @@ async fn losing_redis_during_an_elicitation_sends_nothing() {
 async fn used_confirmation_stays_used_after_redis_loses_its_data() {
     let mut team = Team::start().await;
     let one = team.one();
-    let state = team.asked(&one, QA[0]).await;
-    queued(&team.agreed(&one, QA[0], &state).await);
+    let state = team.elicit_stateless(&one, QA[0]).await;
+    assert_queued(&team.confirm_stateless(&one, QA[0], &state).await);
     team.redis.kill().await;
-    team.both_know_that_redis_is("unreachable").await;
-    team.redis.start_again().await;
-    team.both_know_that_redis_is("reachable").await;
-    refused(&team.agreed(&one, QA[0], &state).await, STALE);
+    team.wait_for_redis_state("unreachable").await;
+    team.redis.restart().await;
+    team.wait_for_redis_state("reachable").await;
+    assert_rejected(&team.confirm_stateless(&one, QA[0], &state).await, STALE);
     assert_eq!(team.deletions().len(), 1);
 }
 
@@ -119,23 +122,26 @@ async fn hanging_redis_does_not_delay_reads() {
     let team = Team::start().await;
     let one = team.one();
     let session = team.session(&one, &one).await;
-    let state = team.asked(&one, QA[0]).await;
+    let state = team.elicit_stateless(&one, QA[0]).await;
     team.redis.signal("-STOP").await;
-    team.both_know_that_redis_is("unreachable").await;
+    team.wait_for_redis_state("unreachable").await;
     for _ in 0..3 {
         let began = Instant::now();
         session.read(&one).await;
-        let read = team.modern(&one, "persons-retrieve", json!({"id": ADA}), json!({}));
+        let read = team.call_stateless(&one, "persons-retrieve", json!({"id": ADA}), json!({}));
         assert_eq!(read.await["isError"], false);
         let took = began.elapsed();
         assert!(took < Duration::from_secs(1), "{took:?}");
     }
-    refused(&team.agreed(&one, QA[0], &state).await, AWAY);
+    assert_rejected(
+        &team.confirm_stateless(&one, QA[0], &state).await,
+        UNAVAILABLE,
+    );
     assert_eq!(team.deletions(), Vec::<Value>::new());
     team.redis.signal("-CONT").await;
-    let fresh = team.asked(&one, QA[1]).await;
-    soon("confirmed", || async {
-        team.agreed(&one, QA[1], &fresh).await["isError"] == false
+    let fresh = team.elicit_stateless(&one, QA[1]).await;
+    poll_until("confirmed", || async {
+        team.confirm_stateless(&one, QA[1], &fresh).await["isError"] == false
     })
     .await;
     assert_eq!(team.deletions().len(), 1);
@@ -149,18 +155,18 @@ async fn unreachable_redis_fails_the_start_without_showing_its_password() {
     let sandbox = Sandbox::start(listener, SandboxOptions::default())
         .await
         .unwrap();
-    let nobody = free_port().await;
+    let unused_port = free_port().await;
     for url in [
-        format!("redis://user:hunter2@127.0.0.1:{nobody}"),
+        format!("redis://user:hunter2@127.0.0.1:{unused_port}"),
         "redis://user:hunter2@127.0.0.1:notaport".to_owned(),
         "http://user:hunter2@127.0.0.1".to_owned(),
         "hunter2".to_owned(),
     ] {
         let ended = run(server(&sandbox, &url), "").await;
-        let refusal = ended.refusal();
-        assert!(refusal.contains("--redis"), "{url}: {refusal}");
-        assert!(!refusal.contains("hunter2"), "{url}: {refusal}");
-        assert!(!refusal.contains("user:"), "{url}: {refusal}");
+        let error = ended.startup_error();
+        assert!(error.contains("--redis"), "{url}: {error}");
+        assert!(!error.contains("hunter2"), "{url}: {error}");
+        assert!(!error.contains("user:"), "{url}: {error}");
     }
 }
 
@@ -173,8 +179,8 @@ async fn rejected_redis_password_fails_the_start() {
         .unwrap();
     let url = format!("redis://:hunter2@127.0.0.1:{}", redis.port);
     let ended = run(server(&sandbox, &url), "").await;
-    let refusal = ended.refusal();
-    assert!(refusal.contains("--redis"), "{refusal}");
-    assert!(!refusal.contains("hunter2"), "{refusal}");
+    let error = ended.startup_error();
+    assert!(error.contains("--redis"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
     redis.kill().await;
 }

@@ -7,7 +7,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{BACK, TOOL, Team};
+use super::{RECONNECT_TIMEOUT, TOOL, Team};
 use crate::ADA;
 use crate::wire::TIMEOUT;
 
@@ -20,16 +20,16 @@ pub(super) fn call(id: u64, tool: &str, arguments: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
 }
 
-pub(super) fn said(result: &Value) -> &str {
+pub(super) fn result_text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap()
 }
 
-pub(super) fn refused(result: &Value, says: &str) {
+pub(super) fn assert_rejected(result: &Value, says: &str) {
     assert_eq!(result["isError"], true, "{result}");
-    assert!(said(result).contains(says), "{result}");
+    assert!(result_text(result).contains(says), "{result}");
 }
 
-pub(super) fn queued(result: &Value) {
+pub(super) fn assert_queued(result: &Value) {
     assert_eq!(result["isError"], false, "{result}");
     assert_eq!(result["structuredContent"]["status"], "queued", "{result}");
 }
@@ -47,10 +47,10 @@ impl Session<'_> {
     }
 
     /// The response to a request.
-    pub(super) async fn ask(&self, to: &str, message: &Value) -> Value {
+    pub(super) async fn send_request(&self, to: &str, message: &Value) -> Value {
         let response = self.send(to, message).await;
         assert_eq!(response.status(), 200);
-        Answers::of(response).last().await
+        EventStream::of(response).last().await
     }
 
     /// Lists the tools, the cheapest request that needs a session.
@@ -60,41 +60,41 @@ impl Session<'_> {
 
     pub(super) async fn list_as(&self, id: u64, to: &str) -> Value {
         let list = json!({"jsonrpc": "2.0", "id": id, "method": "tools/list", "params": {}});
-        let answer = self.ask(to, &list).await;
-        assert!(answer["result"]["tools"].is_array(), "{answer}");
-        answer
+        let response = self.send_request(to, &list).await;
+        assert!(response["result"]["tools"].is_array(), "{response}");
+        response
     }
 
     pub(super) async fn read(&self, to: &str) {
         let reading = call(8, "persons-retrieve", json!({"id": ADA}));
-        let answer = self.ask(to, &reading).await;
-        assert_eq!(answer["result"]["isError"], false, "{answer}");
+        let response = self.send_request(to, &reading).await;
+        assert_eq!(response["result"]["isError"], false, "{response}");
     }
 
     /// Calls the deletion; returns the stream of the call and the elicitation on it.
-    pub(super) async fn question(&self, to: &str, id: u64, person: &str) -> (Answers, Value) {
+    pub(super) async fn elicit(&self, to: &str, id: u64, person: &str) -> (EventStream, Value) {
         let response = self.send(to, &call(id, TOOL, deletion(person))).await;
         assert_eq!(response.status(), 200);
-        let mut answers = Answers::of(response);
-        let question = answers.next().await.expect("a question");
+        let mut events = EventStream::of(response);
+        let question = events.next().await.expect("a question");
         assert_eq!(question["method"], "elicitation/create", "{question}");
-        (answers, question)
+        (events, question)
     }
 
     /// Sends the reply to an elicitation.
-    pub(super) async fn answer(&self, to: &str, question: &Value, result: Value) -> Response {
-        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
-        self.send(to, &answer).await
+    pub(super) async fn reply(&self, to: &str, question: &Value, result: Value) -> Response {
+        let reply = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
+        self.send(to, &reply).await
     }
 
-    pub(super) async fn tick(&self, to: &str, question: &Value) {
-        let answered = self.answer(to, question, tick(question)).await;
+    pub(super) async fn confirm(&self, to: &str, question: &Value) {
+        let answered = self.reply(to, question, confirming_reply(question)).await;
         assert_eq!(answered.status(), 202);
     }
 }
 
 /// An accepted form with its checkbox ticked.
-pub(super) fn tick(question: &Value) -> Value {
+pub(super) fn confirming_reply(question: &Value) -> Value {
     let boxes = &question["params"]["requestedSchema"]["properties"];
     let boxes: Vec<&String> = boxes.as_object().unwrap().keys().collect();
     let [only] = boxes[..] else {
@@ -104,12 +104,12 @@ pub(super) fn tick(question: &Value) -> Value {
 }
 
 /// The messages of an event stream.
-pub(super) struct Answers {
+pub(super) struct EventStream {
     pub(super) response: Response,
     pub(super) text: String,
 }
 
-impl Answers {
+impl EventStream {
     pub(super) fn of(response: Response) -> Self {
         let kind = response.headers()["content-type"].to_str().unwrap();
         assert!(kind.starts_with("text/event-stream"), "{kind}");
@@ -142,22 +142,22 @@ impl Answers {
         while let Some(message) = self.next().await {
             last = Some(message);
         }
-        last.expect("an answer")
+        last.expect("a response")
     }
 
     /// The result at the end of the stream.
     pub(super) async fn result(self) -> Value {
-        let answer = self.last().await;
-        assert!(answer["result"].is_object(), "{answer}");
-        answer["result"].clone()
+        let response = self.last().await;
+        assert!(response["result"].is_object(), "{response}");
+        response["result"].clone()
     }
 }
 
 /// Polls until a condition holds: the state of Redis changes asynchronously.
-pub(super) async fn soon<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+pub(super) async fn poll_until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let began = Instant::now();
     while !holds().await {
-        assert!(began.elapsed() < BACK, "not {what} in time");
+        assert!(began.elapsed() < RECONNECT_TIMEOUT, "not {what} in time");
         sleep(Duration::from_millis(100)).await;
     }
 }

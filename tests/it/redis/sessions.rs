@@ -5,7 +5,7 @@ use posthog_sandbox::Sandbox;
 use redis::AsyncCommands;
 use serde_json::json;
 
-use super::{Team, VERSION, soon};
+use super::{Team, VERSION, poll_until};
 
 #[tokio::test]
 async fn session_works_with_alternating_processes() {
@@ -17,9 +17,9 @@ async fn session_works_with_alternating_processes() {
         session.read(&proxy).await;
         // An odd number of requests per round, so that each kind of request alternates between the processes.
         let ping = json!({"jsonrpc": "2.0", "id": 9, "method": "ping"});
-        assert!(session.ask(&proxy, &ping).await["result"].is_object());
+        assert!(session.send_request(&proxy, &ping).await["result"].is_object());
     }
-    assert_eq!(team.proxy.given(), 2 + 3 * 3);
+    assert_eq!(team.proxy.connections(), 2 + 3 * 3);
     for process in &team.processes {
         let log = process.log.lock().unwrap();
         assert!(log.contains("called"), "{log}");
@@ -42,11 +42,11 @@ async fn session_rejects_other_credentials_on_every_process() {
     let (one, other) = (team.one(), team.other());
     let session = team.session(&one, &one).await;
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
-    let answer = json!({"jsonrpc": "2.0", "id": 0, "result": {"action": "cancel"}});
+    let reply = json!({"jsonrpc": "2.0", "id": 0, "result": {"action": "cancel"}});
     // The session is not yet known to the other process; later it is.
     for _ in 0..2 {
         for to in [&other, &one] {
-            for message in [&list, &answer] {
+            for message in [&list, &reply] {
                 let id = Some(session.id.as_str());
                 let response = team.send(to, Sandbox::LEGACY_KEY, id, message).await;
                 assert_eq!(response.status(), 404);
@@ -104,7 +104,7 @@ async fn session_ends_on_every_process() {
     assert!(end.send().await.unwrap().status().is_success());
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
     for to in [&one, &other] {
-        soon("ended", || async {
+        poll_until("ended", || async {
             session.send(to, &list).await.status() == 404
         })
         .await;

@@ -2,8 +2,10 @@
 
 use super::support::*;
 use crate::ADA;
-use crate::process::{binary, exit, run, send};
-use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE, Wire, beginning, message, request};
+use crate::process::{binary, run, send, wait_for_exit};
+use crate::wire::{
+    JsonRpcClient, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, opening_messages, parse_message, request,
+};
 use posthog_persons_mcp::tools::catalog;
 use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -19,8 +21,8 @@ async fn call_prints_text_or_json() {
 
     let ended = run(binary(&[&call[..], &["--json"]].concat()), "").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let answer: Value = serde_json::from_str(&ended.stdout).unwrap();
-    assert_eq!(answer["results"][0]["uuid"], ADA);
+    let response: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(response["results"][0]["uuid"], ADA);
 }
 
 #[tokio::test]
@@ -33,8 +35,8 @@ async fn call_fails_as_the_tool_does() {
     ];
     let ended = run(binary(&call), "").await;
     assert_eq!(ended.code, Some(1));
-    let said = format!("{}{}", ended.stdout, ended.stderr);
-    assert!(said.contains("Invalid argument `id`"), "{said}");
+    let message = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(message.contains("Invalid argument `id`"), "{message}");
 }
 
 #[tokio::test]
@@ -44,8 +46,8 @@ async fn call_rejects_non_objects_and_unknown_tools() {
         (["call", "persons-list", "[1]", "--sandbox"], "JSON object"),
         (["call", "persons-lst", "{}", "--sandbox"], "persons-lst"),
     ] {
-        let said = refusal(binary(&arguments)).await;
-        assert!(said.contains(word), "{said}");
+        let message = startup_error(binary(&arguments)).await;
+        assert!(message.contains(word), "{message}");
     }
 }
 
@@ -65,10 +67,10 @@ async fn tools_lists_what_a_client_receives() {
         let ended = run(binary(&["tools", "--json", "--structured", structured]), "").await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
-        let mut messages = beginning(WITH_HANDSHAKE[3]);
+        let mut messages = opening_messages(WITH_HANDSHAKE[3]);
         messages.push(request(WITH_HANDSHAKE[3], 1, "tools/list", json!({})));
         let command = binary(&["--sandbox", "--structured", structured]);
-        let served = run(command, &lines(&messages)).await.answer(1);
+        let served = run(command, &lines(&messages)).await.response(1);
         assert_eq!(printed, served["result"]["tools"], "{structured}");
     }
 }
@@ -92,14 +94,14 @@ async fn sandbox_and_server_exit_cleanly_on_interrupt() {
     let call = connected(&["call", "persons-list"], &sandbox.url, Sandbox::KEY);
     assert_eq!(run(call, "").await.code, Some(0));
     send(&sandbox.child, "-INT").await;
-    assert_eq!(exit(sandbox.child).await, Some(0));
+    assert_eq!(wait_for_exit(sandbox.child).await, Some(0));
 
     let mut child = binary(&["--sandbox"]).spawn().unwrap();
     let reader = child.stdout.take().unwrap();
     let writer = child.stdin.take().unwrap();
-    let (wire, _) = Wire::begin(WITHOUT_HANDSHAKE, reader, writer).await;
+    let (wire, _) = JsonRpcClient::begin(WITHOUT_HANDSHAKE, reader, writer).await;
     send(&child, "-INT").await;
-    assert_eq!(exit(child).await, Some(0));
+    assert_eq!(wait_for_exit(child).await, Some(0));
     drop(wire);
 }
 
@@ -107,7 +109,7 @@ async fn sandbox_and_server_exit_cleanly_on_interrupt() {
 #[tokio::test]
 async fn logs_contain_neither_key_nor_data() {
     let mut sandbox = sandbox_process(&["--log", "trace"]).await;
-    let asked = [
+    let requested = [
         ("persons-list", json!({"search": "ada@example.com"})),
         ("persons-list", json!({"email": "grace@example.com"})),
         ("persons-list", json!({"format": "csv"})),
@@ -136,7 +138,7 @@ async fn logs_contain_neither_key_nor_data() {
     let secrets = ["@example.com", "Lovelace", "Analytical", "Vienna", ADA];
     for key in [Sandbox::KEY, "phx_not_a_key_of_this_sandbox"] {
         for version in [WITH_HANDSHAKE[3], WITHOUT_HANDSHAKE] {
-            let mut input = calls(version, &asked);
+            let mut input = calls(version, &requested);
             // Invalid messages are handled by other code than valid ones.
             input.push_str("ada@example.com\n{\"ada@example.com\": 1}\n");
             let params = json!({"name": "persons-list", "arguments": ["ada@example.com"]});
@@ -145,7 +147,7 @@ async fn logs_contain_neither_key_nor_data() {
             command.env("RUST_LOG", "trace");
             let ended = run(command, &input).await;
             assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-            let fails = ended.answer(1)["result"]["isError"] == true;
+            let fails = ended.response(1)["result"]["isError"] == true;
             assert_eq!(fails, key != Sandbox::KEY, "{version}");
             assert!(
                 ended.stderr.contains("tool call finished"),
@@ -176,7 +178,7 @@ async fn invalid_first_message_is_not_logged() {
         let input = lines(std::slice::from_ref(&first));
         let ended = run(binary(&["--sandbox", "--log", "trace"]), &input).await;
         for line in ended.stdout.lines() {
-            message(line);
+            parse_message(line);
         }
         assert!(!ended.stderr.contains("ada@"), "{first}: {}", ended.stderr);
     }

@@ -2,9 +2,12 @@
 
 use super::support::*;
 use crate::ADA;
-use crate::process::{binary, exit, run};
-use crate::upstream::{Answers, Upstream};
-use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE, Wire, beginning, message, request, versions};
+use crate::process::{binary, run, wait_for_exit};
+use crate::upstream::{ResponseTiming, Upstream};
+use crate::wire::{
+    JsonRpcClient, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, opening_messages, parse_message, request,
+    versions,
+};
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -15,7 +18,7 @@ async fn every_protocol_version_lists_and_calls_tools() {
         let mut child = binary(&["stdio", "--sandbox"]).spawn().unwrap();
         let reader = child.stdout.take().unwrap();
         let writer = child.stdin.take().unwrap();
-        let (mut wire, server) = Wire::begin(version, reader, writer).await;
+        let (mut wire, server) = JsonRpcClient::begin(version, reader, writer).await;
         let offered = match version {
             WITHOUT_HANDSHAKE => {
                 json!({"completions": {}, "prompts": {}, "resources": {}, "tools": {}})
@@ -38,7 +41,7 @@ async fn every_protocol_version_lists_and_calls_tools() {
             assert_eq!(server["serverInfo"]["name"], env!("CARGO_PKG_NAME"));
         }
 
-        let list = wire.ask("tools/list", json!({})).await;
+        let list = wire.send_request("tools/list", json!({})).await;
         let names: Vec<&str> = list["result"]["tools"]
             .as_array()
             .unwrap()
@@ -50,7 +53,7 @@ async fn every_protocol_version_lists_and_calls_tools() {
 
         let arguments = json!({"search": "ada@", "select": ["plan"]});
         let params = json!({"name": "persons-list", "arguments": arguments});
-        let called = wire.ask("tools/call", params).await;
+        let called = wire.send_request("tools/call", params).await;
         let result = &called["result"];
         assert_eq!(result["isError"], false, "{version}: {called}");
         assert_eq!(
@@ -61,17 +64,17 @@ async fn every_protocol_version_lists_and_calls_tools() {
         assert!(text.contains(ADA), "{version}: {text}");
 
         let params = json!({"name": "persons-nobody-made", "arguments": {}});
-        let unknown = wire.ask("tools/call", params).await;
+        let unknown = wire.send_request("tools/call", params).await;
         assert_eq!(unknown["error"]["code"], -32602, "{version}: {unknown}");
 
         let params = json!({"name": "persons-list", "arguments": {"serch": "ada"}});
-        let refused = wire.ask("tools/call", params).await;
+        let refused = wire.send_request("tools/call", params).await;
         assert_eq!(refused["result"]["isError"], true, "{version}: {refused}");
         let text = refused["result"]["content"][0]["text"].as_str().unwrap();
         assert!(text.contains("`serch`"), "{version}: {text}");
 
         assert_eq!(wire.end().await, Vec::<Value>::new(), "{version}");
-        assert_eq!(exit(child).await, Some(0), "{version}");
+        assert_eq!(wait_for_exit(child).await, Some(0), "{version}");
     }
 }
 
@@ -84,9 +87,9 @@ async fn stdout_contains_only_messages() {
     let ended = run(command, &input).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for line in ended.stdout.lines() {
-        message(line);
+        parse_message(line);
     }
-    assert_eq!(ended.answer(1)["result"]["isError"], false);
+    assert_eq!(ended.response(1)["result"]["isError"], false);
     assert!(
         ended.stderr.contains("tool call finished"),
         "{}",
@@ -96,55 +99,55 @@ async fn stdout_contains_only_messages() {
 
 #[tokio::test]
 async fn call_in_flight_at_end_of_input_completes() {
-    let upstream = Upstream::start(Answers::After(Duration::from_millis(300))).await;
+    let upstream = Upstream::start(ResponseTiming::After(Duration::from_millis(300))).await;
     for version in [WITH_HANDSHAKE[0], WITHOUT_HANDSHAKE] {
         let input = calls(version, &[("persons-list", json!({}))]);
         let ended = run(connected(&[], &upstream.url(), "phx_test"), &input).await;
         assert_eq!(ended.code, Some(0), "{version}: {}", ended.stderr);
-        assert_eq!(ended.answer(1)["result"]["isError"], false, "{version}");
+        assert_eq!(ended.response(1)["result"]["isError"], false, "{version}");
     }
 }
 
 /// Runs in real time: rmcp aborts calls 5 seconds after the end of input.
 #[tokio::test]
 async fn call_of_seven_seconds_after_end_of_input_completes() {
-    let upstream = Upstream::start(Answers::After(Duration::from_secs(7))).await;
+    let upstream = Upstream::start(ResponseTiming::After(Duration::from_secs(7))).await;
     let input = calls(WITH_HANDSHAKE[2], &[("persons-list", json!({}))]);
     let ended = run(connected(&[], &upstream.url(), "phx_test"), &input).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(ended.answer(1)["result"]["isError"], false);
+    assert_eq!(ended.response(1)["result"]["isError"], false);
 }
 
 #[tokio::test]
 async fn queued_calls_at_end_of_input_complete() {
-    let upstream = Upstream::start(Answers::After(Duration::from_millis(100))).await;
+    let upstream = Upstream::start(ResponseTiming::After(Duration::from_millis(100))).await;
     let all = vec![("persons-list", json!({})); 150];
     let input = calls(WITHOUT_HANDSHAKE, &all);
     let ended = run(connected(&[], &upstream.url(), "phx_test"), &input).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for id in 1..=150 {
-        assert_eq!(ended.answer(id)["result"]["isError"], false);
+        assert_eq!(ended.response(id)["result"]["isError"], false);
     }
 }
 
 #[tokio::test]
 async fn cancelled_call_does_not_delay_the_end() {
-    let upstream = Upstream::start(Answers::Never).await;
+    let upstream = Upstream::start(ResponseTiming::Never).await;
     let version = WITH_HANDSHAKE[3];
     let mut child = connected(&[], &upstream.url(), "phx_test").spawn().unwrap();
     let reader = child.stdout.take().unwrap();
     let writer = child.stdin.take().unwrap();
-    let (mut wire, _) = Wire::begin(version, reader, writer).await;
+    let (mut wire, _) = JsonRpcClient::begin(version, reader, writer).await;
     let params = json!({"name": "persons-list", "arguments": {}});
     wire.send(&request(version, 7, "tools/call", params)).await;
-    upstream.until(|counts| counts.waiting == 1).await;
+    upstream.wait_until(|counts| counts.waiting == 1).await;
     let cancelled = json!({"requestId": 7, "reason": "enough"});
     wire.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}))
         .await;
-    upstream.until(|counts| counts.left == 1).await;
+    upstream.wait_until(|counts| counts.disconnected == 1).await;
     let started = Instant::now();
     assert_eq!(wire.end().await, Vec::<Value>::new());
-    assert_eq!(exit(child).await, Some(0));
+    assert_eq!(wait_for_exit(child).await, Some(0));
     let took = started.elapsed();
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
@@ -154,7 +157,7 @@ async fn empty_input_is_no_error() {
     for input in [
         String::new(),
         "\n".to_owned(),
-        lines(&beginning(WITH_HANDSHAKE[0])[..1]),
+        lines(&opening_messages(WITH_HANDSHAKE[0])[..1]),
     ] {
         let ended = run(binary(&["--sandbox"]), &input).await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::process::{binary, run};
-use crate::upstream::{Answers, Upstream};
+use crate::upstream::{ResponseTiming, Upstream};
 use crate::wire::WITHOUT_HANDSHAKE;
 use posthog_sandbox::Sandbox;
 use serde_json::json;
@@ -11,9 +11,9 @@ use std::time::Duration;
 #[tokio::test]
 async fn missing_key_error_names_the_options() {
     for arguments in [&[][..], &["stdio"], &["call", "persons-list"]] {
-        let said = refusal(binary(arguments)).await;
+        let output = startup_error(binary(arguments)).await;
         for word in [KEY, "--api-key-file", "--sandbox"] {
-            assert!(said.contains(word), "{word}: {said}");
+            assert!(output.contains(word), "{word}: {output}");
         }
     }
 }
@@ -23,17 +23,17 @@ async fn project_token_is_rejected_and_not_repeated() {
     for token in [Sandbox::PROJECT_TOKEN, "phs_secret_of_a_project"] {
         let mut command = binary(&[]);
         command.env(KEY, token);
-        let said = refusal(command).await;
-        assert!(said.contains("phx_"), "{said}");
-        assert!(!said.contains(token), "{said}");
+        let output = startup_error(command).await;
+        assert!(output.contains("phx_"), "{output}");
+        assert!(!output.contains(token), "{output}");
     }
 }
 
 #[tokio::test]
 async fn plain_http_to_another_machine_is_rejected() {
     let command = connected(&[], "http://posthog.example", "phx_test");
-    let said = refusal(command).await;
-    assert!(said.contains("--allow-insecure-http"), "{said}");
+    let output = startup_error(command).await;
+    assert!(output.contains("--allow-insecure-http"), "{output}");
     let command = connected(
         &["--allow-insecure-http"],
         "http://posthog.example",
@@ -46,9 +46,9 @@ async fn plain_http_to_another_machine_is_rejected() {
 async fn all_invalid_settings_are_reported_together() {
     let mut command = connected(&[], "http://posthog.example", "phc_token");
     command.env("POSTHOG_PROJECT_ID", "mine");
-    let said = refusal(command).await;
+    let output = startup_error(command).await;
     for word in [KEY, "POSTHOG_PROJECT_ID", "POSTHOG_HOST"] {
-        assert!(said.contains(word), "{word}: {said}");
+        assert!(output.contains(word), "{word}: {output}");
     }
 }
 
@@ -61,9 +61,9 @@ async fn invalid_host_does_not_hide_an_invalid_ca_file() {
     ] {
         let mut command = connected(&[], host, "phx_test");
         command.env("POSTHOG_MCP_CA_CERT", "/nowhere/ca.pem");
-        let said = refusal(command).await;
+        let output = startup_error(command).await;
         for word in ["POSTHOG_HOST", "/nowhere/ca.pem"] {
-            assert!(said.contains(word), "{host}, {word}: {said}");
+            assert!(output.contains(word), "{host}, {word}: {output}");
         }
     }
 }
@@ -111,12 +111,12 @@ async fn empty_variable_counts_as_unset() {
 async fn empty_key_or_switch_counts_as_unset() {
     let mut command = binary(&[]);
     command.env(KEY, " ").env("POSTHOG_MCP_SANDBOX", "");
-    assert!(refusal(command).await.contains(KEY));
+    assert!(startup_error(command).await.contains(KEY));
 }
 
 #[tokio::test]
 async fn key_file_takes_precedence() {
-    let upstream = Upstream::start(Answers::After(Duration::ZERO)).await;
+    let upstream = Upstream::start(ResponseTiming::After(Duration::ZERO)).await;
     let file = std::env::temp_dir().join(format!("key-{}", uuid::Uuid::new_v4()));
     std::fs::write(&file, "phx_from_the_file\n").unwrap();
     let mut command = connected(&["call", "persons-list"], &upstream.url(), "phc_wrong");
@@ -124,5 +124,5 @@ async fn key_file_takes_precedence() {
     let ended = run(command, "").await;
     std::fs::remove_file(&file).unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(upstream.counts().asked, 1);
+    assert_eq!(upstream.counts().requests, 1);
 }

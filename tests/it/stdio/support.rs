@@ -1,7 +1,7 @@
 //! Runs the binary with a sandbox.
 
 use crate::process::{binary, run};
-use crate::wire::{TIMEOUT, beginning, request};
+use crate::wire::{TIMEOUT, opening_messages, request};
 use posthog_sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -20,7 +20,7 @@ pub(super) fn lines(messages: &[Value]) -> String {
 
 /// The input of a session with these tool calls, numbered from 1.
 pub(super) fn calls(version: &str, calls: &[(&str, Value)]) -> String {
-    let mut messages = beginning(version);
+    let mut messages = opening_messages(version);
     for ((tool, arguments), id) in calls.iter().zip(1..) {
         let params = json!({"name": tool, "arguments": arguments});
         messages.push(request(version, id, "tools/call", params));
@@ -74,7 +74,7 @@ pub(crate) async fn sandbox_process(arguments: &[&str]) -> SandboxProcess {
 }
 
 /// The error of a start that must fail: on standard error, with nothing on standard output.
-pub(super) async fn refusal(command: Command) -> String {
+pub(super) async fn startup_error(command: Command) -> String {
     let ended = run(command, "").await;
     assert_ne!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stdout, "");

@@ -72,7 +72,7 @@ async fn deleted_person_has_no_log() {
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
     let session = connect().await;
-    for (arguments, said) in [
+    for (arguments, expected) in [
         (
             json!({"id": "user-3"}),
             "not a person UUID or numeric person id",
@@ -91,7 +91,7 @@ async fn invalid_arguments_make_no_request() {
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
-        assert!(error.contains(said), "{arguments}: {error}");
+        assert!(error.contains(expected), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
 }

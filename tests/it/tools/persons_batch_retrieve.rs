@@ -35,9 +35,9 @@ async fn returns_persons_and_lists_missing_ids() {
 #[tokio::test]
 async fn returns_450_persons_complete_in_three_requests() {
     let session = connect_with(Setup::persons(445)).await;
-    let asked = ids(1..=450);
-    let arguments = json!({"distinct_ids": asked, "select": ["email"]});
-    let answer = session.call(TOOL, arguments.clone()).await;
+    let requested = ids(1..=450);
+    let arguments = json!({"distinct_ids": requested, "select": ["email"]});
+    let result = session.call(TOOL, arguments.clone()).await;
     let mut sizes: Vec<usize> = session
         .bodies()
         .iter()
@@ -46,10 +46,10 @@ async fn returns_450_persons_complete_in_three_requests() {
     sizes.sort_unstable();
     assert_eq!(sizes, [50, 200, 200]);
     assert_eq!(session.requests(), ["POST B/batch_by_distinct_ids/"; 3]);
-    assert_eq!(column(&answer, "requested"), asked[..445]);
-    assert_eq!(answer["not_found"], json!(asked[445..]));
-    assert_eq!(answer.get("not_shown"), None);
-    for row in answer["results"].as_array().unwrap() {
+    assert_eq!(column(&result, "requested"), requested[..445]);
+    assert_eq!(result["not_found"], json!(requested[445..]));
+    assert_eq!(result.get("not_shown"), None);
+    for row in result["results"].as_array().unwrap() {
         let number = row["requested"]
             .as_str()
             .unwrap()
@@ -77,86 +77,86 @@ async fn returns_450_persons_complete_in_three_requests() {
 #[tokio::test]
 async fn returns_450_persons_complete_with_the_default_select() {
     let session = connect_with(Setup::persons(450)).await;
-    let asked = ids(1..=450);
-    let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;
-    assert_eq!(column(&answer, "requested"), asked);
-    assert_snapshot!(answer["results"][0].to_string(), @r#"{"properties":{"$geoip_country_code":"US","email":"user-0001@example.net"},"requested":"user-0001","uuid":"01850000-0000-4000-8000-000000000001"}"#);
-    assert_snapshot!(answer["notes"].to_string(), @r#"["Distinct ids and dates are omitted to show all persons; request fewer to see them."]"#);
+    let requested = ids(1..=450);
+    let result = session.call(TOOL, json!({"distinct_ids": requested})).await;
+    assert_eq!(column(&result, "requested"), requested);
+    assert_snapshot!(result["results"][0].to_string(), @r#"{"properties":{"$geoip_country_code":"US","email":"user-0001@example.net"},"requested":"user-0001","uuid":"01850000-0000-4000-8000-000000000001"}"#);
+    assert_snapshot!(result["notes"].to_string(), @r#"["Distinct ids and dates are omitted to show all persons; request fewer to see them."]"#);
 }
 
 #[tokio::test]
 async fn small_budget_reduces_persons_to_uuids() {
     let session = connect_with(Setup::persons(60).budget(10_000)).await;
-    let asked = ids(1..=60);
-    let arguments = json!({"distinct_ids": asked, "select": ["*"]});
-    let answer = session.call(TOOL, arguments).await;
-    assert_eq!(column(&answer, "requested"), asked);
-    assert_snapshot!(answer["results"][0].to_string(), @r#"{"properties":{},"requested":"user-0001","uuid":"01850000-0000-4000-8000-000000000001"}"#);
-    assert_snapshot!(answer["notes"].to_string(), @r#"["Only UUIDs are shown, to list as many persons as possible; request fewer for details."]"#);
+    let requested = ids(1..=60);
+    let arguments = json!({"distinct_ids": requested, "select": ["*"]});
+    let result = session.call(TOOL, arguments).await;
+    assert_eq!(column(&result, "requested"), requested);
+    assert_snapshot!(result["results"][0].to_string(), @r#"{"properties":{},"requested":"user-0001","uuid":"01850000-0000-4000-8000-000000000001"}"#);
+    assert_snapshot!(result["notes"].to_string(), @r#"["Only UUIDs are shown, to list as many persons as possible; request fewer for details."]"#);
 }
 
 #[tokio::test]
 async fn truncated_result_names_the_id_to_continue_from() {
     let session = connect_with(Setup::persons(60).budget(4_000)).await;
-    let asked = ids(1..=60);
-    let mut rest = asked.as_slice();
+    let requested = ids(1..=60);
+    let mut rest = requested.as_slice();
     let mut seen = Vec::new();
     let mut calls = 0;
     while !rest.is_empty() {
-        let answer = session.call(TOOL, json!({"distinct_ids": rest})).await;
-        let shown = column(&answer, "requested");
+        let result = session.call(TOOL, json!({"distinct_ids": rest})).await;
+        let shown = column(&result, "requested");
         assert!(!shown.is_empty());
         seen.extend(shown.iter().map(|&id| id.to_owned()));
         rest = &rest[shown.len()..];
         calls += 1;
         if let Some(next) = rest.first() {
-            let told = format!(
+            let notes_text = format!(
                 "{} persons did not fit, in the order of the request those from the id {next} on; ",
                 rest.len()
             );
-            let notes = answer["notes"].to_string();
-            assert!(notes.contains(&told), "{notes}");
+            let notes = result["notes"].to_string();
+            assert!(notes.contains(&notes_text), "{notes}");
         }
     }
     assert!(calls > 1);
-    assert_eq!(seen, asked);
+    assert_eq!(seen, requested);
 }
 
 #[tokio::test]
 async fn unknown_ids_respect_the_result_size() {
     let session = connect().await;
-    let asked: Vec<String> = (0..2000).map(|number| format!("{number:0>100}")).collect();
-    let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;
-    assert_eq!(answer["results"], json!([]));
+    let requested: Vec<String> = (0..2000).map(|number| format!("{number:0>100}")).collect();
+    let result = session.call(TOOL, json!({"distinct_ids": requested})).await;
+    assert_eq!(result["results"], json!([]));
 }
 
 #[tokio::test]
 async fn merged_person_is_returned_for_each_of_its_ids() {
     let session = connect().await;
-    let asked = json!(["grace@example.com", "katherine-laptop", "grace@example.com"]);
-    let answer = session.call(TOOL, json!({"distinct_ids": asked})).await;
+    let requested = json!(["grace@example.com", "katherine-laptop", "grace@example.com"]);
+    let result = session.call(TOOL, json!({"distinct_ids": requested})).await;
     assert_eq!(
         session.bodies(),
         [json!({"distinct_ids": ["grace@example.com", "katherine-laptop"]})]
     );
     assert_eq!(
-        column(&answer, "requested"),
+        column(&result, "requested"),
         ["grace@example.com", "katherine-laptop"]
     );
-    let uuids = column(&answer, "uuid");
+    let uuids = column(&result, "uuid");
     assert_eq!(uuids[0], uuids[1]);
 }
 
 #[tokio::test]
 async fn uuids_match_in_any_spelling() {
     let session = connect().await;
-    let answer = session
+    let result = session
         .call(TOOL, json!({"uuids": [ADA.to_uppercase(), NOBODY, ADA]}))
         .await;
     assert_eq!(session.bodies(), [json!({"uuids": [ADA, NOBODY]})]);
     assert_eq!(session.requests(), ["POST B/batch_by_uuids/"]);
-    assert_eq!(column(&answer, "requested"), [ADA]);
-    assert_eq!(answer["not_found"], json!([NOBODY]));
+    assert_eq!(column(&result, "requested"), [ADA]);
+    assert_eq!(result["not_found"], json!([NOBODY]));
 }
 
 #[tokio::test]
@@ -187,8 +187,8 @@ async fn unsupported_batch_falls_back_to_single_reads() {
             vec![format!("GET B/{NOBODY}/"), format!("GET B/{ADA}/")],
         ),
     ] {
-        let answer = session.call(TOOL, arguments.clone()).await;
-        assert_eq!(answer, open.call(TOOL, arguments).await);
+        let result = session.call(TOOL, arguments.clone()).await;
+        assert_eq!(result, open.call(TOOL, arguments).await);
         let mut sent = session.requests();
         assert!(sent.remove(0).starts_with("POST B/batch_by_"), "{sent:?}");
         sent.sort();
@@ -199,8 +199,8 @@ async fn unsupported_batch_falls_back_to_single_reads() {
 #[tokio::test]
 async fn fallback_rejects_too_many_ids_with_the_limit() {
     let session = connect_with_batches_closed(201).await;
-    let asked = ids(1..=201);
-    assert_snapshot!(session.error(TOOL, json!({"distinct_ids": asked})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: this key does not support batches, and at most 200 persons are looked up one by one. No other setting of the key helps.");
+    let requested = ids(1..=201);
+    assert_snapshot!(session.error(TOOL, json!({"distinct_ids": requested})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: this key does not support batches, and at most 200 persons are looked up one by one. No other setting of the key helps.");
     let posts = session.requests();
     assert!(
         posts.iter().all(|line| line.starts_with("POST")),
@@ -216,7 +216,7 @@ async fn fallback_rejects_too_many_ids_with_the_limit() {
 async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     let too_many: Vec<String> = (0..2001).map(|number| number.to_string()).collect();
-    for (arguments, said) in [
+    for (arguments, expected) in [
         (json!({}), "Give exactly one of `distinct_ids` and `uuids`."),
         (
             json!({"distinct_ids": ["a"], "uuids": [ADA]}),
@@ -237,7 +237,7 @@ async fn invalid_arguments_make_no_request() {
         ),
     ] {
         let error = session.error(TOOL, arguments).await;
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
     assert!(session.requests().is_empty());
 }

@@ -19,20 +19,20 @@ async fn lists_the_cohorts_of_a_person() {
     12	United Kingdom	2
     As of each cohort's last calculation.
     ");
-    let answer = session.call(TOOL, json!({"person_id": 101})).await;
+    let result = session.call(TOOL, json!({"person_id": 101})).await;
     assert_eq!(session.requests(), ["GET B/cohorts/?person_id=101"]);
     let expected = json!([
         {"id": 11, "name": "Paying customers", "count": 3},
         {"id": 12, "name": "United Kingdom", "count": 2},
     ]);
-    assert_eq!(answer["results"], expected);
+    assert_eq!(result["results"], expected);
 }
 
 #[tokio::test]
 async fn cohort_without_a_name_is_listed() {
     let session = connect().await;
-    let answer = session.call(TOOL, json!({"person_id": "102"})).await;
-    assert_eq!(answer["results"], json!([{"id": 13, "count": 2}]));
+    let result = session.call(TOOL, json!({"person_id": "102"})).await;
+    assert_eq!(result["results"], json!([{"id": 13, "count": 2}]));
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn unknown_person_is_not_found() {
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
     let session = connect().await;
-    for (arguments, said) in [
+    for (arguments, message) in [
         (json!({}), "Invalid arguments: missing field `person_id`."),
         (
             json!({"person_id": "ada@example.com"}),
@@ -68,7 +68,7 @@ async fn invalid_arguments_make_no_request() {
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
-        assert!(error.contains(said), "{arguments}: {error}");
+        assert!(error.contains(message), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
 }

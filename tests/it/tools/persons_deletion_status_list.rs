@@ -69,7 +69,7 @@ async fn empty_list_does_not_prove_deletion() {
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
     let session = connect().await;
-    for (arguments, said) in [
+    for (arguments, expected) in [
         (
             json!({"status": "done"}),
             "Invalid argument `status`: unknown variant `done`, expected one of `pending`, `completed`, `all`.",
@@ -85,7 +85,7 @@ async fn invalid_arguments_make_no_request() {
         (json!({"uuid": ADA}), "unknown field `uuid`"),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
-        assert!(error.contains(said), "{arguments}: {error}");
+        assert!(error.contains(expected), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
 }

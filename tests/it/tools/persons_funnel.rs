@@ -126,7 +126,7 @@ async fn unsupported_scoped_key_is_reported_with_the_workaround() {
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
-    for (arguments, said) in [
+    for (arguments, message) in [
         (
             json!({"events": steps(), "funnel_step": 0}),
             "`funnel_step` counts from 1; a negative number means those who left before that step.",
@@ -157,7 +157,7 @@ async fn invalid_arguments_make_no_request() {
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
-        assert!(error.contains(said), "{arguments}: {error}");
+        assert!(error.contains(message), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
 }
@@ -166,7 +166,7 @@ async fn invalid_arguments_make_no_request() {
 async fn missing_step_is_rejected_by_posthog() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     let failed = "PostHog failed (status 500): ";
-    for (arguments, said) in [
+    for (arguments, message) in [
         (json!({}), failed),
         (json!({"events": steps()}), failed),
         (
@@ -180,7 +180,7 @@ async fn missing_step_is_rejected_by_posthog() {
     ] {
         // The sandbox also records a violation.
         let error = session.error(TOOL, arguments).await;
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(message), "{error}");
         assert_eq!(session.sandbox.violations().len(), 1);
         session.sandbox.clear_violations();
         assert_eq!(session.requests().len(), 1);

@@ -142,9 +142,9 @@ async fn truncated_page_with_a_deleted_person_continues_at_the_next_person() {
         .await;
     let shown = column(&page, "uuid").len();
     assert_eq!(page["next_offset"], shown + 1);
-    let asked: Vec<String> = session.requests();
+    let requests: Vec<String> = session.requests();
     assert_eq!(
-        asked,
+        requests,
         [
             "GET B/?limit=50&offset=0".to_owned(),
             format!("GET B/?limit={}&offset=0", shown + 1),
@@ -174,9 +174,9 @@ async fn paging_returns_1000_large_persons_once_each() {
 async fn csv_reports_that_select_does_not_apply() {
     let session = connect().await;
     let arguments = json!({"format": "csv", "email": "ada@example.com", "select": ["plan"]});
-    let answer = session.call(TOOL, arguments).await;
+    let result = session.call(TOOL, arguments).await;
     assert_eq!(
-        answer["notes"],
+        result["notes"],
         json!(["CSV contains all properties; `select` does not apply."])
     );
 }
@@ -260,7 +260,7 @@ async fn user_text_is_shown_without_hidden_characters() {
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
     let session = connect().await;
-    for (arguments, said) in [
+    for (arguments, message) in [
         (json!({"serch": "ada"}), "unknown field `serch`"),
         (
             json!({"limit": 0}),
@@ -301,7 +301,7 @@ async fn invalid_arguments_make_no_request() {
         (json!({"token": "phc_x"}), "unknown field `token`"),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
-        assert!(error.contains(said), "{arguments}: {error}");
+        assert!(error.contains(message), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
 }

@@ -52,12 +52,12 @@ async fn properties_differ_between_two_times() {
 #[tokio::test]
 async fn include_set_once_applies_set_once_properties() {
     let session = connect().await;
-    for (asked, request) in [(false, ""), (true, "&include_set_once=true")] {
+    for (included, request) in [(false, ""), (true, "&include_set_once=true")] {
         let arguments = json!({
-            "person_id": ADA, "timestamp": "2026-11-02", "include_set_once": asked, "select": ["signed_up_at"]
+            "person_id": ADA, "timestamp": "2026-11-02", "include_set_once": included, "select": ["signed_up_at"]
         });
         let person = session.call(TOOL, arguments).await;
-        assert_eq!(person["properties"].get("signed_up_at").is_some(), asked);
+        assert_eq!(person["properties"].get("signed_up_at").is_some(), included);
         assert!(session.requests()[0].ends_with(&format!("timestamp=2026-11-02{request}")));
     }
 }
@@ -81,7 +81,7 @@ async fn invalid_arguments_make_no_request() {
     let both =
         json!({"timestamp": "2026-11-02", "person_id": ADA, "distinct_id": "ada@example.com"});
     assert_eq!(session.error(TOOL, both).await, neither);
-    for (arguments, said) in [
+    for (arguments, expected) in [
         (
             json!({"person_id": ADA}),
             "Invalid arguments: missing field `timestamp`.",
@@ -100,7 +100,7 @@ async fn invalid_arguments_make_no_request() {
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
-        assert!(error.contains(said), "{arguments}: {error}");
+        assert!(error.contains(expected), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
 }

@@ -33,10 +33,10 @@ async fn events_select_points_and_breakdown_selects_the_property() {
         "id": 101, "date_from": "2026-03-01", "events": [{"id": "purchase", "order": 0}],
         "actions": [{"id": 1, "order": 1}], "breakdown": "seats", "breakdown_type": "person",
     });
-    let answer = session.call(TOOL, arguments).await;
+    let result = session.call(TOOL, arguments).await;
     assert_snapshot!(session.requests().join("\n"), @r#"GET B/101/properties_timeline/?actions=[{"id":1,"order":1}]&breakdown=seats&breakdown_type=person&date_from=2026-03-01&events=[{"id":"purchase","order":0}]"#);
-    assert_eq!(answer["crucial_property_keys"], json!(["seats"]));
-    let seats: Vec<_> = answer["points"]
+    assert_eq!(result["crucial_property_keys"], json!(["seats"]));
+    let seats: Vec<_> = result["points"]
         .as_array()
         .unwrap()
         .iter()
@@ -48,8 +48,8 @@ async fn events_select_points_and_breakdown_selects_the_property() {
 #[tokio::test]
 async fn missing_property_is_explained() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
-    let answer = session.call(TOOL, json!({"id": ADA})).await;
-    assert_snapshot!(answer["notes"].to_string(), @r#"["No property was followed; name one in properties or breakdown."]"#);
+    let result = session.call(TOOL, json!({"id": ADA})).await;
+    assert_snapshot!(result["notes"].to_string(), @r#"["No property was followed; name one in properties or breakdown."]"#);
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn unknown_person_is_not_found() {
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
-    for (arguments, said) in [
+    for (arguments, expected) in [
         (json!({}), "Invalid arguments: missing field `id`."),
         (
             json!({"id": "user-3"}),
@@ -95,7 +95,7 @@ async fn invalid_arguments_make_no_request() {
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
-        assert!(error.contains(said), "{arguments}: {error}");
+        assert!(error.contains(expected), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
 }

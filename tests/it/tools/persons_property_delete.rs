@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::FaultKind;
 use serde_json::{Value, json};
 
-use crate::writing::{SOON, inject_fault, properties, written};
+use crate::writing::{CHANGE_DELAY, inject_fault, properties, write_requests};
 use crate::{ADA, NOBODY, Session, connect, text};
 
 const TOOL: &str = "persons-property-delete";
@@ -12,8 +12,8 @@ fn request() -> String {
 }
 
 /// The keys in the requests, in order.
-fn unset(session: &Session) -> Vec<String> {
-    written(session)
+fn arguments_for(session: &Session) -> Vec<String> {
+    write_requests(session)
         .into_iter()
         .map(|(line, body)| {
             assert_eq!(line, request());
@@ -27,17 +27,17 @@ fn unset(session: &Session) -> Vec<String> {
 #[tokio::test]
 async fn sends_one_request_per_key() {
     let session = connect().await;
-    let answer = session
+    let result = session
         .result(TOOL, json!({"id": ADA, "unset": "plan"}))
         .await;
     assert_eq!(session.bodies(), [json!({"$unset": "plan"})]);
     assert_eq!(session.requests(), [request()]);
-    assert_snapshot!(text(&answer), @r#"
+    assert_snapshot!(text(&result), @r#"
     Queued, not done yet: remove plan of person ada0ada0-1815-4852-8000-000000000101.
     PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan"].
     "#);
     assert_eq!(
-        answer.structured_content.unwrap(),
+        result.structured_content.unwrap(),
         json!({
             "status": "queued",
             "person_uuid": ADA,
@@ -54,14 +54,17 @@ async fn keys_are_deleted_and_other_properties_stay() {
     let mut before = properties(&session, ADA).await;
     session.requests();
     let keys = json!(["plan", "seats", "plan", "no such property"]);
-    let answer = session.call(TOOL, json!({"id": ADA, "unset": keys})).await;
-    assert_eq!(unset(&session), ["plan", "seats", "no such property"]);
+    let result = session.call(TOOL, json!({"id": ADA, "unset": keys})).await;
     assert_eq!(
-        answer["queued"],
+        arguments_for(&session),
+        ["plan", "seats", "no such property"]
+    );
+    assert_eq!(
+        result["queued"],
         json!(["plan", "seats", "no such property"])
     );
     assert_eq!(properties(&session, ADA).await, before, "queued, not done");
-    session.sandbox.advance(SOON);
+    session.sandbox.advance(CHANGE_DELAY);
     for key in ["plan", "seats"] {
         before.as_object_mut().unwrap().remove(key).unwrap();
     }
@@ -75,22 +78,22 @@ async fn failed_key_does_not_hide_the_others() {
         .sandbox
         .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["seats".to_owned()]);
     let keys = json!(["plan", "seats", "company"]);
-    let answer = session
+    let result = session
         .result(TOOL, json!({"id": ADA, "unset": keys}))
         .await;
-    assert_eq!(unset(&session), ["plan", "seats", "company"]);
-    assert_snapshot!(text(&answer), @r#"
+    assert_eq!(arguments_for(&session), ["plan", "seats", "company"]);
+    assert_snapshot!(text(&result), @r#"
     Only some properties of person ada0ada0-1815-4852-8000-000000000101 could be removed.
     queued, not done yet: plan, company
     failed: seats: You don't have write access to these properties: seats
     PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan","company","seats"].
     "#);
-    let facts = answer.structured_content.unwrap();
+    let facts = result.structured_content.unwrap();
     assert_eq!(facts["status"], "partly");
     assert_eq!(facts["queued"], json!(["plan", "company"]));
     let reason = "You don't have write access to these properties: seats";
     assert_eq!(facts["failed"], json!([{"key": "seats", "reason": reason}]));
-    session.sandbox.advance(SOON);
+    session.sandbox.advance(CHANGE_DELAY);
     session
         .sandbox
         .update_behaviors(|behaviors| behaviors.restricted_properties.clear());
@@ -112,18 +115,18 @@ async fn unknown_outcome_stops_the_remaining_keys() {
     );
     inject_fault(&session, &request(), FaultKind::ServerError { status: 502 });
     let keys = json!(["plan", "seats", "company"]);
-    let answer = session
+    let result = session
         .result(TOOL, json!({"id": ADA, "unset": keys}))
         .await;
-    assert_eq!(unset(&session), ["plan", "seats"]);
-    assert_snapshot!(text(&answer), @r#"
+    assert_eq!(arguments_for(&session), ["plan", "seats"]);
+    assert_snapshot!(text(&result), @r#"
     Only some properties of person ada0ada0-1815-4852-8000-000000000101 could be removed.
     queued, not done yet: plan
     outcome unknown: seats: A server error occurred.
     not sent: company
     PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan","seats"].
     "#);
-    let facts = answer.structured_content.unwrap();
+    let facts = result.structured_content.unwrap();
     assert_eq!(facts["failed"][0]["key"], "seats");
     assert_eq!(facts["failed"][0]["outcome_unknown"], true);
     assert_eq!(facts["not_sent"], json!(["company"]));
@@ -140,8 +143,8 @@ async fn ingestion_outage_is_reported() {
         .error(TOOL, json!({"id": ADA, "unset": "plan"}))
         .await;
     assert_snapshot!(error, @"Nothing was changed. PostHog did not perform the change: Unable to delete property. Try again later.");
-    assert_eq!(unset(&session), ["plan"]);
-    session.sandbox.advance(SOON);
+    assert_eq!(arguments_for(&session), ["plan"]);
+    session.sandbox.advance(CHANGE_DELAY);
     assert_eq!(properties(&session, ADA).await["plan"], "pro");
 }
 
@@ -152,12 +155,12 @@ async fn all_keys_failing_is_an_error() {
         .sandbox
         .update_behaviors(|behaviors| behaviors.capture_down = true);
     let keys = json!(["plan", "seats"]);
-    let answer = session
+    let result = session
         .result(TOOL, json!({"id": ADA, "unset": keys}))
         .await;
-    assert_eq!(unset(&session), ["plan", "seats"]);
-    assert_eq!(answer.is_error, Some(true), "{}", text(&answer));
-    assert!(!text(&answer).contains("Only some"), "{}", text(&answer));
+    assert_eq!(arguments_for(&session), ["plan", "seats"]);
+    assert_eq!(result.is_error, Some(true), "{}", text(&result));
+    assert!(!text(&result).contains("Only some"), "{}", text(&result));
 }
 
 /// PostHog responds 500 instead of 404.
@@ -181,7 +184,7 @@ async fn unknown_person_is_distinguished_from_a_failure() {
     );
     let arguments = json!({"distinct_id": "nobody", "unset": "plan"});
     session.error(TOOL, arguments).await;
-    assert_eq!(written(&session), []);
+    assert_eq!(write_requests(&session), []);
 }
 
 #[tokio::test]
@@ -233,8 +236,8 @@ async fn person_is_selected_by_uuid_id_or_distinct_id() {
     ] {
         let mut arguments: Value = subject;
         arguments["unset"] = json!(["plan"]);
-        let answer = session.call(TOOL, arguments).await;
-        assert_eq!(answer["person_uuid"], ADA);
+        let result = session.call(TOOL, arguments).await;
+        assert_eq!(result["person_uuid"], ADA);
         assert_eq!(session.requests(), [lookups, vec![request()]].concat());
     }
 }

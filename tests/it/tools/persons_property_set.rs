@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::FaultKind;
 use serde_json::{Value, json};
 
-use crate::writing::{SOON, inject_fault, properties, written};
+use crate::writing::{CHANGE_DELAY, inject_fault, properties, write_requests};
 use crate::{ADA, NOBODY, connect, text};
 
 const TOOL: &str = "persons-property-set";
@@ -11,18 +11,18 @@ const TOOL: &str = "persons-property-set";
 async fn sends_key_and_value_and_reports_it_queued() {
     let session = connect().await;
     let arguments = json!({"id": ADA, "key": "plan", "value": "team"});
-    let answer = session.result(TOOL, arguments).await;
+    let result = session.result(TOOL, arguments).await;
     assert_eq!(session.bodies(), [json!({"key": "plan", "value": "team"})]);
     assert_eq!(
         session.requests(),
         [format!("POST B/{ADA}/update_property/")]
     );
-    assert_snapshot!(text(&answer), @r#"
+    assert_snapshot!(text(&result), @r#"
     Queued, not done yet: set plan of person ada0ada0-1815-4852-8000-000000000101.
     PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan"].
     "#);
     assert_eq!(
-        answer.structured_content.unwrap(),
+        result.structured_content.unwrap(),
         json!({
             "status": "queued",
             "person_uuid": ADA,
@@ -54,7 +54,7 @@ async fn value_of_any_type_is_stored_unchanged() {
         session.call(TOOL, arguments).await;
         let body = json!({"key": "plan", "value": value});
         assert_eq!(session.bodies(), [body]);
-        session.sandbox.advance(SOON);
+        session.sandbox.advance(CHANGE_DELAY);
         let properties = properties(&session, ADA).await;
         assert_eq!(properties["plan"], value);
         assert!(properties.as_object().unwrap().contains_key("plan"));
@@ -104,8 +104,8 @@ async fn person_is_selected_by_uuid_id_or_distinct_id() {
         let mut arguments = subject;
         arguments["key"] = json!("plan");
         arguments["value"] = json!("team");
-        let answer = session.call(TOOL, arguments).await;
-        assert_eq!(answer["person_uuid"], ADA);
+        let result = session.call(TOOL, arguments).await;
+        assert_eq!(result["person_uuid"], ADA);
         let mut expected: Vec<String> = lookup.map(str::to_owned).into_iter().collect();
         expected.push(format!("POST B/{ADA}/update_property/"));
         assert_eq!(session.requests(), expected);
@@ -126,7 +126,7 @@ async fn unknown_person_is_not_changed() {
     session.requests();
     let arguments = json!({"distinct_id": "nobody", "key": "plan", "value": "team"});
     session.error(TOOL, arguments).await;
-    assert_eq!(written(&session), []);
+    assert_eq!(write_requests(&session), []);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn ingestion_outage_still_reports_queued() {
         .update_behaviors(|behaviors| behaviors.capture_down = true);
     let arguments = json!({"id": ADA, "key": "plan", "value": "team"});
     assert_eq!(session.call(TOOL, arguments).await["status"], "queued");
-    session.sandbox.advance(SOON);
+    session.sandbox.advance(CHANGE_DELAY);
     assert_eq!(properties(&session, ADA).await["plan"], "pro");
 }
 

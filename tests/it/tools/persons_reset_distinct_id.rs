@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::FaultKind;
 use serde_json::{Map, json};
 
-use crate::writing::{LATER, agreeing, inject_fault};
+use crate::writing::{DELETION_DELAY, approving, inject_fault};
 use crate::{column, connect, text};
 
 const TOOL: &str = "persons-reset-distinct-id";
@@ -11,15 +11,15 @@ const TOOL: &str = "persons-reset-distinct-id";
 async fn sends_the_distinct_id_and_reports_the_effect_unverified() {
     let session = connect().await;
     let arguments = json!({"distinct_id": "luigi@example.com"});
-    let answer = session.result(TOOL, arguments.clone()).await;
+    let result = session.result(TOOL, arguments.clone()).await;
     assert_eq!(session.bodies(), [arguments]);
     assert_eq!(session.requests(), ["POST B/reset_person_distinct_id/"]);
-    assert_snapshot!(text(&answer), @r#"
+    assert_snapshot!(text(&result), @r#"
     Requested: reset of distinct id luigi@example.com.
     PostHog responds the same whether or not it had an effect: it works only if the distinct id has sent an event since the deletion. persons-list with search "luigi@example.com" finds the person once the reset worked; if not, wait for the next event and call this again.
     "#);
     assert_eq!(
-        answer.structured_content.unwrap(),
+        result.structured_content.unwrap(),
         json!({
             "status": "requested",
             "distinct_id": "luigi@example.com",
@@ -49,10 +49,10 @@ async fn suggested_read_shows_the_person_after_reset() {
 /// Before the first new event, PostHog responds 202 and does nothing; afterwards the reset works.
 #[tokio::test]
 async fn reset_before_the_first_new_event_has_no_effect() {
-    let session = agreeing().await;
+    let session = approving().await;
     let distinct_ids = json!({"distinct_ids": ["qa-1"]});
     session.call("persons-bulk-delete", distinct_ids).await;
-    session.sandbox.advance(LATER);
+    session.sandbox.advance(DELETION_DELAY);
     let search = json!({"search": "qa-1"});
     for used_again in [false, true] {
         if used_again {
@@ -70,10 +70,10 @@ async fn reset_before_the_first_new_event_has_no_effect() {
 async fn unknown_distinct_id_is_sent() {
     let session = connect().await;
     for distinct_id in ["nobody", "..", "a/b c?d", "größe-ünïcode-😀"] {
-        let answer = session
+        let result = session
             .call(TOOL, json!({"distinct_id": distinct_id}))
             .await;
-        assert_eq!(answer["status"], "requested");
+        assert_eq!(result["status"], "requested");
         assert_eq!(session.bodies(), [json!({"distinct_id": distinct_id})]);
         assert_eq!(session.requests(), ["POST B/reset_person_distinct_id/"]);
     }

@@ -52,7 +52,7 @@ async fn unsupported_scoped_key_is_reported_with_the_workaround() {
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
-    for (arguments, said) in [
+    for (arguments, expected) in [
         (json!({}), "Invalid arguments: missing field `entity_id`."),
         (
             json!({"entity_id": ""}),
@@ -72,7 +72,7 @@ async fn invalid_arguments_make_no_request() {
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
-        assert!(error.contains(said), "{arguments}: {error}");
+        assert!(error.contains(expected), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
 }

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::FaultKind;
 use serde_json::json;
 
-use crate::writing::{SOON, inject_fault, properties, written};
+use crate::writing::{CHANGE_DELAY, inject_fault, properties, write_requests};
 use crate::{ADA, NOBODY, connect, text};
 
 const TOOL: &str = "persons-update";
@@ -11,17 +11,17 @@ const TOOL: &str = "persons-update";
 async fn sends_one_patch_and_reports_it_queued() {
     let session = connect().await;
     let set = json!({"plan": "team", "seats": 20, "tags": ["a", {"b": null}], "note": null, "vip": false});
-    let answer = session
+    let result = session
         .result(TOOL, json!({"id": ADA, "properties": set}))
         .await;
     assert_eq!(session.bodies(), [json!({"properties": set})]);
     assert_eq!(session.requests(), [format!("PATCH B/{ADA}/")]);
-    assert_snapshot!(text(&answer), @r#"
+    assert_snapshot!(text(&result), @r#"
     Queued, not done yet: set note, plan, seats, tags, vip of person ada0ada0-1815-4852-8000-000000000101.
     PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["note","plan","seats","tags","vip"].
     "#);
     assert_eq!(
-        answer.structured_content.unwrap(),
+        result.structured_content.unwrap(),
         json!({
             "status": "queued",
             "person_uuid": ADA,
@@ -41,7 +41,7 @@ async fn values_are_applied_and_other_properties_stay() {
         .call(TOOL, json!({"id": ADA, "properties": set}))
         .await;
     assert_eq!(properties(&session, ADA).await, before, "queued, not done");
-    session.sandbox.advance(SOON);
+    session.sandbox.advance(CHANGE_DELAY);
     let mut after = before;
     for (key, value) in set.as_object().unwrap() {
         after[key] = value.clone();
@@ -63,16 +63,16 @@ async fn person_is_selected_by_uuid_id_or_distinct_id() {
     ] {
         let mut arguments = subject;
         arguments["properties"] = json!({"plan": "team"});
-        let answer = session.call(TOOL, arguments).await;
-        assert_eq!(answer["person_uuid"], ADA);
+        let result = session.call(TOOL, arguments).await;
+        assert_eq!(result["person_uuid"], ADA);
         let mut expected: Vec<String> = lookup.map(str::to_owned).into_iter().collect();
         expected.push(format!("PATCH B/{ADA}/"));
         assert_eq!(session.requests(), expected);
     }
     // A distinct id that looks like Ada's UUID is not hers.
     let arguments = json!({"distinct_id": ADA, "properties": {"plan": "team"}});
-    let answer = session.call(TOOL, arguments).await;
-    assert_ne!(answer["person_uuid"], ADA);
+    let result = session.call(TOOL, arguments).await;
+    assert_ne!(result["person_uuid"], ADA);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn unknown_person_is_not_changed() {
         arguments["properties"] = json!({"plan": "team"});
         let error = session.error(TOOL, arguments).await;
         assert!(error.starts_with("PostHog found no person `"), "{error}");
-        assert_eq!(written(&session), []);
+        assert_eq!(write_requests(&session), []);
     }
 }
 
@@ -130,9 +130,9 @@ async fn ingestion_outage_still_reports_queued() {
         .update_behaviors(|behaviors| behaviors.capture_down = true);
     let before = properties(&session, ADA).await;
     let arguments = json!({"id": ADA, "properties": {"plan": "team"}});
-    let answer = session.call(TOOL, arguments).await;
-    assert_eq!(answer["status"], "queued");
-    session.sandbox.advance(SOON);
+    let result = session.call(TOOL, arguments).await;
+    assert_eq!(result["status"], "queued");
+    session.sandbox.advance(CHANGE_DELAY);
     assert_eq!(properties(&session, ADA).await, before);
 }
 
@@ -144,7 +144,7 @@ async fn restricted_property_is_reported_and_changes_nothing() {
         .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["seats".to_owned()]);
     let arguments = json!({"id": ADA, "properties": {"plan": "team", "seats": 1}});
     assert_snapshot!(session.error(TOOL, arguments).await, @"Nothing was changed. PostHog rejected the request: You don't have write access to these properties: seats. Change it and call again.");
-    session.sandbox.advance(SOON);
+    session.sandbox.advance(CHANGE_DELAY);
     assert_eq!(properties(&session, ADA).await["plan"], "pro");
 }
 

@@ -1,7 +1,7 @@
 //! The preview for the user and the model.
 
 use super::support::*;
-use crate::writing::{QA, agreeing, approving_with, asked, inject_fault, written};
+use crate::writing::{QA, approving, approving_with, elicitations, inject_fault, write_requests};
 use crate::{NOBODY, Setup, connect_with};
 use insta::assert_snapshot;
 use posthog_persons_mcp::policy::Confirm;
@@ -11,14 +11,14 @@ use serde_json::{Map, Value, json};
 /// A batch contains at most ten distinct ids per person; longer lists are counted by another request.
 #[tokio::test]
 async fn distinct_id_count_is_exact() {
-    let session = agreeing().await;
+    let session = approving().await;
     let arguments = json!({"distinct_ids": ["kiosk-badge-0001", "#1"], "dry_run": true});
-    let answer = session.result(TOOL, arguments).await;
+    let result = session.result(TOOL, arguments).await;
     let requests = session.requests();
     assert_eq!(requests.len(), 2, "{requests:?}");
     assert_eq!(requests[0], BY_DISTINCT_IDS);
     assert!(requests[1].starts_with("GET B/"), "{requests:?}");
-    let persons = &answer.structured_content.unwrap()["persons"];
+    let persons = &result.structured_content.unwrap()["persons"];
     assert_eq!(persons[0]["distinct_id_count"], 2500);
     assert_eq!(persons[0].get("count_is_minimum"), None);
     assert_eq!(persons[1]["distinct_id_count"], 9);
@@ -27,7 +27,7 @@ async fn distinct_id_count_is_exact() {
 /// With many such persons, the number is a lower bound and marked as one.
 #[tokio::test]
 async fn uncounted_distinct_ids_are_marked_as_minimum() {
-    let session = agreeing().await;
+    let session = approving().await;
     let uuids: Vec<String> = (0..21)
         .map(|number| format!("00000000-0000-4000-8000-{number:012}"))
         .collect();
@@ -37,8 +37,8 @@ async fn uncounted_distinct_ids_are_marked_as_minimum() {
         .iter()
         .map(|uuid| (uuid.clone(), person(uuid)))
         .collect();
-    let answer = json!({"results": persons});
-    inject_fault(&session, BY_UUIDS, FaultKind::json(200, &answer));
+    let result = json!({"results": persons});
+    inject_fault(&session, BY_UUIDS, FaultKind::json(200, &result));
     let shown = session
         .call(TOOL, json!({"ids": uuids, "dry_run": true}))
         .await;
@@ -46,10 +46,10 @@ async fn uncounted_distinct_ids_are_marked_as_minimum() {
     assert_eq!(shown["persons"][20]["distinct_id_count"], 10);
     assert_eq!(shown["persons"][20]["count_is_minimum"], true);
 
-    inject_fault(&session, BY_UUIDS, FaultKind::json(200, &answer));
+    inject_fault(&session, BY_UUIDS, FaultKind::json(200, &result));
     // They are deleted before the second read.
     session.error(TOOL, json!({"ids": uuids})).await;
-    let question = asked(&session).join("\n");
+    let question = elicitations(&session).join("\n");
     assert_eq!(
         question
             .matches(", 10 or more distinct ids, \"Many\"\n")
@@ -57,7 +57,7 @@ async fn uncounted_distinct_ids_are_marked_as_minimum() {
         21,
         "{question}"
     );
-    assert_eq!(written(&session), []);
+    assert_eq!(write_requests(&session), []);
 }
 
 #[tokio::test]
@@ -66,11 +66,11 @@ async fn question_lists_every_person() {
     let ids: Vec<String> = (1..=1000)
         .map(|number| format!("user-{number:04}"))
         .collect();
-    let answer = session.call(TOOL, json!({"distinct_ids": ids})).await;
-    assert_eq!(answer["person_count"], 1000);
-    let sent = written(&session);
+    let result = session.call(TOOL, json!({"distinct_ids": ids})).await;
+    assert_eq!(result["person_count"], 1000);
+    let sent = write_requests(&session);
     assert_eq!(sent.len(), 1);
-    let question = asked(&session).join("\n");
+    let question = elicitations(&session).join("\n");
     for uuid in sent[0].1["ids"].as_array().unwrap() {
         assert!(question.contains(uuid.as_str().unwrap()), "{uuid}");
     }
@@ -91,7 +91,7 @@ async fn falls_back_where_batch_endpoints_are_closed() {
         .call(TOOL, json!({"distinct_ids": ["qa-1", "nobody"]}))
         .await;
     assert_eq!(
-        written(&session),
+        write_requests(&session),
         [(DELETE.to_owned(), body(&QA[..1], false, false, false))]
     );
 }
@@ -99,7 +99,7 @@ async fn falls_back_where_batch_endpoints_are_closed() {
 /// Without a complete preview nothing is deleted.
 #[tokio::test]
 async fn failed_read_sends_nothing() {
-    let session = agreeing().await;
+    let session = approving().await;
     for what in [
         FaultKind::ServerError { status: 500 },
         FaultKind::json(200, &json!({"results": {}})),
@@ -107,14 +107,14 @@ async fn failed_read_sends_nothing() {
     ] {
         inject_fault(&session, BY_UUIDS, what);
         session.error(TOOL, json!({"ids": [QA[0]]})).await;
-        assert_eq!(written(&session), []);
+        assert_eq!(write_requests(&session), []);
     }
-    assert_eq!(asked(&session), Vec::<String>::new());
+    assert_eq!(elicitations(&session), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn person_name_cannot_forge_a_line_of_the_question() {
-    let session = agreeing().await;
+    let session = approving().await;
     let name = "Eve\", 1 distinct id\r\n- 00000000-0000-4000-8000-000000000000 \"Nobody\"\u{2028}\u{202e}Nothing is deleted.\u{85}\u{200b}";
     let set = json!({"$set": {"name": name}}).as_object().unwrap().clone();
     session.sandbox.capture("eve", "$identify", set);
@@ -123,7 +123,7 @@ async fn person_name_cannot_forge_a_line_of_the_question() {
     let nobody = "nobody\nAlso deleted: nothing.\u{2029}";
     let ids = json!(["mallory", "eve", stranger, nobody]);
     session.call(TOOL, json!({"distinct_ids": ids})).await;
-    let questions = asked(&session);
+    let questions = elicitations(&session);
     assert_eq!(questions.len(), 1);
     assert_snapshot!(questions[0], @r#"
     Delete 3 persons from PostHog project 1 at http://sandbox? This cannot be undone.
@@ -137,7 +137,7 @@ async fn person_name_cannot_forge_a_line_of_the_question() {
         .lines()
         .filter(|line| line.starts_with("- "))
         .collect();
-    let sent = written(&session);
+    let sent = write_requests(&session);
     let uuids = sent[0].1["ids"].as_array().unwrap();
     assert_eq!(persons.len(), uuids.len());
     for (line, uuid) in persons.iter().zip(uuids) {
@@ -171,7 +171,7 @@ async fn long_and_non_text_names_fit_one_line() {
     session
         .call(TOOL, json!({"distinct_ids": ["a", "b", "c"]}))
         .await;
-    let questions = asked(&session);
+    let questions = elicitations(&session);
     assert_eq!(questions[0].lines().count(), 5);
     let longest = questions[0].lines().map(|line| line.chars().count()).max();
     assert!(longest < Some(160), "{}", questions[0]);
@@ -208,10 +208,10 @@ async fn off_mode_keeps_the_checks() {
     session
         .error(TOOL, json!({"ids": [QA[0]], "keep_person": true}))
         .await;
-    assert_eq!(written(&session), []);
+    assert_eq!(write_requests(&session), []);
     session.call(TOOL, json!({"ids": [QA[0]]})).await;
     assert_eq!(
-        written(&session),
+        write_requests(&session),
         [(DELETE.to_owned(), body(&QA[..1], false, false, false))]
     );
 }

@@ -1,7 +1,9 @@
 //! The ids that are deleted, and the request.
 
 use super::support::*;
-use crate::writing::{GRACE, LATER, QA, agreeing, approving_with, asked, owner, written};
+use crate::writing::{
+    DELETION_DELAY, GRACE, QA, approving, approving_with, elicitations, owner, write_requests,
+};
 use crate::{ADA, NOBODY, text};
 use insta::assert_snapshot;
 use posthog_sandbox::{Era, Sandbox};
@@ -9,23 +11,23 @@ use serde_json::json;
 
 #[tokio::test]
 async fn sends_one_request_and_reports_it_queued() {
-    let session = agreeing().await;
-    let answer = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
+    let session = approving().await;
+    let result = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
     assert_eq!(session.bodies()[2], body(&QA[..2], false, false, false));
     // Read again after the confirmation, which may have taken a while.
     assert_eq!(session.requests(), [BY_UUIDS, BY_UUIDS, DELETE]);
-    assert_snapshot!(asked(&session).join("\n---\n"), @r#"
+    assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
     Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
     - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
     - ed47334a-cd8e-5e37-81bc-f5dfe37497da, 1 distinct id, "qa-2@example.org"
     Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Their events and recordings stay.
     "#);
-    assert_snapshot!(text(&answer), @r"
+    assert_snapshot!(text(&result), @r"
     Queued, not done yet: deletion of 2 persons. PostHog completes it within minutes.
     Verify with persons-retrieve and the uuid: it reports `not found` once the person is deleted.
     ");
     assert_eq!(
-        answer.structured_content.unwrap(),
+        result.structured_content.unwrap(),
         json!({
             "status": "queued",
             "project": Sandbox::PROJECT,
@@ -52,10 +54,10 @@ async fn sends_one_request_and_reports_it_queued() {
 
 #[tokio::test]
 async fn only_previewed_persons_are_deleted() {
-    let session = agreeing().await;
+    let session = approving().await;
     session.call(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
     assert!(is_there(&session, QA[0]).await, "queued, not done");
-    session.sandbox.advance(LATER);
+    session.sandbox.advance(DELETION_DELAY);
     for (id, there) in [(QA[0], false), (QA[1], false), (QA[2], true), (ADA, true)] {
         assert_eq!(is_there(&session, id).await, there, "{id}");
     }
@@ -64,12 +66,12 @@ async fn only_previewed_persons_are_deleted() {
 #[tokio::test]
 async fn immediate_deletion_is_reported_as_deleted() {
     let session = approving_with(|setup| setup.sandbox.era = Era::June2026).await;
-    let answer = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
-    assert_snapshot!(text(&answer), @r"
+    let result = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
+    assert_snapshot!(text(&result), @r"
     Deleted: 2 persons.
     Verify with persons-retrieve and the uuid: it reports `not found` once the person is deleted.
     ");
-    let facts = answer.structured_content.unwrap();
+    let facts = result.structured_content.unwrap();
     assert_eq!(facts["status"], "deleted");
     assert_eq!(facts["result"]["persons_deleted"], 2);
     assert!(!is_there(&session, QA[0]).await);
@@ -78,7 +80,7 @@ async fn immediate_deletion_is_reported_as_deleted() {
 /// A distinct id that moves to another person after the preview must not delete that person.
 #[tokio::test]
 async fn distinct_ids_are_sent_as_previewed_uuids() {
-    let session = agreeing().await;
+    let session = approving().await;
     let ids = json!([
         "katherine@example.com",
         "grace@example.com",
@@ -86,8 +88,8 @@ async fn distinct_ids_are_sent_as_previewed_uuids() {
         "qa-1",
         "nobody@example.com"
     ]);
-    let answer = session.call(TOOL, json!({"distinct_ids": ids})).await;
-    let sent = written(&session);
+    let result = session.call(TOOL, json!({"distinct_ids": ids})).await;
+    let sent = write_requests(&session);
     assert_eq!(
         sent,
         [(
@@ -95,68 +97,68 @@ async fn distinct_ids_are_sent_as_previewed_uuids() {
             body(&[GRACE, QA[0]], false, false, false)
         )]
     );
-    assert_snapshot!(asked(&session).join("\n---\n"), @r#"
+    assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
     Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
     - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
     - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
     Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Their events and recordings stay.
     Not found (1): nobody@example.com
     "#);
-    assert_eq!(answer["person_count"], 2);
-    assert_eq!(answer["not_found"], json!(["nobody@example.com"]));
-    assert_eq!(answer["not_found_count"], 1);
-    session.sandbox.advance(LATER);
+    assert_eq!(result["person_count"], 2);
+    assert_eq!(result["not_found"], json!(["nobody@example.com"]));
+    assert_eq!(result["not_found_count"], 1);
+    session.sandbox.advance(DELETION_DELAY);
     // The whole merged person is deleted.
     assert_eq!(owner(&session, "katherine-laptop").await, None);
 }
 
 #[tokio::test]
 async fn duplicate_ids_count_once_in_any_spelling() {
-    let session = agreeing().await;
-    let answer = session
+    let session = approving().await;
+    let result = session
         .call(TOOL, json!({"ids": [QA[0], QA[0].to_uppercase(), QA[0]]}))
         .await;
     assert_eq!(
-        written(&session),
+        write_requests(&session),
         [(DELETE.to_owned(), body(&QA[..1], false, false, false))]
     );
-    assert_eq!(answer["person_count"], 1);
+    assert_eq!(result["person_count"], 1);
     // 1001 ids with few distinct values are within the limit.
     let many = vec!["qa-2"; 1001];
-    let answer = session
+    let result = session
         .call(TOOL, json!({"distinct_ids": many, "dry_run": true}))
         .await;
-    assert_eq!(answer["person_count"], 1);
+    assert_eq!(result["person_count"], 1);
 }
 
 #[tokio::test]
 async fn uuid_shaped_distinct_id_resolves_to_its_owner() {
-    let session = agreeing().await;
-    let answer = session
+    let session = approving().await;
+    let result = session
         .call(TOOL, json!({"distinct_ids": [ADA], "dry_run": true}))
         .await;
-    assert_eq!(answer["persons"][0]["name"], "wheatstone@example.com");
-    let answer = session
+    assert_eq!(result["persons"][0]["name"], "wheatstone@example.com");
+    let result = session
         .call(TOOL, json!({"ids": [ADA], "dry_run": true}))
         .await;
-    assert_eq!(answer["persons"][0]["name"], "ada@example.com");
+    assert_eq!(result["persons"][0]["name"], "ada@example.com");
 }
 
 #[tokio::test]
 async fn unknown_ids_send_nothing() {
-    let session = agreeing().await;
+    let session = approving().await;
     assert_snapshot!(session.error(TOOL, json!({"ids": [NOBODY]})).await, @"None of the 1 ids belongs to a person in this project. Nothing was sent. Find the persons with persons-list.");
     assert_eq!(session.requests(), [BY_UUIDS]);
     session
         .error(TOOL, json!({"distinct_ids": ["nobody", "no one"]}))
         .await;
     assert_eq!(session.requests(), [BY_DISTINCT_IDS]);
-    assert_eq!(asked(&session), Vec::<String>::new());
+    assert_eq!(elicitations(&session), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
-    let session = agreeing().await;
+    let session = approving().await;
     let uuids: Vec<String> = (0..1001)
         .map(|number| format!("00000000-0000-4000-8000-{number:012}"))
         .collect();
@@ -186,7 +188,7 @@ async fn invalid_arguments_make_no_request() {
         session.error(TOOL, arguments.clone()).await;
         assert_eq!(session.requests(), Vec::<String>::new(), "{arguments}");
     }
-    assert_eq!(asked(&session), Vec::<String>::new());
+    assert_eq!(elicitations(&session), Vec::<String>::new());
     assert_snapshot!(session.error(TOOL, json!({})).await, @"Give exactly one of `ids` (person UUIDs) and `distinct_ids`. Nothing was sent.");
     assert_snapshot!(session.error(TOOL, json!({"ids": uuids})).await, @"1001 ids are too many; at most 1000 are allowed per call, so that the user can review them. Nothing was sent.");
     let kept = json!({"ids": [QA[0]], "keep_person": true});
@@ -196,23 +198,23 @@ async fn invalid_arguments_make_no_request() {
 /// PostHog treats the text "false" as true, so flags must be booleans.
 #[tokio::test]
 async fn flags_are_sent_as_booleans() {
-    let session = agreeing().await;
+    let session = approving().await;
     let arguments = json!({"ids": [QA[0]], "delete_events": "false", "delete_recordings": "true", "keep_person": "false"});
     session.call(TOOL, arguments).await;
     assert_eq!(
-        written(&session),
+        write_requests(&session),
         [(DELETE.to_owned(), body(&QA[..1], false, true, false))]
     );
 }
 
 #[tokio::test]
 async fn dry_run_previews_without_confirmation() {
-    let session = agreeing().await;
+    let session = approving().await;
     let arguments = json!({"ids": [QA[0], GRACE, NOBODY], "delete_events": true, "dry_run": true});
-    let answer = session.result(TOOL, arguments).await;
+    let result = session.result(TOOL, arguments).await;
     assert_eq!(session.requests(), [BY_UUIDS]);
-    assert_eq!(asked(&session), Vec::<String>::new());
-    assert_snapshot!(text(&answer).replace(&session.sandbox.url(), "http://sandbox"), @r"
+    assert_eq!(elicitations(&session), Vec::<String>::new());
+    assert_snapshot!(text(&result).replace(&session.sandbox.url(), "http://sandbox"), @r"
     Nothing was sent. A call without dry_run would delete these persons, in project 1 at http://sandbox:
     uuid	name	distinct_id_count
     326043c7-9577-586f-b399-8da3ff6a80ff	qa-1@example.org	1
@@ -220,7 +222,7 @@ async fn dry_run_previews_without_confirmation() {
     Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Also deleted: their events (in PostHog's weekly batch). Recordings stay.
     Not found (1): 6ba7b810-9dad-41d1-80b4-00c04fd430c8
     ");
-    let facts = answer.structured_content.unwrap();
+    let facts = result.structured_content.unwrap();
     assert_eq!(facts["status"], "dry_run");
     assert_eq!(facts["not_found"], json!([NOBODY]));
     assert_eq!(facts.get("result"), None);

@@ -2,7 +2,8 @@
 
 use super::support::*;
 use crate::writing::{
-    GRACE, SOON, agreeing, approving_with, asked, inject_fault, owner, properties, written,
+    CHANGE_DELAY, GRACE, approving, approving_with, elicitations, inject_fault, owner, properties,
+    write_requests,
 };
 use crate::{ADA, NOBODY, text};
 use insta::assert_snapshot;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 #[tokio::test]
 async fn sends_each_distinct_id_and_shows_where_it_goes() {
-    let session = agreeing().await;
+    let session = approving().await;
     let arguments = with(
         katherines(),
         "distinct_ids_to_split",
@@ -21,7 +22,7 @@ async fn sends_each_distinct_id_and_shows_where_it_goes() {
             "katherine@example.com"
         ]),
     );
-    let answer = session.result(TOOL, arguments).await;
+    let result = session.result(TOOL, arguments).await;
     // Read again after the confirmation, which may have taken a while.
     let look = format!("GET B/{GRACE}/");
     let split = format!("POST B/{GRACE}/split/");
@@ -34,21 +35,21 @@ async fn sends_each_distinct_id_and_shows_where_it_goes() {
         session.requests(),
         [look.clone(), look.clone(), split, look]
     );
-    assert_snapshot!(asked(&session).join("\n---\n"), @r#"
+    assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
     Split 2 distinct ids off this person in PostHog project 1 at http://sandbox? This cannot be undone.
     - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
     The person keeps its properties and 2 distinct ids. Moved, each to a new person without properties:
     - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
     - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
     "#);
-    assert_snapshot!(text(&answer), @r#"
+    assert_snapshot!(text(&result), @r#"
     Queued, not done yet: to be moved, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
     - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
     - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
     PostHog applies the split within seconds and reports no failure; verify with persons-batch-retrieve and the distinct ids.
     "#);
     assert_eq!(
-        answer.structured_content.unwrap(),
+        result.structured_content.unwrap(),
         json!({
             "status": "queued",
             "project": Sandbox::PROJECT,
@@ -66,7 +67,7 @@ async fn sends_each_distinct_id_and_shows_where_it_goes() {
 
 #[tokio::test]
 async fn moved_distinct_ids_are_on_their_predicted_persons() {
-    let session = agreeing().await;
+    let session = approving().await;
     let before = properties(&session, GRACE).await;
     session.call(TOOL, katherines()).await;
     assert_eq!(
@@ -74,7 +75,7 @@ async fn moved_distinct_ids_are_on_their_predicted_persons() {
         GRACE,
         "queued, not done"
     );
-    session.sandbox.advance(SOON);
+    session.sandbox.advance(CHANGE_DELAY);
     for (distinct_id, uuid) in [
         ("grace@example.com", GRACE),
         (ANONYMOUS, GRACE),
@@ -94,21 +95,21 @@ async fn moved_distinct_ids_are_on_their_predicted_persons() {
 /// In any spelling: the id is sent in a body, and the new UUID derives from its bytes.
 #[tokio::test]
 async fn any_distinct_id_can_be_moved() {
-    let session = agreeing().await;
+    let session = approving().await;
     let ids = json!(["a/b c?d", "größe-ünïcode-😀", "..", "100%", "#1"]);
-    let answer = session
+    let result = session
         .call(TOOL, json!({"id": 108, "distinct_ids_to_split": ids}))
         .await;
     assert_eq!(
-        answer["moves"][0]["new_person_uuid"],
+        result["moves"][0]["new_person_uuid"],
         "c540f39d-0fab-5639-b93e-9e7ee797d9af"
     );
     assert_eq!(
-        answer["moves"][1]["new_person_uuid"],
+        result["moves"][1]["new_person_uuid"],
         "273390c7-8f91-5e0c-94bd-a09ef8d3cf30"
     );
-    session.sandbox.advance(SOON);
-    for one in answer["moves"].as_array().unwrap() {
+    session.sandbox.advance(CHANGE_DELAY);
+    for one in result["moves"].as_array().unwrap() {
         let distinct_id = one["distinct_id"].as_str().unwrap();
         let uuid = owner(&session, distinct_id).await.unwrap();
         assert_eq!(one["new_person_uuid"], uuid, "{distinct_id}");
@@ -118,19 +119,19 @@ async fn any_distinct_id_can_be_moved() {
 /// PostHog does not validate a main id, so the ids to move are sent instead.
 #[tokio::test]
 async fn main_distinct_id_stays_and_all_others_are_sent() {
-    let session = agreeing().await;
+    let session = approving().await;
     let arguments = json!({"id": "102", "main_distinct_id": "grace@example.com"});
-    let answer = session.call(TOOL, arguments).await;
+    let result = session.call(TOOL, arguments).await;
     let others = json!(["katherine@example.com", "katherine-laptop", ANONYMOUS]);
     assert_eq!(
-        written(&session),
+        write_requests(&session),
         [(
             format!("POST B/{GRACE}/split/"),
             json!({"distinct_ids_to_split": others})
         )]
     );
-    assert_eq!(answer["kept_distinct_id_count"], 1);
-    session.sandbox.advance(SOON);
+    assert_eq!(result["kept_distinct_id_count"], 1);
+    session.sandbox.advance(CHANGE_DELAY);
     assert_eq!(owner(&session, "grace@example.com").await.unwrap(), GRACE);
     assert_eq!(
         owner(&session, "katherine@example.com").await.unwrap(),
@@ -140,19 +141,19 @@ async fn main_distinct_id_stays_and_all_others_are_sent() {
 
 #[tokio::test]
 async fn distinct_ids_of_other_persons_are_rejected() {
-    let session = agreeing().await;
+    let session = approving().await;
     let strangers = json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com", "hedy@example.com", "nobody\n- \"x\""]});
     assert_snapshot!(session.error(TOOL, strangers).await, @r#"The person does not have these distinct ids: hedy@example.com, "nobody - \"x\"". Nothing was sent. persons-retrieve shows the person's distinct ids."#);
     // PostHog would remove all distinct ids and properties from the person.
     let main = json!({"id": GRACE, "main_distinct_id": "Grace@example.com"});
     assert_snapshot!(session.error(TOOL, main).await, @r#"The person does not have the `main_distinct_id` "Grace@example.com": PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids."#);
-    assert_eq!(written(&session), []);
-    assert_eq!(asked(&session), Vec::<String>::new());
+    assert_eq!(write_requests(&session), []);
+    assert_eq!(elicitations(&session), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn creator_id_is_rejected_with_the_reason() {
-    let session = agreeing().await;
+    let session = approving().await;
     let creator = json!({"id": GRACE, "distinct_ids_to_split": ["grace@example.com"]});
     assert_snapshot!(session.error(TOOL, creator).await, @r#"The person's UUID was derived from the distinct id "grace@example.com". PostHog versions before autumn 2026 report success for such a split, move nothing and blank the person in lists and insights. Nothing was sent. Keep this distinct id and split off the others instead. If PostHog is newer and this distinct id must move, call again with allow_creator_id true."#);
     // Also if it is one of the ids that do not stay.
@@ -163,28 +164,28 @@ async fn creator_id_is_rejected_with_the_reason() {
         let creator = json!({"id": GRACE, "distinct_ids_to_split": ["grace@example.com"], "allow_creator_id": not_allowed});
         session.error(TOOL, creator).await;
     }
-    assert_eq!(written(&session), []);
-    assert_eq!(asked(&session), Vec::<String>::new());
+    assert_eq!(write_requests(&session), []);
+    assert_eq!(elicitations(&session), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn allowed_creator_id_moves_to_its_second_derivation() {
-    let session = agreeing().await;
+    let session = approving().await;
     let creator = json!({"id": GRACE, "distinct_ids_to_split": ["grace@example.com"], "allow_creator_id": true});
-    let answer = session.call(TOOL, creator).await;
+    let result = session.call(TOOL, creator).await;
     assert_eq!(
-        answer["moves"],
+        result["moves"],
         json!([{"distinct_id": "grace@example.com", "new_person_uuid": SECOND_GRACE}])
     );
-    assert_eq!(written(&session).len(), 1);
-    assert_snapshot!(asked(&session).join("\n---\n"), @r#"
+    assert_eq!(write_requests(&session).len(), 1);
+    assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
     Split 1 distinct id off this person in PostHog project 1 at http://sandbox? This cannot be undone.
     - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
     The person keeps its properties and 3 distinct ids. Moved, each to a new person without properties:
     - "grace@example.com" to eda47886-4070-5fdf-b07c-0fad652b1a39
     One of them is the id that the person's UUID was derived from: PostHog versions before autumn 2026 blank the person instead.
     "#);
-    session.sandbox.advance(SOON);
+    session.sandbox.advance(CHANGE_DELAY);
     assert_eq!(
         owner(&session, "grace@example.com").await.unwrap(),
         SECOND_GRACE
@@ -207,39 +208,39 @@ async fn ineffective_creator_split_is_not_reported_done() {
         let arguments = json!({
             "id": GRACE, "distinct_ids_to_split": ["grace@example.com"], "allow_creator_id": true, "wait_seconds": 1,
         });
-        let answer = session.call(TOOL, arguments).await;
-        assert_eq!(answer["status"], "queued");
-        assert_eq!(answer["moves"][0]["moved"], false);
+        let result = session.call(TOOL, arguments).await;
+        assert_eq!(result["status"], "queued");
+        assert_eq!(result["moves"][0]["moved"], false);
         assert!(
-            answer["notes"]
+            result["notes"]
                 .to_string()
                 .contains("check the person afterwards"),
-            "{answer}"
+            "{result}"
         );
-        session.sandbox.advance(SOON);
+        session.sandbox.advance(CHANGE_DELAY);
         assert_eq!(owner(&session, "grace@example.com").await.unwrap(), GRACE);
     }
 }
 
 #[tokio::test]
 async fn dry_run_previews_without_confirmation() {
-    let session = agreeing().await;
-    let answer = session
+    let session = approving().await;
+    let result = session
         .result(TOOL, with(katherines(), "dry_run", true))
         .await;
     assert_eq!(session.requests(), [format!("GET B/{GRACE}/")]);
-    assert_eq!(asked(&session), Vec::<String>::new());
-    assert_snapshot!(text(&answer), @r#"
+    assert_eq!(elicitations(&session), Vec::<String>::new());
+    assert_snapshot!(text(&result), @r#"
     Nothing was sent. A call without dry_run would move, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
     - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
     - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
     "#);
-    assert_eq!(answer.structured_content.unwrap()["status"], "dry_run");
+    assert_eq!(result.structured_content.unwrap()["status"], "dry_run");
 }
 
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
-    let session = agreeing().await;
+    let session = approving().await;
     let ids = json!(["katherine@example.com"]);
     for arguments in [
         json!({"distinct_ids_to_split": ids}),
@@ -266,20 +267,20 @@ async fn invalid_arguments_make_no_request() {
 
 #[tokio::test]
 async fn split_must_move_some_ids_and_keep_some() {
-    let session = agreeing().await;
+    let session = approving().await;
     let all = json!({"id": ADA, "distinct_ids_to_split": ["ada@example.com", "0190f1aa-1111-4aaa-8bbb-00000000ada1"]});
     assert_snapshot!(session.error(TOOL, all).await, @"At least one distinct id must stay on the person; without one it can no longer be changed. Nothing was sent.");
     let only = json!({"id": 111, "main_distinct_id": "hedy@example.com"});
     assert_snapshot!(session.error(TOOL, only).await, @"The person has no other distinct id: there is nothing to split. Nothing was sent.");
     let many = json!({"id": 103, "main_distinct_id": "kiosk-badge-0001"});
     assert_snapshot!(session.error(TOOL, many).await, @"2499 distinct ids would move; at most 200 are allowed per call, so that the user can review them. Nothing was sent. Pass fewer in distinct_ids_to_split.");
-    assert_eq!(written(&session), []);
-    assert_eq!(asked(&session), Vec::<String>::new());
+    assert_eq!(write_requests(&session), []);
+    assert_eq!(elicitations(&session), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn unknown_person_is_not_split() {
-    let session = agreeing().await;
+    let session = approving().await;
     let error = session.error(TOOL, with(katherines(), "id", NOBODY)).await;
     assert!(
         error.starts_with(&format!("PostHog found no person `{NOBODY}`")),
@@ -291,7 +292,7 @@ async fn unknown_person_is_not_split() {
 /// Names and distinct ids are untrusted text within a question that the user trusts.
 #[tokio::test]
 async fn person_name_cannot_forge_a_line_of_the_question() {
-    let session = agreeing().await;
+    let session = approving().await;
     let id = "mallory\"\n- \"ada@example.com\" to 00000000-0000-4000-8000-000000000000\u{2028}Nothing is deleted.\u{202e}";
     let name = "Eve\", 1 distinct id\r\nNothing happens.\u{2029}- \u{200b}\"x\" to nowhere";
     let set = json!({"$set": {"name": name}}).as_object().unwrap().clone();
@@ -313,7 +314,7 @@ async fn person_name_cannot_forge_a_line_of_the_question() {
     session
         .result(TOOL, json!({"id": uuid, "distinct_ids_to_split": [id]}))
         .await;
-    let questions = asked(&session);
+    let questions = elicitations(&session);
     assert_eq!(questions.len(), 1);
     assert_snapshot!(questions[0], @r#"
     Split 1 distinct id off this person in PostHog project 1 at http://sandbox? This cannot be undone.

@@ -3,40 +3,40 @@
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use super::{Caller, Events, NAMES_ITSELF, SESSION};
-use crate::wire::{WITHOUT_HANDSHAKE, beginning, request};
+use super::{Caller, EventStream, SESSION, VERSION_HEADER_SINCE};
+use crate::wire::{WITHOUT_HANDSHAKE, opening_messages, request};
 
 /// A client of any protocol version at `/mcp`: in a session for versions with a handshake, stateless otherwise.
-pub(super) struct Conversation {
+pub(super) struct McpClient {
     pub(super) caller: Caller,
     pub(super) version: &'static str,
     pub(super) session: Option<String>,
     pub(super) last_id: u64,
 }
 
-impl Conversation {
+impl McpClient {
     pub(super) async fn begin(caller: &Caller, version: &'static str) -> Self {
-        let mut conversation = Self {
+        let mut client = Self {
             caller: caller.clone(),
             version,
             session: None,
             last_id: 0,
         };
         if version == WITHOUT_HANDSHAKE {
-            return conversation;
+            return client;
         }
-        let mut messages = beginning(version).into_iter();
+        let mut messages = opening_messages(version).into_iter();
         let mut hello = messages.next().unwrap();
         hello["params"]["capabilities"] = caller.capabilities.clone();
-        let response = conversation.post(&hello).await;
+        let response = client.post(&hello).await;
         let session = response.headers()[SESSION].to_str().unwrap().to_owned();
-        let answer = Events::of(response).message().await;
-        assert_eq!(answer["result"]["protocolVersion"], version, "{answer}");
-        conversation.session = Some(session);
+        let received = EventStream::of(response).next_message().await;
+        assert_eq!(received["result"]["protocolVersion"], version, "{received}");
+        client.session = Some(session);
         for message in messages {
-            assert_eq!(conversation.post(&message).await.status(), 202);
+            assert_eq!(client.post(&message).await.status(), 202);
         }
-        conversation
+        client
     }
 
     pub(super) fn session(&self) -> &str {
@@ -48,7 +48,7 @@ impl Conversation {
         let mut request = self.caller.request(method, "/mcp");
         if let Some(session) = &self.session {
             request = request.header(SESSION, session);
-            if self.version >= NAMES_ITSELF {
+            if self.version >= VERSION_HEADER_SINCE {
                 request = request.header("mcp-protocol-version", self.version);
             }
         }
@@ -61,7 +61,7 @@ impl Conversation {
     }
 
     /// The same session, used by another caller.
-    pub(super) fn taken_over_by(&self, caller: &Caller) -> Self {
+    pub(super) fn used_by(&self, caller: &Caller) -> Self {
         Self {
             caller: caller.clone(),
             version: self.version,
@@ -71,14 +71,14 @@ impl Conversation {
     }
 
     /// Sends a request in a session; returns its id and the stream with its response.
-    pub(super) async fn open(&mut self, method: &str, params: Value) -> (u64, Events) {
+    pub(super) async fn open(&mut self, method: &str, params: Value) -> (u64, EventStream) {
         self.last_id += 1;
         let message = request(self.version, self.last_id, method, params);
-        (self.last_id, Events::of(self.post(&message).await))
+        (self.last_id, EventStream::of(self.post(&message).await))
     }
 
     /// Sends a request and returns its response, a result or an error.
-    pub(super) async fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub(super) async fn send_request(&mut self, method: &str, params: Value) -> Value {
         if self.version == WITHOUT_HANDSHAKE {
             let reply = self
                 .caller
@@ -87,56 +87,56 @@ impl Conversation {
             return reply.json();
         }
         let (id, mut events) = self.open(method, params).await;
-        let answer = events.message().await;
-        assert_eq!(answer["id"], id, "{answer}");
+        let received = events.next_message().await;
+        assert_eq!(received["id"], id, "{received}");
         // The stream of a request ends after its response.
         events.end().await;
-        answer
+        received
     }
 
     /// The result of a tool.
     pub(super) async fn call(&mut self, tool: &str, arguments: &Value) -> Value {
         let params = json!({"name": tool, "arguments": arguments});
-        let answer = self.ask("tools/call", params).await;
-        assert!(answer["result"].is_object(), "{answer}");
-        answer["result"].clone()
+        let received = self.send_request("tools/call", params).await;
+        assert!(received["result"].is_object(), "{received}");
+        received["result"].clone()
     }
 }
 
 /// A client of the legacy HTTP+SSE transport.
-pub(super) struct Older {
+pub(super) struct LegacyClient {
     pub(super) caller: Caller,
-    pub(super) events: Events,
+    pub(super) events: EventStream,
     pub(super) messages: String,
     pub(super) last_id: u64,
 }
 
-impl Older {
+impl LegacyClient {
     pub(super) async fn begin(caller: &Caller) -> Self {
         Self::begin_with(caller, "2024-11-05").await
     }
 
     pub(super) async fn begin_with(caller: &Caller, version: &str) -> Self {
         let opened = caller.send(caller.request(Method::GET, "/sse")).await;
-        let mut events = Events::of(opened);
+        let mut events = EventStream::of(opened);
         let (kind, messages) = events.next().await.unwrap();
         assert_eq!(kind, "endpoint");
-        let mut older = Self {
+        let mut legacy = Self {
             caller: caller.clone(),
             events,
             messages,
             last_id: 0,
         };
-        let mut handshake = beginning(version).into_iter();
+        let mut handshake = opening_messages(version).into_iter();
         let mut hello = handshake.next().unwrap();
         hello["params"]["capabilities"] = caller.capabilities.clone();
-        older.post(&hello).await;
-        let answer = older.events.message().await;
-        assert_eq!(answer["result"]["protocolVersion"], version, "{answer}");
+        legacy.post(&hello).await;
+        let received = legacy.events.next_message().await;
+        assert_eq!(received["result"]["protocolVersion"], version, "{received}");
         for message in handshake {
-            older.post(&message).await;
+            legacy.post(&message).await;
         }
-        older
+        legacy
     }
 
     pub(super) fn posting(&self, message: &Value) -> RequestBuilder {
@@ -157,18 +157,18 @@ impl Older {
         self.last_id
     }
 
-    pub(super) async fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub(super) async fn send_request(&mut self, method: &str, params: Value) -> Value {
         let id = self.open(method, params).await;
-        let answer = self.events.message().await;
-        assert_eq!(answer["id"], id, "{answer}");
-        answer
+        let received = self.events.next_message().await;
+        assert_eq!(received["id"], id, "{received}");
+        received
     }
 
     /// The result of a tool.
     pub(super) async fn call(&mut self, tool: &str, arguments: &Value) -> Value {
         let params = json!({"name": tool, "arguments": arguments});
-        let answer = self.ask("tools/call", params).await;
-        assert!(answer["result"].is_object(), "{answer}");
-        answer["result"].clone()
+        let received = self.send_request("tools/call", params).await;
+        assert!(received["result"].is_object(), "{received}");
+        received["result"].clone()
     }
 }

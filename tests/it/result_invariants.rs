@@ -15,7 +15,7 @@ pub(crate) fn example(tool: &ToolDefinition) -> Value {
 }
 
 /// The example call of each reading tool. Each makes one request if the key permits it.
-pub(crate) fn calls() -> Vec<(&'static str, Value)> {
+pub(crate) fn read_calls() -> Vec<(&'static str, Value)> {
     let tools = catalog().into_iter();
     let reads = tools.filter(|tool| tool.effect == Effect::Read);
     reads.map(|tool| (tool.name, example(&tool))).collect()
@@ -32,10 +32,10 @@ async fn text_is_complete_without_structured_content() {
         connect_as(Sandbox::LEGACY_KEY).await,
         connect_with(setup).await,
     );
-    for (tool, arguments) in calls() {
-        let answer = without.result(tool, arguments.clone()).await;
-        assert_eq!(answer.structured_content, None, "{tool}");
-        let text = text(&answer).replace(&without.sandbox.url(), &with.sandbox.url());
+    for (tool, arguments) in read_calls() {
+        let content = without.result(tool, arguments.clone()).await;
+        assert_eq!(content.structured_content, None, "{tool}");
+        let text = text(&content).replace(&without.sandbox.url(), &with.sandbox.url());
         assert_eq!(text, with.text(tool, arguments).await);
     }
 }
@@ -46,9 +46,9 @@ pub(crate) fn check(tool: &str, key: &str, limits: &OutputOptions, result: &Call
     assert!(text.len() <= limits.bytes, "{tool}: {} bytes", text.len());
     let hidden = text
         .chars()
-        .find(|c| !matches!(c, '\n' | '\t') && hides(*c));
+        .find(|c| !matches!(c, '\n' | '\t') && is_hidden(*c));
     assert_eq!(hidden, None, "{tool}: {text:?}");
-    let Some(answer) = &result.structured_content else {
+    let Some(content) = &result.structured_content else {
         assert!(
             result.is_error == Some(true) || !limits.structured,
             "{tool}"
@@ -56,38 +56,42 @@ pub(crate) fn check(tool: &str, key: &str, limits: &OutputOptions, result: &Call
         return;
     };
     assert_eq!(result.is_error, Some(false), "{tool}: {text}");
-    let bytes = answer.to_string().len();
+    let bytes = content.to_string().len();
     assert!(bytes <= limits.bytes, "{tool}: {bytes} bytes");
-    hides_nothing(tool, answer);
+    assert_no_hidden_characters(tool, content);
     let tools = catalog();
     let schema = &tools
         .iter()
         .find(|entry| entry.name == tool)
         .unwrap()
         .output_schema;
-    fits(tool, &Value::Object(schema.as_ref().clone()), answer);
+    assert_matches_schema(tool, &Value::Object(schema.as_ref().clone()), content);
 }
 
 /// Characters that are invisible or change how other text is displayed.
-fn hides(character: char) -> bool {
+fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-fn hides_nothing(place: &str, value: &Value) {
+fn assert_no_hidden_characters(place: &str, value: &Value) {
     match value {
         Value::String(text) => {
             let lines = place.ends_with(".csv");
-            let hidden = text.chars().find(|c| !(lines && *c == '\n') && hides(*c));
+            let hidden = text
+                .chars()
+                .find(|c| !(lines && *c == '\n') && is_hidden(*c));
             assert_eq!(hidden, None, "{place}: {text:?}");
         }
-        Value::Array(items) => items.iter().for_each(|item| hides_nothing(place, item)),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| assert_no_hidden_characters(place, item)),
         Value::Object(fields) => {
             for (name, value) in fields {
-                assert!(!name.chars().any(hides), "{place}: {name:?}");
-                hides_nothing(&format!("{place}.{name}"), value);
+                assert!(!name.chars().any(is_hidden), "{place}: {name:?}");
+                assert_no_hidden_characters(&format!("{place}.{name}"), value);
             }
         }
         _ => {}
@@ -95,20 +99,23 @@ fn hides_nothing(place: &str, value: &Value) {
 }
 
 /// Validates the subset of JSON Schema that the tools use. An unknown keyword fails the test.
-fn fits(place: &str, schema: &Value, value: &Value) {
+fn assert_matches_schema(place: &str, schema: &Value, value: &Value) {
     if *schema == Value::Bool(true) {
         return;
     }
     let schema = schema.as_object().unwrap();
-    for (keyword, says) in schema {
+    for (keyword, expected) in schema {
         match keyword.as_str() {
             "type" => assert!(
-                is_of(says.as_str().unwrap(), value),
-                "{place}: {value} is no {says}"
+                has_type(expected.as_str().unwrap(), value),
+                "{place}: {value} is no {expected}"
             ),
-            "enum" => assert!(says.as_array().unwrap().contains(value), "{place}: {value}"),
+            "enum" => assert!(
+                expected.as_array().unwrap().contains(value),
+                "{place}: {value}"
+            ),
             "required" => {
-                for name in says.as_array().unwrap() {
+                for name in expected.as_array().unwrap() {
                     assert!(
                         value.get(name.as_str().unwrap()).is_some(),
                         "{place} lacks {name}"
@@ -117,15 +124,15 @@ fn fits(place: &str, schema: &Value, value: &Value) {
             }
             "items" => {
                 for item in value.as_array().unwrap() {
-                    fits(&format!("{place}[]"), says, item);
+                    assert_matches_schema(&format!("{place}[]"), expected, item);
                 }
             }
             "properties" => {
                 for (name, value) in value.as_object().unwrap() {
-                    let schema = says
+                    let schema = expected
                         .get(name)
                         .unwrap_or_else(|| panic!("{place}: what is {name}?"));
-                    fits(&format!("{place}.{name}"), schema, value);
+                    assert_matches_schema(&format!("{place}.{name}"), schema, value);
                 }
             }
             "description" | "default" => {}
@@ -134,7 +141,7 @@ fn fits(place: &str, schema: &Value, value: &Value) {
     }
 }
 
-fn is_of(kind: &str, value: &Value) -> bool {
+fn has_type(kind: &str, value: &Value) -> bool {
     match kind {
         "object" => value.is_object(),
         "array" => value.is_array(),
