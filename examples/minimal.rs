@@ -1,8 +1,8 @@
-//! The floor that `cargo bench` measures against: an MCP server as small as the protocol library allows.
+//! The baseline of `cargo bench`: the smallest MCP server that the protocol library allows.
 //!
-//! `minimal` serves over standard input and output, `minimal --http ADDRESS` over Streamable HTTP. Its tool `hello`
-//! answers a short text; `fetch` gets an address first. `minimal --direct` is no server but the request alone: for each
-//! line `COUNT IN_FLIGHT ADDRESS` it gets the address so many times, and answers `done`.
+//! `minimal` serves over stdio, `minimal --http ADDRESS` over Streamable HTTP. Its tool `hello` returns a short text;
+//! `fetch` requests a URL first. `minimal --direct` is not a server: for each input line `COUNT IN_FLIGHT URL` it requests
+//! the URL `COUNT` times and prints `done`.
 
 use std::error::Error;
 use std::sync::{Arc, LazyLock};
@@ -19,7 +19,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-type Failure = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 #[derive(Clone)]
 struct Minimal;
@@ -38,8 +38,12 @@ impl ServerHandler for Minimal {
         schema.insert("type".to_owned(), "object".into());
         let schema = Arc::new(schema);
         Ok(ListToolsResult::with_all_items(vec![
-            Tool::new("hello", "Says hello.", Arc::clone(&schema)),
-            Tool::new("fetch", "Gets `url`.", schema),
+            Tool::new("hello", "Return a greeting.", Arc::clone(&schema)),
+            Tool::new(
+                "fetch",
+                "Request `url` and return the size of the response.",
+                schema,
+            ),
         ]))
     }
 
@@ -64,7 +68,7 @@ impl ServerHandler for Minimal {
     }
 }
 
-/// Made by the first request, so that a server that makes none is no larger for it.
+/// Created on the first request, so that it adds no memory to a server that sends none.
 static HTTP: LazyLock<Result<reqwest::Client, String>> = LazyLock::new(|| {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -78,19 +82,19 @@ static HTTP: LazyLock<Result<reqwest::Client, String>> = LazyLock::new(|| {
     client.build().map_err(|error| error.to_string())
 });
 
-/// Gets an address and counts what came.
-async fn get(url: &str) -> Result<usize, Failure> {
+/// Requests a URL and returns the size of the response in bytes.
+async fn get(url: &str) -> Result<usize, BoxError> {
     let http = HTTP.as_ref().map_err(String::as_str)?;
     let response = http.get(url).send().await?.error_for_status()?;
     Ok(response.bytes().await?.len())
 }
 
-async fn serve_stdio() -> Result<(), Failure> {
+async fn serve_stdio() -> Result<(), BoxError> {
     Minimal.serve(stdio_pipes()).await?.waiting().await?;
     Ok(())
 }
 
-async fn serve_http(address: &str) -> Result<(), Failure> {
+async fn serve_http(address: &str) -> Result<(), BoxError> {
     let config = StreamableHttpServerConfig::default().with_json_response(true);
     let sessions = Arc::new(LocalSessionManager::default());
     let mcp = StreamableHttpService::new(|| Ok(Minimal), sessions, config);
@@ -99,17 +103,17 @@ async fn serve_http(address: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn direct() -> Result<(), Failure> {
+async fn direct() -> Result<(), BoxError> {
     let (reader, mut writer) = stdio_pipes();
     let mut lines = BufReader::new(reader).lines();
     while let Some(line) = lines.next_line().await? {
         let [count, in_flight, url] = *line.split(' ').collect::<Vec<_>>() else {
-            return Err("a line is COUNT IN_FLIGHT ADDRESS".into());
+            return Err("expected a line COUNT IN_FLIGHT URL".into());
         };
         let requests = (0..count.parse::<usize>()?).map(|_| get(url));
-        let mut answers = futures::stream::iter(requests).buffer_unordered(in_flight.parse()?);
-        while let Some(answer) = answers.next().await {
-            answer?;
+        let mut responses = futures::stream::iter(requests).buffer_unordered(in_flight.parse()?);
+        while let Some(response) = responses.next().await {
+            response?;
         }
         writer.write_all(b"done\n").await?;
         writer.flush().await?;
@@ -117,7 +121,7 @@ async fn direct() -> Result<(), Failure> {
     Ok(())
 }
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -128,7 +132,7 @@ fn main() -> Result<(), Failure> {
             [] => serve_stdio().await,
             ["--http", address] => serve_http(address).await,
             ["--direct"] => direct().await,
-            _ => Err("minimal [--http ADDRESS | --direct]".into()),
+            _ => Err("usage: minimal [--http ADDRESS | --direct]".into()),
         }
     })
 }
