@@ -1,6 +1,6 @@
-//! How messages get in and out: standard input and output, until the input ends.
+//! The stdio transport.
 //!
-//! Knows the protocol's messages, not the tools.
+//! Invariant: handles protocol messages, knows no tools.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,16 +23,16 @@ use crate::sync::lock;
 /// Serves one client over standard input and output.
 ///
 /// # Errors
-/// When the conversation could not begin. That the input ended before it did is no error.
+/// If initialization fails. End of input before initialization is not an error.
 pub async fn stdio(server: Server) -> Result<(), ServerInitializeError> {
     let (reader, writer) = stdio_pipes();
     serve(server, reader, writer).await
 }
 
-/// Serves one client until it closes its side and everything it asked is answered.
+/// Serves one client until it closes the input and every request has a response.
 ///
 /// # Errors
-/// When the conversation could not begin. That the input ended before it did is no error.
+/// If initialization fails. End of input before initialization is not an error.
 pub async fn serve<R, W>(server: Server, reader: R, writer: W) -> Result<(), ServerInitializeError>
 where
     R: AsyncRead + Send + Unpin + 'static,
@@ -44,8 +44,8 @@ where
     match server.with_shutdown(closed).serve(transport).await {
         Ok(running) => {
             let reason = running.waiting().await;
-            tracing::debug!(?reason, "the conversation ended");
-            // A write whose call was cancelled is nobody's answer, but its line in the audit log has to be completed.
+            tracing::debug!(?reason, "session ended");
+            // A cancelled call has no response, but the audit log entry of its write must be completed.
             server.drain_writes().await;
             Ok(())
         }
@@ -54,54 +54,54 @@ where
     }
 }
 
-/// Answers that may wait for the client to read them. While there are more, nothing more is read from the client.
+/// Outgoing messages that the client has not read. At this limit the server stops reading from the client.
 const MAX_UNREAD: usize = 256;
 
-/// Requests that may wait for their answers. While there are more, nothing more is read either.
+/// Requests without a response. At this limit the server stops reading from the client.
 ///
-/// Far more than any client asks for at once: until there are fewer, a cancellation or the answer to a question is not
-/// heard. Each call has its time-outs, so that there are fewer in time.
+/// Far above what any client sends concurrently, because at the limit the server does not see cancellations and elicitation
+/// results either. The timeouts of the calls bring the number below the limit again.
 const MAX_UNANSWERED: usize = 16_384;
 
-/// How long a client that has closed its side may leave an answer unread, before it counts as gone.
+/// How long a client that has closed the input may leave a response unread before it is considered gone.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the end of the writing may take, which waits for what is being written.
+/// Timeout for closing the output, which waits for pending writes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Keeps what a client may pile up here within bounds, and holds back the end of the input until every request has its
-/// answer.
+/// Bounds the number of unanswered requests and unread messages, and delays the end of the input until every request has a
+/// response.
 ///
-/// The protocol library takes whatever comes, and keeps answers that nobody reads. And it ends soon after the input
-/// does, when what is still running is lost; a call to PostHog may take longer than its patience.
+/// rmcp has no such bounds, and it stops shortly after the end of the input, which would abort calls to PostHog that take
+/// longer.
 struct BackpressureTransport<T> {
     inner: T,
-    begun: bool,
+    initialized: bool,
     ended: bool,
-    /// Told when the input ends: no question to the client is answered any more.
+    /// Cancelled at the end of the input: the client can no longer respond to elicitations.
     closed: CancellationToken,
     open: Arc<Pending>,
 }
 
-/// What the client has asked and not read yet.
+/// Unanswered requests and unread messages.
 #[derive(Default)]
 struct Pending {
     counts: Mutex<PendingCounts>,
-    settled: Notify,
+    changed: Notify,
 }
 
 #[derive(Default)]
 struct PendingCounts {
     unanswered: HashSet<RequestId>,
-    /// Messages on their way out.
+    /// Messages being written, which the client has not read.
     unread: usize,
-    /// How many of them have gone.
+    /// Messages written so far.
     read: u64,
 }
 
 impl PendingCounts {
-    /// How far the client has read, while something waits for it.
-    fn reading(&self) -> Option<u64> {
+    /// The client's read progress, if messages are waiting for it.
+    fn read_progress(&self) -> Option<u64> {
         (self.unread > 0).then_some(self.read)
     }
 }
@@ -113,33 +113,34 @@ impl Pending {
 
     fn change(&self, change: impl FnOnce(&mut PendingCounts)) {
         change(&mut self.counts());
-        self.settled.notify_waiters();
+        self.changed.notify_waiters();
     }
 
-    /// Waits until the counts are so.
-    async fn wait_until(&self, so: impl Fn(&PendingCounts) -> bool) {
+    /// Waits until the predicate holds.
+    async fn wait_until(&self, predicate: impl Fn(&PendingCounts) -> bool) {
         loop {
-            let settled = self.settled.notified();
-            tokio::pin!(settled);
-            // Registered before looking, so that a change in between is not missed.
-            settled.as_mut().enable();
-            if so(&self.counts()) {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the check, so that no change in between is missed.
+            changed.as_mut().enable();
+            if predicate(&self.counts()) {
                 return;
             }
-            settled.await;
+            changed.await;
         }
     }
 
-    /// Waits until nothing is open any more, or the client has not read for too long what waits for it.
+    /// Waits until every request has a response, or the client has not read any message for [`READ_TIMEOUT`].
     async fn wait_idle(&self) {
         loop {
-            let before = self.counts().reading();
-            let changed = self
-                .wait_until(|counts| counts.unanswered.is_empty() || counts.reading() != before);
+            let before = self.counts().read_progress();
+            let changed = self.wait_until(|counts| {
+                counts.unanswered.is_empty() || counts.read_progress() != before
+            });
             if before.is_none() {
                 changed.await;
             } else if timeout(READ_TIMEOUT, changed).await.is_err() {
-                tracing::warn!("the client does not read its answers");
+                tracing::warn!("the client does not read responses; closing the session");
                 return;
             }
             if self.counts().unanswered.is_empty() {
@@ -153,7 +154,7 @@ impl<T> BackpressureTransport<T> {
     fn new(inner: T, closed: CancellationToken) -> Self {
         Self {
             inner,
-            begun: false,
+            initialized: false,
             ended: false,
             closed,
             open: Arc::default(),
@@ -168,7 +169,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for BackpressureTransport<T
         &mut self,
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        let answered = match &message {
+        let response_id = match &message {
             JsonRpcMessage::Response(response) => Some(response.id.clone()),
             JsonRpcMessage::Error(error) => error.id.clone(),
             _ => None,
@@ -181,7 +182,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for BackpressureTransport<T
             open.change(|counts| {
                 counts.unread -= 1;
                 counts.read += 1;
-                if let Some(id) = answered {
+                if let Some(id) = response_id {
                     counts.unanswered.remove(&id);
                 }
             });
@@ -195,24 +196,24 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for BackpressureTransport<T
                 counts.unread < MAX_UNREAD && counts.unanswered.len() < MAX_UNANSWERED
             };
             self.open.wait_until(room).await;
-            // Many messages come with one read: what they ask for has its turn before all of them are taken.
+            // One read may contain many messages; yield so that their requests are processed in between.
             consume_budget().await;
             while let Some(message) = self.inner.receive().await {
                 match &message {
                     JsonRpcMessage::Request(request) => {
-                        self.begun = self.begun || begins(&request.request);
+                        self.initialized = self.initialized || starts_session(&request.request);
                         let id = request.id.clone();
                         self.open.change(|counts| {
                             counts.unanswered.insert(id);
                         });
                     }
-                    // To the protocol library this would be a wrong beginning, which ends the process.
-                    _ if !self.begun => {
+                    // rmcp treats any other first message as an error and would exit.
+                    _ if !self.initialized => {
                         consume_budget().await;
                         continue;
                     }
                     JsonRpcMessage::Notification(notification) => {
-                        // A cancelled request is never answered.
+                        // A cancelled request gets no response.
                         if let ClientNotification::CancelledNotification(cancelled) =
                             &notification.notification
                             && let Some(id) = &cancelled.params.request_id
@@ -234,15 +235,16 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for BackpressureTransport<T
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
-        // What nobody reads is being written for ever.
+        // Writes never complete if the client does not read.
         timeout(CLOSE_TIMEOUT, self.inner.close())
             .await
             .unwrap_or(Ok(()))
     }
 }
 
-/// Whether a request begins the conversation: a handshake, or any that says its version, but no mere look at who is there.
-fn begins(request: &ClientRequest) -> bool {
+/// Whether a request starts the session: `initialize`, or any request with a protocol version except `ping` and
+/// `server/discover`.
+fn starts_session(request: &ClientRequest) -> bool {
     match request {
         ClientRequest::InitializeRequest(_) => true,
         ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
@@ -260,18 +262,18 @@ mod tests {
 
     use super::*;
 
-    /// A client that asks all this, closes its side and reads nothing.
-    struct Deaf(VecDeque<RxJsonRpcMessage<RoleServer>>);
+    /// A client that sends requests, closes the input and reads nothing.
+    struct UnresponsiveClient(VecDeque<RxJsonRpcMessage<RoleServer>>);
 
-    impl Deaf {
-        fn asking(count: usize) -> Self {
-            let ask = |id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"});
-            let messages = (0..count).map(|id| serde_json::from_value(ask(id)).unwrap());
+    impl UnresponsiveClient {
+        fn with_requests(count: usize) -> Self {
+            let request = |id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"});
+            let messages = (0..count).map(|id| serde_json::from_value(request(id)).unwrap());
             Self(messages.collect())
         }
     }
 
-    impl Transport<RoleServer> for Deaf {
+    impl Transport<RoleServer> for UnresponsiveClient {
         type Error = std::io::Error;
 
         fn send(
@@ -290,7 +292,7 @@ mod tests {
         }
     }
 
-    fn answer(message: &RxJsonRpcMessage<RoleServer>) -> TxJsonRpcMessage<RoleServer> {
+    fn response_to(message: &RxJsonRpcMessage<RoleServer>) -> TxJsonRpcMessage<RoleServer> {
         let JsonRpcMessage::Request(request) = message else {
             panic!("{message:?}")
         };
@@ -298,26 +300,28 @@ mod tests {
         JsonRpcMessage::error(error, Some(request.id.clone()))
     }
 
-    /// Longer than anything here waits for; the clock is turned on by hand.
+    /// Longer than every timeout; time is paused.
     const LONG: Duration = Duration::from_secs(3600);
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_reads_nothing_is_not_read_any_further() {
-        let mut transport =
-            BackpressureTransport::new(Deaf::asking(1000), CancellationToken::new());
+    async fn stops_reading_at_the_limit_of_unread_messages() {
+        let mut transport = BackpressureTransport::new(
+            UnresponsiveClient::with_requests(1000),
+            CancellationToken::new(),
+        );
         let mut sending = Vec::new();
         for _ in 0..MAX_UNREAD {
             let message = transport.receive().await.unwrap();
-            sending.push(transport.send(answer(&message)));
+            sending.push(transport.send(response_to(&message)));
         }
         assert!(timeout(LONG, transport.receive()).await.is_err());
         assert_eq!(transport.inner.0.len(), 1000 - MAX_UNREAD);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_wait_unread_where_too_many_wait_for_answers() {
-        let asked = Deaf::asking(MAX_UNANSWERED + 1);
-        let mut transport = BackpressureTransport::new(asked, CancellationToken::new());
+    async fn stops_reading_at_the_limit_of_unanswered_requests() {
+        let client = UnresponsiveClient::with_requests(MAX_UNANSWERED + 1);
+        let mut transport = BackpressureTransport::new(client, CancellationToken::new());
         for _ in 0..MAX_UNANSWERED {
             assert!(transport.receive().await.is_some());
         }
@@ -325,17 +329,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_ever_for_a_client_that_closed_its_side_and_reads_nothing() {
-        let mut transport = BackpressureTransport::new(Deaf::asking(1), CancellationToken::new());
+    async fn ends_if_a_closed_client_does_not_read() {
+        let mut transport = BackpressureTransport::new(
+            UnresponsiveClient::with_requests(1),
+            CancellationToken::new(),
+        );
         let message = transport.receive().await.unwrap();
-        let _sending = transport.send(answer(&message));
+        let _sending = transport.send(response_to(&message));
         assert!(timeout(LONG, transport.receive()).await.unwrap().is_none());
         timeout(LONG, transport.close()).await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_takes_its_time_is_waited_for() {
-        let mut transport = BackpressureTransport::new(Deaf::asking(1), CancellationToken::new());
+    async fn waits_for_calls_in_flight_after_the_end_of_input() {
+        let mut transport = BackpressureTransport::new(
+            UnresponsiveClient::with_requests(1),
+            CancellationToken::new(),
+        );
         transport.receive().await.unwrap();
         assert!(timeout(LONG, transport.receive()).await.is_err());
     }
