@@ -46,7 +46,7 @@ async fn current_project_is_resolved_once_before_the_first_call() {
     assert_eq!(session.requests(), [USER, KEY, PERSON]);
     assert_eq!(
         person["url"],
-        format!("{}/project/1/person/{ADA}", session.sandbox.url())
+        format!("{}/project/1/persons/{ADA}", session.sandbox.url())
     );
     session.call("persons-retrieve", json!({"id": 101})).await;
     assert_eq!(session.requests(), [PERSON]);

@@ -282,3 +282,26 @@ async fn unknown_project_is_named_as_such() {
     assert!(error.contains("POSTHOG_PROJECT_ID"), "{error}");
     assert!(!error.contains("persons-list by email"), "{error}");
 }
+
+#[tokio::test]
+async fn page_of_the_activity_past_the_last_is_named_as_such() {
+    let session = on(Era::June2026).await;
+    let error = session
+        .error("persons-activity-retrieve", json!({"page": 99}))
+        .await;
+    assert!(error.contains("page 99 is past the last page"), "{error}");
+    assert!(!error.contains("Try again later"), "{error}");
+}
+
+#[tokio::test]
+async fn operations_of_events_are_no_properties() {
+    let session = on(Era::September2026).await;
+    for operation in ["$set", "$set_once", "$unset", "$add"] {
+        let update = json!({"id": ADA, "properties": {operation: ["plan"]}});
+        let error = session.error("persons-update", update).await;
+        assert!(error.contains(&format!("`{operation}`")), "{error}");
+        let set = json!({"id": ADA, "key": operation, "value": 1});
+        session.error("persons-property-set", set).await;
+    }
+    assert_eq!(session.requests(), Vec::<String>::new());
+}

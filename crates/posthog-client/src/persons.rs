@@ -154,7 +154,7 @@ impl Client {
     pub async fn person_url(&self, uuid: Uuid) -> Result<String, Error> {
         let project = self.project().await?.to_string();
         let uuid = uuid.to_string();
-        let path = ["project", &project, "person", &uuid];
+        let path = ["project", &project, "persons", &uuid];
         Ok(self
             .inner
             .connection

@@ -8,7 +8,7 @@ use crate::output::{Cells, Row, Sanitizer, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{Id, Limit, PageNumber};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{Activity, Change, RequiredScopes};
+use posthog_client::{Activity, Change, ErrorKind, RequiredScopes};
 
 pub(super) struct PersonsActivityRetrieve;
 
@@ -144,7 +144,17 @@ impl Tool for PersonsActivityRetrieve {
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let (limit, page) = (input.limit.0, input.page.0);
         let id = input.id.as_ref().map(|id| &id.0);
-        let activity = context.posthog.activity(id, limit, page).await?;
+        let activity = context.posthog.activity(id, limit, page).await;
+        let activity = activity.map_err(|error| {
+            // PostHog has no empty page after the last one.
+            if page > 1 && *error.kind() == (ErrorKind::Server { status: 500 }) {
+                return ToolError::invalid_input(format!(
+                    "PostHog failed (status 500), most likely because page {page} is past the last page. Retrying will not help; \
+                     call with page 1, and go on only while a result names a next page."
+                ));
+            }
+            error.into()
+        })?;
         let truncated = truncate_rows(&context.limits, &activity.results, row);
         let shown = truncated.rows.len();
         let cut = shown < activity.results.len();

@@ -144,6 +144,7 @@ impl Tool for PersonsFunnel {
                 "`funnel_step` counts from 1; a negative number means those who left before that step.",
             ));
         }
+        check_step(&input)?;
         let arguments = arguments_of(&input)?;
         let page = context.posthog.funnel(&arguments).await;
         let range = (input.limit, input.offset);
@@ -156,4 +157,23 @@ impl Tool for PersonsFunnel {
             |row, _| row,
         )
     }
+}
+
+/// PostHog fails on a funnel without a step, and on one over time without a period.
+fn check_step(input: &Input) -> Result<(), ToolError> {
+    if matches!(input.funnel_viz_type, Some(VizType::Trends)) {
+        if input.entrance_period_start.is_none() || input.drop_off.is_none() {
+            return Err(ToolError::invalid_input(
+                "funnel_viz_type trends needs `entrance_period_start` and `drop_off`.",
+            ));
+        }
+        return Ok(());
+    }
+    if input.funnel_step.is_none() && input.funnel_custom_steps.is_empty() {
+        return Err(ToolError::invalid_input(
+            "Give `funnel_step` (1 for those who entered, 2 for those who reached the second step, -2 for those who dropped off before it) \
+             or `funnel_custom_steps`.",
+        ));
+    }
+    Ok(())
 }

@@ -17,14 +17,30 @@ pub(in crate::tools) struct Changed {
     pub(in crate::tools) check: String,
 }
 
-/// Rejects keys that no property can have.
+/// What PostHog does with properties of events, and would store as a property of that name here; and the tool that does it.
+const OPERATIONS: [(&str, &str); 4] = [
+    ("$set", "give the properties themselves"),
+    ("$set_once", "only events can set a property once"),
+    ("$unset", "use persons-property-delete"),
+    ("$add", "read the value and set the sum"),
+];
+
+/// Rejects keys that no property can have, or should have.
 pub(in crate::tools) fn check_keys<'a>(
     keys: impl IntoIterator<Item = &'a String>,
 ) -> Result<(), ToolError> {
-    if keys.into_iter().any(|key| key.trim().is_empty()) {
-        return Err(ToolError::invalid_input(
-            "A property name must not be empty.",
-        ));
+    for key in keys {
+        if key.trim().is_empty() {
+            return Err(ToolError::invalid_input(
+                "A property name must not be empty.",
+            ));
+        }
+        let operation = OPERATIONS.iter().find(|(operation, _)| operation == key);
+        if let Some((operation, instead)) = operation {
+            return Err(ToolError::invalid_input(format!(
+                "`{operation}` is no property here: PostHog would store a property of that name. Instead, {instead}. Nothing was sent."
+            )));
+        }
     }
     Ok(())
 }

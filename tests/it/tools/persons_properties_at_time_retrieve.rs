@@ -17,7 +17,7 @@ async fn shows_properties_at_the_time() {
     assert_snapshot!(text.replace(&session.sandbox.url(), "http://sandbox"), @r"
     uuid: ada0ada0-1815-4852-8000-000000000101
     name: ada@example.com
-    url: http://sandbox/project/1/person/ada0ada0-1815-4852-8000-000000000101
+    url: http://sandbox/project/1/persons/ada0ada0-1815-4852-8000-000000000101
     created_at: 2026-03-02T10:00:00Z
     last_seen_at: 2026-11-02T08:00:00Z
     distinct_ids (2): ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1

@@ -75,6 +75,9 @@ impl Row for PersonToDelete {
     }
 }
 
+/// In place of a UUID, where PostHog names no person.
+const UNNAMED: &str = "unknown";
+
 impl Plan {
     /// What PostHog's response means.
     pub(super) fn result(
@@ -135,7 +138,7 @@ impl Plan {
                 person_uuid: error
                     .person_uuid
                     .as_ref()
-                    .map_or_else(|| "unknown".to_owned(), |uuid| sanitizer.text(uuid)),
+                    .map_or_else(|| UNNAMED.to_owned(), |uuid| sanitizer.text(uuid)),
                 step: error.step.as_ref().map(|step| sanitizer.text(step)),
             })
             .collect();
@@ -170,7 +173,12 @@ impl Plan {
             ),
         };
         for error in &errors {
-            let _ = write!(text, "NOT deleted: {}", error.person_uuid);
+            // A step can fail without a person, for data beside the profile.
+            if error.person_uuid == UNNAMED {
+                text.push_str("A step failed, and PostHog does not say for which person");
+            } else {
+                let _ = write!(text, "NOT deleted: {}", error.person_uuid);
+            }
             if let Some(step) = &error.step {
                 let _ = write!(text, " (failed at {step})");
             }
