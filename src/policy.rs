@@ -169,7 +169,7 @@ impl Policy {
         }
     }
 
-    /// The names in it that nothing has: a filter without effect is a hole that nobody sees.
+    /// The names in it that match no tool or toolset: a misspelt exclusion would silently have no effect.
     #[must_use]
     pub fn unknown_names<'a>(&self, tools: impl IntoIterator<Item = &'a str>) -> Vec<UnknownName> {
         let tools: BTreeSet<&str> = tools.into_iter().collect();

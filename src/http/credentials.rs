@@ -281,7 +281,7 @@ impl ProjectCache {
         }
         let mut known = lock(&self.known);
         if known.len() >= MAX_KEYS {
-            // Rare, and it costs each key one look-up.
+            // Rare, and costs one lookup per key.
             known.clear();
         }
         known

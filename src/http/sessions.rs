@@ -25,12 +25,12 @@ const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a session may take to accept a relayed message.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who opened which session.
+/// The open sessions and their owners.
 pub(super) struct Sessions {
     manager: Arc<LocalSessionManager>,
     max_sessions: usize,
     owners: Mutex<HashMap<String, Owner>>,
-    /// One handshake at a time: each makes room for itself.
+    /// Serializes handshakes, each of which may evict a session.
     opening: tokio::sync::Mutex<()>,
     store: Store,
 }
@@ -201,7 +201,7 @@ impl Sessions {
             if alive.len() < self.max_sessions {
                 return;
             }
-            // A session whose client disconnected before its id was sent has no owner, and goes first.
+            // A session whose client disconnected before its id was sent has no owner and is evicted first.
             let unowned = alive
                 .iter()
                 .find(|session| !owners.contains_key(*session))
@@ -278,7 +278,7 @@ pub(super) async fn bind(
     response
 }
 
-/// What another process may wait for.
+/// The messages that another process may wait for.
 enum Awaited {
     /// A reply to an elicitation that it sent.
     Reply,

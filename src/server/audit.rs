@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::sync::lock;
 
-/// Room for what is known only afterwards: the longest outcome and a time.
+/// Room for the part that is written afterwards: the longest outcome and a time.
 const TAIL: usize = 96;
 
 /// An open log. Clones write to the same file.
@@ -45,7 +45,7 @@ pub struct Line {
 }
 
 impl AuditLog {
-    /// Opens a log, or begins one that only its owner can read.
+    /// Opens a log, or creates one that only its owner can read.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -96,7 +96,7 @@ impl AuditLog {
 }
 
 impl Line {
-    /// Completes the line with what became of the request.
+    /// Completes the line with the outcome of the request.
     ///
     /// # Errors
     /// When it cannot be written; the line then stays `started`.
@@ -108,7 +108,7 @@ impl Line {
     }
 }
 
-/// Appends, and returns where.
+/// Appends, and returns the offset.
 fn append(file: &mut File, line: &[u8]) -> io::Result<u64> {
     let start = file.seek(SeekFrom::End(0))?;
     let written = file.write_all(line).and_then(|()| file.sync_data());
@@ -119,7 +119,7 @@ fn append(file: &mut File, line: &[u8]) -> io::Result<u64> {
     written.map(|()| start)
 }
 
-/// The end of a line, always equally long, so that it can be written over.
+/// The end of a line, of constant length so that it can be overwritten.
 fn padded(outcome: &str, finished: Option<String>) -> String {
     let mut tail = format!("\"outcome\":\"{outcome}\"");
     if let Some(time) = finished {

@@ -60,8 +60,8 @@ impl From<ErrorData> for CallError {
 }
 
 impl Call {
-    /// Makes the call.
-    pub(super) async fn answer(
+    /// Makes the call and returns its response.
+    pub(super) async fn respond(
         mut self,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
@@ -89,7 +89,7 @@ impl Call {
         }
     }
 
-    /// The text that a tool that reads puts out.
+    /// The text of a reading tool's result.
     pub(super) async fn text(&self) -> Result<String, CallError> {
         match self.prepare(false).await? {
             PreparedCall::Complete(output) => Ok(output.text),
@@ -130,7 +130,7 @@ impl Call {
         Ok(self.in_slot(call).await??)
     }
 
-    /// Prepares a write again that took a while to be confirmed: what was shown may have changed.
+    /// Prepares a write again after a confirmation that took a while: the preview may have changed.
     async fn prepare_again(&self, shown: &str) -> Result<PreparedWrite, CallError> {
         match self.prepare(false).await? {
             PreparedCall::Write(write)
@@ -259,10 +259,10 @@ impl Call {
         })
     }
 
-    fn success(&self, answer: ToolOutput<Value>) -> CallToolResult {
-        let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
+    fn success(&self, output: ToolOutput<Value>) -> CallToolResult {
+        let mut result = CallToolResult::success(vec![ContentBlock::text(output.text)]);
         if self.server.limits.structured {
-            result.structured_content = Some(answer.structured);
+            result.structured_content = Some(output.structured);
         }
         result
     }

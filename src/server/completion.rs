@@ -9,7 +9,7 @@ use posthog_client::{Client, Error, Person, PersonId, PersonsQuery};
 /// The maximum that MCP allows.
 const MAX_SUGGESTIONS: usize = 100;
 
-/// The newest persons, whose property keys are offered where no person is given.
+/// The number of newest persons whose property keys are offered if no person is given.
 const SAMPLE_SIZE: u32 = 20;
 
 /// An incomplete argument of a prompt.
@@ -22,7 +22,7 @@ pub struct CompletionRequest<'a> {
     pub person: Option<&'a str>,
 }
 
-/// The completions. `is_enabled` tells which tools are enabled: data that no tool may read is not completed either.
+/// The completions. `is_enabled` reports whether a tool is enabled: data that no enabled tool can read is not completed.
 pub async fn complete(
     posthog: &Client,
     limits: &OutputOptions,

@@ -29,8 +29,8 @@ use crate::policy::Effect;
 /// How long a client may keep a list, in milliseconds.
 const LIST_TTL: u64 = 3_600_000;
 
-/// How long a client may keep a result, in milliseconds, and for whom, in the versions whose results say so. The lists
-/// cannot change while the process runs, but settings and the caller narrow them.
+/// How long a client may keep a result, in milliseconds, and its cache scope, in the versions with cacheable results. The
+/// lists cannot change while the process runs, but settings and the caller narrow them.
 fn cache_policy(
     context: &RequestContext<RoleServer>,
     ttl_ms: u64,
@@ -84,7 +84,7 @@ impl ServerHandler for Server {
         Ok(())
     }
 
-    /// Any URI is accepted; one that nothing happens to causes no notifications.
+    /// Any URI is accepted; a URI of no person causes no notifications.
     async fn subscribe(
         &self,
         request: SubscribeRequestParams,
@@ -144,7 +144,7 @@ impl ServerHandler for Server {
             biased;
             // The library only reports a cancellation; dropping the call closes its connection to PostHog.
             () = cancelled.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
-            result = call.answer(&request, &context) => result,
+            result = call.respond(&request, &context) => result,
         };
         let outcome = match &result {
             Ok(CallToolResponse::Complete(result)) if result.is_error == Some(true) => "error",

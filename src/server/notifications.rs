@@ -16,10 +16,10 @@ use super::resources;
 use super::session::ClientSession;
 use posthog_client::WaitReason;
 
-/// A client that does not read a notification in this time does not get it: no call waits for a notification.
+/// Notifications that the client does not read in this time are dropped: no call waits for them.
 const NOTIFY_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Reports why a call waits, to a client that asked for progress. Never ends by itself.
+/// Reports why a call waits, to a client that requested progress. Never completes.
 pub(super) async fn progress(
     peer: &Peer<RoleServer>,
     token: ProgressToken,
@@ -47,7 +47,7 @@ pub(super) async fn progress(
     std::future::pending().await
 }
 
-/// Logs a finished call to the client, as the server's own log has it, if the client asked for such messages.
+/// Sends the log message of a finished call to the client, if the client enabled that level.
 pub(super) async fn call_finished(
     session: &ClientSession,
     context: &RequestContext<RoleServer>,

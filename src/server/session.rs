@@ -16,7 +16,7 @@ const MAX_WATCHED: usize = 1000;
 pub(super) struct ClientSession {
     /// Cancelled when the client can no longer reply.
     pub(super) closed: CancellationToken,
-    /// The least severe log messages that the client asked for; it gets none before.
+    /// The minimum log level that the client set; `None` sends no log messages.
     log_level: Mutex<Option<LoggingLevel>>,
     /// The resources that the client subscribed to.
     watched: Mutex<HashSet<String>>,

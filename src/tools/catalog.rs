@@ -53,7 +53,7 @@ pub fn catalog() -> Vec<ToolDefinition> {
     ]
 }
 
-/// The scopes that some of these tools ask of a key, and the one for finding out the project.
+/// The scopes that any of these tools require, and the one for resolving the project.
 #[must_use]
 pub fn scopes(tools: &[ToolDefinition]) -> BTreeSet<&'static str> {
     let scopes = tools.iter().flat_map(|tool| match tool.access {

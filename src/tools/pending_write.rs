@@ -93,7 +93,7 @@ impl Status {
     }
 }
 
-/// What became of a write, for the audit log.
+/// The outcome of a write, for the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// PostHog accepted it and does it later.
@@ -104,7 +104,7 @@ pub enum Outcome {
     Partly,
     /// It was not done.
     NotDone,
-    /// It cannot be known whether it was done.
+    /// Unknown whether it was done.
     Unknown,
 }
 

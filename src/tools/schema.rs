@@ -1,4 +1,4 @@
-//! JSON Schemas of arguments and results, without what tells a model nothing or what some clients cannot read.
+//! JSON Schemas of arguments and results, without noise for a model and without keywords that some clients cannot read.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -74,8 +74,8 @@ fn schema<T: JsonSchema>(settings: SchemaSettings, output: bool) -> Map<String, 
     root
 }
 
-/// Optional means absent here, never null: nulls are removed from types, enums and defaults. So is what tells a model
-/// nothing: Rust's names of number formats, empty defaults, "additional properties allowed"; in output also ranges.
+/// Optional means absent here, never null: nulls are removed from types, enums and defaults. So is noise: Rust's names of
+/// number formats, empty defaults, "additional properties allowed"; in output also ranges.
 fn tidy(schema: &mut Value, output: bool) {
     if *schema == Value::Bool(true) {
         // `true` allows anything, and so does this, which more clients can read.

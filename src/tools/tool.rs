@@ -81,13 +81,13 @@ pub struct ToolDefinition {
     pub name: &'static str,
     /// The name for people.
     pub title: &'static str,
-    /// The words for the model.
+    /// The description for the model.
     pub description: &'static str,
     /// What it does to data.
     pub effect: Effect,
     /// The group it belongs to.
     pub toolset: Toolset,
-    /// What its endpoints ask of a key.
+    /// The scopes that its endpoints require.
     pub access: RequiredScopes,
     /// Arguments of a call that works on the sandbox, as JSON.
     pub example: &'static str,

@@ -1,4 +1,4 @@
-//! What an older PostHog cannot do, in words for the model.
+//! Explains to the model what an older PostHog does not support.
 
 use posthog_client::{Feature, Unsupported};
 

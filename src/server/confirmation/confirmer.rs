@@ -106,7 +106,7 @@ impl Confirmer {
         Self::with_ttl(mode, allow_token_confirmation, CONFIRMATION_TTL)
     }
 
-    /// A confirmer whose confirmations are valid for another time than five minutes.
+    /// A confirmer with another validity than five minutes.
     #[must_use]
     pub fn with_ttl(mode: Confirm, allow_token_confirmation: bool, ttl: Duration) -> Self {
         Self {
@@ -126,7 +126,7 @@ impl Confirmer {
         }
     }
 
-    /// The same confirmer, with other processes knowing which confirmations were used.
+    /// The same confirmer, with the used confirmations in a store that other processes share.
     #[must_use]
     pub fn with_store(self, store: Store) -> Self {
         Self { store, ..self }
@@ -240,9 +240,9 @@ impl Confirmer {
         }
     }
 
-    /// Elicits while the call waits, with no other elicitation open in the same session: where several processes serve
-    /// it, a reply carries only the number of its question, and two processes may have used the same. For the same reason
-    /// the checkbox has a name of its own there, so that a late reply to a closed question counts for no other.
+    /// Elicits while the call waits, with no other elicitation open in the same session: if several processes serve it, a
+    /// reply carries only a request id, which two processes may both have used. For the same reason the checkbox has a
+    /// unique name there, so that a late reply cannot confirm another elicitation.
     async fn elicit_exclusive(
         &self,
         request: &ConfirmationRequest<'_>,

@@ -28,9 +28,9 @@ pub(super) struct Sealed {
     shown: String,
 }
 
-/// Why a token or a state is rejected.
+/// The reason for rejecting a token or a state.
 pub(super) enum TokenError {
-    /// Not ours, for another call, or expired. One error for all: it helps no forger.
+    /// Forged, for another call, or expired. One error for all, so that it reveals nothing to a forger.
     Invalid,
     /// The preview is no longer the one that was shown.
     Changed,

@@ -16,7 +16,7 @@ use crate::tools::support::resolve_person::partition;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{MINIMAL_DISTINCT_IDS, Person, RequiredScopes, Untrusted};
 
-/// Ten requests.
+/// The ids of ten requests.
 const MAX_IDS: usize = 2000;
 
 pub(super) struct PersonsBatchRetrieve;
@@ -40,7 +40,7 @@ pub(super) struct Output {
     notes: Vec<String>,
 }
 
-/// The person of an id that was asked for.
+/// A requested id and its person.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct RequestedRow {
@@ -116,7 +116,7 @@ impl Tool for PersonsBatchRetrieve {
                     ));
                 }
             };
-        Ok(answer(context, &persons, &not_found, &select(input.select)).into())
+        Ok(batch_output(context, &persons, &not_found, &select(input.select)).into())
     }
 }
 
@@ -132,7 +132,7 @@ fn wanted<T: Clone + Eq + Hash>(ids: impl Iterator<Item = T>) -> Result<Vec<T>, 
     }
 }
 
-fn answer(
+fn batch_output(
     context: &Context,
     persons: &[(Untrusted<String>, Person)],
     not_found: &[Untrusted<String>],
@@ -140,7 +140,7 @@ fn answer(
 ) -> ToolOutput<Output> {
     let sanitizer = context.limits.sanitizer();
     let missing = not_found.len();
-    // The names of the missing are part of the answer, so the rows get what is left.
+    // The missing ids are part of the result, so the rows get the remaining bytes.
     let not_found = truncate_names(
         context.limits.bytes / 2,
         not_found.iter().map(|id| sanitizer.text(id)).collect(),
@@ -188,7 +188,7 @@ fn answer(
     }
 }
 
-/// Rows with everything, or with less of each person where that shows more of them: there is no next page to ask for.
+/// Rows with all selected fields, or with fewer fields if that shows more persons: there is no next page.
 fn rows(
     limits: &OutputOptions,
     persons: &[(Untrusted<String>, Person)],
@@ -222,7 +222,7 @@ fn rows(
     })
 }
 
-/// The id that was asked for, which can be what is redacted of its person.
+/// The requested id, which can itself be a redacted property of its person.
 fn requested(id: &Untrusted<String>, person: &Person, sanitizer: &Sanitizer) -> String {
     let terms = sanitizer.redaction().terms(person);
     sanitizer.text(&terms.redact_text(id))

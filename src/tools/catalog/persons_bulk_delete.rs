@@ -91,7 +91,7 @@ impl Tool for PersonsBulkDelete {
     }
 }
 
-/// What is to be deleted, by one of its names.
+/// The persons to delete, by UUID or by distinct id.
 enum Ids {
     Uuids(Vec<Uuid>),
     DistinctIds(Vec<Untrusted<String>>),

@@ -1,4 +1,4 @@
-//! `persons-deletion-status-list`: what became of event deletions.
+//! `persons-deletion-status-list`: the status of event deletions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ pub(super) struct Output {
 struct DeletionRow {
     person_uuid: String,
     status: String,
-    // When it was first asked for.
+    // When it was first requested.
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     delete_verified_at: Option<String>,

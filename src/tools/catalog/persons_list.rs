@@ -56,7 +56,7 @@ enum Format {
 pub(super) struct Output {
     #[serde(flatten)]
     page: PersonsPage,
-    // All matches, if asked for.
+    // All matches, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,20 +94,20 @@ impl Tool for PersonsList {
         let check = context.posthog.check_cohorts(&query).await?;
         let mut page = request(context, &query, check).await?;
         let count = page.count;
-        let mut answer = shown(context, &query, &page, check, count, &select);
-        while let Some(limit) = limit_that_ends(&page, query.limit, answer.structured.shown()) {
+        let mut output = page_output(context, &query, &page, check, count, &select);
+        while let Some(limit) = limit_ending_at(&page, query.limit, output.structured.shown()) {
             query.limit = limit;
             query.include_total = false;
             page = request(context, &query, check).await?;
-            answer = shown(context, &query, &page, check, count, &select);
+            output = page_output(context, &query, &page, check, count, &select);
         }
         Ok(ToolOutput {
             structured: Output {
-                page: answer.structured,
+                page: output.structured,
                 count,
                 csv: None,
             },
-            text: answer.text,
+            text: output.text,
         }
         .into())
     }
@@ -129,7 +129,7 @@ async fn request(
     page.map_err(|error| filters_failed(query, error))
 }
 
-/// PostHog fails on filters that it cannot evaluate, for good: trying again does not help.
+/// PostHog fails on filters that it cannot evaluate; retrying does not help.
 fn filters_failed(query: &PersonsQuery, error: Error) -> ToolError {
     if query.properties.is_empty() || *error.kind() != (ErrorKind::Server { status: 500 }) {
         return error.into();
@@ -144,12 +144,12 @@ fn filters_failed(query: &PersonsQuery, error: Error) -> ToolError {
     ))
 }
 
-/// The limit to ask for again, where the answer shows the first rows of a page and nobody knows at which offset the next
-/// one stands: a page that ends there tells.
+/// The limit for requesting the page again, if the result shows only its first rows and the offset of the next row is
+/// unknown. A page that ends at the last row shown determines that offset.
 ///
-/// Known it is where the page has no gap and the last row shown is older or newer than the next. PostHog leaves persons
-/// that are gone out of a page and counts them all the same, and it sorts persons of one moment anew within each page.
-fn limit_that_ends(page: &PersonPage, limit: u32, rows: usize) -> Option<u32> {
+/// The offset is known if the page has no gap and the last row shown differs in time from the next: PostHog omits deleted
+/// persons from a page but counts them, and the order of persons with equal times varies between pages.
+fn limit_ending_at(page: &PersonPage, limit: u32, rows: usize) -> Option<u32> {
     let next = page.results.get(rows)?;
     let last = page.results.get(rows.checked_sub(1)?)?;
     let gap = page.results.len() < limit as usize;
@@ -158,7 +158,7 @@ fn limit_that_ends(page: &PersonPage, limit: u32, rows: usize) -> Option<u32> {
         .flatten()
 }
 
-fn shown(
+fn page_output(
     context: &Context,
     query: &PersonsQuery,
     page: &PersonPage,
@@ -203,7 +203,8 @@ async fn csv(
     let whole = context.limits.sanitizer().csv(&csv, cut);
     let mut csv = truncate_lines(&context.limits, &whole);
     if cut && csv.len() == whole.len() {
-        // A quoted value can hold line breaks, so the last whole line may end inside one; it is still a line of the file.
+        // A quoted value can contain line breaks, so the last complete line may end inside one; it is still a line of the
+        // file.
         csv = csv
             .rfind('\n')
             .and_then(|end| csv.get(..=end))

@@ -16,7 +16,7 @@ use crate::tools::{
 };
 use posthog_client::{Client, Error, ErrorKind, PersonId, RequiredScopes};
 
-/// PostHog takes one key a request, and 240 requests a minute.
+/// PostHog accepts one key per request, and 240 requests per minute.
 const MAX_KEYS: usize = 100;
 
 pub(super) struct PersonsPropertyDelete;
@@ -84,7 +84,7 @@ impl From<Changed> for Output {
 struct FailedKey {
     key: String,
     reason: String,
-    // It may have been done all the same.
+    // The change may have been made nevertheless.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     outcome_unknown: bool,
@@ -133,13 +133,13 @@ async fn remove(
             Ok(()) => removed.push(key),
             Err(error) => {
                 let error = explained(posthog, &id, error).await;
-                let hopeless = !matches!(
+                let stop = !matches!(
                     error.kind(),
                     ErrorKind::NotPerformed | ErrorKind::Invalid { .. }
                 );
                 failed.push((key, error));
-                // What failed for the key's sake, or may have arrived, fails for the next as well.
-                if hopeless {
+                // A failure that is not about this property key, or with an unknown outcome, ends the series.
+                if stop {
                     break;
                 }
             }
@@ -147,7 +147,7 @@ async fn remove(
     }
     let not_sent: Vec<String> = keys.collect();
     match (removed.is_empty(), failed.pop()) {
-        // One failure and nothing else is simply a failure.
+        // A single failed key is reported as a plain error.
         (true, Some((_, error))) if failed.is_empty() && not_sent.is_empty() => {
             Err(property_change::failed(error, uuid))
         }
@@ -167,13 +167,13 @@ async fn remove(
         }
         (_, Some(last)) => {
             failed.push(last);
-            partly(limits, uuid, &removed, &failed, &not_sent)
+            partial_result(limits, uuid, &removed, &failed, &not_sent)
         }
     }
 }
 
-/// The answer where PostHog took some.
-fn partly(
+/// The result if PostHog accepted some of the keys.
+fn partial_result(
     limits: &OutputOptions,
     uuid: Uuid,
     keys: &[String],
@@ -251,7 +251,7 @@ fn partly(
     })
 }
 
-/// PostHog answers 500 for a person who does not exist; a look tells that from a failure.
+/// PostHog responds 500 for an unknown person; a read distinguishes that from a failure.
 async fn explained(posthog: &Client, id: &PersonId, error: Error) -> Error {
     if !matches!(error.kind(), ErrorKind::Server { status: 500 }) {
         return error;

@@ -44,7 +44,7 @@ impl Tool for PersonsResetDistinctId {
         let distinct_id = input.distinct_id.0;
         let context = context.clone();
         Ok(ToolOutcome::PendingWrite(PendingWrite {
-            // Whose it is, if anybody's, PostHog does not say.
+            // PostHog does not return the person.
             persons: Vec::new(),
             property_keys: Vec::new(),
             preview: None,

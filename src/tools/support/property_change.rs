@@ -52,7 +52,7 @@ pub(in crate::tools) fn failed(error: Error, uuid: Uuid) -> ToolError {
     ))
 }
 
-/// The result where PostHog accepted everything.
+/// The result if PostHog accepted everything.
 pub(in crate::tools) fn queued(
     limits: &OutputOptions,
     uuid: Uuid,

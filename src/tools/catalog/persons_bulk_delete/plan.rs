@@ -11,17 +11,17 @@ use crate::tools::support::confirmation_text::{self, Target};
 use crate::tools::{Context, Preview, ToolError};
 use posthog_client::{BulkDeletion, MINIMAL_DISTINCT_IDS, Person, PersonId, Untrusted};
 
-/// Persons whose distinct ids are counted one by one, because a batch does not send them all.
+/// Persons whose distinct ids are counted by separate requests, because a batch truncates them.
 const MAX_COUNTED: usize = 20;
 /// Requests of one preview that run at the same time.
 const CONCURRENCY: usize = 8;
 
-/// A deletion that is ready to be shown and to be sent.
+/// A deletion that can be previewed and sent.
 pub(super) struct Plan {
     pub(super) deletion: BulkDeletion,
     pub(super) targets: Vec<Target>,
     not_found: Vec<String>,
-    /// How much of an answer their names may take.
+    /// The maximum size of the unknown ids in the result.
     not_found_bytes: usize,
     project: u64,
     host: String,
@@ -36,8 +36,8 @@ impl Plan {
     ) -> Result<Self, ToolError> {
         let sanitizer = context.limits.sanitizer();
         Ok(Self {
-            // By UUID also where distinct ids were given: should one of them move to another person before the
-            // request arrives, that person was not shown to anybody.
+            // By UUID even if distinct ids were given: one of them could move to another person before the request
+            // arrives, and that person was not previewed.
             deletion: BulkDeletion {
                 uuids: persons.iter().map(|person| person.uuid).collect(),
                 delete_events: input.delete_events,
@@ -103,7 +103,7 @@ impl Plan {
         }
     }
 
-    /// The question for the human: everyone in it, nothing forged.
+    /// The question for the user: every person is listed, and names cannot forge lines.
     fn question(&self) -> String {
         let count = self.targets.len();
         let persons = confirmation_text::persons(count as u64);
@@ -123,7 +123,7 @@ impl Plan {
         text
     }
 
-    /// The data that goes where the persons stay.
+    /// The data that is deleted if the persons are kept.
     fn data(&self) -> &'static str {
         match (self.deletion.delete_events, self.deletion.delete_recordings) {
             (true, true) => "the events and the recordings",
@@ -172,7 +172,7 @@ impl Plan {
     }
 }
 
-/// The persons with the true number of their distinct ids, where a batch did not send them all and they are few.
+/// The persons with exact distinct id counts, if few enough of them have truncated lists.
 async fn with_distinct_id_counts(
     context: &Context,
     persons: Vec<Person>,

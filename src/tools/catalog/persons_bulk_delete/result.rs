@@ -38,7 +38,7 @@ pub(super) struct PersonToDelete {
     pub(super) count_is_minimum: bool,
 }
 
-// As PostHog says it.
+// As reported by PostHog.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Summary {
     persons_found: u64,
@@ -91,7 +91,7 @@ impl Plan {
         )
     }
 
-    /// PostHog before April 2026 accepts a deletion without saying what it does.
+    /// PostHog before April 2026 accepts a deletion without a response body.
     fn result_without_summary(&self, context: &Context) -> WriteResult<Output> {
         let (mut facts, _) = self.facts(&context.limits);
         let mut text = format!(

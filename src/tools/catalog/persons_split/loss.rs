@@ -1,6 +1,6 @@
-//! What a split took from the person beyond the plan.
+//! What a split removed from the person beyond the plan.
 //!
-//! PostHog reports success whatever it did, and versions before June 2026 move every distinct id but one and remove the
+//! PostHog reports success in every case, and versions before June 2026 move every distinct id but one and remove the
 //! properties. So the person is read again and compared.
 
 use std::collections::HashSet;
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use crate::output::Sanitizer;
 use posthog_client::{Person, Untrusted};
 
-/// What is missing from the person, as it may be shown.
+/// What is missing from the person, sanitized.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Loss {
     pub(super) distinct_ids: Vec<String>,
@@ -16,7 +16,7 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    /// Compares the person with what it was, less the distinct ids that were to move. Properties count by their names:
+    /// Compares the person with its earlier state without the planned moves. Properties are compared by name only, as
     /// events change values at any time.
     pub(super) fn new(
         before: &Person,

@@ -16,11 +16,11 @@ use crate::tools::support::confirmation_text::{self, Target};
 use crate::tools::{Context, Outcome, Preview, Status, ToolError, WriteResult};
 use posthog_client::{Person, PersonId, Untrusted, WaitReason, is_creator, split_uuid};
 
-/// A user can review this many, and PostHog moves them in one task.
+/// As many as a user can review and PostHog moves in one task.
 const MAX_MOVED: usize = 200;
-/// How often it is looked whether a split has happened.
+/// The interval between checks whether the split is done.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long one look may take.
+/// The timeout of one check.
 const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -38,20 +38,20 @@ pub(in crate::tools) struct Output {
 struct Move {
     distinct_id: String,
     new_person_uuid: String,
-    /// Absent: not looked
+    /// Absent if not checked
     #[serde(skip_serializing_if = "Option::is_none")]
     moved: Option<bool>,
 }
 
-/// A distinct id and the person it goes to.
+/// A distinct id and its new person.
 struct PlannedMove {
     id: Untrusted<String>,
-    /// The id as it may be shown.
+    /// The sanitized id.
     shown: String,
     uuid: Uuid,
 }
 
-/// A split that is ready to be shown and to be sent.
+/// A split that can be previewed and sent.
 pub(super) struct Plan {
     id: PersonId,
     pub(super) target: Target,
@@ -59,15 +59,15 @@ pub(super) struct Plan {
     moves_creator: bool,
     project: u64,
     host: String,
-    /// The person as the preview shows it.
+    /// The person before the split, as previewed.
     before: Person,
-    /// The distinct id that alone stays, where this PostHog knows no other kind of split.
+    /// The only distinct id that stays, on versions of PostHog that support no other kind of split.
     only_main: Option<Untrusted<String>>,
 }
 
 impl Plan {
-    /// Catches, before anything is sent, what PostHog would do without a word: strip a person of every identity because
-    /// of a misspelt main id, or blank a person by moving the id it is named after.
+    /// Rejects what PostHog would perform without an error: removing all distinct ids because of a misspelt main id, and
+    /// blanking a person by moving the id that its UUID derives from.
     pub(super) fn new(
         context: &Context,
         project: u64,
@@ -83,15 +83,15 @@ impl Plan {
         let mut only_main = None;
         let ids: Vec<Untrusted<String>> = match wanted {
             Selection::These(ids) => {
-                let strangers: Vec<String> = ids
+                let foreign_ids: Vec<String> = ids
                     .iter()
                     .filter(|id| !has.contains(id))
                     .map(&shown)
                     .collect();
-                if !strangers.is_empty() {
+                if !foreign_ids.is_empty() {
                     return Err(ToolError::invalid_input(format!(
                         "The person does not have these distinct ids: {}. Nothing was sent. persons-retrieve shows the person's distinct ids.",
-                        listed(&strangers)
+                        listed(&foreign_ids)
                     )));
                 }
                 ids
@@ -189,7 +189,7 @@ impl Plan {
         }
     }
 
-    /// The result; `there` holds the distinct ids that were seen on their new persons, if it was looked.
+    /// The result; `there` holds the distinct ids found on their new persons, if that was checked.
     fn result(
         &self,
         status: Status,
@@ -302,7 +302,7 @@ impl Plan {
         Ok(result)
     }
 
-    /// Says at the top of the result what the split took beyond the plan.
+    /// Reports losses beyond the plan at the top of the result.
     async fn report_loss(&self, context: &Context, result: &mut WriteResult<Output>) {
         let after = timeout(POLL_TIMEOUT, context.posthog.person(&self.id)).await;
         let moved = self.moves.iter().map(|one| &one.id).collect();
@@ -334,7 +334,7 @@ impl Plan {
         result.output.structured.notes.insert(0, note);
     }
 
-    /// Looks until every distinct id is on its new person or the time is up. That a look fails does not undo the split.
+    /// Polls until every distinct id is on its new person or the time is up. A failed read does not undo the split.
     async fn watch(
         &self,
         context: &Context,
