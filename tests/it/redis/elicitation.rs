@@ -56,7 +56,7 @@ async fn session_has_one_open_elicitation() {
         let message = session
             .send_request(to, &call(2, TOOL, deletion(QA[1])))
             .await;
-        assert_rejected(&message["result"], "another question to the user is open");
+        assert_rejected(&message["result"], "another confirmation is pending");
     }
     // Another session can elicit, and its reply confirms only its own call.
     let another = team.session(&other, &one).await;
@@ -96,7 +96,7 @@ async fn late_reply_does_not_confirm_an_elicitation_of_the_other_process() {
         if message["method"] == "elicitation/create" {
             break (events, message);
         }
-        assert_rejected(&message["result"], "another question");
+        assert_rejected(&message["result"], "another confirmation is pending");
         assert!(began.elapsed() < RECONNECT_TIMEOUT, "{message}");
         sleep(Duration::from_millis(50)).await;
     };

@@ -22,7 +22,7 @@ async fn session_works_with_alternating_processes() {
     assert_eq!(team.proxy.connections(), 2 + 3 * 3);
     for process in &team.processes {
         let log = process.log.lock().unwrap();
-        assert!(log.contains("called"), "{log}");
+        assert!(log.contains("tool call finished"), "{log}");
     }
 }
 
