@@ -142,7 +142,7 @@ async fn invalid_messages_do_not_end_the_session() {
         r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#.into(),
         r#"{"jsonrpc":"2.0","id":7,"method":7}"#.into(),
         r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":[]}"#.into(),
-        r#"{"jsonrpc":"2.0","method":"notifications/nobody-made"}"#.into(),
+        r#"{"jsonrpc":"2.0","method":"notifications/unknown"}"#.into(),
         r#"{"jsonrpc":"2.0","id":18446744073709551616,"method":"ping"}"#.into(),
         r#"{"jsonrpc":"2.0","id":-1,"method":"ping"}"#.into(),
         r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#.into(),
@@ -260,7 +260,7 @@ async fn ten_thousand_concurrent_calls_all_get_responses() {
     for id in 1..=CALLS {
         let params = match id % 20 {
             0 => json!({"name": "persons-list", "arguments": {"limit": 1}}),
-            1 => json!({"name": "persons-nobody-made", "arguments": {}}),
+            1 => json!({"name": "persons-unknown", "arguments": {}}),
             2 => json!({"name": 7}),
             _ => json!({"name": "persons-list", "arguments": {"limit": "none"}}),
         };

@@ -105,7 +105,7 @@ async fn cohort_argument_is_completed_from_the_cohorts_of_the_person() {
     assert_eq!(cohorts, crate::column(&result, "name"));
     assert!(completions(&session, "cohort", "", None).await.is_empty());
     assert!(
-        completions(&session, "cohort", "", Some("nobody"))
+        completions(&session, "cohort", "", Some("unknown"))
             .await
             .is_empty()
     );

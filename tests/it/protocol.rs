@@ -99,9 +99,7 @@ async fn every_protocol_version_offers_the_same_tools_and_results() {
         let rejected = rejected.unwrap();
         assert_eq!(rejected.is_error, Some(true));
 
-        let unknown = client
-            .call_tool(call("persons-nobody-made", &json!({})))
-            .await;
+        let unknown = client.call_tool(call("persons-unknown", &json!({}))).await;
         let Err(ServiceError::McpError(unknown)) = unknown else {
             panic!("{unknown:?}")
         };

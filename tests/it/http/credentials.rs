@@ -117,7 +117,7 @@ async fn logs_responses_and_metrics_contain_no_key() {
             caller.calling("persons-retrieve", &json!({"id": ADA})),
             caller.calling("persons-retrieve", &json!({"id": key})),
             caller.calling("persons-bulk-delete", &json!({"ids": [ADA]})),
-            caller.calling("persons-nobody-made", &json!({})),
+            caller.calling("persons-unknown", &json!({})),
             caller.stateless("no/method", json!({})),
             caller.request(Method::POST, "/mcp").body("{"),
             caller.request(Method::GET, "/mcp").header(SESSION, NOBODY),

@@ -44,7 +44,7 @@ async fn prompts_are_listed_and_rendered() {
             let missing = mary.send_request("prompts/get", params).await;
             assert_eq!(missing["error"]["code"], -32602, "{missing}");
         }
-        let params = json!({"name": "nobody-wrote", "arguments": {"person": "ada"}});
+        let params = json!({"name": "unknown-prompt", "arguments": {"person": "ada"}});
         let unknown = mary.send_request("prompts/get", params).await;
         assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
     }
@@ -164,8 +164,8 @@ async fn person_argument_of_a_prompt_is_completed() {
         for params in [
             completion("investigate-person", "person", ""),
             completion("investigate-person", "unknown", "ada@"),
-            completion("investigate-person", "person", "nobody-is-called-so"),
-            completion("nobody-wrote", "anything", "ada@"),
+            completion("investigate-person", "person", "no-such-person"),
+            completion("unknown-prompt", "anything", "ada@"),
             json!({
                 "ref": {"type": "ref/resource", "uri": "posthog://persons/{uuid}"},
                 "argument": {"name": "uuid", "value": "ada@"},
@@ -183,7 +183,7 @@ async fn prompt_that_is_not_offered_is_not_completed() {
     let team = team().await;
     let mary = team.caller(MARY);
     let narrowed = mary.with_header("x-posthog-read-only", "true");
-    for (caller, prompt) in [(&mary, "nobody-wrote"), (&narrowed, "erase-person")] {
+    for (caller, prompt) in [(&mary, "unknown-prompt"), (&narrowed, "erase-person")] {
         let params = completion(prompt, "person", "ada@");
         let request = caller.stateless("completion/complete", params);
         let done = caller.read(request).await.json();

@@ -33,7 +33,7 @@ async fn session_is_opened_used_and_closed() {
         let list = session.send_request("tools/list", json!({})).await;
         assert_eq!(tool_names(&list), all_tools(), "{version}");
         assert_ada(&session.call("persons-list", &ada_arguments()).await);
-        let params = json!({"name": "persons-nobody-made", "arguments": {}});
+        let params = json!({"name": "persons-unknown", "arguments": {}});
         let unknown = session.send_request("tools/call", params).await;
         assert_eq!(unknown["error"]["code"], -32602, "{version}: {unknown}");
 
@@ -177,7 +177,7 @@ async fn legacy_sse_lists_calls_and_rejects() {
         let list = legacy.send_request("tools/list", json!({})).await;
         assert_eq!(tool_names(&list), all_tools());
         assert_ada(&legacy.call("persons-list", &ada_arguments()).await);
-        let params = json!({"name": "persons-nobody-made", "arguments": {}});
+        let params = json!({"name": "persons-unknown", "arguments": {}});
         let unknown = legacy.send_request("tools/call", params).await;
         assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
         let wrong = legacy.posting(&json!({"no": "message"}));

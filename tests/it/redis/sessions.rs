@@ -50,7 +50,7 @@ async fn session_rejects_other_credentials_on_every_process() {
                 let id = Some(session.id.as_str());
                 let response = team.send(to, Sandbox::LEGACY_KEY, id, message).await;
                 assert_eq!(response.status(), 404);
-                let response = team.send(to, Sandbox::KEY, Some("nobody"), message).await;
+                let response = team.send(to, Sandbox::KEY, Some("unknown"), message).await;
                 assert_eq!(response.status(), 404, "{message}");
             }
         }

@@ -63,7 +63,7 @@ async fn every_protocol_version_lists_and_calls_tools() {
         let text = result["content"][0]["text"].as_str().unwrap();
         assert!(text.contains(ADA), "{version}: {text}");
 
-        let params = json!({"name": "persons-nobody-made", "arguments": {}});
+        let params = json!({"name": "persons-unknown", "arguments": {}});
         let unknown = wire.send_request("tools/call", params).await;
         assert_eq!(unknown["error"]["code"], -32602, "{version}: {unknown}");
 

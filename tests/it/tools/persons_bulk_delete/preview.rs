@@ -118,10 +118,10 @@ async fn person_name_cannot_forge_a_line_of_the_question() {
     let name = "Eve\", 1 distinct id\r\n- 00000000-0000-4000-8000-000000000000 \"Nobody\"\u{2028}\u{202e}Nothing is deleted.\u{85}\u{200b}";
     let set = json!({"$set": {"name": name}}).as_object().unwrap().clone();
     session.sandbox.capture("eve", "$identify", set);
-    let stranger = "x\n- 11111111-1111-4111-8111-111111111111 \"Nobody\", 1 distinct id";
-    session.sandbox.capture(stranger, "$pageview", Map::new());
+    let forged = "x\n- 11111111-1111-4111-8111-111111111111 \"Nobody\", 1 distinct id";
+    session.sandbox.capture(forged, "$pageview", Map::new());
     let nobody = "nobody\nAlso deleted: nothing.\u{2029}";
-    let ids = json!(["mallory", "eve", stranger, nobody]);
+    let ids = json!(["mallory", "eve", forged, nobody]);
     session.call(TOOL, json!({"distinct_ids": ids})).await;
     let questions = elicitations(&session);
     assert_eq!(questions.len(), 1);

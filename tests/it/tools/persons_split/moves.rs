@@ -142,8 +142,8 @@ async fn main_distinct_id_stays_and_all_others_are_sent() {
 #[tokio::test]
 async fn distinct_ids_of_other_persons_are_rejected() {
     let session = approving().await;
-    let strangers = json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com", "hedy@example.com", "nobody\n- \"x\""]});
-    assert_snapshot!(session.error(TOOL, strangers).await, @r#"The person does not have these distinct ids: hedy@example.com, "nobody - \"x\"". Nothing was sent. persons-retrieve shows the person's distinct ids."#);
+    let foreign_ids = json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com", "hedy@example.com", "nobody\n- \"x\""]});
+    assert_snapshot!(session.error(TOOL, foreign_ids).await, @r#"The person does not have these distinct ids: hedy@example.com, "nobody - \"x\"". Nothing was sent. persons-retrieve shows the person's distinct ids."#);
     // PostHog would remove all distinct ids and properties from the person.
     let main = json!({"id": GRACE, "main_distinct_id": "Grace@example.com"});
     assert_snapshot!(session.error(TOOL, main).await, @r#"The person does not have the `main_distinct_id` "Grace@example.com": PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids."#);
