@@ -10,7 +10,7 @@ use posthog_persons_mcp::policy::{Effect, Toolset};
 use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::stdio;
 use posthog_persons_mcp::tools::{Context, Tool, ToolDefinition, ToolError, ToolOutcome, catalog};
-use posthog_sandbox::{Sandbox, SandboxOptions};
+use posthog_sandbox::Sandbox;
 use rmcp::model::{
     CacheScope, CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest,
     ListToolsRequest, ListToolsResult, ProtocolVersion, ServerResult,
@@ -269,23 +269,9 @@ async fn arguments_can_be_omitted_or_null() {
     }
 }
 
-fn large_setup(persons: usize, bytes: usize) -> Setup {
-    Setup {
-        limits: OutputOptions {
-            bytes,
-            ..OutputOptions::default()
-        },
-        sandbox: SandboxOptions {
-            persons,
-            ..Setup::default().sandbox
-        },
-        ..Setup::default()
-    }
-}
-
 #[tokio::test]
 async fn page_of_1000_persons_is_complete_within_the_budget() {
-    let session = connect_with(large_setup(1_500, 8_000_000)).await;
+    let session = connect_with(Setup::persons(1_500).budget(8_000_000)).await;
     let page = session
         .call("persons-list", json!({"limit": 1000, "select": ["*"]}))
         .await;
@@ -296,7 +282,7 @@ async fn page_of_1000_persons_is_complete_within_the_budget() {
 
 #[tokio::test]
 async fn paging_by_next_offset_returns_every_person() {
-    let session = connect_with(large_setup(1_500, 80_000)).await;
+    let session = connect_with(Setup::persons(1_500).budget(80_000)).await;
     let all = json!({"limit": 1, "include_total": true});
     let total = session.call("persons-list", all).await["count"]
         .as_u64()
@@ -342,7 +328,7 @@ async fn paging_by_next_offset_returns_every_person() {
 
 #[tokio::test]
 async fn large_result_does_not_delay_a_small_one() {
-    let session = connect_with(large_setup(1_000, 8_000_000)).await;
+    let session = connect_with(Setup::persons(1_000).budget(8_000_000)).await;
     let large = json!({"limit": 1000, "select": ["*"]});
     let calls = (0..8).map(|_| session.call("persons-list", large.clone()));
     let small = session.call("persons-retrieve", json!({"id": ADA}));
