@@ -71,13 +71,13 @@ impl Sanitizer {
     /// The same for text that the caller gave.
     #[must_use]
     pub fn argument(&self, text: &str) -> String {
-        self.truncate(&self.safe(text), self.max_name_chars)
+        self.truncate(&self.sanitized(text), self.max_name_chars)
     }
 
     /// A message of one line. What it quotes of [`Untrusted`] is sanitized already; what the caller gave may not be.
     #[must_use]
     pub fn line(&self, message: &str) -> String {
-        self.safe(message).into_owned()
+        self.sanitized(message).into_owned()
     }
 
     /// As [`Sanitizer::line`], but line breaks stay.
@@ -89,7 +89,7 @@ impl Sanitizer {
     /// A date or a time, which is never truncated.
     #[must_use]
     pub fn timestamp(&self, time: &Untrusted<String>) -> String {
-        self.safe(time.expose_untrusted()).into_owned()
+        self.sanitized(time.expose_untrusted()).into_owned()
     }
 
     /// A property's value, as a value.
@@ -142,7 +142,7 @@ impl Sanitizer {
     }
 
     /// Sanitized and masked.
-    fn safe<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    fn sanitized<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match clean(text) {
             Cow::Borrowed(text) => self.redaction.mask(text),
             Cow::Owned(text) => self.redaction.mask(&text).into_owned().into(),
@@ -154,7 +154,7 @@ impl Sanitizer {
         match value {
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
             Value::String(text) => {
-                Value::String(self.truncate(&self.safe(text), self.max_value_chars))
+                Value::String(self.truncate(&self.sanitized(text), self.max_value_chars))
             }
             Value::Array(_) | Value::Object(_) => {
                 let cleaned = self.cleaned(value);
@@ -179,11 +179,11 @@ impl Sanitizer {
 
     fn cleaned(&self, value: &Value) -> Value {
         match value {
-            Value::String(text) => Value::String(self.safe(text).into_owned()),
+            Value::String(text) => Value::String(self.sanitized(text).into_owned()),
             Value::Array(items) => items.iter().map(|item| self.cleaned(item)).collect(),
             Value::Object(fields) => fields
                 .iter()
-                .map(|(key, value)| (self.safe(key).into_owned(), self.cleaned(value)))
+                .map(|(key, value)| (self.sanitized(key).into_owned(), self.cleaned(value)))
                 .collect(),
             other => other.clone(),
         }

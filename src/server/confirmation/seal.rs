@@ -110,7 +110,7 @@ fn associated_data(request: &ConfirmationRequest<'_>, kind: SealKind) -> Vec<u8>
         SealKind::State => b"state",
         SealKind::Token => b"token",
     };
-    let mut bound = Vec::new();
+    let mut data = Vec::new();
     for part in [
         kind,
         request.principal.as_bytes(),
@@ -120,10 +120,10 @@ fn associated_data(request: &ConfirmationRequest<'_>, kind: SealKind) -> Vec<u8>
             .to_string()
             .as_bytes(),
     ] {
-        bound.extend((part.len() as u64).to_be_bytes());
-        bound.extend(part);
+        data.extend((part.len() as u64).to_be_bytes());
+        data.extend(part);
     }
-    bound
+    data
 }
 
 fn digest(question: &str) -> String {

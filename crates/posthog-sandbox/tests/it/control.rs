@@ -6,7 +6,9 @@ use posthog_sandbox::{Clock, SandboxOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Api, Reply, api, assert_rejected_by_sandbox, names, read, results, start_in};
+use super::{
+    ReferenceClient, Reply, api, assert_rejected_by_sandbox, names, read, results, start_in,
+};
 
 #[tokio::test]
 async fn the_real_clock_runs_and_can_be_advanced() {
@@ -66,7 +68,7 @@ async fn admin_endpoints_need_no_key() {
 }
 
 /// Calls an admin endpoint.
-async fn call_admin(api: &Api, method: Method, endpoint: &str, body: Value) -> Reply {
+async fn call_admin(api: &ReferenceClient, method: Method, endpoint: &str, body: Value) -> Reply {
     let url = format!("{}/sandbox/{endpoint}", api.sandbox.url());
     read(
         api.client

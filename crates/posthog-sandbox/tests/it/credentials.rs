@@ -155,7 +155,7 @@ async fn unknown_projects_are_forbidden_or_not_found() {
     let api = api().await;
     let at = async |project: &str| {
         let path = format!("/api/projects/{project}/persons/101/");
-        api.at(&path).await
+        api.get_path(&path).await
     };
     assert_eq!(at("@current").await.status, 200);
     let other = at("2").await;

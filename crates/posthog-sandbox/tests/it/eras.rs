@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{api, assert_rejected_by_sandbox, assert_server_error, names, results, start};
 
-async fn api_of(era: Era) -> super::Api {
+async fn api_of(era: Era) -> super::ReferenceClient {
     let options = SandboxOptions {
         era,
         ..SandboxOptions::default()
@@ -58,7 +58,7 @@ async fn the_schema_lists_the_fields_that_a_version_knows() {
             assert_eq!(delete.contains(&field.to_owned()), is_new, "{era} {field}");
         }
     }
-    assert_rejected_by_sandbox(&api().await.at("/api/schema/").await);
+    assert_rejected_by_sandbox(&api().await.get_path("/api/schema/").await);
 }
 
 #[tokio::test]
@@ -150,12 +150,12 @@ async fn actions_that_a_version_does_not_have_are_no_violations() {
 #[tokio::test]
 async fn cohorts_and_definitions_are_listed() {
     let api = api().await;
-    let cohort = api.at("/api/projects/1/cohorts/13/").await;
+    let cohort = api.get_path("/api/projects/1/cohorts/13/").await;
     assert_eq!(cohort.body["is_static"], true);
-    let members = api.at("/api/projects/1/cohorts/13/persons/").await;
+    let members = api.get_path("/api/projects/1/cohorts/13/persons/").await;
     assert_eq!(names(&members).len(), 2);
     let definitions = api
-        .at("/api/projects/1/property_definitions/?type=person&search=seats")
+        .get_path("/api/projects/1/property_definitions/?type=person&search=seats")
         .await;
     assert_eq!(results(&definitions)[0]["property_type"], "Numeric");
     api.assert_no_violations();

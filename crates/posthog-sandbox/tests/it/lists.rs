@@ -147,7 +147,7 @@ async fn paging_returns_persons_with_equal_times_once() {
 async fn csv_is_selected_by_suffix_parameter_or_header() {
     let api = api().await;
     let suffix = "/api/projects/1/persons.csv?email=ada@example.com";
-    let suffix = api.at(suffix).await;
+    let suffix = api.get_path(suffix).await;
     assert_eq!(suffix.status, 200);
     assert_eq!(suffix.headers["content-type"], "text/csv; charset=utf-8");
     let lines: Vec<&str> = suffix.text.lines().collect();

@@ -37,7 +37,7 @@ const ADA: &str = "ada0ada0-1815-4852-8000-000000000101";
 const GHOST: &str = "90057000-0000-4000-8000-000000000130";
 
 /// An HTTP client with one key, and the sandbox that it calls.
-struct Api {
+struct ReferenceClient {
     sandbox: Sandbox,
     client: Client,
     key: &'static str,
@@ -50,14 +50,14 @@ struct Reply {
     headers: reqwest::header::HeaderMap,
 }
 
-async fn start(options: SandboxOptions) -> Api {
+async fn start(options: SandboxOptions) -> ReferenceClient {
     start_in(options, Clock::Manual).await
 }
 
-async fn start_in(options: SandboxOptions, clock: Clock) -> Api {
+async fn start_in(options: SandboxOptions, clock: Clock) -> ReferenceClient {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = SandboxOptions { clock, ..options };
-    Api {
+    ReferenceClient {
         sandbox: Sandbox::start(listener, options).await.unwrap(),
         client: client(),
         key: Sandbox::KEY,
@@ -79,13 +79,13 @@ fn client() -> Client {
     client.build().unwrap()
 }
 
-async fn api() -> Api {
+async fn api() -> ReferenceClient {
     start(SandboxOptions::default()).await
 }
 
-impl Api {
-    fn with(&self, key: &'static str) -> Api {
-        Api {
+impl ReferenceClient {
+    fn with(&self, key: &'static str) -> ReferenceClient {
+        ReferenceClient {
             sandbox: self.sandbox.clone(),
             client: self.client.clone(),
             key,
@@ -99,7 +99,8 @@ impl Api {
 
     /// A path below the persons of the seeded project.
     async fn get(&self, path: &str) -> Reply {
-        self.at(&format!("/api/projects/1/persons/{path}")).await
+        self.get_path(&format!("/api/projects/1/persons/{path}"))
+            .await
     }
 
     async fn get_with(&self, path: &str, query: &[(&str, &str)]) -> Reply {
@@ -115,7 +116,7 @@ impl Api {
     }
 
     /// Any path of the server.
-    async fn at(&self, path: &str) -> Reply {
+    async fn get_path(&self, path: &str) -> Reply {
         read(self.request(Method::GET, path).send().await.unwrap()).await
     }
 

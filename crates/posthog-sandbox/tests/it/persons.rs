@@ -117,7 +117,7 @@ async fn other_projects_have_other_persons() {
     api.sandbox
         .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     let path = "/api/projects/@current/persons/?distinct_id=ada@example.com";
-    let reply = api.at(path).await;
+    let reply = api.get_path(path).await;
     assert!(results(&reply).is_empty());
     api.assert_no_violations();
 }

@@ -5,12 +5,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    ADA, Api, api, assert_error, assert_forbidden, assert_method_not_allowed, assert_not_found,
-    assert_rejected_by_sandbox, assert_server_error, assert_unauthenticated, read,
+    ADA, ReferenceClient, api, assert_error, assert_forbidden, assert_method_not_allowed,
+    assert_not_found, assert_rejected_by_sandbox, assert_server_error, assert_unauthenticated,
+    read,
 };
 
 /// For requests that reqwest does not send.
-async fn send_raw(api: &Api, request_line: &str) -> String {
+async fn send_raw(api: &ReferenceClient, request_line: &str) -> String {
     use std::io::{Read, Write};
     let address = api.sandbox.url().replace("http://", "");
     let head = format!(
@@ -57,11 +58,14 @@ async fn violations_are_rejected_and_recorded() {
     let reply = api.get("?serch=ada").await;
     assert_rejected_by_sandbox(&reply);
     expect_violation("serch");
-    assert_eq!(api.at(root).await.status, 400);
+    assert_eq!(api.get_path(root).await.status, 400);
     expect_violation("trailing slash");
-    assert_eq!(api.at("/api/persons/").await.status, 404);
+    assert_eq!(api.get_path("/api/persons/").await.status, 404);
     expect_violation("no route");
-    assert_eq!(api.at("/api/environments/1/persons/").await.status, 400);
+    assert_eq!(
+        api.get_path("/api/environments/1/persons/").await.status,
+        400
+    );
     expect_violation("environments");
     assert!(
         send_raw(&api, "GET /api/projects/1/persons/%2e%2e/")
@@ -154,7 +158,7 @@ async fn requests_are_recorded_as_sent() {
     assert_eq!(requests[0].header("authorization"), Some(bearer.as_str()));
     assert_eq!(requests[0].body, Value::Null);
     assert_eq!(requests[1].body, json!({"key": "a", "value": null}));
-    let listed = api.at("/sandbox/requests").await;
+    let listed = api.get_path("/sandbox/requests").await;
     assert_eq!(listed.body["requests"].as_array().unwrap().len(), 2);
     assert_eq!(listed.body["requests"][0]["query"], requests[0].query);
     api.sandbox.clear_requests();

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use super::compare::difference;
 use super::differences::{DIFFERENCES, applies, is_listed};
 use super::recording::{Pair, Recording};
-use crate::{Api, client, read};
+use crate::{ReferenceClient, client, read};
 
 const RECORDINGS: [(Era, &str); 2] = [
     (
@@ -49,7 +49,7 @@ async fn the_sandbox_responds_as_recorded() {
     );
 }
 
-async fn start(era: Era, json: &str, recording: &Recording) -> Api {
+async fn start(era: Era, json: &str, recording: &Recording) -> ReferenceClient {
     let options = SandboxOptions {
         era,
         seed: Some(Seed::parse(json).unwrap()),
@@ -58,14 +58,14 @@ async fn start(era: Era, json: &str, recording: &Recording) -> Api {
         ..SandboxOptions::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Api {
+    ReferenceClient {
         sandbox: Sandbox::start(listener, options).await.unwrap(),
         client: client(),
         key: Sandbox::KEY,
     }
 }
 
-async fn replay(api: &Api, pair: &Pair) -> Option<String> {
+async fn replay(api: &ReferenceClient, pair: &Pair) -> Option<String> {
     prepare(api, pair);
     let request = pair.request.builder(&api.client, &api.sandbox.url());
     let reply = read(request.send().await.unwrap()).await;
@@ -80,7 +80,7 @@ async fn replay(api: &Api, pair: &Pair) -> Option<String> {
 }
 
 /// What was done to the server before the request, as the notes of the recording say.
-fn prepare(api: &Api, pair: &Pair) {
+fn prepare(api: &ReferenceClient, pair: &Pair) {
     if pair.request.is_throttled() {
         api.sandbox
             .inject(Fault::once("", FaultKind::Throttle { retry_after: 49 }));
