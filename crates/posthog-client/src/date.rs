@@ -2,6 +2,13 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
+/// Times without an offset, which PostHog reads as UTC.
+pub(crate) const LOCAL_FORMATS: [&str; 3] = [
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M",
+];
+
 /// Whether PostHog parses this as a date: ISO 8601, or relative such as `-7d`, `-1mStart`, `dStart` or `all`.
 #[must_use]
 pub fn is_date(text: &str) -> bool {
@@ -17,14 +24,9 @@ pub fn is_timestamp(text: &str) -> bool {
     {
         return false;
     }
-    const LOCAL: [&str; 3] = [
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M",
-    ];
     NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
         || DateTime::parse_from_rfc3339(text).is_ok()
-        || LOCAL
+        || LOCAL_FORMATS
             .iter()
             .any(|format| NaiveDateTime::parse_from_str(text, format).is_ok())
 }

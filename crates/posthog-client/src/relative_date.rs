@@ -4,22 +4,22 @@ use chrono::{
     DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday,
 };
 
+use crate::date::{LOCAL_FORMATS, is_date};
+
 /// A date as the list endpoint evaluates it: `YYYY-MM-DD`, or `YYYY-MM-DD HH:MM:SS` in UTC.
 ///
 /// Relative dates count from `now`, in days and longer units from the beginning of the day, as in PostHog's own pages.
 pub(crate) fn resolve_date(text: &str, now: DateTime<Utc>) -> Option<String> {
-    const LOCAL: [&str; 3] = [
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M",
-    ];
+    if !is_date(text) {
+        return None;
+    }
     if NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok() {
         return Some(text.to_owned());
     }
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Some(seconds(moment.naive_utc()));
     }
-    let local = LOCAL
+    let local = LOCAL_FORMATS
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     if let Some(moment) = local {
@@ -116,7 +116,18 @@ mod tests {
         ] {
             assert_eq!(resolve_date(text, now).as_deref(), Some(date), "{text}");
         }
-        for text in ["all", "", "-", "soon", "-7x"] {
+        for text in [
+            "all",
+            "",
+            "-",
+            "soon",
+            "-7x",
+            "d",
+            "+7d",
+            "--7d",
+            "-12345d",
+            "+262142-12-31",
+        ] {
             assert_eq!(resolve_date(text, now), None, "{text}");
         }
     }
