@@ -99,6 +99,10 @@ fn app(
     // Longer than a user may take to confirm, and than the longest call: both would be lost with the session.
     config.keep_alive = Some(SESSION_IDLE);
     config.init_timeout = Some(Duration::from_secs(30));
+    // No priming events, which have empty data: Gemini CLI and the TypeScript SDK before 1.24 fail to parse them. They exist
+    // since 2025-11-25, but rmcp sends them in every version or in none. A stream that breaks before its first message can
+    // therefore not be resumed; one that breaks later can, since messages carry event ids.
+    config.sse_retry = None;
     manager.session_config = config;
     let manager = Arc::new(manager);
     let sessions = Arc::new(sessions::Sessions::new(
@@ -114,6 +118,7 @@ fn app(
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_max_request_body_bytes(host_policy::MAX_BODY_BYTES)
+        .with_sse_retry(None)
         .with_cancellation_token(streams.child_token());
     service_config.session_store = options.store.session_store();
     let (for_mcp, closing) = (server.clone(), elicitations.clone());

@@ -2,13 +2,16 @@
 
 use posthog_sandbox::{Fault, FaultKind};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{
     Caller, EventStream, LegacyClient, MARY, McpClient, Method, PUBLIC_ROUTES, SESSION, Setup,
     all_tools, result_text, team, team_with,
 };
 use crate::process::tool_names;
-use crate::wire::{WITH_HANDSHAKE, WITHOUT_HANDSHAKE, parse_message, request, versions};
+use crate::wire::{
+    TIMEOUT, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, opening_messages, parse_message, request, versions,
+};
 use crate::{ADA, NOBODY};
 
 const MIB: usize = 1024 * 1024;
@@ -48,6 +51,47 @@ async fn session_is_opened_used_and_closed() {
         assert_eq!(late.status(), 404, "{version}");
     }
     assert_eq!(team.sandbox.violations(), Vec::<String>::new());
+}
+
+/// Gemini CLI and the TypeScript SDK before 1.24 fail on an event without data.
+#[tokio::test]
+async fn no_stream_contains_an_event_without_data() {
+    let team = team().await;
+    for version in WITH_HANDSHAKE {
+        let mary = team.caller(MARY);
+        let hello = opening_messages(version).into_iter().next().unwrap();
+        let opening = mary.request(Method::POST, "/mcp").json(&hello);
+        let opened = mary.read(opening).await;
+        assert_every_event_has_data(&opened.text, version);
+
+        let mut session = McpClient::begin(&mary, version).await;
+        let message = request(version, 7, "tools/list", json!({}));
+        let listed = mary
+            .read(session.request(Method::POST).json(&message))
+            .await;
+        assert_every_event_has_data(&listed.text, version);
+
+        // The session's own stream, until the session ends.
+        let stream = mary.send(session.request(Method::GET)).await;
+        session.send_request("ping", json!({})).await;
+        mary.read(session.request(Method::DELETE)).await;
+        let text = timeout(TIMEOUT, stream.text()).await.unwrap().unwrap();
+        assert!(!text.contains("data"), "{version}: {text:?}");
+    }
+}
+
+fn assert_every_event_has_data(stream: &str, version: &str) {
+    let events: Vec<&str> = stream.split_terminator("\n\n").collect();
+    assert_eq!(events.len(), 1, "{version}: {stream:?}");
+    let data = events[0]
+        .lines()
+        .filter_map(|line| line.strip_prefix("data:"));
+    for data in data {
+        assert!(
+            parse_message(data.trim())["id"].is_number(),
+            "{version}: {stream:?}"
+        );
+    }
 }
 
 #[tokio::test]
