@@ -52,12 +52,6 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("decode", |bencher| {
         bencher.iter(|| serde_json::from_str::<PersonPage>(black_box(&json)));
     });
-    group.bench_function("decode with error paths", |bencher| {
-        bencher.iter(|| {
-            let mut deserializer = serde_json::Deserializer::from_str(black_box(&json));
-            serde_path_to_error::deserialize::<_, PersonPage>(&mut deserializer)
-        });
-    });
     let text = OutputOptions {
         structured: false,
         ..OutputOptions::default()

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::subject::{Call, Subject};
 
-use crate::ROUNDS;
+use crate::measure::ROUNDS;
 
 /// The CPU time and duration of one round of calls.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio as Stream};
 use crate::upstream::Upstream;
 use serde_json::Value;
 
-use crate::{MINIMAL, SMOKE_TEST};
+use crate::measure::{MINIMAL, SMOKE_TEST};
 
 /// The compared programs and the upstream that they connect to.
 pub(super) struct Programs {
