@@ -122,7 +122,7 @@ async fn start(task: &Task) -> Result<ExitCode, BoxError> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
-    let configuration = json!({"mcpServers": {"posthog-persons": {
+    let configuration = json!({"mcpServers": {"posthog": {
         "command": std::env::current_exe()?,
         "args": ["record", task.id],
         "env": environment,

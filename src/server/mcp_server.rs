@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rmcp::model::{JsonObject, Tool as ProtocolTool, ToolAnnotations};
+use rmcp::model::{JsonObject, MetaObject, Tool as ProtocolTool, ToolAnnotations};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use tokio::sync::Semaphore;
@@ -141,6 +141,14 @@ impl Server {
     }
 }
 
+/// What Claude Code reads about a tool and the model does not.
+fn metadata(tool: &ToolDefinition) -> MetaObject {
+    let mut meta = MetaObject::new();
+    meta.0
+        .insert("anthropic/searchHint".to_owned(), tool.search_hint.into());
+    meta
+}
+
 /// A tool as `tools/list` shows it.
 #[must_use]
 pub fn to_protocol_tool(tool: &ToolDefinition, structured: bool) -> ProtocolTool {
@@ -154,7 +162,8 @@ pub fn to_protocol_tool(tool: &ToolDefinition, structured: bool) -> ProtocolTool
     );
     let listed = ProtocolTool::new(tool.name, tool.description, tool.input_schema.clone())
         .with_title(tool.title)
-        .with_annotations(annotations);
+        .with_annotations(annotations)
+        .with_meta(metadata(tool));
     if structured {
         listed.with_raw_output_schema(tool.output_schema.clone())
     } else {

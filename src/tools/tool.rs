@@ -39,6 +39,8 @@ pub trait Tool {
     const TITLE: &'static str;
     /// For the model: what it does, and when to use another tool.
     const DESCRIPTION: &'static str;
+    /// What people call this job and the persons it is about, for clients that find tools by search. The model does not see it.
+    const SEARCH_HINT: &'static str;
     /// What it does to data.
     const EFFECT: Effect;
     /// The group it belongs to.
@@ -83,6 +85,8 @@ pub struct ToolDefinition {
     pub title: &'static str,
     /// The description for the model.
     pub description: &'static str,
+    /// More words to find it by.
+    pub search_hint: &'static str,
     /// What it does to data.
     pub effect: Effect,
     /// The group it belongs to.
@@ -120,6 +124,7 @@ impl ToolDefinition {
             name: T::NAME,
             title: T::TITLE,
             description: T::DESCRIPTION,
+            search_hint: T::SEARCH_HINT,
             effect: T::EFFECT,
             toolset: T::TOOLSET,
             access: T::ACCESS,

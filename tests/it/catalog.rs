@@ -149,6 +149,27 @@ fn every_argument_is_typed_and_described() {
     }
 }
 
+/// Gemini CLI shortens names of more than 63 characters; other clients' APIs reject those of more than 64.
+#[test]
+fn tool_names_with_the_prefix_of_each_client_have_at_most_63_characters() {
+    const PREFIXES: [&str; 4] = [
+        "mcp_{}_",   // Gemini CLI
+        "mcp__{}__", // Claude Code, Codex, Qwen Code
+        "{}_",       // opencode
+        "{}-",       // Copilot CLI
+    ];
+    let example: Value =
+        serde_json::from_str(include_str!("../../mcp-config.example.json")).unwrap();
+    for server in example["mcpServers"].as_object().unwrap().keys() {
+        for prefix in PREFIXES {
+            for tool in catalog() {
+                let name = prefix.replace("{}", server) + tool.name;
+                assert!(name.len() <= 63, "{name}: {}", name.len());
+            }
+        }
+    }
+}
+
 #[test]
 fn example_configuration_is_valid() {
     let example: Value =

@@ -36,6 +36,7 @@ mod size;
 mod soak;
 mod stdio;
 mod tls;
+mod tool_search;
 mod tools;
 mod unknown_outcome;
 mod upstream;

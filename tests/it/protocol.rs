@@ -355,6 +355,7 @@ impl Tool for Panicking {
     const NAME: &'static str = "stumbling";
     const TITLE: &'static str = "Stumbling";
     const DESCRIPTION: &'static str = "Panics.";
+    const SEARCH_HINT: &'static str = "panic";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);

@@ -133,9 +133,11 @@ impl Tool for PersonsActivityRetrieve {
     type Output = Output;
     const NAME: &'static str = "persons-activity-retrieve";
     const TITLE: &'static str = "Person activity log";
-    const DESCRIPTION: &'static str = "List who updated, split or deleted a person and when, newest first. Without id it covers the \
-         whole project, which is the only way to see deleted persons. For the values of changed \
-         properties use persons-properties-at-time-retrieve.";
+    const DESCRIPTION: &'static str = "List who changed, split or deleted a person and when, newest first: the \
+         activity log. Without id it covers the whole project, which is the only way to see deleted persons. For the \
+         values of changed properties use persons-properties-at-time-retrieve.";
+    const SEARCH_HINT: &'static str = "who changed, edited, merged or deleted this user or customer; audit trail, \
+         change log, history";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["activity_log:read"]);

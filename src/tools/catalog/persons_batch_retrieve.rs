@@ -81,8 +81,10 @@ impl Tool for PersonsBatchRetrieve {
     type Output = Output;
     const NAME: &'static str = "persons-batch-retrieve";
     const TITLE: &'static str = "Get persons in bulk";
-    const DESCRIPTION: &'static str = "Get up to 2000 persons by distinct ids or UUIDs, and the ids that belong to no person. A person \
-         with several of the distinct ids is listed once for each.";
+    const DESCRIPTION: &'static str = "Look up many persons at once: up to 2000 by distinct ids or UUIDs, and the \
+         ids that belong to no person. A person with several of the distinct ids is listed once for each.";
+    const SEARCH_HINT: &'static str =
+        "look up many users, customers or accounts in bulk from a list of ids";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);

@@ -43,9 +43,12 @@ impl Tool for PersonsBulkDelete {
     type Output = Output;
     const NAME: &'static str = "persons-bulk-delete";
     const TITLE: &'static str = "Delete persons";
-    const DESCRIPTION: &'static str = "Delete persons permanently, with all their distinct ids and properties, and optionally their \
-         events and recordings. The user must confirm; dry_run shows who would be deleted. Verify with \
+    const DESCRIPTION: &'static str = "Delete persons (users, customers) permanently, with all their distinct ids \
+         and properties, and optionally their events and recordings. To erase or forget a person (GDPR), set \
+         delete_events and delete_recordings. The user must confirm; dry_run shows who would be deleted. Verify with \
          persons-retrieve (person) and persons-deletion-status-list (events).";
+    const SEARCH_HINT: &'static str = "delete, remove, erase or forget a user, customer, contact or account; GDPR, \
+         CCPA, right to be forgotten, privacy request";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

@@ -54,8 +54,10 @@ impl Tool for PersonsCohortsRetrieve {
     type Output = Output;
     const NAME: &'static str = "persons-cohorts-retrieve";
     const TITLE: &'static str = "List a person's cohorts";
-    const DESCRIPTION: &'static str = "List the cohorts that a person is in. To list the persons in a cohort, use persons-list with a \
-         cohort filter.";
+    const DESCRIPTION: &'static str = "List the cohorts (segments, audiences) that a person is in. To list the \
+         persons in a cohort, use persons-list with a cohort filter.";
+    const SEARCH_HINT: &'static str =
+        "which cohort, segment, audience or group a user or customer is in";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read", "cohort:read"]);

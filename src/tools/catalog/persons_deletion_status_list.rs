@@ -85,8 +85,10 @@ impl Tool for PersonsDeletionStatusList {
     type Output = Output;
     const NAME: &'static str = "persons-deletion-status-list";
     const TITLE: &'static str = "Event deletion status";
-    const DESCRIPTION: &'static str = "List the event deletions that were queued with delete_events, and whether they are done. \
-         Whether a person is deleted shows persons-retrieve.";
+    const DESCRIPTION: &'static str = "List the event deletions that were queued with delete_events, and whether \
+         they are done. Whether a person is deleted shows persons-retrieve.";
+    const SEARCH_HINT: &'static str = "is a GDPR erasure or deletion of a user or customer done, finished or \
+         pending; verify that events are deleted";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);

@@ -132,6 +132,8 @@ impl Tool for PersonsFunnel {
     const TITLE: &'static str = "List persons in a funnel step";
     const DESCRIPTION: &'static str = "List the persons who reached a step of a funnel, or dropped off before it. Works only with an \
          API key without scopes; otherwise use persons-list with a cohort filter.";
+    const SEARCH_HINT: &'static str = "who converted or dropped off in a funnel, such as signup or checkout; users \
+         and customers who were lost at a step";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;

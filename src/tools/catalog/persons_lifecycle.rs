@@ -59,6 +59,8 @@ impl Tool for PersonsLifecycle {
     const TITLE: &'static str = "List persons by lifecycle stage";
     const DESCRIPTION: &'static str = "List the persons who were new, returning, resurrecting or dormant in a period. Works only with \
          an API key without scopes; otherwise use persons-list with a cohort filter.";
+    const SEARCH_HINT: &'static str = "new, returning, inactive, dormant or churned users and customers; who came \
+         back, who left";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;

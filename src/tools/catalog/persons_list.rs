@@ -68,9 +68,12 @@ impl Tool for PersonsList {
     type Output = Output;
     const NAME: &'static str = "persons-list";
     const TITLE: &'static str = "List persons";
-    const DESCRIPTION: &'static str = "List persons, newest first, that match an exact email or distinct id, a search text, or \
-         property and cohort filters. Without filters it lists all. Prefer email or distinct_id to \
-         search, which is slow. For known ids use persons-retrieve or persons-batch-retrieve.";
+    const DESCRIPTION: &'static str = "Find persons (users, customers, contacts, accounts) by exact email or \
+         distinct id, a search text, or property and cohort filters, newest first; without filters it lists all. \
+         Prefer email or distinct_id to search, which is slow. For known ids use persons-retrieve or \
+         persons-batch-retrieve.";
+    const SEARCH_HINT: &'static str = "find or search a user, customer, contact, account or lead by email, name or \
+         property; list people; who signed up";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);

@@ -89,9 +89,11 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
     type Output = Output;
     const NAME: &'static str = "persons-properties-timeline-retrieve";
     const TITLE: &'static str = "Person property timeline";
-    const DESCRIPTION: &'static str = "Show when properties of a person changed: those named in `breakdown` or in filters. Works only \
-         with an API key without scopes; otherwise compare two results of \
+    const DESCRIPTION: &'static str = "Show when properties of a person changed: those named in `breakdown` or in \
+         filters. Works only with an API key without scopes; otherwise compare two results of \
          persons-properties-at-time-retrieve.";
+    const SEARCH_HINT: &'static str = "when did a property of a user or customer change, such as plan or email; \
+         history of an attribute";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
     const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;

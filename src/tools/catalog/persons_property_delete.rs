@@ -97,6 +97,8 @@ impl Tool for PersonsPropertyDelete {
     const TITLE: &'static str = "Remove person properties";
     const DESCRIPTION: &'static str = "Remove up to 100 properties of one person, with one request for each. The result says for each \
          property whether PostHog accepted it.";
+    const SEARCH_HINT: &'static str = "remove, unset or clear a property, field or attribute of a user, customer, \
+         contact or account";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

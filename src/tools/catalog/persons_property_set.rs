@@ -34,6 +34,8 @@ impl Tool for PersonsPropertySet {
     const TITLE: &'static str = "Set a person property";
     const DESCRIPTION: &'static str = "Set one property of one person and overwrite its value. For several properties use \
          persons-update.";
+    const SEARCH_HINT: &'static str = "set, change or correct a property, field or attribute of a user, customer, \
+         contact or account";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

@@ -32,8 +32,10 @@ impl Tool for PersonsResetDistinctId {
     type Output = Output;
     const NAME: &'static str = "persons-reset-distinct-id";
     const TITLE: &'static str = "Reset a deleted distinct id";
-    const DESCRIPTION: &'static str = "Make the person of a deleted distinct id visible in lists again, after the distinct id has sent \
-         a new event. It has no effect before that event.";
+    const DESCRIPTION: &'static str = "When a deleted user came back: make the person visible in lists again, after the distinct id has sent a \
+         new event. It has no effect before that event.";
+    const SEARCH_HINT: &'static str = "deleted user or customer came back, is missing from lists, signs up again \
+         with the same id";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

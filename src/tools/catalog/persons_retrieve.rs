@@ -27,9 +27,11 @@ impl Tool for PersonsRetrieve {
     type Output = PersonCard;
     const NAME: &'static str = "persons-retrieve";
     const TITLE: &'static str = "Get a person";
-    const DESCRIPTION: &'static str = "Get one person: selected properties, the names of the other properties, distinct ids and a link \
-         to PostHog. To find a person by email or name, use persons-list; for several ids, \
-         persons-batch-retrieve.";
+    const DESCRIPTION: &'static str = "Look up one person (user, customer, contact): selected properties, the names \
+         of the other properties, distinct ids and a link to PostHog. To find a person by email or name, use \
+         persons-list; for several ids, persons-batch-retrieve.";
+    const SEARCH_HINT: &'static str = "look up one user, customer, contact or account by id; profile and details of \
+         a person";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);

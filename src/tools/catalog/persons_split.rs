@@ -39,9 +39,11 @@ impl Tool for PersonsSplit {
     type Output = Output;
     const NAME: &'static str = "persons-split";
     const TITLE: &'static str = "Split a merged person";
-    const DESCRIPTION: &'static str = "Move distinct ids off a person that was merged by mistake, each to a new person without \
-         properties; their events follow. There is no undo, so the user must confirm; dry_run shows the \
-         moves without sending anything.";
+    const DESCRIPTION: &'static str = "Undo a wrong merge: move distinct ids off a person, each to a new person without properties; \
+         their events follow. The split itself cannot be undone, so the user must confirm; dry_run shows the moves without \
+         sending anything.";
+    const SEARCH_HINT: &'static str = "undo a merge, unmerge, split or separate two users, customers or accounts; \
+         wrong duplicate, mixed-up identities";
     const EFFECT: Effect = Effect::Delete { idempotent: false };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

@@ -32,6 +32,8 @@ impl Tool for PersonsUpdate {
     const TITLE: &'static str = "Set person properties";
     const DESCRIPTION: &'static str = "Set several properties of one person; other properties stay. For one property use \
          persons-property-set, to remove properties persons-property-delete.";
+    const SEARCH_HINT: &'static str = "update, edit or change several properties, fields or attributes of a user, \
+         customer, contact or account";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

@@ -53,8 +53,10 @@ impl Tool for PersonsValuesRetrieve {
     type Output = Output;
     const NAME: &'static str = "persons-values-retrieve";
     const TITLE: &'static str = "List property values";
-    const DESCRIPTION: &'static str = "List the 20 most frequent values of a person property, from a sample. Use it to get a value \
-         right before filtering by it in persons-list.";
+    const DESCRIPTION: &'static str = "List the 20 most frequent values of a person property, such as plans or countries, from a sample. Use it \
+         to get a value right before filtering by it in persons-list.";
+    const SEARCH_HINT: &'static str = "possible values of a user property or attribute, such as plans or countries \
+         of customers";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);

@@ -31,6 +31,7 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
     const NAME: &'static str = if OTHER { "erase-other" } else { "erase" };
     const TITLE: &'static str = "Erase";
     const DESCRIPTION: &'static str = "Erases.";
+    const SEARCH_HINT: &'static str = "erase";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);

@@ -9,7 +9,7 @@ const CURSOR: &str = "https://cursor.com/en/install-mcp?";
 const VS_CODE: &str = "https://insiders.vscode.dev/redirect/mcp/install?";
 
 /// The entries of the example that have a link: the servers that run on the user's machine.
-const SERVERS: [&str; 2] = ["posthog-persons", "posthog-persons-sandbox"];
+const SERVERS: [&str; 2] = ["posthog", "posthog-sandbox"];
 
 #[test]
 fn install_links_match_the_example_configuration() {
