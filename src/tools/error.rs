@@ -134,8 +134,15 @@ impl ToolError {
                     }
                     None => "such object".to_owned(),
                 };
+                // Ids are never trimmed, so blanks can be why nothing was found.
+                let blanks = match error.subject() {
+                    Some(subject) if subject.trim() != subject => {
+                        " The id was given with blanks around it, and they count."
+                    }
+                    _ => "",
+                };
                 format!(
-                    "PostHog found no {subject}{reason} Look the person up with persons-list by email, distinct_id or search. A deleted \
+                    "PostHog found no {subject}{reason}{blanks} Look the person up with persons-list by email, distinct_id or search. A deleted \
                      person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list."
                 )
             }

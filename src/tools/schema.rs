@@ -74,20 +74,28 @@ fn schema<T: JsonSchema>(settings: SchemaSettings, output: bool) -> Map<String, 
     root
 }
 
+/// Every type, for a value of any form: a schema without a type is unreadable to some clients.
+const ANY_TYPE: [&str; 6] = ["string", "number", "boolean", "object", "array", "null"];
+
 /// Optional means absent here, never null: nulls are removed from types, enums and defaults. So is noise: Rust's names of
-/// number formats, empty defaults, "additional properties allowed"; in output also ranges.
+/// number formats, empty defaults; in output also ranges and "additional properties allowed".
 fn tidy(schema: &mut Value, output: bool) {
     if *schema == Value::Bool(true) {
-        // `true` allows anything, and so does this, which more clients can read.
         *schema = json!({});
     }
     let Value::Object(fields) = schema else {
         return;
     };
+    if !["type", "enum", "anyOf"]
+        .iter()
+        .any(|name| fields.contains_key(*name))
+    {
+        fields.insert("type".to_owned(), json!(ANY_TYPE));
+    }
     let says_nothing = |name: &str, value: &Value| match name {
         "default" => output || [json!(null), json!([])].contains(value),
-        "minimum" => output,
-        "additionalProperties" => *value == Value::Bool(true),
+        "minimum" | "maximum" | "maxItems" => output,
+        "additionalProperties" => output && *value == Value::Bool(true),
         "format" => value
             .as_str()
             .is_some_and(|name| name.starts_with("uint") || name.starts_with("int")),
@@ -95,12 +103,12 @@ fn tidy(schema: &mut Value, output: bool) {
         _ => false,
     };
     fields.retain(|name, value| !says_nothing(name, value));
-    if let Some(Value::Array(types)) = fields.get_mut("type") {
-        types.retain(|name| name != "null");
-        if let [only] = types.as_slice() {
-            let only = only.clone();
-            fields.insert("type".to_owned(), only);
-        }
+    if let Some(Value::Array(types)) = fields.get_mut("type")
+        && let [only, null] = types.as_slice()
+        && null == "null"
+    {
+        let only = only.clone();
+        fields.insert("type".to_owned(), only);
     }
     if let Some(Value::Array(values)) = fields.get_mut("enum") {
         values.retain(|value| !value.is_null());

@@ -169,6 +169,7 @@ impl ToolDefinition {
         arguments: Map<String, Value>,
         dry_run: bool,
     ) -> Result<PreparedCall, ToolError> {
+        arguments::check_names(&arguments, &self.input_schema)?;
         (self.run)(context, arguments, dry_run).await
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use posthog_persons_mcp::cli;
 use posthog_persons_mcp::tools::catalog;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 #[test]
 fn every_tool_has_a_source_file_and_a_test_file_of_its_name() {
@@ -48,7 +48,7 @@ fn schemas_use_only_widely_supported_keywords() {
     }
 }
 
-/// No `$ref`, `anyOf`, lists of types or null: each is unsupported by some client.
+/// No `$ref`, `anyOf` or null: each is unsupported by some client. A union is a list of types.
 fn assert_portable(place: &str, schema: &Value) {
     match schema {
         Value::Object(fields) => {
@@ -58,10 +58,6 @@ fn assert_portable(place: &str, schema: &Value) {
                     "$ref" | "$defs" | "anyOf" | "oneOf" | "allOf" | "$schema"
                 );
                 assert!(!bad, "{place}: {name}");
-                assert!(
-                    name != "type" || !value.is_array(),
-                    "{place}: a list of types"
-                );
                 assert_portable(place, value);
             }
         }
@@ -116,35 +112,131 @@ fn titles_and_descriptions_are_present_and_short() {
 fn tool_list_has_at_most_8000_tokens_and_320_per_tool() {
     let tokenizer = tiktoken_rs::o200k_base().unwrap();
     let tools = catalog();
-    let sizes = tools.iter().map(|tool| {
-        let seen = json!({
-            "name": tool.name,
-            "description": tool.description,
-            "input_schema": tool.input_schema,
-        });
-        tokenizer.encode_ordinary(&seen.to_string()).len()
-    });
-    let total: usize = sizes.sum();
-    assert!(total <= 8000, "{total} tokens");
+    let sizes: Vec<usize> = tools
+        .iter()
+        .map(|tool| {
+            let seen = json!({
+                "name": tool.name,
+                "description": tool.description,
+                "input_schema": tool.input_schema,
+            });
+            tokenizer.encode_ordinary(&seen.to_string()).len()
+        })
+        .collect();
+    let total: usize = sizes.iter().sum();
+    let each: Vec<(&str, usize)> = tools.iter().map(|tool| tool.name).zip(sizes).collect();
+    assert!(total <= 8000, "{total} tokens: {each:?}");
     assert!(
         total <= 320 * tools.len(),
-        "{total} tokens for {} tools",
+        "{total} tokens for {} tools: {each:?}",
         tools.len()
     );
 }
 
-/// Arguments of more than one type have no `type`: some clients cannot read a list of types.
+/// Clients drop what has no type, and models guess what has no description.
 #[test]
-fn every_argument_is_typed_and_described() {
-    const ANY: [&str; 3] = ["value", "unset", "breakdown"];
+fn every_argument_has_a_type_a_description_a_range_and_an_example() {
     for tool in catalog() {
-        let properties = tool.input_schema["properties"].as_object().unwrap();
-        for (name, schema) in properties {
-            let place = format!("{}.{name}", tool.name);
-            let typed = schema.get("type").is_some() || ANY.contains(&name.as_str());
-            assert!(typed, "{place}");
+        let schema = Value::Object(tool.input_schema.as_ref().clone());
+        for (place, schema) in properties(tool.name, &schema) {
             let description = schema["description"].as_str().unwrap_or_default();
             assert!(description.ends_with('.'), "{place}: {description:?}");
+            let types = types(schema);
+            assert!(!types.is_empty(), "{place} has no type");
+            if types == ["integer"] {
+                assert!(schema["minimum"].is_i64(), "{place} has no minimum");
+                assert!(schema["maximum"].is_i64(), "{place} has no maximum");
+            }
+            if types == ["array"] {
+                assert!(!self::types(&schema["items"]).is_empty(), "{place}");
+            }
+            if types == ["object"] && schema.get("properties").is_none() {
+                assert_eq!(schema["additionalProperties"], true, "{place}");
+            }
+            // Free text has a form that a model could guess wrong.
+            let free = |schema: &Value| schema.get("enum").is_none();
+            let text = types.contains(&"string") && free(schema);
+            let texts =
+                types == ["array"] && schema["items"]["type"] == "string" && free(&schema["items"]);
+            let shows_form = [
+                "such as",
+                "UUID",
+                "2026-01-31",
+                "same formats",
+                "token",
+                "As in persons-list",
+            ]
+            .iter()
+            .any(|form| description.contains(form));
+            let value = place.ends_with(".value");
+            assert!(
+                !(text || texts) || shows_form || value,
+                "{place}: {description:?} shows no example"
+            );
+            let required = place.contains("[]") || is_required(&tool.input_schema, &place);
+            let has_default = schema.get("default").is_some() || description.contains("Default: ");
+            let choice = types == ["boolean"] || types == ["integer"] || !free(schema);
+            assert!(
+                required || !choice || has_default || OPTIONAL.contains(&place.as_str()),
+                "{place} has no default"
+            );
+        }
+    }
+}
+
+/// Choices that have no default, because without them the call asks something else.
+const OPTIONAL: [&str; 1] = ["persons-funnel.funnel_step"];
+
+fn is_required(schema: &Map<String, Value>, place: &str) -> bool {
+    let names = schema.get("required").and_then(Value::as_array);
+    let (_, name) = place.split_once('.').unwrap();
+    names.is_some_and(|names| names.iter().any(|required| required == name))
+}
+
+/// The properties of a schema at every depth, each with its place.
+fn properties<'a>(place: &str, schema: &'a Value) -> Vec<(String, &'a Value)> {
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    let mut all: Vec<(String, &Value)> = fields
+        .flat_map(|(name, schema)| {
+            let place = format!("{place}.{name}");
+            let within = properties(&place, schema);
+            [(place, schema)].into_iter().chain(within)
+        })
+        .collect();
+    if schema["items"].is_object() {
+        all.extend(properties(&format!("{place}[]"), &schema["items"]));
+    }
+    all
+}
+
+fn types(schema: &Value) -> Vec<&str> {
+    match &schema["type"] {
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        name => name.as_str().into_iter().collect(),
+    }
+}
+
+#[test]
+fn every_field_of_a_result_has_a_type() {
+    for tool in catalog() {
+        let schema = Value::Object(tool.output_schema.as_ref().clone());
+        for (place, schema) in properties(tool.name, &schema) {
+            assert!(!types(schema).is_empty(), "{place}");
+        }
+    }
+}
+
+/// A misspelt argument must not be ignored, at any depth.
+#[test]
+fn objects_of_arguments_are_closed() {
+    for tool in catalog() {
+        let schema = Value::Object(tool.input_schema.as_ref().clone());
+        for (place, schema) in properties(tool.name, &schema) {
+            for schema in [schema, &schema["items"]] {
+                if schema.get("properties").is_some() {
+                    assert_eq!(schema["additionalProperties"], false, "{place}");
+                }
+            }
         }
     }
 }

@@ -106,10 +106,16 @@ fn assert_matches_schema(place: &str, schema: &Value, value: &Value) {
     let schema = schema.as_object().unwrap();
     for (keyword, expected) in schema {
         match keyword.as_str() {
-            "type" => assert!(
-                has_type(expected.as_str().unwrap(), value),
-                "{place}: {value} is no {expected}"
-            ),
+            "type" => {
+                let types = match expected {
+                    Value::Array(types) => types.as_slice(),
+                    one => std::slice::from_ref(one),
+                };
+                let matches = types
+                    .iter()
+                    .any(|kind| has_type(kind.as_str().unwrap(), value));
+                assert!(matches, "{place}: {value} is no {expected}");
+            }
             "enum" => assert!(
                 expected.as_array().unwrap().contains(value),
                 "{place}: {value}"
@@ -149,6 +155,7 @@ fn has_type(kind: &str, value: &Value) -> bool {
         "boolean" => value.is_boolean(),
         "number" => value.is_number(),
         "integer" => value.is_i64() || value.is_u64(),
+        "null" => value.is_null(),
         other => panic!("the type {other} is not checked"),
     }
 }

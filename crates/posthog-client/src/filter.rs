@@ -15,16 +15,18 @@ use crate::relative_date::resolve_date;
 
 // One condition on a person. Always complete: PostHog lets an incomplete filter match everyone.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[schemars(inline, deny_unknown_fields)]
 pub struct Filter {
-    /// Property name; "id" for a cohort.
+    /// Property name, such as "plan"; "id" for a cohort.
     pub(crate) key: String,
     /// Text, number, boolean, date, or a list of them; for a cohort its number. Leave out for is_set and is_not_set.
     #[serde(skip_serializing_if = "Value::is_null")]
-    #[schemars(default)]
+    #[schemars(default, extend("type" = ["string", "number", "boolean", "array"]))]
     pub(crate) value: Value,
+    /// How the property is compared with the value.
     #[schemars(default)]
     pub(crate) operator: Operator,
+    /// Whether `key` names a property, or `value` a cohort.
     #[serde(rename = "type")]
     #[schemars(default)]
     pub(crate) kind: FilterType,

@@ -2,26 +2,28 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::types::NonEmptyString;
-use posthog_client::{EventFilter, Operator};
+use posthog_client::EventFilter;
 
 // An event of an insight.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(in crate::tools) struct Event {
-    /// Event name.
+    /// Event name, such as "$pageview".
     id: NonEmptyString,
     /// Position, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1000))]
     order: Option<u32>,
+    /// Aggregation, such as "total" or "dau".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     math: Option<NonEmptyString>,
-    /// Filters on the event.
+    /// Filters on the event, such as [{"key": "$browser", "value": "Safari"}].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<EventFilterSchema>")]
+    #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<EventFilter>,
 }
 
@@ -30,11 +32,14 @@ pub(in crate::tools) struct Event {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(in crate::tools) struct Action {
-    /// Number of the action.
+    /// Number of the action, such as 12.
+    #[schemars(range(max = 2_147_483_647))]
     id: u32,
     /// Position, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1000))]
     order: Option<u32>,
+    /// Aggregation, such as "total" or "dau".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     math: Option<NonEmptyString>,
 }
@@ -62,23 +67,5 @@ pub(in crate::tools) enum BreakdownType {
     Group,
 }
 
-// The schema of an event filter, which differs from a person's in its types.
-#[derive(JsonSchema)]
-#[schemars(inline)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct EventFilterSchema {
-    key: String,
-    value: Option<Value>,
-    operator: Option<Operator>,
-    #[schemars(rename = "type")]
-    kind: Option<EventFilterType>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(inline, rename_all = "lowercase")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum EventFilterType {
-    Event,
-    Person,
-    Cohort,
-}
+// A filter as a schema: persons-list describes it in full, an insight by an example.
+pub(in crate::tools) type AnyFilter = Map<String, Value>;

@@ -2,13 +2,15 @@
 
 mod coerce;
 mod insight;
+mod names;
 mod read;
 mod types;
 
 pub(super) use coerce::coerce;
-pub(super) use insight::{Action, BreakdownType, Event, Interval};
+pub(super) use insight::{Action, AnyFilter, BreakdownType, Event, Interval};
+pub(super) use names::check_names;
 pub(super) use read::read;
 pub(super) use types::{
-    Date, DistinctId, Id, Limit, NonEmptyString, Offset, PageNumber, Periods, PersonUuid, Select,
-    Subject, Timestamp, WaitSeconds, distinct, select, subject,
+    Date, DistinctId, Id, Limit, NonEmptyString, Offset, PageNumber, Periods, PersonUuid,
+    SearchText, Select, Subject, Timestamp, WaitSeconds, distinct, select, subject,
 };

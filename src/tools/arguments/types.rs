@@ -28,9 +28,19 @@ impl<'de> Deserialize<'de> for Id {
         let text = String::deserialize(deserializer)?;
         PersonId::parse(&text).map(Self).ok_or_else(|| {
             D::Error::custom(format!(
-                "not a person UUID or numeric person id; a distinct id or email is not accepted here. {HOW_TO_FIND} No request was made"
+                "not a person UUID or numeric person id{}; a distinct id or email is not accepted here. {HOW_TO_FIND} No request was made",
+                has_blanks(&text)
             ))
         })
+    }
+}
+
+/// Ids are never trimmed: a distinct id can have blanks around it.
+fn has_blanks(id: &str) -> &'static str {
+    if id.trim() == id {
+        ""
+    } else {
+        " (there are blanks around it)"
     }
 }
 
@@ -91,6 +101,19 @@ impl<'de> Deserialize<'de> for NonEmptyString {
     }
 }
 
+// Text to search by, without the blanks around it: PostHog does not trim it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub(in crate::tools) struct SearchText(pub(in crate::tools) String);
+
+impl<'de> Deserialize<'de> for SearchText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let NonEmptyString(text) = NonEmptyString::deserialize(deserializer)?;
+        Ok(Self(text.trim().to_owned()))
+    }
+}
+
 // A person's UUID.
 #[derive(Debug, Clone, Copy, JsonSchema)]
 #[schemars(inline, transparent)]
@@ -104,8 +127,10 @@ impl<'de> Deserialize<'de> for PersonUuid {
         } else {
             None
         };
-        uuid.map(Self)
-            .ok_or_else(|| D::Error::custom(format!("not a person UUID. {HOW_TO_FIND}")))
+        uuid.map(Self).ok_or_else(|| {
+            let blanks = has_blanks(&text);
+            D::Error::custom(format!("not a person UUID{blanks}. {HOW_TO_FIND}"))
+        })
     }
 }
 
@@ -131,7 +156,9 @@ impl<'de> Deserialize<'de> for Limit {
 #[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(in crate::tools) struct Offset(pub(in crate::tools) u32);
+pub(in crate::tools) struct Offset(
+    #[schemars(range(min = 0, max = 2_147_483_647))] pub(in crate::tools) u32,
+);
 
 impl<'de> Deserialize<'de> for Offset {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -143,7 +170,9 @@ impl<'de> Deserialize<'de> for Offset {
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(in crate::tools) struct PageNumber(#[schemars(range(min = 1))] pub(in crate::tools) u32);
+pub(in crate::tools) struct PageNumber(
+    #[schemars(range(min = 1, max = 2_147_483_647))] pub(in crate::tools) u32,
+);
 
 impl Default for PageNumber {
     fn default() -> Self {

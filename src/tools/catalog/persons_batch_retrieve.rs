@@ -24,11 +24,11 @@ pub(super) struct PersonsBatchRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Up to 2000 exact distinct ids. Give this or `uuids`.
+    /// Up to 2000 exact distinct ids, such as ["user_123"]. Give this or `uuids`.
     distinct_ids: Option<Vec<DistinctId>>,
     /// Up to 2000 person UUIDs. Give this or `distinct_ids`.
     uuids: Option<Vec<PersonUuid>>,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     select: Option<Select>,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct PersonsBulkDelete;
 pub(super) struct Input {
     /// Up to 1000 person UUIDs. Give this or `distinct_ids`.
     ids: Option<Vec<PersonUuid>>,
-    /// Up to 1000 distinct ids; each deletes its whole person. Give this or `ids`.
+    /// Up to 1000 distinct ids, such as ["user_123"]; each deletes its whole person. Give this or `ids`.
     distinct_ids: Option<Vec<DistinctId>>,
     /// Also delete their events, in PostHog's weekly batch.
     #[serde(default)]

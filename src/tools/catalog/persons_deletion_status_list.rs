@@ -14,9 +14,9 @@ pub(super) struct PersonsDeletionStatusList;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Person UUID. Default: all persons.
+    /// UUID of one person. Default: all persons.
     person_uuid: Option<PersonUuid>,
-    /// Default: all.
+    /// Which deletions to list. Default: all.
     status: Option<Status>,
     /// Number of rows per page.
     #[serde(default)]

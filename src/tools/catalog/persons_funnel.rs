@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    Action, BreakdownType, Date, Event, Interval, Limit, NonEmptyString, Offset, Periods, Select,
-    select,
+    Action, AnyFilter, BreakdownType, Date, Event, Interval, Limit, NonEmptyString, Offset,
+    Periods, SearchText, Select, select,
 };
 use crate::tools::support::insight_page::{actor_page, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
@@ -26,48 +26,50 @@ pub(super) struct Input {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     actions: Vec<Action>,
     /// n lists who reached step n, counted from 1; -n who reached step n-1 and not step n.
+    #[schemars(range(min = -100, max = 100))]
     funnel_step: Option<i32>,
-    /// Several steps at the same time; in place of funnel_step.
+    /// Several steps at the same time, such as [1, 2]; in place of funnel_step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     funnel_custom_steps: Vec<i32>,
-    /// Value of the breakdown whose persons are listed.
+    /// Value of the breakdown whose persons are listed, such as "pro".
     funnel_step_breakdown: Option<NonEmptyString>,
     /// Time to complete the funnel, in funnel_window_interval_unit. Default: 14 days.
     funnel_window_interval: Option<Periods>,
-    /// Unit of funnel_window_interval.
+    /// Unit of funnel_window_interval. Default: day.
     funnel_window_interval_unit: Option<WindowUnit>,
     /// Kind of funnel. Default: steps.
     funnel_viz_type: Option<VizType>,
     /// Whether the order of the steps counts. Default: ordered.
     funnel_order_type: Option<OrderType>,
-    /// Period of entry, for funnel_viz_type trends: a date.
+    /// Period of entry, for funnel_viz_type trends: a date such as 2026-01-31.
     entrance_period_start: Option<Date>,
-    /// With entrance_period_start: list who dropped off instead of who completed.
+    /// With entrance_period_start: list who dropped off instead of who completed. Default: false.
     drop_off: Option<bool>,
     /// Start: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -30d. Default: -7d.
     date_from: Option<Date>,
     /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
-    /// Length of a period, for funnel_viz_type trends.
+    /// Length of a period, for funnel_viz_type trends. Default: day.
     interval: Option<Interval>,
-    /// Property name or list of property names to break down by.
+    /// Property name such as "plan", or a list of property names, to break down by.
     breakdown: Option<Breakdown>,
-    /// Kind of the breakdown.
+    /// Kind of the breakdown. Default: event.
     breakdown_type: Option<BreakdownType>,
-    /// Property filters, as in persons-list. All must match.
+    /// Property filters, as in persons-list, such as [{"key": "plan", "value": "pro"}]. All must match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
-    /// Leave out the project's internal and test users.
+    /// Leave out the project's internal and test users. Default: false.
     filter_test_accounts: Option<bool>,
-    /// Part of an email, name, distinct id or UUID.
-    search: Option<NonEmptyString>,
+    /// Part of an email, name, distinct id or UUID, such as "@example.com".
+    search: Option<SearchText>,
     /// Number of persons per page.
     #[serde(default)]
     limit: Limit,
     /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }
@@ -102,11 +104,10 @@ enum OrderType {
     Unordered,
 }
 
-/// A property or a list
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
-#[schemars(inline)]
-struct Breakdown(Value);
+#[schemars(inline, extend("type" = ["string", "array"]))]
+struct Breakdown(#[schemars(with = "Vec<String>")] Value);
 
 impl<'de> Deserialize<'de> for Breakdown {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

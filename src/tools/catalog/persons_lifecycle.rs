@@ -37,7 +37,7 @@ pub(super) struct Input {
     /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }

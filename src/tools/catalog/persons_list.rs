@@ -7,7 +7,7 @@ use crate::output::{
     self, Page, PersonsPage, ToolOutput, page_of_persons, truncate_lines, write_notes,
 };
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, Limit, NonEmptyString, Offset, Select, select};
+use crate::tools::arguments::{DistinctId, Limit, Offset, SearchText, Select, select};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
     CohortCheck, Error, ErrorKind, Filter, PersonPage, PersonsQuery, RequiredScopes,
@@ -18,11 +18,11 @@ pub(super) struct PersonsList;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Part of an email, name, distinct id or UUID, ignoring case. Slow. % and _ are wildcards.
-    search: Option<NonEmptyString>,
-    /// Exact value of the property `email`.
-    email: Option<NonEmptyString>,
-    /// Exact distinct id.
+    /// Part of an email, name, distinct id or UUID, such as "@example.com", ignoring case. Slow. % and _ are wildcards.
+    search: Option<SearchText>,
+    /// Exact value of the property `email`, such as "ada@example.com"; case matters.
+    email: Option<SearchText>,
+    /// Exact distinct id, such as "user_123".
     distinct_id: Option<DistinctId>,
     /// Property and cohort filters. All must match.
     #[serde(default)]
@@ -36,7 +36,7 @@ pub(super) struct Input {
     /// Count all matching persons; slower.
     #[serde(default)]
     include_total: bool,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     select: Option<Select>,
     /// csv exports all properties of all matching persons and ignores limit, offset and select.
     #[serde(default)]
@@ -81,9 +81,8 @@ impl Tool for PersonsList {
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let mut query = PersonsQuery {
-            // PostHog does not trim them.
-            search: input.search.map(|text| text.0.trim().to_owned()),
-            email: input.email.map(|text| text.0.trim().to_owned()),
+            search: input.search.map(|text| text.0),
+            email: input.email.map(|text| text.0),
             distinct_id: input.distinct_id.map(|id| id.0),
             properties: input.properties,
             limit: input.limit.0,

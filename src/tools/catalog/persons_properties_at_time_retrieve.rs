@@ -14,7 +14,7 @@ pub(super) struct PersonsPropertiesAtTimeRetrieve;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Exact distinct id. Give this or `person_id`.
+    /// Exact distinct id, such as "user_123". Give this or `person_id`.
     distinct_id: Option<DistinctId>,
     /// Person UUID. Give this or `distinct_id`.
     person_id: Option<PersonUuid>,
@@ -23,7 +23,7 @@ pub(super) struct Input {
     /// Include properties that were set with $set_once.
     #[serde(default)]
     include_set_once: bool,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     select: Option<Select>,
 }
 

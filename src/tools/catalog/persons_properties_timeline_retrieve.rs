@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use crate::output::{Cells, Row, truncate_rows, write_list};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{Action, BreakdownType, Date, Event, Id, Interval, NonEmptyString};
+use crate::tools::arguments::{
+    Action, AnyFilter, BreakdownType, Date, Event, Id, Interval, NonEmptyString,
+};
 use crate::tools::support::insight_page::arguments_of;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{Filter, Properties, RequiredScopes};
@@ -25,7 +27,7 @@ pub(super) struct Input {
     date_from: Option<Date>,
     /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
-    /// Length of a period.
+    /// Length of a period. Default: day.
     interval: Option<Interval>,
     /// Events whose filters name person properties to follow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -33,12 +35,13 @@ pub(super) struct Input {
     /// Actions to count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     actions: Vec<Action>,
-    /// Property filters, as in persons-list; the person properties in them are followed.
+    /// Property filters, as in persons-list, such as [{"key": "plan", "value": "pro"}]; the person properties in them are followed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
     /// Person property to follow, such as "plan".
     breakdown: Option<NonEmptyString>,
-    /// Kind of the breakdown.
+    /// Kind of the breakdown. Default: event.
     breakdown_type: Option<BreakdownType>,
 }
 

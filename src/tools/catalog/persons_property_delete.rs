@@ -28,13 +28,13 @@ pub(super) struct Input {
     id: Option<Id>,
     /// Exact distinct id, such as "user_123". Give this or `id`.
     distinct_id: Option<DistinctId>,
+    /// Property name such as "plan", or a list of up to 100 property names.
     unset: Keys,
 }
 
-/// Property name, or a list of up to 100 property names.
 #[derive(Debug, JsonSchema)]
-#[schemars(inline, transparent)]
-struct Keys(#[schemars(with = "serde_json::Value")] Vec<String>);
+#[schemars(inline, transparent, extend("type" = ["string", "array"], "maxItems" = MAX_KEYS))]
+struct Keys(#[schemars(with = "Vec<String>")] Vec<String>);
 
 impl<'de> Deserialize<'de> for Keys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -21,9 +21,9 @@ pub(super) struct Input {
     id: Option<Id>,
     /// Exact distinct id, such as "user_123". Give this or `id`.
     distinct_id: Option<DistinctId>,
-    /// Property name.
+    /// Property name, such as "plan".
     key: NonEmptyString,
-    /// Any JSON value; null is stored as null.
+    /// Any JSON value, such as "pro", 5, true or ["a"]; null is stored as null.
     value: Value,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct PersonsResetDistinctId;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Exact distinct id that was deleted and sends events again.
+    /// Exact distinct id that was deleted and sends events again, such as "user_123".
     distinct_id: DistinctId,
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Input {
     id: Option<Id>,
     /// Exact distinct id, such as "user_123". Give this or `id`.
     distinct_id: Option<DistinctId>,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     select: Option<Select>,
 }
 

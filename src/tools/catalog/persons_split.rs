@@ -22,9 +22,9 @@ pub(super) struct PersonsSplit;
 pub(super) struct Input {
     /// Person UUID, or the numeric person id as text.
     id: Id,
-    /// Up to 200 distinct ids to move off the person. Give this or `main_distinct_id`.
+    /// Up to 200 distinct ids to move off the person, such as ["user_123"]. Give this or `main_distinct_id`.
     distinct_ids_to_split: Option<Vec<DistinctId>>,
-    /// The only distinct id that stays; all others are moved. Give this or `distinct_ids_to_split`.
+    /// The only distinct id that stays, such as "user_123"; all others are moved. Give this or `distinct_ids_to_split`.
     main_distinct_id: Option<DistinctId>,
     /// Allow moving the distinct id that the person's UUID was derived from. PostHog before autumn 2026 blanks the person instead.
     #[serde(default)]

@@ -6,7 +6,9 @@ use serde_json::Number;
 
 use crate::output::{Cells, PersonRow, PersonsPage, Row, VALUE_AT_DATA_POINT};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{Date, Limit, NonEmptyString, Offset, Select, select};
+use crate::tools::arguments::{
+    AnyFilter, Date, Limit, NonEmptyString, Offset, SearchText, Select, select,
+};
 use crate::tools::support::insight_page::{actor_page, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{Filter, RequiredScopes};
@@ -18,7 +20,7 @@ pub(super) struct PersonsTrends;
 pub(super) struct Input {
     /// Event name such as "$pageview", or the action's number.
     entity_id: NonEmptyString,
-    /// What entity_id names.
+    /// Whether entity_id names an event or an action.
     #[serde(default)]
     entity_type: EntityType,
     /// Aggregation, such as total, dau or weekly_active. Default: total.
@@ -27,20 +29,21 @@ pub(super) struct Input {
     date_from: Option<Date>,
     /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
-    /// Value of the breakdown whose persons are listed.
+    /// Value of the breakdown whose persons are listed, such as "pro".
     breakdown_value: Option<NonEmptyString>,
-    /// Property filters, as in persons-list. All must match.
+    /// Property filters, as in persons-list, such as [{"key": "plan", "value": "pro"}]. All must match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
-    /// Part of an email, name, distinct id or UUID.
-    search: Option<NonEmptyString>,
+    /// Part of an email, name, distinct id or UUID, such as "@example.com".
+    search: Option<SearchText>,
     /// Number of persons per page.
     #[serde(default)]
     limit: Limit,
     /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: email and $geoip_country_code.
+    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::output::{Cells, Row, truncate_rows};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::NonEmptyString;
+use crate::tools::arguments::{NonEmptyString, SearchText};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{RequiredScopes, Untrusted};
 
@@ -17,8 +17,8 @@ pub(super) struct PersonsValuesRetrieve;
 pub(super) struct Input {
     /// Property name, case-sensitive, such as "plan".
     key: NonEmptyString,
-    /// Part of the values to list, ignoring case. Default: all values.
-    value: Option<NonEmptyString>,
+    /// Part of the values to list, such as "pro", ignoring case. Default: all values.
+    value: Option<SearchText>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

@@ -87,7 +87,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"offset": 1}),
-            "unknown field `offset`, expected one of `id`, `limit`, `page`",
+            "Unknown argument `offset`. Expected one of `id`, `limit`, `page`.",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;

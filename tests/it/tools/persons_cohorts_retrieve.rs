@@ -64,7 +64,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"id": ADA}),
-            "unknown field `id`, expected `person_id`",
+            "Unknown argument `id`. Expected one of `person_id`.",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;

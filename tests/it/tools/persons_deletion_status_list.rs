@@ -82,7 +82,7 @@ async fn invalid_arguments_make_no_request() {
             json!({"limit": 0}),
             "Invalid argument `limit`: 0 is not between 1 and 1000.",
         ),
-        (json!({"uuid": ADA}), "unknown field `uuid`"),
+        (json!({"uuid": ADA}), "Unknown argument `uuid`."),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
         assert!(error.contains(expected), "{arguments}: {error}");

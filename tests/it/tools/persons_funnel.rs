@@ -137,7 +137,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"events": [{"id": "x", "name": "y"}]}),
-            "unknown field `name`",
+            "Unknown argument `events[0].name`.",
         ),
         (
             json!({"funnel_viz_type": "flow"}),
@@ -210,11 +210,12 @@ async fn cohort_filter_limits_persons() {
 }
 
 #[tokio::test]
-async fn event_id_must_be_text() {
+async fn event_id_must_be_text_or_a_whole_number() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
-    session
-        .error(TOOL, json!({"events": [{"id": 7}], "funnel_step": 1}))
-        .await;
+    for id in [json!(true), json!(7.5), json!(["sign up"])] {
+        let arguments = json!({"events": [{"id": id}], "funnel_step": 1});
+        session.error(TOOL, arguments).await;
+    }
     assert!(session.requests().is_empty());
 }
 

@@ -261,7 +261,10 @@ async fn user_text_is_shown_without_hidden_characters() {
 async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for (arguments, message) in [
-        (json!({"serch": "ada"}), "unknown field `serch`"),
+        (
+            json!({"serch": "ada"}),
+            "Unknown argument `serch`. Did you mean `search`?",
+        ),
         (
             json!({"limit": 0}),
             "Invalid argument `limit`: 0 is not between 1 and 1000.",
@@ -292,13 +295,13 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"properties": {"type": "AND", "values": []}}),
-            "Invalid argument `properties`",
+            "Unknown argument `properties[0].values`.",
         ),
         (
             json!({"format": "xml"}),
             "Invalid argument `format`: unknown variant `xml`, expected `json` or `csv`.",
         ),
-        (json!({"token": "phc_x"}), "unknown field `token`"),
+        (json!({"token": "phc_x"}), "Unknown argument `token`."),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
         assert!(error.contains(message), "{arguments}: {error}");

@@ -96,7 +96,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"id": ADA, "timestamp": "2026-11-02"}),
-            "unknown field `id`",
+            "Unknown argument `id`.",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;

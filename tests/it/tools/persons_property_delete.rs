@@ -211,7 +211,7 @@ async fn invalid_arguments_make_no_request() {
         json!({"id": ADA, "unset": ""}),
         json!({"id": ADA, "unset": []}),
         json!({"id": ADA, "unset": ["plan", " "]}),
-        json!({"id": ADA, "unset": ["plan", 1]}),
+        json!({"id": ADA, "unset": ["plan", true]}),
         json!({"id": ADA, "unset": {"key": "plan"}}),
         json!({"id": ADA, "unset": many}),
         json!({"id": ADA, "$unset": "plan"}),

@@ -12,16 +12,15 @@ async fn lists_persons_by_descending_event_count() {
     let arguments = json!({
         "entity_id": "$pageview", "entity_math": "total", "date_from": "2026-10-26", "date_to": "2026-11-02",
         "properties": [{"key": "email", "operator": "icontains", "value": "@example.com"}], "limit": 3,
-        "select": [],
     });
     let text = session.text(TOOL, arguments).await;
     assert_snapshot!(session.requests().join("\n"), @r#"GET B/trends/?date_from=2026-10-26&date_to=2026-11-02&entity_id=$pageview&entity_math=total&entity_type=events&limit=3&offset=0&properties=[{"key":"email","operator":"icontains","type":"person","value":"@example.com"}]"#);
     assert_snapshot!(text, @r"
     3 persons
-    uuid	name	distinct_ids	created_at	last_seen_at	value_at_data_point
-    ada0ada0-1815-4852-8000-000000000101	ada@example.com	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2026-03-02T10:00:00Z	2026-11-02T08:00:00Z	4
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a	alan@example.com	alan@example.com	2026-10-28T10:00:00Z	2026-10-29T11:00:00Z	3
-    707be5a0-b120-5ae0-b57a-f77976f29c41	grace@example.com	grace@example.com, katherine@example.com, katherine-laptop, 0190f1aa-2222-4aaa-8bbb-0000000009ac	2026-04-10T08:30:00Z	2026-10-31T07:30:00Z	2
+    uuid	name (unless shown)	$geoip_country_code	email	distinct_ids	created_at	last_seen_at	value_at_data_point
+    ada0ada0-1815-4852-8000-000000000101		GB	ada@example.com	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2026-03-02T10:00:00Z	2026-11-02T08:00:00Z	4
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a		GB	alan@example.com	alan@example.com	2026-10-28T10:00:00Z	2026-10-29T11:00:00Z	3
+    707be5a0-b120-5ae0-b57a-f77976f29c41		US	grace@example.com	grace@example.com, katherine@example.com, katherine-laptop, 0190f1aa-2222-4aaa-8bbb-0000000009ac	2026-04-10T08:30:00Z	2026-10-31T07:30:00Z	2
     There may be more: call persons-trends with the same arguments and offset 3.
     ");
 }
@@ -68,7 +67,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"entity_id": "x", "events": []}),
-            "unknown field `events`",
+            "Unknown argument `events`.",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;

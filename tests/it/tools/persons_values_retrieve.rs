@@ -92,7 +92,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"key": "plan", "refresh": true}),
-            "unknown field `refresh`",
+            "Unknown argument `refresh`.",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;

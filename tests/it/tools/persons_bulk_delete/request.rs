@@ -171,7 +171,6 @@ async fn invalid_arguments_make_no_request() {
         json!({"ids": []}),
         json!({"distinct_ids": []}),
         json!({"ids": [QA[0]], "distinct_ids": ["qa-1"]}),
-        json!({"ids": QA[0]}),
         json!({"ids": [121]}),
         json!({"ids": ["121"]}),
         json!({"ids": ["qa-1"]}),

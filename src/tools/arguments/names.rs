@@ -1,0 +1,68 @@
+//! Arguments that do not exist are refused by name: a misspelt one must not be ignored.
+
+use serde_json::{Map, Value};
+
+use crate::tools::ToolError;
+
+/// Below this similarity, from 0 to 1, a name is no misspelling of another.
+const MIN_SIMILARITY: f64 = 0.5;
+
+/// Checks that the schema knows every argument, also within lists and objects.
+pub(in crate::tools) fn check_names(
+    arguments: &Map<String, Value>,
+    schema: &Map<String, Value>,
+) -> Result<(), ToolError> {
+    check_fields("", arguments, schema)
+}
+
+fn check_fields(
+    path: &str,
+    fields: &Map<String, Value>,
+    schema: &Map<String, Value>,
+) -> Result<(), ToolError> {
+    let Some(known) = schema.get("properties").and_then(Value::as_object) else {
+        return Ok(());
+    };
+    let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+    for (name, value) in fields {
+        match known.get(name).and_then(Value::as_object) {
+            Some(schema) => check_value(&format!("{path}{name}"), value, schema)?,
+            None if closed => return Err(unknown(path, name, known)),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_value(path: &str, value: &Value, schema: &Map<String, Value>) -> Result<(), ToolError> {
+    match value {
+        Value::Object(fields) => check_fields(&format!("{path}."), fields, schema),
+        Value::Array(items) => {
+            let Some(schema) = schema.get("items").and_then(Value::as_object) else {
+                return Ok(());
+            };
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(index, item)| {
+                check_value(&format!("{path}[{index}]"), item, schema)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unknown(path: &str, name: &str, known: &Map<String, Value>) -> ToolError {
+    let shown: String = name.chars().take(60).collect();
+    let nearest = known
+        .keys()
+        .map(|known| (strsim::normalized_damerau_levenshtein(known, name), known))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY);
+    let hint = match nearest {
+        Some((_, nearest)) => format!("Did you mean `{nearest}`?"),
+        None => {
+            let known: Vec<String> = known.keys().map(|name| format!("`{name}`")).collect();
+            format!("Expected one of {}.", known.join(", "))
+        }
+    };
+    ToolError::invalid_input(format!("Unknown argument `{path}{shown}`. {hint}"))
+}
