@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use posthog_client::PersonPage;
-use posthog_persons_mcp::output::{OutputOptions, Page, Redaction, Select, clean, page_of_persons};
+use posthog_persons_mcp::output::{
+    OutputOptions, Page, Redaction, Select, page_of_persons, sanitize,
+};
 use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
 
@@ -76,7 +78,7 @@ fn stages(criterion: &mut Criterion) {
         bencher.iter(|| {
             texts
                 .iter()
-                .map(|text| clean(black_box(text)).len())
+                .map(|text| sanitize(black_box(text)).len())
                 .sum::<usize>()
         });
     });

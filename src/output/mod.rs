@@ -6,6 +6,7 @@
 //! Invariant: knows persons as PostHog sends them, and nothing of MCP or of any tool.
 
 mod budget;
+mod csv;
 mod person_card;
 mod person_page;
 mod person_row;
@@ -22,6 +23,6 @@ pub use person_card::{PersonCard, person_card};
 pub use person_page::{Page, PersonsPage, page_of_persons};
 pub use person_row::{PersonRow, REQUESTED, VALUE_AT_DATA_POINT};
 pub use redact::Redaction;
-pub use sanitize::{Sanitizer, clean, quote};
+pub use sanitize::{Sanitizer, quote, sanitize};
 pub use select::Select;
 pub use table::{Cells, Row, write_list, write_notes};

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use posthog_client::{Person, Untrusted};
 use serde_json::Value;
 
+use super::csv;
 use super::redact::Redaction;
 
 /// Characters of a name, a key or a distinct id at most.
@@ -83,7 +84,7 @@ impl Sanitizer {
     /// As [`Sanitizer::line`], but line breaks stay.
     #[must_use]
     pub fn lines(&self, message: &str) -> String {
-        self.redaction.mask(&clean_lines(message)).into_owned()
+        self.redaction.mask(&sanitize_lines(message)).into_owned()
     }
 
     /// A date or a time, which is never truncated.
@@ -120,11 +121,10 @@ impl Sanitizer {
         self.value(value.expose_untrusted())
     }
 
-    /// A CSV file, redacted cell by cell. Lines stay lines.
+    /// A CSV file, sanitized and redacted cell by cell.
     #[must_use]
     pub fn csv(&self, csv: &Untrusted<String>, truncated: bool) -> String {
-        let redacted = self.redaction.csv(csv.expose_untrusted(), truncated);
-        clean_lines(&redacted).into_owned()
+        csv::rewrite(csv.expose_untrusted(), truncated, &self.redaction)
     }
 
     fn redacted<'a, K: AsRef<str>>(
@@ -143,7 +143,7 @@ impl Sanitizer {
 
     /// Sanitized and masked.
     fn sanitized<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match clean(text) {
+        match sanitize(text) {
             Cow::Borrowed(text) => self.redaction.mask(text),
             Cow::Owned(text) => self.redaction.mask(&text).into_owned().into(),
         }
@@ -219,13 +219,13 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 ///
 /// Line breaks and tabs become spaces, so that no value can begin a line or a table cell.
 #[must_use]
-pub fn clean(text: &str) -> Cow<'_, str> {
+pub fn sanitize(text: &str) -> Cow<'_, str> {
     filtered(text, false)
 }
 
-/// As [`clean`], but line breaks stay: for text of several lines.
+/// As [`sanitize`], but line breaks stay: for text of several lines.
 #[must_use]
-fn clean_lines(text: &str) -> Cow<'_, str> {
+fn sanitize_lines(text: &str) -> Cow<'_, str> {
     filtered(text, true)
 }
 
@@ -278,10 +278,17 @@ fn is_invisible(character: char) -> bool {
             | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             // Variation selectors, the byte order mark, interlinear annotation.
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
-            // Shorthand and musical formatting.
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            // Hieroglyph joiners and blanks, a filler, shorthand and musical formatting, a note that is not drawn.
+            | '\u{13430}'..='\u{13442}' | '\u{16fe4}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}'
             // Tags and the other selectors: a whole hidden alphabet.
             | '\u{e0000}'..='\u{e0fff}')
+        || is_noncharacter(character)
+}
+
+/// Code points that will never be characters: two at the end of each plane, and 32 more.
+fn is_noncharacter(character: char) -> bool {
+    let code = u32::from(character);
+    code & 0xfffe == 0xfffe || (0xfdd0..=0xfdef).contains(&code)
 }
 
 #[cfg(test)]
@@ -292,13 +299,13 @@ mod tests {
     #[test]
     fn hidden_characters_are_removed_and_breaks_become_spaces() {
         let hidden = "a\u{200b}b\u{202e}c\u{e0041}d\u{0}e\u{feff}f\u{2066}g\u{ad}h\u{fe0f}i";
-        assert_eq!(clean(hidden), "abcdefghi");
+        assert_eq!(sanitize(hidden), "abcdefghi");
         assert_eq!(
-            clean("one\r\ntwo\tthree\u{2028}four"),
+            sanitize("one\r\ntwo\tthree\u{2028}four"),
             "one  two three four"
         );
-        assert_eq!(clean_lines("one\r\ntwo"), "one\ntwo");
-        assert!(matches!(clean("größe 😀"), Cow::Borrowed(_)));
+        assert_eq!(sanitize_lines("one\r\ntwo"), "one\ntwo");
+        assert!(matches!(sanitize("größe 😀"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use rmcp::{ErrorData, model::JsonObject};
 
-use crate::output::{Redaction, clean};
+use crate::output::{Redaction, sanitize};
 
 /// The argument that every prompt takes.
 pub const PERSON: &str = "person";
@@ -159,7 +159,7 @@ pub fn get(
         })?;
     let given = |name: &str| {
         let text = arguments.and_then(|arguments| arguments.get(name)?.as_str())?;
-        let text: String = clean(text)
+        let text: String = sanitize(text)
             .trim()
             .chars()
             .take(MAX_ARGUMENT_CHARS)

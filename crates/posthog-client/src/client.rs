@@ -174,11 +174,11 @@ impl Client {
         let response = response?;
         let head = ResponseHead::new(&response);
         let body = connection.read(response, request.max_bytes).await?;
+        let body = response::without_key(body, head.status, self.inner.key.expose_secret());
         if head.status.is_success() {
             return Ok(body);
         }
-        let error = response::classify(&head, &body, request.path.last().unwrap_or(&""))
-            .redact_key(self.inner.key.expose_secret());
+        let error = response::classify(&head, &body, request.path.last().unwrap_or(&""));
         if matches!(error.kind(), ErrorKind::RateLimited { .. }) {
             connection.rate_limiters().enforce();
         }

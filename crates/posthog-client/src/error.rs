@@ -187,14 +187,6 @@ impl Error {
         self
     }
 
-    /// Removes the key from the reason, should PostHog quote it.
-    pub(crate) fn redact_key(mut self, key: &str) -> Self {
-        self.reason = self
-            .reason
-            .map(|reason| reason.map(|reason| reason.replace(key, "[key]")));
-        self
-    }
-
     pub(crate) fn with_subject(mut self, subject: Option<&str>) -> Self {
         self.subject = self.subject.or_else(|| subject.map(str::to_owned));
         self

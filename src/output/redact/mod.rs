@@ -1,7 +1,8 @@
 //! What the operator withholds from every reader: values of named properties, and e-mail addresses.
 
-mod csv;
 mod person;
 mod rules;
 
+pub(super) use person::RedactedTerms;
+pub(super) use rules::REDACTED;
 pub use rules::Redaction;

@@ -48,7 +48,7 @@ impl Redaction {
     }
 
     /// Redacts a name, unless it is the text of something that is not redacted.
-    pub(super) fn name<'a>(
+    pub(in crate::output) fn name<'a>(
         &self,
         name: &'a str,
         known: &[String],
@@ -120,7 +120,7 @@ impl fmt::Debug for RedactedTerms {
 }
 
 impl RedactedTerms {
-    pub(super) fn new(texts: &[String]) -> Self {
+    pub(in crate::output) fn new(texts: &[String]) -> Self {
         let mut texts: Vec<&str> = texts
             .iter()
             .map(|text| text.trim())
@@ -156,7 +156,7 @@ impl RedactedTerms {
         self.redact(text.expose_untrusted()).into()
     }
 
-    pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(in crate::output) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.0 {
             Some(pattern) => pattern.replace_all(text, REDACTED),
             None => Cow::Borrowed(text),

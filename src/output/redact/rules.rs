@@ -8,7 +8,7 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 /// Replaces a redacted value.
-pub(super) const REDACTED: &str = "[redacted]";
+pub(in crate::output) const REDACTED: &str = "[redacted]";
 /// Replaces an e-mail address.
 const EMAIL: &str = "[email]";
 
@@ -67,11 +67,6 @@ impl Redaction {
     #[must_use]
     pub fn masks_emails(&self) -> bool {
         self.0.as_ref().is_some_and(|rules| rules.emails)
-    }
-
-    /// Whether there are no rules at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_none()
     }
 
     fn keys(&self) -> &[String] {

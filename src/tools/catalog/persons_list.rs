@@ -203,15 +203,7 @@ async fn csv(
     let csv = context.posthog.persons_csv(query, most).await;
     let (csv, cut) = csv.map_err(|error| filters_failed(query, error))?;
     let whole = context.limits.sanitizer().csv(&csv, cut);
-    let mut csv = truncate_lines(&context.limits, &whole);
-    if cut && csv.len() == whole.len() {
-        // A quoted value can contain line breaks, so the last complete line may end inside one; it is still a line of the
-        // file.
-        csv = csv
-            .rfind('\n')
-            .and_then(|end| csv.get(..=end))
-            .unwrap_or_default();
-    }
+    let csv = truncate_lines(&context.limits, &whole);
     let mut notes = Vec::new();
     if selects {
         notes.push("CSV contains all properties; `select` does not apply.".to_owned());
@@ -219,7 +211,7 @@ async fn csv(
     if csv.lines().count() <= 1 && !cut {
         notes.push("No person matches.".to_owned());
     }
-    if csv.len() < whole.len() {
+    if cut || csv.len() < whole.len() {
         notes.push(
             "The CSV is truncated at the maximum size of a tool result; more persons match. Narrow the filters, or page with format json."
                 .to_owned(),

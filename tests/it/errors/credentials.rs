@@ -1,8 +1,10 @@
 //! Keys that PostHog rejects, or that lack access.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use posthog_client::Project;
-use posthog_sandbox::Sandbox;
+use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::json;
 
 use super::faults::{LIST, connect_to, rejection};
@@ -53,6 +55,60 @@ async fn key_quoted_by_posthog_is_removed() {
         let session = connect_to(rejection(status, "permission_denied", &detail)).await;
         session.error(LIST, json!({})).await;
     }
+}
+
+/// Wherever PostHog quotes the key, no part of it is shown: not in an argument, not in a scope, not where a text is cut.
+#[tokio::test]
+async fn no_part_of_a_quoted_key_is_shown() {
+    let key = Sandbox::LEGACY_KEY;
+    let parts: Vec<&str> = (8..key.len()).map(|end| &key[end - 8..end]).collect();
+    let escaped: String = key
+        .chars()
+        .map(|c| format!("\\u{:04x}", u32::from(c)))
+        .collect();
+    let bodies = (280..=300)
+        .map(|length| json!({"detail": format!("{}{key}", "x".repeat(length))}).to_string())
+        .chain([
+            json!({"detail": "no", "attr": key}).to_string(),
+            json!({"detail": format!("API key missing required scope '{key}'")}).to_string(),
+            json!({"detail": "required", "code": format!("{key} is missing")}).to_string(),
+            json!({"message": key, "error": key}).to_string(),
+            json!({"success": false, "detail": key}).to_string(),
+            json!({key: [key]}).to_string(),
+            format!(r#"{{"detail": "{escaped}", "attr": "{escaped}"}}"#),
+            format!("{}{key}", "x".repeat(290)),
+        ]);
+    for body in bodies {
+        for status in [400, 401, 403, 404, 429, 500, 503] {
+            let setup = Setup::default();
+            let session = connect_with(Setup { key, ..setup }).await;
+            session.sandbox.inject(Fault::always(
+                "",
+                FaultKind::Response {
+                    status,
+                    content_type: "application/json".to_owned(),
+                    body: body.clone(),
+                    headers: vec![("retry-after".to_owned(), "99".to_owned())],
+                },
+            ));
+            for tool in [LIST, "persons-property-set"] {
+                let arguments = match tool {
+                    LIST => json!({}),
+                    _ => json!({"id": ADA, "key": "plan", "value": "pro"}),
+                };
+                let error = session.error(tool, arguments).await;
+                let part = parts.iter().find(|part| error.contains(**part));
+                assert_eq!(part, None, "{status} {body}: {error}");
+            }
+        }
+    }
+    let session = connect_as(key).await;
+    let arguments = json!({"id": ADA, "properties": {"note": format!("{key} pasted")}});
+    session.call("persons-update", arguments).await;
+    session.sandbox.advance(Duration::from_secs(60));
+    let arguments = json!({"id": ADA, "select": ["note"]});
+    let person = session.call("persons-retrieve", arguments).await;
+    assert_eq!(person["properties"]["note"], "[key] pasted");
 }
 
 #[tokio::test]
