@@ -10,11 +10,12 @@
 //! [`FaultKind::Throttle`]), the six-hour cache of property values, sampling, recordings, and the e-mails of a person.
 //!
 //! Invariant: the modules form layers, and each uses only those before it: `model` (state and its rules) and `http`
-//! (requests, responses, keys), `fixtures` and `faults`, `handlers` (the endpoints), `server` (routing and transport).
+//! (requests, responses, keys), `hogql` (queries over the state), `fixtures` and `faults`, `handlers` (the endpoints), `server` (routing and transport).
 
 mod faults;
 mod fixtures;
 mod handlers;
+mod hogql;
 mod http;
 mod model;
 mod options;

@@ -57,6 +57,10 @@ pub struct Behaviors {
     pub deletion_fails_at: Option<String>,
     /// Properties that access control hides from the caller and does not let it write.
     pub restricted_properties: Vec<String>,
+    /// The project has the old limit for HogQL queries, and it is used up for almost an hour. Other queries still work.
+    pub hogql_throttled: bool,
+    /// The most rows of a query's response, in place of PostHog's 50,000.
+    pub row_cap: Option<usize>,
     /// The key owner's current project is another one: `@current` resolves to it, and the cohorts of persons of the
     /// seeded project come out empty.
     pub foreign_current_project: bool,
@@ -71,6 +75,8 @@ impl Default for Behaviors {
             queued_delete_fails: false,
             deletion_fails_at: None,
             restricted_properties: Vec::new(),
+            hogql_throttled: false,
+            row_cap: None,
             foreign_current_project: false,
         }
     }

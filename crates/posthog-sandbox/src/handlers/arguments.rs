@@ -217,7 +217,10 @@ fn with_rules<T>(context: &Context<'_>, read: impl FnOnce(&FilterRules<'_>) -> T
     })
 }
 
-fn filter_error(context: &mut Context<'_>, error: FilterError) -> Result<Filter, Response> {
+pub(super) fn filter_error(
+    context: &mut Context<'_>,
+    error: FilterError,
+) -> Result<Filter, Response> {
     match error {
         FilterError::Incomplete(detail) => {
             context.record_violation(&format!("{detail}, which matches everything"));

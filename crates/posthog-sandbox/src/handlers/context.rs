@@ -3,6 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::query::QueryStore;
 use crate::http::{Body, Key, Request, Response};
 use crate::model::dates::Time;
 use crate::model::{Era, Person, ProjectState, Properties, PropertyMap, dates};
@@ -14,6 +15,7 @@ pub(crate) struct Context<'a> {
     pub(crate) options: &'a SandboxOptions,
     pub(crate) behaviors: &'a Behaviors,
     pub(crate) violations: &'a mut Vec<String>,
+    pub(crate) queries: &'a mut QueryStore,
     pub(crate) key: &'a Key,
     pub(crate) now: Time,
     /// The `{id}` of the path, decoded; empty for routes without one.

@@ -17,6 +17,7 @@ pub(crate) mod funnel;
 pub(crate) mod history;
 pub(crate) mod insights;
 pub(crate) mod persons;
+pub(crate) mod query;
 pub(crate) mod schema;
 pub(crate) mod values;
 pub(crate) mod writes;

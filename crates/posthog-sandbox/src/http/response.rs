@@ -52,6 +52,14 @@ impl Response {
         self
     }
 
+    /// The sentence of an error.
+    pub(crate) fn detail(&self) -> Value {
+        match &self.content {
+            Content::Json(error) => error.get("detail").cloned().unwrap_or_default(),
+            Content::Empty | Content::Text { .. } => Value::Null,
+        }
+    }
+
     /// The envelope of errors.
     pub(crate) fn error(
         status: u16,

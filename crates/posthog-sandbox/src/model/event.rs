@@ -9,6 +9,7 @@ use super::properties::{Properties, PropertyMap};
 /// An ingested event, with the person's properties as they were right after it.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
+    pub(crate) uuid: Uuid,
     pub(crate) at: Time,
     pub(crate) name: String,
     pub(crate) distinct_id: String,
@@ -51,6 +52,11 @@ impl Capture {
 
     pub(crate) fn changes_person(&self) -> bool {
         !(self.set.is_empty() && self.set_once.is_empty() && self.unset.is_empty())
+    }
+
+    /// Whether the event only carries property changes, and does not count as activity of the person.
+    pub(crate) fn is_bookkeeping(&self) -> bool {
+        self.event == "$set" || self.event == "$delete_person_property"
     }
 
     pub(crate) fn apply_to(&self, properties: &mut PropertyMap) {

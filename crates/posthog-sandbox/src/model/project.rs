@@ -72,6 +72,7 @@ pub(crate) struct ProjectState {
     pub(crate) definitions: PropertyDefinitions,
     scheduled: Vec<Scheduled>,
     next_person: u64,
+    next_event: u128,
 }
 
 impl ProjectState {
@@ -87,12 +88,20 @@ impl ProjectState {
             definitions: PropertyDefinitions::default(),
             scheduled: Vec::new(),
             next_person: 1,
+            next_event: 1,
         }
     }
 
     /// Sets the numeric id of the next person that is created.
     pub(crate) fn number_persons_from(&mut self, id: u64) {
         self.next_person = id;
+    }
+
+    /// The UUID of the next event.
+    pub(crate) fn next_event(&mut self) -> Uuid {
+        let number = self.next_event;
+        self.next_event += 1;
+        Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 + number)
     }
 
     pub(crate) fn schedule(&mut self, due: Time, effect: Effect) {
@@ -187,13 +196,15 @@ impl ProjectState {
         if capture.event == "$identify" {
             person.is_identified = true;
         }
-        if !is_bookkeeping(&capture.event) {
+        if !capture.is_bookkeeping() {
             person.last_seen_at = Some(at);
         }
         let (uuid, row) = (person.uuid, analytics_row(person));
         let person_properties = person.properties.clone();
         self.analytics.write(uuid, row);
+        let event = self.next_event();
         self.events.push(Event {
+            uuid: event,
             at,
             name: capture.event,
             distinct_id: capture.distinct_id,
@@ -372,11 +383,6 @@ fn analytics_row(person: &Person) -> AnalyticsRow {
         created_at: person.created_at,
         properties: person.properties.clone(),
     }
-}
-
-/// Events that only carry property changes, and do not count as activity of the person.
-fn is_bookkeeping(event: &str) -> bool {
-    event == "$set" || event == "$delete_person_property"
 }
 
 /// The change that an activity entry about properties has: never the values.

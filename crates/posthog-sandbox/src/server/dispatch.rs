@@ -8,6 +8,7 @@ use super::routes::{self, PathParameters, Route};
 use crate::faults::FaultQueue;
 use crate::fixtures::{Seed, story};
 use crate::handlers::discovery::{self, ORGANIZATION, OTHER_PROJECT, PROJECT};
+use crate::handlers::query::QueryStore;
 use crate::handlers::{Context, rejection, violation};
 use crate::http::{
     Body, Content, Key, RecordedRequest, Request, Response, RouteAccess, authenticate,
@@ -26,6 +27,7 @@ pub(crate) struct SandboxState {
     pub(crate) clock: RunningClock,
     pub(crate) requests: VecDeque<RecordedRequest>,
     pub(crate) violations: Vec<String>,
+    queries: QueryStore,
     keys: Vec<Key>,
     seeded: ProjectState,
     other: ProjectState,
@@ -47,6 +49,7 @@ impl SandboxState {
             faults: FaultQueue::default(),
             requests: VecDeque::new(),
             violations: Vec::new(),
+            queries: QueryStore::default(),
             clock,
             keys,
             options,
@@ -152,6 +155,7 @@ impl SandboxState {
             options: &self.options,
             behaviors: &self.behaviors,
             violations: &mut self.violations,
+            queries: &mut self.queries,
             key: &key,
             now,
             id: path.id,

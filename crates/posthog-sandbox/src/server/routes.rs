@@ -3,7 +3,7 @@
 
 use crate::handlers::{
     Context, batch, cohorts, definitions, deletions, discovery, funnel, history, insights, persons,
-    schema, values, writes,
+    query, schema, values, writes,
 };
 use crate::http::{Response, RouteAccess};
 use crate::model::Era;
@@ -43,7 +43,7 @@ impl Route {
     pub(crate) fn is_of_collection(&self) -> bool {
         matches!(
             self.path.rsplit('/').next(),
-            Some("persons" | "cohorts" | "{id}")
+            Some("persons" | "cohorts" | "query" | "{id}")
         )
     }
 }
@@ -81,6 +81,7 @@ const ACTIVITY: RouteAccess = RouteAccess::Scopes(&["activity_log:read"]);
 const PERSON_COHORTS: RouteAccess = RouteAccess::Scopes(&["person:read", "cohort:read"]);
 const COHORTS: RouteAccess = RouteAccess::Scopes(&["cohort:read"]);
 const DEFINITIONS: RouteAccess = RouteAccess::Scopes(&["property_definition:read"]);
+const QUERY: RouteAccess = RouteAccess::Scopes(&["query:read"]);
 const PROJECT: RouteAccess = RouteAccess::Scopes(&["project:read"]);
 
 /// The path of the list, with or without the CSV suffix.
@@ -324,13 +325,31 @@ pub(crate) const ROUTES: &[Route] = &[
         &["limit", "offset", "properties", "search", "type"],
         definitions::list,
     ),
+    // Query API
+    Route {
+        access: QUERY,
+        ..write("POST", "projects/{project}/query", query::create)
+    },
+    get(
+        "projects/{project}/query/{id}",
+        QUERY,
+        query::STATUS_QUERY,
+        query::status,
+    ),
+    Route {
+        access: QUERY,
+        ..write("DELETE", "projects/{project}/query/{id}", query::cancel)
+    },
     // Versions
     get("schema", RouteAccess::Public, &[], schema::schema),
 ];
 
-/// The two paths that PostHog's own client requests without a trailing slash.
+/// The paths that PostHog's own client requests without a trailing slash.
 pub(crate) fn slash_is_optional(route: &Route) -> bool {
-    matches!(route.path, "users/@me" | "personal_api_keys/@current")
+    matches!(
+        route.path,
+        "users/@me" | "personal_api_keys/@current" | "projects/{project}/query"
+    )
 }
 
 /// The segments that matched the names in braces.

@@ -3,5 +3,6 @@
 
 mod compare;
 mod differences;
+mod query;
 mod recording;
 mod replay;

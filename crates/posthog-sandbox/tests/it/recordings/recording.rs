@@ -104,6 +104,10 @@ fn key(name: &str) -> Key {
 }
 
 impl Request {
+    pub(super) fn is_query(&self) -> bool {
+        self.path.contains("/query/")
+    }
+
     pub(super) fn is_throttled(&self) -> bool {
         self.key.starts_with("throttle key")
     }
