@@ -9,6 +9,11 @@ pub(super) fn text(unsupported: &Unsupported) -> String {
             "This PostHog does not have the endpoint `{endpoint}`: it is too old. PostHog of August 2025 lacks some endpoints that \
              PostHog of June 2026 has. Other arguments will not help; the user can upgrade PostHog."
         ),
+        Unsupported::FailingEndpoint { endpoint } => format!(
+            "This PostHog fails on every request to its endpoint `{endpoint}` (status 500), as some versions before September 2026 do. \
+             Retrying or other arguments will not help; the user can upgrade PostHog. {}",
+            instead_of(endpoint)
+        ),
         Unsupported::Feature { feature, known } => feature_text(*feature, *known),
         Unsupported::UnknownCohort { cohort } => format!(
             "The project has no cohort {cohort}, so nothing was requested: an older PostHog would ignore the filter and list everyone. \
@@ -18,6 +23,19 @@ pub(super) fn text(unsupported: &Unsupported) -> String {
             "Cohort {cohort} is static, and this PostHog (older than December 2025) ignores static cohorts in filters: it would list \
              everyone, so nothing was requested. A filter on this cohort with `in`, without any other condition, works."
         ),
+    }
+}
+
+/// What shows something similar.
+fn instead_of(endpoint: &str) -> &'static str {
+    match endpoint {
+        "properties_at_time" => {
+            "persons-retrieve shows the present values, persons-activity-retrieve who changed them."
+        }
+        "cohorts" => "persons-list with a cohort filter lists the persons of one cohort.",
+        _ => {
+            "The user can open the insight in PostHog and save its persons as a cohort, which persons-list then lists."
+        }
     }
 }
 

@@ -175,7 +175,8 @@ impl Client {
         let head = ResponseHead::new(&response);
         let body = connection.read(response, request.max_bytes).await?;
         let body = response::without_key(body, head.status, self.inner.key.expose_secret());
-        if head.status.is_success() {
+        if head.status.is_success() || (head.status.is_server_error() && (request.is_result)(&body))
+        {
             return Ok(body);
         }
         let error = response::classify(&head, &body, request.path.last().unwrap_or(&""));

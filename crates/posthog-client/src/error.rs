@@ -90,6 +90,11 @@ pub enum Unsupported {
         /// The last part of the path.
         endpoint: String,
     },
+    /// It has the endpoint, which fails on every request.
+    FailingEndpoint {
+        /// The last part of the path.
+        endpoint: &'static str,
+    },
     /// It ignores a field of the request, and would do something else; nothing was sent.
     Feature {
         /// The field.

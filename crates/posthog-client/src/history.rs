@@ -259,7 +259,8 @@ impl Client {
         let request = Request::get(persons(&project, &["properties_at_time"]))
             .query(pairs)
             .with_subject(subject);
-        self.json(request).await
+        self.or_failing("properties_at_time", self.json(request).await)
+            .await
     }
 
     /// `GET persons/deletion_status/`.

@@ -119,7 +119,8 @@ impl Client {
 
     /// `GET persons/lifecycle/`.
     pub async fn lifecycle(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
-        self.actors("lifecycle", arguments).await
+        self.or_failing("lifecycle", self.actors("lifecycle", arguments).await)
+            .await
     }
 
     async fn actors(

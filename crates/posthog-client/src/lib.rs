@@ -11,6 +11,7 @@ mod current_project;
 mod date;
 mod decode;
 mod error;
+mod failing_endpoint;
 mod feature;
 mod filter;
 mod filter_form;

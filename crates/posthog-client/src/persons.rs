@@ -315,7 +315,8 @@ impl Client {
         let request = Request::get(persons(&project, &["cohorts"]))
             .query(vec![("person_id".into(), id.to_string())])
             .with_subject(id.to_string());
-        let cohorts: Cohorts = self.json(request).await?;
+        let cohorts: Result<Cohorts, Error> = self.json(request).await;
+        let cohorts = self.or_failing("cohorts", cohorts).await?;
         Ok(cohorts.results)
     }
 }

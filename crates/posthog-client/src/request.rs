@@ -24,6 +24,8 @@ pub(crate) struct Request<'a> {
     pub(crate) subject: Option<String>,
     /// Read only this many bytes of the response.
     pub(crate) max_bytes: Option<usize>,
+    /// Whether the body of a 5xx is a result all the same.
+    pub(crate) is_result: fn(&[u8]) -> bool,
 }
 
 impl<'a> Request<'a> {
@@ -39,6 +41,7 @@ impl<'a> Request<'a> {
             quota: rate_limit::Quota::Other,
             subject: None,
             max_bytes: None,
+            is_result: |_| false,
         }
     }
 

@@ -186,7 +186,7 @@ impl Client {
 
     /// `POST persons/bulk_delete/`.
     ///
-    /// Persons are deleted within minutes, events in the weekly batch.
+    /// Persons are deleted within minutes, events in the weekly batch. `None` where PostHog does not say what it deletes.
     pub async fn bulk_delete(
         &self,
         deletion: &BulkDeletion,
@@ -205,6 +205,8 @@ impl Client {
         let mut request =
             Request::get(persons(&project, &["bulk_delete"])).write(Method::POST, body);
         request.quota = Quota::Delete;
+        // A deletion that failed for some persons can have the status of a failure, and the summary as its body.
+        request.is_result = |body| decode::<BulkDeletionSummary>(body).is_ok();
         let body = self.send(&request).await?;
         if body.trim_ascii().is_empty() {
             // Until April 2026 PostHog accepted a deletion without a word.

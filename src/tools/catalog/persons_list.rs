@@ -18,7 +18,7 @@ pub(super) struct PersonsList;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Part of an email, name, distinct id or UUID, such as "@example.com", ignoring case. Slow. % and _ are wildcards.
+    /// Part of an email, name, distinct id or UUID, such as "@example.com", ignoring case. Slow. % and _ are wildcards. For a whole address use `email`.
     search: Option<SearchText>,
     /// Exact value of the property `email`, such as "ada@example.com"; case matters.
     email: Option<SearchText>,
@@ -176,6 +176,16 @@ fn page_output(
                 .to_owned(),
         );
     }
+    if let Some(search) = &query.search
+        && query.offset == 0
+        && is_exact_hit(search, page)
+    {
+        notes.push(
+            "The search is exactly an id of this person, and PostHog may then search nothing else: for others with this text in \
+             their email, use `email` for a whole address, or a shorter `search`."
+                .to_owned(),
+        );
+    }
     let page = Page {
         persons: &page.results,
         tool: PersonsList::NAME,
@@ -187,6 +197,17 @@ fn page_output(
         notes,
     };
     page_of_persons(&context.limits, page, |row, _| row)
+}
+
+/// Whether the only person found has exactly this id. Since September 2026 PostHog searches for an id first, and for
+/// nothing else if it is one.
+fn is_exact_hit(search: &str, page: &PersonPage) -> bool {
+    let [person] = page.results.as_slice() else {
+        return false;
+    };
+    !page.has_next()
+        && (person.distinct_ids.iter().any(|id| *id == *search)
+            || search.eq_ignore_ascii_case(&person.uuid.to_string()))
 }
 
 async fn csv(

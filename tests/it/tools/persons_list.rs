@@ -232,7 +232,7 @@ async fn user_text_is_shown_without_hidden_characters() {
         "control",
         "bio",
     ];
-    let arguments = json!({"search": "mallory", "select": hostile});
+    let arguments = json!({"distinct_id": "mallory", "select": hostile});
     assert_snapshot!(session.text(TOOL, arguments).await, @r#"
     1 person
     uuid	name	bidi	bio	control	line_breaks	tabs	tags	zero_width	distinct_ids	created_at

@@ -126,6 +126,8 @@ impl Plan {
         let (status, outcome) = match (went, failed) {
             (0, _) => (Status::Failed, Outcome::NotDone),
             (_, 1..) => (Status::Partly, Outcome::Partly),
+            // A response that reports a failure with its status alone.
+            _ if went < summary.persons_found => (Status::Partly, Outcome::Partly),
             _ if keeps || queued > 0 => (Status::Queued, Outcome::Queued),
             _ => (Status::Deleted, Outcome::Done),
         };
@@ -185,7 +187,7 @@ impl Plan {
             text.push('\n');
         }
         let notes = &mut facts.notes;
-        if !errors.is_empty() {
+        if errors.iter().any(|error| error.person_uuid != UNNAMED) {
             notes.push("Call again with only the persons that were not deleted.".to_owned());
         }
         if summary.persons_found < self.targets.len() as u64 {

@@ -1,0 +1,71 @@
+//! A split does what it was told, or is not sent.
+
+use posthog_sandbox::{Clock, Era};
+use serde_json::json;
+
+use super::support::{GRACE, of, on, properties, writes};
+use crate::{Setup, connect_with};
+
+#[tokio::test]
+async fn partial_split_is_refused_where_posthog_would_strip_the_person() {
+    let session = on(Era::August2025).await;
+    let arguments = json!({"id": GRACE, "distinct_ids_to_split": ["katherine-laptop"]});
+    let error = session.error("persons-split", arguments.clone()).await;
+    assert!(error.contains("older than June 2026"), "{error}");
+    assert!(error.contains("Nothing was sent."), "{error}");
+    assert!(error.contains("`main_distinct_id`"), "{error}");
+    assert_eq!(writes(&session), Vec::<String>::new());
+    for era in [Era::June2026, Era::September2026] {
+        let session = on(era).await;
+        session.call("persons-split", arguments.clone()).await;
+        assert_eq!(writes(&session).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn split_by_main_distinct_id_keeps_the_properties_on_every_version() {
+    for era in Era::ALL {
+        let session = on(era).await;
+        let before = properties(&session, GRACE).await;
+        let arguments = json!({
+            "id": GRACE, "main_distinct_id": "grace@example.com", "allow_creator_id": true, "wait_seconds": 1,
+        });
+        let split = session.call("persons-split", arguments).await;
+        assert_eq!(
+            split["notes"].as_array().map_or(0, Vec::len),
+            usize::from(split["status"] != "done")
+        );
+        session.sandbox.advance(std::time::Duration::from_secs(60));
+        let person = session
+            .call("persons-retrieve", json!({"id": GRACE, "select": ["*"]}))
+            .await;
+        assert_eq!(
+            person["distinct_ids"],
+            json!(["grace@example.com"]),
+            "{era:?}"
+        );
+        assert_eq!(person["properties"], before, "{era:?}");
+    }
+}
+
+#[tokio::test]
+async fn split_that_takes_more_than_planned_is_reported() {
+    let mut setup = Setup {
+        assume_current: true,
+        ..of(Era::August2025)
+    };
+    setup.sandbox.clock = Clock::Real;
+    let session = connect_with(setup).await;
+    let arguments = json!({
+        "id": GRACE, "distinct_ids_to_split": ["katherine-laptop"], "wait_seconds": 20,
+    });
+    let split = session.call("persons-split", arguments).await;
+    assert_eq!(split["status"], "partly");
+    let note = split["notes"][0].as_str().unwrap();
+    assert!(
+        note.starts_with("PostHog took more from the person than planned."),
+        "{note}"
+    );
+    assert!(note.contains("katherine@example.com"), "{note}");
+    assert!(note.contains("Properties that are gone: "), "{note}");
+}
