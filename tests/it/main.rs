@@ -20,6 +20,7 @@ mod http;
 mod http_client;
 mod human;
 mod layers;
+mod numbers;
 mod packaging;
 mod policy;
 mod process;
