@@ -32,8 +32,8 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
     type Output = PersonCard;
     const NAME: &'static str = "persons-properties-at-time-retrieve";
     const TITLE: &'static str = "Person properties at a point in time";
-    const DESCRIPTION: &'static str = "Get the properties of a person as they were at a point in time, rebuilt from \
-         events. Call it for two points in time to see what changed between them.";
+    const DESCRIPTION: &'static str = "Get the properties of a person as they were at a point in time (the profile in the past, such as last month), \
+         rebuilt from events. Call it for two points in time to see what changed between them.";
     const SEARCH_HINT: &'static str = "what a user or customer profile looked like in the past, at a date, before a \
          change, last month; old value of a property";
     const EFFECT: Effect = Effect::Read;

@@ -88,7 +88,7 @@ impl Tool for PersonsTrends {
     type Output = PersonsPage<TrendRow>;
     const NAME: &'static str = "persons-trends";
     const TITLE: &'static str = "List persons behind a trend";
-    const DESCRIPTION: &'static str = "List the persons who did an event or action, most often first, with their counts. Works only \
+    const DESCRIPTION: &'static str = "List the persons who did an event or action, most active first, with their counts. Works only \
          with an API key without scopes; otherwise use persons-list with a cohort filter.";
     const SEARCH_HINT: &'static str = "most active users or customers; who did an event or action, used a feature or \
          purchased, and how often";
