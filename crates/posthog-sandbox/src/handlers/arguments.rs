@@ -279,6 +279,7 @@ fn read_entity(
     };
     let order = fields.get("order").and_then(Value::as_i64).unwrap_or(0);
     Ok(Entity {
+        only: None,
         event,
         order,
         filters,

@@ -8,11 +8,12 @@ use uuid::Uuid;
 
 use super::arguments::{InsightArguments, read_entities};
 use super::context::Context;
-use super::insights::{InsightFilters, actors_page, by_person};
+use super::insights::{InsightFilters, actors_page};
 use crate::http::Response;
 use crate::model::dates;
 use crate::model::filters::property_text;
 use crate::model::funnel::{Attempt, Funnel, FunnelSelection, StepOrder};
+use crate::model::insights::events_by_person;
 
 pub(crate) const FUNNEL_ARGUMENTS: &[&str] = &[
     "actions",
@@ -70,9 +71,10 @@ pub(crate) fn funnel(context: &mut Context<'_>) -> Result<Response, Response> {
         steps,
         window,
         order,
+        exclusions: Vec::new(),
     };
-    let persons = by_person(context, |event, person| {
-        range.contains(event.at) && filters.accept(event, person)
+    let persons = events_by_person(context.project, |event| {
+        range.contains(event.at) && filters.accept(event, &event.person_properties)
     });
     let in_breakdown = |attempt: &Attempt<'_>| match &breakdown {
         None => true,

@@ -1,8 +1,6 @@
 //! The persons of an insight: trends and lifecycle, and the pages that they share with the funnel
 //! (Persons API, Trends and lifecycle).
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -15,6 +13,7 @@ use crate::fixtures::is_test_account;
 use crate::http::Response;
 use crate::model::dates::format_time;
 use crate::model::filters::property_text;
+use crate::model::insights::{events_by_person, lifecycle_status};
 use crate::model::{Entity, Era, Event, EventFilters, Properties};
 
 pub(crate) const TRENDS_ARGUMENTS: &[&str] = &[
@@ -55,25 +54,6 @@ pub(crate) const LIFECYCLE_ARGUMENTS: &[&str] = &[
     "search",
     "target_date",
 ];
-
-/// The events of each person, oldest first, by the person that they belong to now.
-pub(crate) fn by_person<'a>(
-    context: &'a Context<'_>,
-    accept: impl Fn(&Event, &Properties) -> bool,
-) -> BTreeMap<Uuid, Vec<&'a Event>> {
-    let analytics = &context.project.analytics;
-    let mut found: BTreeMap<Uuid, Vec<&Event>> = BTreeMap::new();
-    for event in &context.project.events {
-        if accept(event, &event.person_properties) {
-            let person = analytics.actor(event);
-            found.entry(person).or_default().push(event);
-        }
-    }
-    for events in found.values_mut() {
-        events.sort_by_key(|event| event.at);
-    }
-    found
-}
 
 /// The event filters that all insights share.
 pub(crate) struct InsightFilters {
@@ -140,7 +120,8 @@ pub(crate) fn trends(context: &mut Context<'_>) -> Result<Response, Response> {
             property_text(&found.unwrap_or_default()).as_deref() == Some(value)
         }
     };
-    let persons = by_person(context, |event, person| {
+    let persons = events_by_person(context.project, |event| {
+        let person = &event.person_properties;
         range.contains(event.at)
             && entity.matches(event)
             && filters.accept(event, person)
@@ -195,27 +176,18 @@ pub(crate) fn lifecycle(context: &mut Context<'_>) -> Result<Response, Response>
         context.record_violation(&detail);
     }
     let start = interval.start(target);
-    let (previous, end) = (interval.before(start), interval.after(start));
-    let persons = by_person(context, |event, person| {
-        entities.iter().any(|entity| entity.matches(event)) && filters.accept(event, person)
+    let persons = events_by_person(context.project, |event| {
+        entities.iter().any(|entity| entity.matches(event))
+            && filters.accept(event, &event.person_properties)
     });
     let primary = &context.project.primary;
     let is = |person: Uuid, events: &[&Event]| {
-        let within = |from, to| events.iter().any(|event| from <= event.at && event.at < to);
-        let (now, before) = (within(start, end), within(previous, start));
         let created = primary.by_uuid(person).map(|person| person.created_at);
-        let is_new = created.is_some_and(|created| start <= created && created < end);
-        match (now, before) {
-            (true, _) if is_new => "new",
-            (true, true) => "returning",
-            (true, false) => "resurrecting",
-            (false, true) => "dormant",
-            (false, false) => "",
-        }
+        lifecycle_status(events, created, interval, start) == Some(kind)
     };
     let found: Vec<(Uuid, Option<u64>)> = persons
         .iter()
-        .filter(|(person, events)| is(**person, events) == kind)
+        .filter(|(person, events)| is(**person, events))
         .map(|(person, _)| (*person, None))
         .collect();
     let page = actors(context, &arguments, found)?;

@@ -18,7 +18,7 @@ mod types;
 mod value;
 mod window;
 
-pub(crate) use ast::{From, FromSource, Item, Node, Order, Select};
+pub(crate) use ast::{Comparison, From, FromSource, Item, Node, Order, Select};
 pub(crate) use error::QueryError;
 pub(crate) use parser::{parse_expression, parse_order, parse_select};
 pub(crate) use select::{has_aggregate, run};

@@ -1,10 +1,16 @@
 //! The series of an insight: events, as the caller selects them by name and filter.
 
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
 use super::event::Event;
 use super::filters::Filter;
 use super::properties::Properties;
 
 pub(crate) struct Entity {
+    /// If set, only these events: the first ones of each person.
+    pub(crate) only: Option<HashSet<Uuid>>,
     /// `None` for "all events".
     pub(crate) event: Option<String>,
     pub(crate) order: i64,
@@ -15,6 +21,7 @@ impl Entity {
     pub(crate) fn of_event(name: Option<&str>) -> Self {
         Self {
             event: name.map(str::to_owned),
+            only: None,
             order: 0,
             filters: EventFilters::default(),
         }
@@ -26,7 +33,12 @@ impl Entity {
     }
 
     pub(crate) fn matches(&self, event: &Event) -> bool {
-        self.matches_name(event) && self.filters.accept(event, &event.person_properties)
+        self.matches_name(event)
+            && self
+                .only
+                .as_ref()
+                .is_none_or(|only| only.contains(&event.uuid))
+            && self.filters.accept(event, &event.person_properties)
     }
 }
 

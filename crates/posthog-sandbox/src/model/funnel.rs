@@ -11,16 +11,24 @@ pub(crate) enum StepOrder {
     Unordered,
 }
 
+/// An event that must not occur after one step and before another, counted from 0.
+pub(crate) struct Exclusion {
+    pub(crate) event: Entity,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
+
 pub(crate) struct Funnel {
     pub(crate) steps: Vec<Entity>,
     pub(crate) window: chrono::Duration,
     pub(crate) order: StepOrder,
+    pub(crate) exclusions: Vec<Exclusion>,
 }
 
-/// One pass through the funnel: the event of entry, and how many steps were completed.
+/// One pass through the funnel: the event of entry, and when each of the completed steps was.
 pub(crate) struct Attempt<'a> {
     pub(crate) entry: &'a Event,
-    steps: usize,
+    steps: Vec<Time>,
 }
 
 /// Which persons a funnel returns.
@@ -54,11 +62,14 @@ impl FunnelSelection {
             } => {
                 let entered = attempts
                     .filter(|attempt| *start <= attempt.entry.at && attempt.entry.at < *end);
-                let furthest = entered.map(|attempt| attempt.steps).max();
+                let furthest = entered.map(|attempt| attempt.steps.len()).max();
                 furthest.is_some_and(|steps| (steps < funnel.steps.len()) == *drop_off)
             }
             Self::Step(step) => {
-                let furthest = attempts.map(|attempt| attempt.steps).max().unwrap_or(0);
+                let furthest = attempts
+                    .map(|attempt| attempt.steps.len())
+                    .max()
+                    .unwrap_or(0);
                 let step_number = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
                 if *step >= 0 {
                     furthest >= step_number.max(1)
@@ -67,7 +78,10 @@ impl FunnelSelection {
                 }
             }
             Self::AnyOf(steps) => {
-                let furthest = attempts.map(|attempt| attempt.steps).max().unwrap_or(0);
+                let furthest = attempts
+                    .map(|attempt| attempt.steps.len())
+                    .max()
+                    .unwrap_or(0);
                 let furthest = i64::try_from(furthest).unwrap_or(i64::MAX);
                 furthest > 0 && steps.contains(&furthest)
             }
@@ -76,56 +90,89 @@ impl FunnelSelection {
 }
 
 impl Funnel {
-    /// One attempt for each event that can be an entry.
+    /// One attempt for each event that can be an entry, without those that an exclusion throws out.
     fn attempts<'a>(&self, events: &[&'a Event]) -> Vec<Attempt<'a>> {
         let mut attempts = Vec::new();
         for (index, entry) in events.iter().enumerate() {
-            let later = events.get(index + 1..).unwrap_or_default();
-            let in_time = later
+            let ends = entry.at + self.window;
+            // Events at the same time count as later, wherever they are in the list.
+            let others = events
                 .iter()
-                .take_while(|event| event.at <= entry.at + self.window);
-            let later: Vec<&Event> = in_time.copied().collect();
+                .enumerate()
+                .filter(|(other, _)| *other != index);
+            let later = others.filter(|(_, event)| entry.at <= event.at && event.at <= ends);
+            let later: Vec<&Event> = later.map(|(_, event)| *event).collect();
             let steps = match self.order {
-                StepOrder::Ordered => self.in_order(entry, &later, false),
-                StepOrder::Strict => self.in_order(entry, &later, true),
+                StepOrder::Ordered => self.in_order(entry, later),
+                StepOrder::Strict => {
+                    let later = events.get(index + 1..).unwrap_or_default();
+                    self.in_strict_order(entry, later, ends)
+                }
                 StepOrder::Unordered => self.in_any_order(entry, &later),
             };
-            if steps > 0 {
+            if !steps.is_empty() && !self.is_excluded(&steps, events) {
                 attempts.push(Attempt { entry, steps });
             }
         }
         attempts
     }
 
-    fn in_order(&self, entry: &Event, later: &[&Event], strict: bool) -> usize {
+    /// The earliest event for each step that is not before the one of the step before.
+    fn in_order(&self, entry: &Event, mut later: Vec<&Event>) -> Vec<Time> {
         let mut steps = self.steps.iter();
         if !steps.next().is_some_and(|first| first.matches(entry)) {
-            return 0;
+            return Vec::new();
         }
-        let mut done = 1;
-        let mut expected = steps.next();
-        for event in later {
-            let Some(step) = expected else {
+        let mut times = vec![entry.at];
+        let mut last = entry.at;
+        for step in steps {
+            let mut candidates = later.iter();
+            let found = candidates.position(|event| last <= event.at && step.matches(event));
+            let Some(index) = found else {
                 break;
             };
-            if step.matches(event) {
-                done += 1;
-                expected = steps.next();
-            } else if strict {
-                break;
-            }
+            last = later.remove(index).at;
+            times.push(last);
         }
-        done
+        times
     }
 
-    fn in_any_order(&self, entry: &Event, later: &[&Event]) -> usize {
-        if !self.steps.iter().any(|step| step.matches(entry)) {
-            return 0;
+    fn in_strict_order(&self, entry: &Event, later: &[&Event], ends: Time) -> Vec<Time> {
+        let mut steps = self.steps.iter();
+        if !steps.next().is_some_and(|first| first.matches(entry)) {
+            return Vec::new();
         }
-        let done = self
-            .steps
-            .iter()
-            .filter(|step| step.matches(entry) || later.iter().any(|event| step.matches(event)));
-        done.count()
+        let pairs = steps.zip(later);
+        let reached = pairs.take_while(|(step, event)| event.at <= ends && step.matches(event));
+        let times = reached.map(|(_, event)| event.at);
+        std::iter::once(entry.at).chain(times).collect()
+    }
+
+    /// The earliest event for each step, of which the first fills one step only too.
+    fn in_any_order(&self, entry: &Event, later: &[&Event]) -> Vec<Time> {
+        if !self.steps.iter().any(|step| step.matches(entry)) {
+            return Vec::new();
+        }
+        let mut unused: Vec<&Event> = vec![entry];
+        unused.extend(later);
+        let reached = self.steps.iter().filter_map(|step| {
+            let index = unused.iter().position(|event| step.matches(event))?;
+            Some(unused.remove(index).at)
+        });
+        reached.collect()
+    }
+
+    fn is_excluded(&self, steps: &[Time], events: &[&Event]) -> bool {
+        self.exclusions.iter().any(|exclusion| {
+            let Some(from) = steps.get(exclusion.from) else {
+                return false;
+            };
+            let to = steps.get(exclusion.to).copied();
+            let to = to.unwrap_or(*from + self.window);
+            let mut between = events
+                .iter()
+                .filter(|event| *from < event.at && event.at < to);
+            between.any(|event| exclusion.event.matches(event))
+        })
     }
 }

@@ -12,6 +12,8 @@ mod event;
 pub(crate) mod filters;
 pub(crate) mod funnel;
 pub(crate) mod identity;
+pub(crate) mod insights;
+pub(crate) mod paths;
 mod pattern;
 mod project;
 mod properties;

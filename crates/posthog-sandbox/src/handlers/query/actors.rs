@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::errors::refusal;
 use super::filters::PersonFilter;
 use super::hogql::{database, row_cap};
+use super::insight::{self, ActorSource};
 use super::select::{ColumnKind, Selection};
 use crate::handlers::context::Context;
 use crate::handlers::search::Search;
@@ -26,12 +27,19 @@ pub(super) fn run(
     let limit = limit.min(row_cap(context));
     let offset = integer(fields, "offset").and_then(|offset| usize::try_from(offset).ok());
     let offset = offset.unwrap_or(0);
-    let columns = texts(fields, "select");
-    let columns = columns.unwrap_or_else(|| {
-        ["person", "id", "person.$delete"]
-            .map(str::to_owned)
-            .to_vec()
-    });
+    let source = match fields.get("source").and_then(Json::as_object) {
+        Some(source) => insight::read(context, source)?,
+        None => ActorSource {
+            actors: all_persons(context),
+            added: None,
+        },
+    };
+    let mut columns = texts(fields, "select").unwrap_or_else(default_columns);
+    if let Some(added) = source.added
+        && !columns.iter().any(|column| column == added)
+    {
+        columns.push(added.to_owned());
+    }
     let order = texts(fields, "orderBy");
     let selection = Selection::read(
         &columns,
@@ -39,8 +47,7 @@ pub(super) fn run(
         &context.options.display_properties,
     );
     let selection = selection.map_err(|error| refusal(context, error))?;
-    let actors = all_persons(context);
-    let actors = filtered(context, fields, &selection, actors)?;
+    let actors = filtered(context, fields, &selection, source.actors)?;
     let kinds = selection.kinds.clone();
     let query = selection.query(limit, offset);
     let output = evaluate(
@@ -86,6 +93,11 @@ pub(super) fn run(
         "hogql": format!("SELECT {} FROM persons LIMIT {limit} OFFSET {offset}", columns.join(", ")),
     });
     Ok(body.as_object().cloned().unwrap_or_default())
+}
+
+fn default_columns() -> Vec<String> {
+    let columns = ["person", "id", "person.$delete"];
+    columns.map(str::to_owned).to_vec()
 }
 
 fn integer(fields: &Map<String, Json>, name: &str) -> Option<i64> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::store::{Background, Cached, STATUS_TTL};
 use super::validation::Validation;
-use super::{actors, errors, hogql, schema};
+use super::{actors, errors, events, hogql, schema};
 use crate::handlers::context::Context;
 use crate::http::{Body, Response};
 use crate::model::Era;
@@ -81,6 +81,7 @@ fn run(context: &mut Context<'_>, query: &Value) -> Result<Fields, Response> {
     let fields = query.as_object().cloned().unwrap_or_default();
     let mut body = match kind {
         "ActorsQuery" => actors::run(context, &fields)?,
+        "EventsQuery" => events::run(context, &fields)?,
         "HogQLQuery" => hogql::run(context, &fields)?,
         other => return Err(context.reject(format!("query of kind {other}"))),
     };

@@ -17,7 +17,7 @@ use crate::hogql::{
 use crate::http::Response;
 use crate::model::dates::{self, Time};
 use crate::model::filters::{Filter, FilterError, FilterRules};
-use crate::model::{AnalyticsRow, Era};
+use crate::model::{AnalyticsRow, Era, PropertyOwner};
 
 pub(super) enum PersonFilter {
     One(Filter),
@@ -124,15 +124,35 @@ impl PersonFilter {
     }
 }
 
-/// Queries have been in HogQL in every version.
+/// A filter on persons. Queries have been in HogQL in every version.
 pub(super) fn read_filter(
     context: &mut Context<'_>,
     fields: &Map<String, Value>,
 ) -> Result<Filter, Response> {
+    read_with(context, fields, |fields, rules| {
+        Filter::read(&Value::Object(fields.clone()), rules)
+    })
+}
+
+/// A filter on the properties of events.
+pub(super) fn read_event_filter(
+    context: &mut Context<'_>,
+    fields: &Map<String, Value>,
+) -> Result<Filter, Response> {
+    read_with(context, fields, |fields, rules| {
+        Filter::read_property(fields, PropertyOwner::Event, rules)
+    })
+}
+
+fn read_with(
+    context: &mut Context<'_>,
+    fields: &Map<String, Value>,
+    read: impl FnOnce(&Map<String, Value>, &FilterRules<'_>) -> Result<Filter, FilterError>,
+) -> Result<Filter, Response> {
     let mut fields = fields.clone();
     fields.retain(|name, _| !matches!(name.as_str(), "label" | "cohort_name"));
-    let read = Filter::read(
-        &Value::Object(fields.clone()),
+    let read = read(
+        &fields,
         &FilterRules {
             era: context.era().max(Era::June2026),
             definitions: &context.project.definitions,

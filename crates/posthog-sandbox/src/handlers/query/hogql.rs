@@ -77,7 +77,7 @@ pub(super) fn run(
     Ok(body.as_object().cloned().unwrap_or_default())
 }
 
-fn cell(value: &Value, ty: &Type) -> Json {
+pub(super) fn cell(value: &Value, ty: &Type) -> Json {
     match (value, ty.plain()) {
         (Value::Time(day), Type::Date) => Json::from(day.format("%Y-%m-%d").to_string()),
         _ => value.to_json(),

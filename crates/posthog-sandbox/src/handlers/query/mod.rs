@@ -3,8 +3,11 @@
 mod actors;
 mod endpoint;
 mod errors;
+mod events;
 mod filters;
 mod hogql;
+mod insight;
+mod insight_schema;
 mod schema;
 mod select;
 mod store;

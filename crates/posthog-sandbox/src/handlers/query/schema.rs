@@ -1,5 +1,6 @@
 //! The fields of each kind of query, as far as the sandbox knows them.
 
+use super::insight_schema as insight;
 use super::validation::{FilterTypes, Schema, Shape, field};
 
 /// The body of the request.
@@ -28,9 +29,9 @@ pub(super) const REQUEST: Schema = Schema {
 };
 
 /// The queries that can be sent by themselves.
-const QUERIES: &[&Schema] = &[&ACTORS, &HOGQL];
+const QUERIES: &[&Schema] = &[&ACTORS, &EVENTS, &HOGQL];
 
-const TAGS: Schema = Schema {
+pub(super) const TAGS: Schema = Schema {
     kind: "",
     fields: &[
         field("productKey", Shape::Text),
@@ -38,7 +39,7 @@ const TAGS: Schema = Schema {
     ],
 };
 
-const HOGQL: Schema = Schema {
+pub(super) const HOGQL: Schema = Schema {
     kind: "HogQLQuery",
     fields: &[
         field("query", Shape::Text).required(),
@@ -72,5 +73,31 @@ const ACTORS: Schema = Schema {
     ],
 };
 
+const EVENTS: Schema = Schema {
+    kind: "EventsQuery",
+    fields: &[
+        field("select", TEXTS).required(),
+        field("personId", Shape::Text),
+        field("event", Shape::Text),
+        field("properties", Shape::Filters(FilterTypes::Events)),
+        field("fixedProperties", Shape::Filters(FilterTypes::Events)),
+        field("filterTestAccounts", Shape::Flag),
+        field("where", TEXTS),
+        field("after", Shape::Text),
+        field("before", Shape::Text),
+        field("orderBy", TEXTS),
+        field("limit", Shape::Integer),
+        field("offset", Shape::Integer),
+        field("modifiers", Shape::Map),
+        field("tags", Shape::Object(&TAGS)),
+        field("version", Shape::Number),
+    ],
+};
+
 /// What an actors query takes its persons from.
-const SOURCES: &[&Schema] = &[&HOGQL];
+const SOURCES: &[&Schema] = &[
+    &HOGQL,
+    &insight::INSIGHT_ACTORS,
+    &insight::FUNNEL_ACTORS,
+    &insight::STICKINESS_ACTORS,
+];

@@ -11,6 +11,12 @@ pub(super) const DIFFERENCES: &[(&str, &str, &str)] = &[
         "",
         "a number of more than 63 bits",
     ),
+    ("query-funnel-insight", "", INSIGHT),
+    ("query-trends-insight", "", INSIGHT),
+    ("query-lifecycle-insight", "", INSIGHT),
+    ("query-stickiness-insight", "", INSIGHT),
+    ("query-retention-insight", "", INSIGHT),
+    ("query-paths-insight", "", INSIGHT),
     ("query-hogql-other-team", "", "no column of the project"),
     ("query-key-wrong", "", CLOUD),
     ("query-key-actors-wrong", "", CLOUD),
@@ -52,6 +58,7 @@ pub(super) const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("reset-wrong-field", "", STRICT),
 ];
 
+const INSIGHT: &str = "the results of the insight itself are not simulated, only its persons";
 const COMPILED: &str = "the names beside the types are those of the recorded SQL";
 const CLOUD: &str = "the status of PostHog Cloud, 401";
 const STRICT: &str =

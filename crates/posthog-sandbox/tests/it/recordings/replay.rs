@@ -28,7 +28,7 @@ async fn the_sandbox_responds_as_recorded() {
         let api = start(era, json, &recording).await;
         for pair in &recording.pairs {
             // The query API of the recorded server is that of 2025 in both.
-            if era > Era::August2025 && pair.request.is_query() || is_of_insight(&pair.id) {
+            if era > Era::August2025 && pair.request.is_query() {
                 continue;
             }
             unused.retain(|listed| !applies(listed, &pair.id, era.as_str()));
@@ -110,20 +110,4 @@ fn prepare(api: &ReferenceClient, pair: &Pair) {
         }
         _ => {}
     }
-}
-
-/// The insights of the query API are not simulated yet.
-fn is_of_insight(id: &str) -> bool {
-    let insights = [
-        "funnel",
-        "trends",
-        "lifecycle",
-        "stickiness",
-        "retention",
-        "paths",
-        "event",
-    ];
-    insights
-        .iter()
-        .any(|insight| id.starts_with(&format!("query-{insight}-")))
 }
