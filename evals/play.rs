@@ -201,6 +201,8 @@ impl ClientHandler for ScriptedUser {
         Ok(if self.0 == Some(true) {
             ElicitResult::new(ElicitationAction::Accept).with_content(json!({"confirm": true}))
         } else {
+            // A person reads before declining; a client that replies at once has asked nobody.
+            tokio::time::sleep(Duration::from_millis(1500)).await;
             ElicitResult::new(ElicitationAction::Decline)
         })
     }

@@ -110,6 +110,8 @@ pub enum Confirm {
     Auto,
     /// Ask the user; if the client cannot, reject the deletion.
     Strict,
+    /// Accept a confirmation token: the assistant repeats the call with it.
+    Token,
     /// Require no confirmation.
     Off,
 }

@@ -73,7 +73,7 @@ fn push_call(page: &mut String, call: &RecordedCall, url: &str) {
 
 /// A truncated code block, with the URL and tokens replaced because they differ between runs.
 fn block(text: &str, url: &str) -> String {
-    let text = text.replace(url, "http://sandbox");
+    let text = text.replace(url.trim_start_matches("http://"), "sandbox");
     let text = match text.split_once("confirmation \"") {
         Some((before, rest)) => {
             let (_, after) = rest.split_once('"').unwrap_or_default();

@@ -75,7 +75,8 @@ pub async fn draw() -> Result<String, BoxError> {
     .await?;
     let client = connect(&sandbox).await?;
     // Replaced before wrapping, so that the line breaks do not depend on the port.
-    let without_port = |text: &str| text.replace(&sandbox.url(), "http://sandbox");
+    let without_port =
+        |text: &str| text.replace(sandbox.url().trim_start_matches("http://"), "sandbox");
     let mut screen = String::new();
     for (prompt, tool, arguments) in SESSION {
         let call = format!("{tool} {arguments}");
@@ -121,7 +122,8 @@ async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, Scripte
         limits: OutputOptions::default(),
     };
     let safety = WriteGuards {
-        confirmer: Confirmer::new(Confirm::Strict, false),
+        confirmer: Confirmer::new(Confirm::Strict, false)
+            .with_min_reading_time(std::time::Duration::ZERO),
         audit: None,
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);

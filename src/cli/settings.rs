@@ -277,6 +277,8 @@ pub enum ConfirmMode {
     Auto,
     /// Ask the user; if the client cannot, reject the deletion
     Strict,
+    /// Let the assistant confirm with a token, for unattended work: no person has to see what is deleted
+    Token,
     /// Delete without confirmation
     Off,
 }
@@ -286,6 +288,7 @@ impl From<ConfirmMode> for Confirm {
         match mode {
             ConfirmMode::Auto => Self::Auto,
             ConfirmMode::Strict => Self::Strict,
+            ConfirmMode::Token => Self::Token,
             ConfirmMode::Off => Self::Off,
         }
     }

@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::build;
 use super::mcp_client::McpClient;
 use crate::config::Config;
+use crate::policy::Confirm;
 
 pub(super) async fn run(
-    config: Config,
+    mut config: Config,
     tool: &str,
     arguments: &str,
     json: bool,
@@ -20,6 +21,9 @@ pub(super) async fn run(
         .map(Value::Object)
         .context("the arguments are not a JSON object")?;
     // A confirmation token is not valid in the next process: only the user at the terminal can confirm.
+    if config.confirm == Confirm::Token {
+        config.confirm = Confirm::Strict;
+    }
     let (server, _sandbox) = build::server(config, false).await?;
     let user = std::io::stdin().is_terminal().then_some(confirm);
     let mut client = McpClient::connect(server, user).await?;

@@ -121,6 +121,11 @@ impl Sanitizer {
         self.value(value.expose_untrusted())
     }
 
+    /// The same as text with the length of a name.
+    pub(super) fn redacted_text(&self, value: &Untrusted<Value>) -> String {
+        self.value_text(value.expose_untrusted())
+    }
+
     /// A CSV file, sanitized and redacted cell by cell.
     #[must_use]
     pub fn csv(&self, csv: &Untrusted<String>, truncated: bool) -> String {
@@ -248,24 +253,6 @@ fn filtered(text: &str, keep_lines: bool) -> Cow<'_, str> {
     Cow::Owned(text.chars().filter_map(replacement).collect())
 }
 
-/// Puts sanitized text between quotes that it cannot close, on one line, truncated to `max_chars`.
-#[must_use]
-pub fn quote(text: &str, max_chars: usize) -> String {
-    let is_quote = |character: char| matches!(character, '"' | '«' | '»' | '“'..='‟' | '″' | '‶' | '❝' | '❞' | '〝'..='〟' | '＂');
-    // A run of spaces could push what follows out of sight.
-    let safe = text
-        .replace(is_quote, "'")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    let mut characters = safe.chars();
-    let mut kept: String = characters.by_ref().take(max_chars).collect();
-    if characters.next().is_some() {
-        kept.push('…');
-    }
-    format!("\"{kept}\"")
-}
-
 /// Characters without a visible shape that change how the rest is read.
 fn is_invisible(character: char) -> bool {
     character.is_control()
@@ -348,11 +335,5 @@ mod tests {
             Sanitizer::new(Redaction::default(), 100, 400).value(&value),
             json!({"key": ["value"]})
         );
-    }
-
-    #[test]
-    fn quoted_text_stays_within_its_quotes() {
-        assert_eq!(quote("Ada \"the\" Countess", 60), "\"Ada 'the' Countess\"");
-        assert_eq!(quote("abcdef", 3), "\"abc…\"");
     }
 }

@@ -16,9 +16,9 @@ use super::notifications::{persons_changed, progress};
 use super::session::ClientSession;
 use crate::output::ToolOutput;
 use crate::server::audit::{Intent, Line};
-use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision};
+use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision, Grant};
 use crate::tools::{
-    Context, Outcome, PreparedCall, PreparedWrite, Preview, ToolDefinition, ToolError,
+    Context, FactsDigest, Outcome, PreparedCall, PreparedWrite, Preview, ToolDefinition, ToolError,
 };
 
 /// A call under way.
@@ -108,16 +108,16 @@ impl Call {
             PreparedCall::Write(write) => write,
         };
         let Some(preview) = &write.to_confirm else {
-            return self.execute(write, "not needed", &context.peer).await;
+            return self.execute(write, None, &context.peer).await;
         };
         let token = confirmation.token.as_deref();
-        let method = self.confirm(preview, token, request, context).await?;
-        let write = if method == ConfirmationMethod::Elicited {
-            self.prepare_again(&preview.question).await?
+        let grant = self.confirm(preview, token, request, context).await?;
+        let write = if grant.method == ConfirmationMethod::Elicited {
+            self.prepare_again(preview.digest).await?
         } else {
             write
         };
-        self.execute(write, method.name(), &context.peer).await
+        self.execute(write, Some(grant), &context.peer).await
     }
 
     /// Runs the tool up to its result or its unsent write.
@@ -130,14 +130,14 @@ impl Call {
         Ok(self.in_slot(call).await??)
     }
 
-    /// Prepares a write again after a confirmation that took a while: the preview may have changed.
-    async fn prepare_again(&self, shown: &str) -> Result<PreparedWrite, CallError> {
+    /// Prepares a write again after a confirmation that took a while: the persons may have changed.
+    async fn prepare_again(&self, asked: FactsDigest) -> Result<PreparedWrite, CallError> {
         match self.prepare(false).await? {
             PreparedCall::Write(write)
                 if write
                     .to_confirm
                     .as_ref()
-                    .is_some_and(|preview| preview.question == shown) =>
+                    .is_some_and(|preview| preview.digest == asked) =>
             {
                 Ok(write)
             }
@@ -152,14 +152,15 @@ impl Call {
         token: Option<&str>,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-    ) -> Result<ConfirmationMethod, CallError> {
+    ) -> Result<Grant, CallError> {
         let confirmation_request = ConfirmationRequest {
             tool: self.tool.name,
-            arguments: &self.arguments,
+            arguments: &self.tool.effective_arguments(&self.arguments),
             token,
             project: self.project().await?,
             principal: &self.caller.principal,
-            preview,
+            question: &preview.question,
+            digest: &preview.digest,
             max_bytes: self.server.limits.bytes,
             state: request.request_state.as_deref(),
             responses: request.input_responses.as_ref(),
@@ -168,10 +169,10 @@ impl Call {
         };
         let confirmer = &self.server.safety.confirmer;
         match confirmer.decide(&confirmation_request, context).await {
-            Decision::Granted(method) => Ok(method),
+            Decision::Granted(grant) => Ok(grant),
             Decision::InputRequired(result) => Err(CallError::Response(Box::new(result.into()))),
             Decision::TokenRequired { text, token } => {
-                let structured = preview.confirmation_required(&token)?;
+                let structured = preview.confirmation_required(&token, &text)?;
                 Err(self.success(ToolOutput { structured, text }).into())
             }
             Decision::Rejected(text) => Err(error_result(&text).into()),
@@ -184,19 +185,33 @@ impl Call {
     async fn execute(
         &self,
         write: PreparedWrite,
-        confirmation: &'static str,
+        grant: Option<Grant>,
         peer: &Peer<RoleServer>,
     ) -> Result<CallToolResult, CallError> {
         let peer = peer.clone();
         let call = self.clone();
+        let confirmation = grant.map_or("not needed", |grant| grant.method.name());
         let executing = self.server.writes.spawn(async move {
             let line = call
                 .record(&write.persons, &write.property_keys, confirmation)
                 .await?;
-            let result = call.in_slot(write.execute).await;
+            let execute = async {
+                // The last step before the request: arguments and persons were checked before.
+                if let Some(grant) = grant {
+                    call.server.safety.confirmer.redeem(grant).await?;
+                }
+                Ok::<_, String>(write.execute.await)
+            };
+            let result = match call.in_slot(execute).await {
+                Ok(Ok(result)) => Ok(result),
+                Ok(Err(refusal)) => Err(CallError::from(error_result(&refusal))),
+                Err(error) => Err(error),
+            };
             let outcome = match &result {
                 Ok(Ok((_, outcome))) => *outcome,
                 Ok(Err(error)) => error.outcome(),
+                // The grant was refused.
+                Err(CallError::Response(_)) => Outcome::NotDone,
                 Err(_) => Outcome::Unknown,
             };
             if let Some(Err(error)) = line.map(|line| line.complete(outcome.name())) {

@@ -16,6 +16,7 @@ mod arguments;
 mod catalog;
 mod error;
 mod pending_write;
+mod preview;
 mod schema;
 mod support;
 mod tool;
@@ -24,6 +25,7 @@ mod unsupported;
 pub use catalog::{catalog, scopes};
 pub use error::ToolError;
 pub use pending_write::{
-    Outcome, PendingWrite, PreparedCall, PreparedWrite, Preview, Status, ToolOutcome, WriteResult,
+    Outcome, PendingWrite, PreparedCall, PreparedWrite, Status, ToolOutcome, WriteResult,
 };
+pub use preview::{FactsDigest, Preview, Question};
 pub use tool::{ConfirmationArguments, Context, Tool, ToolDefinition};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ToolError;
+use super::preview::Preview;
 use crate::output::ToolOutput;
 
 /// What a tool returns.
@@ -29,19 +30,9 @@ pub struct PendingWrite<T> {
     /// The keys of the properties that it changes; never their values.
     pub property_keys: Vec<String>,
     /// What it would do. Required where the call requires a confirmation.
-    pub preview: Option<Preview<T>>,
+    pub preview: Option<Box<Preview<T>>>,
     /// Sends the requests and interprets the responses.
     pub execute: BoxFuture<'static, Result<WriteResult<T>, ToolError>>,
-}
-
-/// What a write would do.
-pub struct Preview<T> {
-    /// The question for a human: plain text that no name of a person can forge.
-    pub question: String,
-    /// The same for the model, continuing the sentence "A call without dry_run would".
-    pub text: String,
-    /// The same as fields.
-    pub facts: T,
 }
 
 /// What a write did.
@@ -137,7 +128,7 @@ pub struct PreparedWrite {
     /// The keys of the properties that it changes.
     pub property_keys: Vec<String>,
     /// What has to be confirmed before it is sent; nothing if the call requires no confirmation.
-    pub to_confirm: Option<Preview<Value>>,
+    pub to_confirm: Option<Box<Preview<Value>>>,
     /// Sends it.
     pub execute: BoxFuture<'static, Result<(ToolOutput<Value>, Outcome), ToolError>>,
 }
@@ -148,45 +139,13 @@ struct Fields<'a, T> {
     status: Status,
     #[serde(flatten)]
     facts: &'a T,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confirmation: Option<&'a str>,
-}
-
-impl<T: Serialize> Preview<T> {
-    /// The fields of a result that asks for a confirmation by token.
-    ///
-    /// # Errors
-    /// When they have no JSON form, which is a defect.
-    pub fn confirmation_required(&self, token: &str) -> Result<Value, ToolError> {
-        to_value(&Fields {
-            status: Status::ConfirmationRequired,
-            facts: &self.facts,
-            confirmation: Some(token),
-        })
-    }
-
-    fn dry_run(&self) -> Result<ToolOutput<Value>, ToolError> {
-        Ok(ToolOutput {
-            structured: to_value(&Fields {
-                status: Status::DryRun,
-                facts: &self.facts,
-                confirmation: None,
-            })?,
-            text: format!(
-                "Nothing was sent. A call without dry_run would {}",
-                self.text
-            ),
-        })
-    }
 }
 
 impl<T: Serialize + 'static> ToolOutcome<T> {
     /// Erases the types, and replaces the write by its preview on a dry run.
-    pub(super) fn prepare(
-        self,
-        requires_confirmation: bool,
-        dry_run: bool,
-    ) -> Result<PreparedCall, ToolError> {
+    ///
+    /// A call that deletes requires a confirmation, and so does one that changes more than one person.
+    pub(super) fn prepare(self, deletes: bool, dry_run: bool) -> Result<PreparedCall, ToolError> {
         let write = match self {
             Self::Complete(output) => {
                 return Ok(PreparedCall::Complete(ToolOutput {
@@ -196,17 +155,19 @@ impl<T: Serialize + 'static> ToolOutcome<T> {
             }
             Self::PendingWrite(write) => write,
         };
+        let requires_confirmation = deletes || write.persons.len() > 1;
         let preview = write.preview.as_ref();
         if (requires_confirmation || dry_run) && preview.is_none() {
             return Err(defect("a write without a preview"));
         }
         let to_confirm = match preview {
             Some(preview) if dry_run => return preview.dry_run().map(PreparedCall::Complete),
-            Some(preview) if requires_confirmation => Some(Preview {
+            Some(preview) if requires_confirmation => Some(Box::new(Preview {
                 question: preview.question.clone(),
                 text: preview.text.clone(),
                 facts: to_value(&preview.facts)?,
-            }),
+                digest: preview.digest,
+            })),
             _ => None,
         };
         let execute = write.execute.map(|result| {
@@ -214,7 +175,6 @@ impl<T: Serialize + 'static> ToolOutcome<T> {
             let structured = to_value(&Fields {
                 status: result.status,
                 facts: &result.output.structured,
-                confirmation: None,
             })?;
             let text = result.output.text;
             Ok((ToolOutput { structured, text }, result.outcome))
@@ -228,7 +188,7 @@ impl<T: Serialize + 'static> ToolOutcome<T> {
     }
 }
 
-fn to_value(structured: &impl Serialize) -> Result<Value, ToolError> {
+pub(super) fn to_value(structured: &impl Serialize) -> Result<Value, ToolError> {
     serde_json::to_value(structured).map_err(|error| defect(&error.to_string()))
 }
 

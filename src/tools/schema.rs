@@ -14,7 +14,7 @@ pub(super) fn of_output<T: JsonSchema>() -> Map<String, Value> {
     schema::<T>(settings().for_serialize(), true)
 }
 
-/// Adds the arguments `C` about a confirmation, and the field that carries its token.
+/// Adds the arguments `C` about a confirmation, and the fields of a result that asks for one.
 pub(super) fn add_confirmation<C: JsonSchema>(
     input: &mut Map<String, Value>,
     output: &mut Map<String, Value>,
@@ -27,6 +27,8 @@ pub(super) fn add_confirmation<C: JsonSchema>(
     }
     if let Some(Value::Object(properties)) = output.get_mut("properties") {
         properties.insert("confirmation".to_owned(), json!({ "type": "string" }));
+        let lines = json!({ "items": { "type": "string" }, "type": "array" });
+        properties.insert("instructions".to_owned(), lines);
     }
 }
 

@@ -49,9 +49,9 @@ pub trait Tool {
     const ACCESS: RequiredScopes;
     /// Arguments of a call that works on the sandbox, as JSON. Tests and documents call the tool with them.
     const EXAMPLE: &'static str;
-    /// Whether a call changes more than one person, for a tool of which some calls do. Such calls require a
-    /// confirmation, as all calls of a tool that deletes do.
-    const CHANGES_SEVERAL: Option<fn(&Self::Input) -> bool> = None;
+    /// Whether a call can change more than one person. Those that do require a confirmation, as all calls of a tool that
+    /// deletes do.
+    const CHANGES_SEVERAL: bool = false;
     /// The statuses that a write of this tool ends with.
     const STATUSES: &'static [Status] = &[];
 
@@ -108,7 +108,7 @@ impl ToolDefinition {
     /// The definition of a tool.
     #[must_use]
     pub fn new<T: Tool + 'static>() -> Self {
-        let confirmable = T::EFFECT.deletes() || T::CHANGES_SEVERAL.is_some();
+        let confirmable = T::EFFECT.deletes() || T::CHANGES_SEVERAL;
         let mut input_schema = schema::of_input::<T::Input>();
         let mut output_schema = schema::of_output::<T::Output>();
         if confirmable {
@@ -159,6 +159,19 @@ impl ToolDefinition {
         arguments::read(Value::Object(taken.collect()))
     }
 
+    /// The arguments that decide what a call does: without those that only decide how long it waits, and without those
+    /// that say what is so by default.
+    #[must_use]
+    pub fn effective_arguments(&self, arguments: &Map<String, Value>) -> Map<String, Value> {
+        let properties = self.input_schema.get("properties");
+        let default = |name: &str| properties.and_then(|all| all.get(name)?.get("default"));
+        arguments
+            .iter()
+            .filter(|(name, value)| *name != "wait_seconds" && default(name) != Some(value))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
     /// Calls the tool, up to the point where a write would be sent.
     ///
     /// # Errors
@@ -180,8 +193,6 @@ async fn run<T: Tool>(
     dry_run: bool,
 ) -> Result<PreparedCall, ToolError> {
     let input = arguments::read::<T::Input>(Value::Object(arguments))?;
-    let requires_confirmation =
-        T::EFFECT.deletes() || T::CHANGES_SEVERAL.is_some_and(|changes| changes(&input));
     let outcome = T::call(&context, input).await?;
-    outcome.prepare(requires_confirmation, dry_run)
+    outcome.prepare(T::EFFECT.deletes(), dry_run)
 }

@@ -90,6 +90,8 @@ struct Setup {
     confirm: Confirm,
     allow_token_confirmation: bool,
     confirmation_ttl: Duration,
+    /// Users of tests reply at once and are persons nevertheless.
+    min_reading_time: Duration,
     policy: Policy,
     audit: Option<AuditLog>,
 }
@@ -112,6 +114,7 @@ impl Default for Setup {
             confirm: Confirm::Auto,
             allow_token_confirmation: true,
             confirmation_ttl: Duration::from_secs(300),
+            min_reading_time: Duration::ZERO,
             policy: Policy::default(),
             audit: None,
         }
@@ -172,7 +175,8 @@ async fn connect_with(setup: Setup) -> Session {
             setup.confirm,
             setup.allow_token_confirmation,
             setup.confirmation_ttl,
-        ),
+        )
+        .with_min_reading_time(setup.min_reading_time),
         audit: setup.audit,
     };
     let tools = all_tools()

@@ -66,10 +66,11 @@ pub(crate) async fn approving_with(change: impl FnOnce(&mut Setup)) -> Session {
 /// The messages of the elicitations so far. The sandbox's address is replaced.
 pub(crate) fn elicitations(session: &Session) -> Vec<String> {
     let here = session.sandbox.url();
+    let host = here.trim_start_matches("http://");
     let messages = session.client.service().elicitations();
     messages
         .iter()
-        .map(|question| question.replace(&here, "http://sandbox"))
+        .map(|question| question.replace(host, "sandbox"))
         .collect()
 }
 

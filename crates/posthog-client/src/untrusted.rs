@@ -38,7 +38,7 @@ use serde::{Deserialize, Deserializer};
 /// use posthog_client::Untrusted;
 /// let name: &str = Untrusted::from("Ada".to_owned()).as_ref();
 /// ```
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Untrusted<T>(T);
 
 impl<T> Untrusted<T> {

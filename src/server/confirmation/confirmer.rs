@@ -10,15 +10,20 @@ use rmcp::service::RequestContext;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::elicitation::{self, QUESTION};
+use super::elicitation::{self, NotConfirmed, QUESTION};
+use super::open_questions::OpenQuestions;
 use super::seal::{SealKind, Sealed, Sealer, TokenError};
 use crate::coordination::{Store, Unavailable};
 use crate::policy::Confirm;
-use crate::tools::Preview;
+use crate::tools::{FactsDigest, Question};
 
 /// How long a confirmation is valid, and how long a user may take.
 const CONFIRMATION_TTL: Duration = Duration::from_secs(300);
+
+/// Nobody reads a question in less time: the client declined it on its own.
+const MIN_READING_TIME: Duration = Duration::from_secs(1);
 
 /// Requests confirmations and checks them.
 pub struct Confirmer {
@@ -26,15 +31,17 @@ pub struct Confirmer {
     /// Whether a token that the model holds is accepted where the client supports no elicitation.
     allow_token_confirmation: bool,
     sealer: Sealer,
+    min_reading_time: Duration,
     /// Remembers which confirmations were used.
     store: Store,
+    open: OpenQuestions,
 }
 
 /// What is to be confirmed.
 pub struct ConfirmationRequest<'a> {
     /// The tool's name.
     pub tool: &'a str,
-    /// The tool's arguments.
+    /// The arguments that decide what the call does.
     pub arguments: &'a Map<String, Value>,
     /// The confirmation token among the arguments of the call.
     pub token: Option<&'a str>,
@@ -43,7 +50,9 @@ pub struct ConfirmationRequest<'a> {
     /// The caller.
     pub principal: &'a str,
     /// What the user has to review.
-    pub preview: &'a Preview<Value>,
+    pub question: &'a Question,
+    /// What the question is made of.
+    pub digest: &'a FactsDigest,
     /// How many bytes of text a result may have.
     pub max_bytes: usize,
     /// The state that the client sends back, on 2026-07-28.
@@ -58,8 +67,8 @@ pub struct ConfirmationRequest<'a> {
 
 /// The state of a confirmation.
 pub enum Decision {
-    /// Confirmed, and how.
-    Granted(ConfirmationMethod),
+    /// Confirmed. The grant is redeemed directly before the request is sent.
+    Granted(Grant),
     /// The client has to ask the user and repeat the call.
     InputRequired(InputRequiredResult),
     /// The model has to show the text to the user and repeat the call with the token.
@@ -71,6 +80,15 @@ pub enum Decision {
     },
     /// Not confirmed; the text says why.
     Rejected(String),
+}
+
+/// A confirmation that matches its call, and is not used yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant {
+    /// How the call was confirmed.
+    pub method: ConfirmationMethod,
+    /// Makes it usable once, where the client could send it again.
+    nonce: Option<Uuid>,
 }
 
 /// How a call was confirmed.
@@ -113,7 +131,18 @@ impl Confirmer {
             mode,
             allow_token_confirmation,
             sealer: Sealer::new(ttl),
+            min_reading_time: MIN_READING_TIME,
             store: Store::default(),
+            open: OpenQuestions::default(),
+        }
+    }
+
+    /// The same confirmer, to which a user's reply counts as a client's own if it takes less than this.
+    #[must_use]
+    pub fn with_min_reading_time(self, min_reading_time: Duration) -> Self {
+        Self {
+            min_reading_time,
+            ..self
         }
     }
 
@@ -138,20 +167,44 @@ impl Confirmer {
         request: &ConfirmationRequest<'_>,
         context: &RequestContext<RoleServer>,
     ) -> Decision {
-        if self.mode == Confirm::Off {
-            return Decision::Granted(ConfirmationMethod::Off);
-        }
         let modern = context
             .protocol_version()
             .is_some_and(|version| !version.has_initialize());
-        let elicits = elicitation::is_supported(context);
-        match (modern, elicits, request.state) {
-            (true, true, Some(state)) => self.check_reply(request, state).await,
+        let elicits = self.mode != Confirm::Token && elicitation::is_supported(context);
+        match (self.mode, modern, elicits, request.state) {
+            (Confirm::Off, ..) => Decision::Granted(Grant {
+                method: ConfirmationMethod::Off,
+                nonce: None,
+            }),
+            (_, true, true, Some(state)) => self.check_reply(request, state).await,
             // No elicitation was sent to this client, so no state can be ours.
-            (true, false, Some(_)) => invalid(&TokenError::Invalid),
-            (true, true, None) => self.input_required(request),
-            (false, true, _) => self.elicit_exclusive(request, context).await,
-            (_, false, _) => self.confirm_by_token(request).await,
+            (_, true, false, Some(_)) => invalid(&TokenError::Invalid, request),
+            (_, true, true, None) => self.input_required(request),
+            (_, false, true, _) => self.elicit_exclusive(request, context).await,
+            (_, _, false, _) => self.confirm_by_token(request),
+        }
+    }
+
+    /// Uses a grant, directly before the request is sent: an error says why it cannot be used.
+    ///
+    /// # Errors
+    /// When it was used before, or when that cannot be known.
+    pub async fn redeem(&self, grant: Grant) -> Result<(), String> {
+        let Some(nonce) = grant.nonce else {
+            return Ok(());
+        };
+        match self.store.consume_nonce(nonce, self.sealer.ttl).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(rejection(&TokenError::Used, "")),
+            Err(Unavailable) => Err(STORE_UNAVAILABLE.to_owned()),
+        }
+    }
+
+    /// How long a question is open, in words.
+    fn open_for(&self) -> String {
+        match self.sealer.ttl {
+            CONFIRMATION_TTL => "five minutes".to_owned(),
+            other => format!("{} seconds", other.as_secs()),
         }
     }
 
@@ -160,9 +213,9 @@ impl Confirmer {
         let Ok(state) = self.sealer.seal(request, SealKind::State) else {
             return reject("the confirmation could not be sealed");
         };
-        let form = match elicitation::form(&request.preview.question, QUESTION) {
+        let form = match elicitation::form(request.question, &self.open_for(), QUESTION) {
             Ok(form) => form,
-            Err(reason) => return reject(reason),
+            Err(reason) => return not_confirmed(&reason),
         };
         let question = InputRequest::Elicitation(ElicitRequest::new(form));
         let questions = InputRequests::from([(QUESTION.to_owned(), question)]);
@@ -173,53 +226,75 @@ impl Confirmer {
     async fn check_reply(&self, request: &ConfirmationRequest<'_>, state: &str) -> Decision {
         let sealed = match self.sealer.open(request, SealKind::State, state) {
             Ok(sealed) => sealed,
-            Err(reason) => return invalid(&reason),
+            Err(reason) => return invalid(&reason, request),
         };
-        let Some(reply) = request.responses.and_then(|all| all.get(QUESTION)) else {
-            return self.input_required(request);
+        let reply = match request.responses.and_then(|all| all.get(QUESTION)) {
+            Some(reply) => serde_json::from_value::<ElicitResult>(reply.clone()),
+            None => {
+                return match sealed.check(request) {
+                    Ok(()) => self.input_required(request),
+                    Err(reason) => invalid(&reason, request),
+                };
+            }
         };
-        let Ok(reply) = serde_json::from_value::<ElicitResult>(reply.clone()) else {
+        let Ok(reply) = reply else {
             return reject("the client's reply to the question is invalid");
         };
-        match elicitation::check(&reply, QUESTION) {
-            Ok(()) => {
-                self.consume(&sealed, ConfirmationMethod::InputRequired)
-                    .await
-            }
+        match elicitation::check(&reply, QUESTION, sealed.age(), self.min_reading_time) {
+            Ok(()) => Self::grant(request, &sealed, ConfirmationMethod::InputRequired),
             Err(reason) => {
                 // Declining is final: the same state cannot confirm later.
                 let _ = self
                     .store
                     .consume_nonce(sealed.nonce, self.sealer.ttl)
                     .await;
-                reject(reason)
+                not_confirmed(&reason)
             }
         }
     }
 
-    /// The client supports no elicitation.
-    async fn confirm_by_token(&self, request: &ConfirmationRequest<'_>) -> Decision {
-        if self.mode == Confirm::Strict || !self.allow_token_confirmation {
+    /// A grant for a confirmation that matches the call. Another stays usable for its own call.
+    fn grant(
+        request: &ConfirmationRequest<'_>,
+        sealed: &Sealed,
+        method: ConfirmationMethod,
+    ) -> Decision {
+        match sealed.check(request) {
+            Ok(()) => Decision::Granted(Grant {
+                method,
+                nonce: Some(sealed.nonce),
+            }),
+            Err(reason) => invalid(&reason, request),
+        }
+    }
+
+    /// The model confirms by a second call, where the client supports no elicitation or the operator wants it so.
+    fn confirm_by_token(&self, request: &ConfirmationRequest<'_>) -> Decision {
+        let allowed = match self.mode {
+            Confirm::Token => true,
+            Confirm::Auto => self.allow_token_confirmation,
+            Confirm::Strict | Confirm::Off => false,
+        };
+        if !allowed {
             return Decision::Rejected(
-                "Rejected: this call requires the user's confirmation, and the client cannot request it (it does not support elicitation). Nothing was sent. Use a client that supports elicitation; dry_run shows what the call would do."
+                "Rejected: this call requires the user's confirmation, and the client cannot request it (it does not support elicitation). Nothing was sent. Use a client that supports elicitation; dry_run shows what the call would do. For unattended work the operator can set --confirm token."
                     .to_owned(),
             );
         }
         if let Some(token) = request.token {
             return match self.sealer.open(request, SealKind::Token, token) {
-                Ok(sealed) => self.consume(&sealed, ConfirmationMethod::Token).await,
-                Err(reason) => invalid(&reason),
+                Ok(sealed) => Self::grant(request, &sealed, ConfirmationMethod::Token),
+                Err(reason) => invalid(&reason, request),
             };
         }
         let Ok(token) = self.sealer.seal(request, SealKind::Token) else {
             return reject("the confirmation could not be sealed");
         };
         let text = format!(
-            "Nothing was sent yet. Show the user all of the following and wait for their decision:\n\n{}\n\
-             Only if the user agrees, call {} again with the same arguments and confirmation \"{token}\" (valid for {} seconds, usable once).\n",
-            request.preview.question,
+            "Nothing was sent yet. Show the user all of the following and wait for their decision. If no person can be shown this, stop and hand it on.\n\n{}\n\
+             Only if the user agrees, call {} again with the same arguments and confirmation \"{token}\" (usable once).\n",
+            request.question.text(&self.open_for()),
             request.tool,
-            self.sealer.ttl.as_secs()
         );
         if text.len() > request.max_bytes {
             // Never show a truncated preview.
@@ -231,15 +306,6 @@ impl Confirmer {
         Decision::TokenRequired { text, token }
     }
 
-    async fn consume(&self, sealed: &Sealed, method: ConfirmationMethod) -> Decision {
-        let first = self.store.consume_nonce(sealed.nonce, self.sealer.ttl);
-        match first.await {
-            Ok(true) => Decision::Granted(method),
-            Ok(false) => invalid(&TokenError::Invalid),
-            Err(Unavailable) => Decision::Rejected(STORE_UNAVAILABLE.to_owned()),
-        }
-    }
-
     /// Elicits while the call waits, with no other elicitation open in the same session: if several processes serve it, a
     /// reply carries only a request id, which two processes may both have used. For the same reason the checkbox has a
     /// unique name there, so that a late reply cannot confirm another elicitation.
@@ -248,11 +314,15 @@ impl Confirmer {
         request: &ConfirmationRequest<'_>,
         context: &RequestContext<RoleServer>,
     ) -> Decision {
-        let ttl = self.sealer.ttl;
-        let Some(session) = request.session else {
-            return elicited(elicitation::elicit(request, QUESTION, ttl, context).await);
+        // Held while the question is open.
+        let _open = match self.open.open(request.principal) {
+            Ok(open) => open,
+            Err(reason) => return reject(&reason),
         };
-        let lock = match self.store.lock_elicitation(session, ttl).await {
+        let Some(session) = request.session else {
+            return self.elicit(request, QUESTION, context).await;
+        };
+        let lock = match self.store.lock_elicitation(session, self.sealer.ttl).await {
             Ok(Some(lock)) => lock,
             Ok(None) => {
                 return reject(
@@ -265,34 +335,75 @@ impl Confirmer {
             .tag()
             .map_or_else(|| QUESTION.to_owned(), |tag| format!("{QUESTION}_{tag}"));
         let decision = tokio::select! {
-            reply = elicitation::elicit(request, &name, ttl, context) => elicited(reply),
+            decision = self.elicit(request, &name, context) => decision,
             () = lock.revoked() => Decision::Rejected(STORE_UNAVAILABLE.to_owned()),
         };
         lock.release().await;
         decision
     }
-}
 
-fn elicited(reply: Result<(), &'static str>) -> Decision {
-    match reply {
-        Ok(()) => Decision::Granted(ConfirmationMethod::Elicited),
-        Err(reason) => reject(reason),
+    async fn elicit(
+        &self,
+        request: &ConfirmationRequest<'_>,
+        name: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Decision {
+        let reply = async {
+            let form = elicitation::form(request.question, &self.open_for(), name)?;
+            let (reply, took) =
+                elicitation::elicit(request, form, self.sealer.ttl, context).await?;
+            elicitation::check(&reply, name, took, self.min_reading_time)
+        };
+        match reply.await {
+            Ok(()) => Decision::Granted(Grant {
+                method: ConfirmationMethod::Elicited,
+                nonce: None,
+            }),
+            Err(reason) => not_confirmed(&reason),
+        }
     }
 }
 
 const STORE_UNAVAILABLE: &str = "Confirmation state is unavailable (shared store unreachable). Nothing was sent. Tools that read still work; try again later.";
 
-/// The text where the preview is no longer the one that was shown.
-pub const CHANGED: &str = "The preview has changed since the user saw it. Nothing was sent. Call again to show the user the current one.";
+/// The text where the persons are no longer those that the user was asked about.
+pub const CHANGED: &str = "The persons have changed since the user was asked. Nothing was sent. Call again to ask about the current ones.";
 
-fn invalid(reason: &TokenError) -> Decision {
-    let text = match reason {
+fn invalid(reason: &TokenError, request: &ConfirmationRequest<'_>) -> Decision {
+    Decision::Rejected(rejection(reason, request.tool))
+}
+
+/// Why a confirmation does not match a call of `tool`.
+fn rejection(reason: &TokenError, tool: &str) -> String {
+    let why = match reason {
+        TokenError::Changed => return CHANGED.to_owned(),
         TokenError::Invalid => {
-            "Invalid confirmation: it is for other arguments, expired, or already used. Nothing was sent. Call again without it to request a new confirmation."
+            "this server did not issue it to this caller, or it was altered".to_owned()
         }
-        TokenError::Changed => CHANGED,
+        TokenError::Expired => "it has expired".to_owned(),
+        TokenError::Used => "it was already used or declined".to_owned(),
+        TokenError::OtherTool(other) => format!("it was given for {other}, not for {tool}"),
+        TokenError::OtherProject => "it was given for another project".to_owned(),
+        TokenError::OtherArguments(names) => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            format!(
+                "it was given for other arguments (different: {}); repeat the call with exactly those",
+                names.join(", ")
+            )
+        }
     };
-    Decision::Rejected(text.to_owned())
+    format!(
+        "Invalid confirmation: {why}. Nothing was sent. Call again without it to request a new confirmation."
+    )
+}
+
+fn not_confirmed(reason: &NotConfirmed) -> Decision {
+    match reason {
+        NotConfirmed::Failed(reason) | NotConfirmed::ByUser(reason) => reject(reason),
+        NotConfirmed::ByClient => reject(
+            "the client declined without showing the question to anyone (it replied faster than a person can read). Clients do so where no person is present. Call again where a person can answer; for unattended work the operator can set --confirm token or --confirm off",
+        ),
+    }
 }
 
 fn reject(reason: &str) -> Decision {

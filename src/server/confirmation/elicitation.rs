@@ -1,6 +1,6 @@
 //! Elicitation: the question to the user as a form, and the reply.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rmcp::RoleServer;
 use rmcp::model::{ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema};
@@ -8,6 +8,7 @@ use rmcp::service::RequestContext;
 use serde_json::Value;
 
 use super::confirmer::ConfirmationRequest;
+use crate::tools::Question;
 
 /// The name of the question, and of the checkbox in it.
 pub(super) const QUESTION: &str = "confirm";
@@ -20,44 +21,78 @@ pub(super) fn is_supported(context: &RequestContext<RoleServer>) -> bool {
         .is_some_and(|modes| modes.form.is_some() || modes.url.is_none())
 }
 
-/// The question as a form with one checkbox of this name.
-pub(super) fn form(question: &str, name: &str) -> Result<ElicitRequestParams, &'static str> {
+/// The question as a form with one checkbox of this name, titled with the action. It is unticked: some clients would
+/// otherwise select the first answer, and agree with a single key.
+pub(super) fn form(
+    question: &Question,
+    open_for: &str,
+    name: &str,
+) -> Result<ElicitRequestParams, NotConfirmed> {
     let schema = ElicitationSchema::builder()
         .required_bool_with(name, |checkbox| {
             checkbox
-                .title("Yes")
+                .title(question.action.clone())
                 .description("Tick to confirm. Otherwise nothing is sent.")
+                .with_default(false)
         })
         .build()
-        .map_err(|_| "the question could not be asked")?;
+        .map_err(|_| NotConfirmed::Failed("the question could not be asked"))?;
     Ok(ElicitRequestParams::FormElicitationParams {
         meta: None,
-        message: question.to_owned(),
+        message: question.text(open_for),
         requested_schema: schema,
     })
 }
 
-/// Before 2026-07-28: the user replies while the call waits. An error is why it is not confirmed.
+/// Before 2026-07-28: the user replies while the call waits. With the reply, how long it took.
 pub(super) async fn elicit(
     request: &ConfirmationRequest<'_>,
-    name: &str,
+    form: ElicitRequestParams,
     ttl: Duration,
     context: &RequestContext<RoleServer>,
-) -> Result<(), &'static str> {
-    let form = form(&request.preview.question, name)?;
+) -> Result<(ElicitResult, Duration), NotConfirmed> {
+    let asked = Instant::now();
     let reply = tokio::select! {
         reply = context.peer.create_elicitation_with_timeout(form, Some(ttl)) => reply,
-        () = request.closed.cancelled() => return Err("the client disconnected"),
+        () = request.closed.cancelled() => return Err(NotConfirmed::Failed("the client disconnected")),
     };
     match reply {
-        Ok(reply) => check(&reply, name),
-        Err(rmcp::ServiceError::Timeout { .. }) => Err("the user did not respond in time"),
-        Err(_) => Err("the client could not show the question"),
+        Ok(reply) => Ok((reply, asked.elapsed())),
+        Err(rmcp::ServiceError::Timeout { .. }) => {
+            Err(NotConfirmed::Failed("the user did not respond in time"))
+        }
+        Err(_) => Err(NotConfirmed::Failed(
+            "the client could not show the question",
+        )),
     }
 }
 
-/// Only an accepted form with the box ticked confirms; an error says what the user did instead.
-pub(super) fn check(reply: &ElicitResult, name: &str) -> Result<(), &'static str> {
+/// Why an elicitation did not confirm.
+pub(super) enum NotConfirmed {
+    /// The question was not asked, or not answered.
+    Failed(&'static str),
+    /// What the user did instead.
+    ByUser(&'static str),
+    /// The client replied faster than anybody reads.
+    ByClient,
+}
+
+/// Only an accepted form with the box ticked confirms.
+///
+/// A client that runs without a person declines or cancels on its own, at once.
+pub(super) fn check(
+    reply: &ElicitResult,
+    name: &str,
+    took: Duration,
+    min_reading_time: Duration,
+) -> Result<(), NotConfirmed> {
+    let by_user = |what| {
+        if took < min_reading_time {
+            NotConfirmed::ByClient
+        } else {
+            NotConfirmed::ByUser(what)
+        }
+    };
     match reply.action {
         ElicitationAction::Accept => {
             let content = reply.content.as_ref();
@@ -65,10 +100,10 @@ pub(super) fn check(reply: &ElicitResult, name: &str) -> Result<(), &'static str
             if ticked == Some(&Value::Bool(true)) {
                 Ok(())
             } else {
-                Err("the user did not tick the box")
+                Err(NotConfirmed::ByUser("the user did not tick the box"))
             }
         }
-        ElicitationAction::Decline => Err("the user declined"),
-        _ => Err("the user dismissed the question"),
+        ElicitationAction::Decline => Err(by_user("the user declined")),
+        _ => Err(by_user("the user dismissed the question")),
     }
 }

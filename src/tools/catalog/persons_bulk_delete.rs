@@ -3,8 +3,6 @@
 mod plan;
 mod result;
 
-use std::collections::HashSet;
-
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,7 +12,7 @@ use self::plan::Plan;
 use self::result::Output;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, distinct};
-use crate::tools::support::resolve_person::partition;
+use crate::tools::support::resolve_person::{once_each, partition};
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
 use posthog_client::{MAX_DELETED, Person, RequiredScopes, Untrusted};
 
@@ -78,7 +76,7 @@ impl Tool for PersonsBulkDelete {
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: deletion.uuids.iter().map(Uuid::to_string).collect(),
             property_keys: Vec::new(),
-            preview: Some(preview),
+            preview: Some(Box::new(preview)),
             execute: async move {
                 let summary = context.posthog.bulk_delete(&deletion).await;
                 let summary = summary.map_err(|error| {
@@ -143,30 +141,32 @@ fn validate_ids(input: &Input) -> Result<Ids, ToolError> {
     Ok(ids)
 }
 
-/// The persons of the ids, each once, and the ids without one.
+/// The persons of the ids, each once with the distinct ids that led to it, and the ids without one.
 async fn resolve(
     context: &Context,
     ids: &Ids,
-) -> Result<(Vec<Person>, Vec<Untrusted<String>>), ToolError> {
+) -> Result<
+    (
+        Vec<(Person, Vec<Untrusted<String>>)>,
+        Vec<Untrusted<String>>,
+    ),
+    ToolError,
+> {
     let posthog = &context.posthog;
-    let (mut persons, not_found) = match ids {
+    let (found, not_found) = match ids {
         Ids::Uuids(uuids) => {
             let found = posthog.persons_by_uuids(uuids).await?;
             let (persons, not_found) = partition(uuids.clone(), found);
+            let persons = persons.into_iter().map(|(_, person)| (person, None));
             let not_found = not_found.iter().map(|uuid| uuid.to_string().into());
-            (values(persons), not_found.collect())
+            (persons.collect::<Vec<_>>(), not_found.collect())
         }
         Ids::DistinctIds(ids) => {
             let found = posthog.persons_by_distinct_ids(ids).await?;
             let (persons, not_found) = partition(ids.clone(), found);
-            (values(persons), not_found)
+            let persons = persons.into_iter().map(|(id, person)| (person, Some(id)));
+            (persons.collect(), not_found)
         }
     };
-    let mut seen = HashSet::new();
-    persons.retain(|person| seen.insert(person.uuid));
-    Ok((persons, not_found))
-}
-
-fn values<K>(persons: Vec<(K, Person)>) -> Vec<Person> {
-    persons.into_iter().map(|(_, person)| person).collect()
+    Ok((once_each(found), not_found))
 }

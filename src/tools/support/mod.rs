@@ -4,3 +4,4 @@ pub(super) mod confirmation_text;
 pub(super) mod insight_page;
 pub(super) mod property_change;
 pub(super) mod resolve_person;
+pub(super) mod target;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use posthog_client::Person;
+use posthog_client::{Person, Untrusted};
 use uuid::Uuid;
 
 use crate::tools::arguments::Subject;
@@ -39,4 +39,20 @@ pub(in crate::tools) fn partition<K: Eq + Hash>(
         }
     }
     (persons, not_found)
+}
+
+/// Each person once, in the order of its first id, with the distinct ids that led to it.
+pub(in crate::tools) fn once_each(
+    found: Vec<(Person, Option<Untrusted<String>>)>,
+) -> Vec<(Person, Vec<Untrusted<String>>)> {
+    let mut persons: Vec<(Person, Vec<Untrusted<String>>)> = Vec::new();
+    let mut places = HashMap::new();
+    for (person, id) in found {
+        let place = *places.entry(person.uuid).or_insert(persons.len());
+        match persons.get_mut(place) {
+            Some((_, ids)) => ids.extend(id),
+            None => persons.push((person, id.into_iter().collect())),
+        }
+    }
+    persons
 }

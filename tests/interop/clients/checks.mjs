@@ -78,7 +78,7 @@ export function assertRefused(result) {
 }
 
 export function assertQuestion(message, distinctId) {
-  assert.match(message, /^Delete 1 person from PostHog project 1/);
+  assert.match(message, /^Delete 1 person for good/);
   assert.ok(message.includes(`"${distinctId}@example.org"`), message);
 }
 

@@ -109,7 +109,7 @@ async def elicit(reply, distinct_id, **options):
     async with connect(reply, asked, **options) as client:
         result = await remove(client, distinct_id)
     assert len(asked) == 1, f"{len(asked)} questions"
-    assert asked[0].startswith("Delete 1 person from PostHog project 1"), asked[0]
+    assert asked[0].startswith("Delete 1 person for good"), asked[0]
     assert f'"{distinct_id}@example.org"' in asked[0], asked[0]
     return result
 

@@ -10,8 +10,8 @@ use posthog_client::RequiredScopes;
 use posthog_persons_mcp::output::ToolOutput;
 use posthog_persons_mcp::policy::{Effect, Toolset};
 use posthog_persons_mcp::tools::{
-    Context, Outcome, PendingWrite, Preview, Status, Tool, ToolDefinition, ToolError, ToolOutcome,
-    WriteResult,
+    Context, FactsDigest, Outcome, PendingWrite, Preview, Question, Status, Tool, ToolDefinition,
+    ToolError, ToolOutcome, WriteResult,
 };
 use serde_json::json;
 
@@ -46,11 +46,16 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: Vec::new(),
             property_keys: Vec::new(),
-            preview: Some(Preview {
-                question: "Erase?".to_owned(),
+            preview: Some(Box::new(Preview {
+                question: Question {
+                    action: "Erase".to_owned(),
+                    summary: ["Erase?", "", "", ""].map(str::to_owned),
+                    details: Vec::new(),
+                },
                 text: "erase".to_owned(),
                 facts: Erased {},
-            }),
+                digest: FactsDigest::new(&()),
+            })),
             execute: async {
                 Ok(WriteResult {
                     status: Status::Done,

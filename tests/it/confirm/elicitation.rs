@@ -51,7 +51,7 @@ async fn elicitation_is_a_form_with_one_checkbox() {
 fn check_form(params: &Value) {
     let message = params["message"].as_str().unwrap();
     assert!(
-        message.starts_with("Delete 2 persons from PostHog project 1 at "),
+        message.starts_with("Delete 2 persons for good, with their events?\n"),
         "{params}"
     );
     let schema = &params["requestedSchema"];
@@ -60,8 +60,9 @@ fn check_form(params: &Value) {
     let fields = schema["properties"].as_object().unwrap();
     assert_eq!(fields.len(), 1, "{params}");
     assert_eq!(fields["confirm"]["type"], "boolean", "{params}");
-    // The box starts unticked.
-    assert_ne!(fields["confirm"]["default"], true, "{params}");
+    assert_eq!(fields["confirm"]["title"], "Delete 2 persons", "{params}");
+    // The box starts unticked, and clients that select an answer select this one.
+    assert_eq!(fields["confirm"]["default"], false, "{params}");
 }
 
 #[tokio::test]
@@ -149,18 +150,23 @@ async fn failed_second_read_sends_nothing() {
     assert_eq!(writes(&session), no_requests());
 }
 
+/// Each of them keeps a call waiting, so there is a limit. Other calls go on.
 #[tokio::test]
-async fn pending_elicitations_hold_no_slots() {
+async fn open_questions_are_limited() {
     let session = connect().await;
     let server = server(&session, confirmer());
     for version in WAITING {
         let mut client = RawClient::begin(&server, version, forms()).await;
         let mut open = Vec::new();
-        // More open elicitations than slots for calls.
-        for _ in 0..70 {
+        for _ in 0..8 {
             let id = client.call(TOOL, &deletion()).await;
             open.push((id, client.elicitation().await));
         }
+        let id = client.call(TOOL, &deletion()).await;
+        assert_rejected(
+            &client.result(id).await,
+            "Nothing was sent: 8 questions are open already;",
+        );
         let id = client.call("persons-retrieve", &json!({"id": ADA})).await;
         let person = client.result(id).await;
         assert_eq!(person["structuredContent"]["uuid"], ADA);
@@ -169,6 +175,10 @@ async fn pending_elicitations_hold_no_slots() {
         client.reply(&question, confirming_reply()).await;
         assert_eq!(client.result(id).await["isError"], false);
         assert_eq!(writes(&session), [DELETE]);
+        // There is room for another, and the end of the session makes room for all.
+        client.call(TOOL, &deletion()).await;
+        client.elicitation().await;
+        client.end().await;
     }
 }
 

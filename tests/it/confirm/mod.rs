@@ -3,7 +3,9 @@
 
 mod binding;
 mod elicitation;
+mod facts;
 mod mode;
+mod question;
 mod raw_client;
 mod state;
 mod support;

@@ -6,6 +6,7 @@ use crate::writing::{DELETION_DELAY, GRACE, QA, owner, write_requests, writes};
 use crate::{ADA, Setup, connect_with};
 use posthog_persons_mcp::policy::Confirm;
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn elicitation_asks_once_and_deletes_the_persons_shown() {
@@ -28,14 +29,18 @@ async fn elicitation_asks_once_and_deletes_the_persons_shown() {
         let elicitations = human.elicitations();
         assert_eq!(elicitations.len(), 1, "{elicitations:?}");
         for fact in [
-            "Delete 2 persons from PostHog project 1 at http://127.0.0.1:",
-            "This cannot be undone",
-            &format!("- {GRACE}, 4 distinct ids, \"grace@example.com\"\n"),
-            &format!("- {}, 1 distinct id, \"qa-1@example.org\"\n", QA[0]),
-            "Each person is deleted entirely, with all properties and all distinct ids",
-            "Also deleted: their events",
-            "Recordings stay",
-            "Not found (1): nobody\n",
+            "Delete 2 persons for good, with their events?\n\"grace@example.com\", \"qa-1@example.org\"\n",
+            "All distinct ids and properties go. Recordings stay.\nPostHog project 1 at 127.0.0.1:",
+            "This cannot be undone.\n",
+            "This question is open for five minutes.\n",
+            &format!(
+                "- {GRACE}\n  \"grace@example.com\"\n  4 distinct ids:\n    \"grace@example.com\"\n"
+            ),
+            &format!(
+                "- {}\n  \"qa-1@example.org\"\n  1 distinct id: \"qa-1\"\n",
+                QA[0]
+            ),
+            "Ids of nobody (1): \"nobody\"\n",
         ] {
             assert!(
                 elicitations[0].contains(fact),
@@ -182,5 +187,47 @@ async fn off_mode_requires_no_confirmation() {
             writes(&session),
             [DELETE.to_owned(), format!("POST B/{GRACE}/split/")]
         );
+    }
+}
+
+/// `claude -p`, `codex exec` and the like decline at once, and nobody has seen the question.
+#[tokio::test]
+async fn a_client_that_declines_on_its_own_is_distinguished_from_a_person() {
+    for lifecycle in lifecycles() {
+        for reaction in [Reaction::Decline, Reaction::Dismiss] {
+            let session = connect_with(Setup {
+                human: Human::answering_with(reaction),
+                lifecycle: lifecycle.clone(),
+                min_reading_time: Duration::from_secs(3600),
+                ..Setup::default()
+            })
+            .await;
+            assert_eq!(
+                session.error(TOOL, deletion()).await,
+                "Nothing was sent: the client declined without showing the question to anyone (it replied faster than a person can read). Clients do so where no person is present. Call again where a person can answer; for unattended work the operator can set --confirm token or --confirm off."
+            );
+            assert_eq!(writes(&session), no_requests());
+        }
+    }
+}
+
+/// For unattended work: whatever the client supports, and wherever the server runs.
+#[tokio::test]
+async fn token_mode_lets_the_assistant_confirm() {
+    for lifecycle in lifecycles() {
+        let human = Human::answering_with(Reaction::Decline);
+        let session = connect_with(Setup {
+            human: human.clone(),
+            confirm: Confirm::Token,
+            allow_token_confirmation: false,
+            lifecycle,
+            ..Setup::default()
+        })
+        .await;
+        let token = session.call(TOOL, deletion()).await["confirmation"].clone();
+        assert_eq!(writes(&session), no_requests());
+        session.call(TOOL, with_token(deletion(), &token)).await;
+        assert_eq!(writes(&session), [DELETE]);
+        assert_eq!(human.elicitations(), no_requests());
     }
 }

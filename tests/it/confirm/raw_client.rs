@@ -13,6 +13,7 @@ use posthog_sandbox::Sandbox;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{
     AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
 };
@@ -34,7 +35,7 @@ pub(super) fn forms() -> Value {
 }
 
 pub(super) fn confirmer() -> Confirmer {
-    Confirmer::new(Confirm::Auto, true)
+    Confirmer::new(Confirm::Auto, true).with_min_reading_time(Duration::ZERO)
 }
 
 /// A server on the sandbox of a session, with its own confirmer.

@@ -13,7 +13,7 @@ pub(super) const WAITING: [&str; 2] = ["2025-06-18", "2025-11-25"];
 
 pub(super) const STALE: &str = "Invalid confirmation";
 
-pub(super) const CHANGED: &str = "The preview has changed";
+pub(super) const CHANGED: &str = "The persons have changed";
 
 pub(super) fn lifecycles() -> [ClientLifecycleMode; 2] {
     [

@@ -26,20 +26,37 @@ async fn token_confirms_the_previewed_deletion() {
         assert_eq!(facts["person_count"], 2);
         assert_eq!(facts["not_found"], json!(["nobody"]));
         let token = facts["confirmation"].as_str().unwrap();
-        let shown = shown
-            .replace(token, "TOKEN")
-            .replace(&session.sandbox.url(), "http://sandbox");
+        let shown = shown.replace(token, "TOKEN").replace(
+            session.sandbox.url().trim_start_matches("http://"),
+            "sandbox",
+        );
         allow_duplicates! {
             assert_snapshot!(shown, @r#"
-            Nothing was sent yet. Show the user all of the following and wait for their decision:
+            Nothing was sent yet. Show the user all of the following and wait for their decision. If no person can be shown this, stop and hand it on.
 
-            Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
-            - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
-            - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
-            Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Also deleted: their events (in PostHog's weekly batch). Recordings stay.
-            Not found (1): nobody
+            Delete 2 persons for good, with their events?
+            "grace@example.com", "qa-1@example.org"
+            All distinct ids and properties go. Recordings stay.
+            PostHog project 1 at sandbox. This cannot be undone.
+            This question is open for five minutes.
+            PostHog deletes the events in a weekly batch.
+            - 707be5a0-b120-5ae0-b57a-f77976f29c41
+              "grace@example.com"
+              4 distinct ids:
+                "grace@example.com"
+                "katherine@example.com"
+                "katherine-laptop"
+                and 1 more
+              created 2026-04-10, last seen 2026-10-31
+              given as "grace@example.com", "katherine@example.com"
+            - 326043c7-9577-586f-b399-8da3ff6a80ff
+              "qa-1@example.org"
+              1 distinct id: "qa-1"
+              created 2026-10-15, last seen 2026-10-30
+              given as "qa-1"
+            Ids of nobody (1): "nobody"
 
-            Only if the user agrees, call persons-bulk-delete again with the same arguments and confirmation "TOKEN" (valid for 300 seconds, usable once).
+            Only if the user agrees, call persons-bulk-delete again with the same arguments and confirmation "TOKEN" (usable once).
             "#);
         }
 
@@ -138,7 +155,7 @@ async fn forged_token_is_rejected() {
     let session = connect().await;
     let genuine = session.call(TOOL, deletion()).await["confirmation"].clone();
     let genuine = genuine.as_str().unwrap();
-    let mut forged: Vec<String> = ["", " ", "yes", "true", "rs1.", "rs2.", "rs2.e30.AAAA"]
+    let mut forged: Vec<String> = [" ", "yes", "true", "rs1.", "rs2.", "rs2.e30.AAAA"]
         .map(str::to_owned)
         .to_vec();
     for place in [0, genuine.len() / 2, genuine.len() - 1] {
@@ -175,8 +192,61 @@ async fn expired_token_is_rejected() {
     let token = session.call(TOOL, deletion()).await["confirmation"].clone();
     tokio::time::sleep(Duration::from_millis(20)).await;
     let refused = session.error(TOOL, with_token(deletion(), &token)).await;
-    assert!(refused.starts_with(STALE), "{refused}");
+    assert_eq!(
+        refused,
+        "Invalid confirmation: it has expired. Nothing was sent. Call again without it to request a new confirmation."
+    );
     assert_eq!(writes(&session), no_requests());
+}
+
+/// A confirmation that does not match says why, and stays usable for its own call.
+#[tokio::test]
+async fn rejection_names_what_does_not_match() {
+    let session = connect().await;
+    let token = session.call(TOOL, deletion()).await["confirmation"].clone();
+    let mut others = deletion();
+    others["delete_recordings"] = json!(true);
+    others["delete_events"] = json!(false);
+    for (tool, arguments, says) in [
+        (
+            TOOL,
+            others,
+            "it was given for other arguments (different: `delete_events`, `delete_recordings`); repeat the call with exactly those",
+        ),
+        (
+            "persons-split",
+            split(),
+            "it was given for persons-bulk-delete, not for persons-split",
+        ),
+        (
+            TOOL,
+            json!({"ids": [QA[0]], "delete_events": true}),
+            "it was given for other arguments (different: `distinct_ids`, `ids`); repeat the call with exactly those",
+        ),
+    ] {
+        let refused = session.error(tool, with_token(arguments, &token)).await;
+        assert_eq!(
+            refused,
+            format!(
+                "Invalid confirmation: {says}. Nothing was sent. Call again without it to request a new confirmation."
+            )
+        );
+    }
+    // What is so by default can be said or not.
+    let mut same = with_token(deletion(), &token);
+    same["keep_person"] = json!(false);
+    session.call(TOOL, same.clone()).await;
+    assert_eq!(writes(&session), [DELETE]);
+    assert_eq!(
+        session.error(TOOL, same).await,
+        "Invalid confirmation: it was already used or declined. Nothing was sent. Call again without it to request a new confirmation."
+    );
+    // How long a call waits does not change what it does.
+    let token = session.call("persons-split", split()).await["confirmation"].clone();
+    let mut waiting = with_token(split(), &token);
+    waiting["wait_seconds"] = json!(1);
+    session.call("persons-split", waiting).await;
+    assert_eq!(writes(&session).len(), 1);
 }
 
 #[tokio::test]

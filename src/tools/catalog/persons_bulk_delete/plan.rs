@@ -2,19 +2,13 @@
 
 use std::fmt::Write as _;
 
-use futures::{StreamExt, stream};
-
 use super::Input;
-use super::result::{Output, PersonToDelete};
+use super::result::Output;
 use crate::output::{OutputOptions, truncate_names, truncate_rows, write_list, write_notes};
-use crate::tools::support::confirmation_text::{self, Target};
-use crate::tools::{Context, Preview, ToolError};
-use posthog_client::{BulkDeletion, MINIMAL_DISTINCT_IDS, Person, PersonId, Untrusted};
-
-/// Persons whose distinct ids are counted by separate requests, because a batch truncates them.
-const MAX_COUNTED: usize = 20;
-/// Requests of one preview that run at the same time.
-const CONCURRENCY: usize = 8;
+use crate::tools::support::confirmation_text;
+use crate::tools::support::target::{Target, digest_of, targets};
+use crate::tools::{Context, Preview, Question, ToolError};
+use posthog_client::{BulkDeletion, Person, Untrusted};
 
 /// A deletion that can be previewed and sent.
 pub(super) struct Plan {
@@ -31,7 +25,7 @@ impl Plan {
     pub(super) async fn new(
         context: &Context,
         input: &Input,
-        persons: Vec<Person>,
+        persons: Vec<(Person, Vec<Untrusted<String>>)>,
         not_found: Vec<Untrusted<String>>,
     ) -> Result<Self, ToolError> {
         let sanitizer = context.limits.sanitizer();
@@ -39,12 +33,12 @@ impl Plan {
             // By UUID even if distinct ids were given: one of them could move to another person before the request
             // arrives, and that person was not previewed.
             deletion: BulkDeletion {
-                uuids: persons.iter().map(|person| person.uuid).collect(),
+                uuids: persons.iter().map(|(person, _)| person.uuid).collect(),
                 delete_events: input.delete_events,
                 delete_recordings: input.delete_recordings,
                 keep_person: input.keep_person,
             },
-            targets: with_distinct_id_counts(context, persons).await?,
+            targets: targets(context, persons).await?,
             not_found: not_found.iter().map(|id| sanitizer.text(id)).collect(),
             not_found_bytes: context.limits.bytes / 4,
             project: context.posthog.project().await?,
@@ -54,12 +48,7 @@ impl Plan {
 
     pub(super) fn facts(&self, limits: &OutputOptions) -> (Output, String) {
         let limits = limits.without(self.not_found_bytes);
-        let truncated = truncate_rows(&limits, &self.targets, |target, _| PersonToDelete {
-            uuid: target.uuid.clone(),
-            name: target.name.clone(),
-            distinct_id_count: target.distinct_id_count,
-            count_is_minimum: target.count_is_minimum,
-        });
+        let truncated = truncate_rows(&limits, &self.targets, |target, _| target.clone());
         let facts = Output {
             project: self.project,
             persons: truncated.rows,
@@ -100,27 +89,67 @@ impl Plan {
             question: self.question(),
             text,
             facts,
+            digest: digest_of(&self.targets),
         }
     }
 
-    /// The question for the user: every person is listed, and names cannot forge lines.
-    fn question(&self) -> String {
-        let count = self.targets.len();
-        let persons = confirmation_text::persons(count as u64);
-        let what = if self.deletion.keep_person {
-            format!("Delete {} of {persons} (the persons stay) in", self.data())
-        } else {
-            format!("Delete {persons} from")
+    fn question(&self) -> Question {
+        let persons = confirmation_text::persons(self.targets.len() as u64);
+        let (events, recordings) = (self.deletion.delete_events, self.deletion.delete_recordings);
+        let with = match (events, recordings) {
+            (true, true) => ", with their events and recordings",
+            (true, false) => ", with their events",
+            (false, true) => ", with their recordings",
+            (false, false) => "",
         };
-        let mut text = format!(
-            "{what} PostHog project {} at {}? This cannot be undone.\n",
-            self.project, self.host
-        );
-        confirmation_text::write_targets(&mut text, &self.targets);
-        text.push_str(&self.consequences());
-        text.push('\n');
-        self.write_not_found(&mut text);
-        text
+        let (action, what, consequences) = if self.deletion.keep_person {
+            (
+                format!("Delete data of {persons}"),
+                format!("Delete {} of {persons} for good?", self.data()),
+                match (events, recordings) {
+                    (true, true) => "The persons, their properties and distinct ids stay.",
+                    (true, false) => "The persons, their properties and recordings stay.",
+                    (false, _) => "The persons, their properties and events stay.",
+                },
+            )
+        } else {
+            (
+                format!("Delete {persons}"),
+                format!("Delete {persons} for good{with}?"),
+                match (events, recordings) {
+                    (true, true) => "All distinct ids, properties, events and recordings go.",
+                    (true, false) => "All distinct ids and properties go. Recordings stay.",
+                    (false, true) => "All distinct ids and properties go. Events stay.",
+                    (false, false) => {
+                        "All distinct ids and properties go. Events and recordings stay."
+                    }
+                },
+            )
+        };
+        let mut details = Vec::new();
+        if events {
+            details.push("PostHog deletes the events in a weekly batch.".to_owned());
+        }
+        details.extend(confirmation_text::target_lines(&self.targets));
+        let nobody = self.not_found.len();
+        if nobody > 0 {
+            let before = format!("Ids of nobody ({nobody}): ");
+            details.push(confirmation_text::list_line(
+                &before,
+                &self.not_found,
+                nobody,
+            ));
+        }
+        Question {
+            action,
+            summary: [
+                what,
+                confirmation_text::names_line(&self.targets),
+                consequences.to_owned(),
+                confirmation_text::place_line(self.project, &self.host),
+            ],
+            details,
+        }
     }
 
     /// The data that is deleted if the persons are kept.
@@ -166,34 +195,8 @@ impl Plan {
             return;
         }
         let named = truncate_names(self.not_found_bytes.min(4000), self.not_found.clone());
-        let _ = write!(text, "Not found ({count}): ");
+        let _ = write!(text, "Ids of nobody ({count}): ");
         write_list(text, &named);
         text.push_str(if named.len() < count { ", …\n" } else { "\n" });
     }
-}
-
-/// The persons with exact distinct id counts, if few enough of them have truncated lists.
-async fn with_distinct_id_counts(
-    context: &Context,
-    persons: Vec<Person>,
-) -> Result<Vec<Target>, ToolError> {
-    let open = |person: &Person| person.distinct_ids.len() >= MINIMAL_DISTINCT_IDS;
-    let few = persons.iter().filter(|person| open(person)).count() <= MAX_COUNTED;
-    let mut counts = Vec::new();
-    for person in persons {
-        let id = (open(&person) && few).then(|| PersonId::from(person.uuid));
-        counts.push(async move {
-            let mut target = Target::new(&context.limits, &person);
-            target.count_is_minimum = open(&person);
-            if let Some(id) = id {
-                let whole = context.posthog.person(&id).await?;
-                target.distinct_id_count = whole.distinct_ids.len();
-                target.count_is_minimum = false;
-            }
-            Ok(target)
-        });
-    }
-    let targets: Vec<Result<Target, ToolError>> =
-        stream::iter(counts).buffered(CONCURRENCY).collect().await;
-    targets.into_iter().collect()
 }

@@ -6,15 +6,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan::Plan;
-use crate::output::{Cells, Row, ToolOutput, write_notes};
+use crate::output::{ToolOutput, write_notes};
 use crate::tools::support::confirmation_text;
+use crate::tools::support::target::Target;
 use crate::tools::{Context, Outcome, Status, WriteResult};
 use posthog_client::BulkDeletionSummary;
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(in crate::tools) struct Output {
     pub(super) project: u64,
-    pub(super) persons: Vec<PersonToDelete>,
+    pub(super) persons: Vec<Target>,
     pub(super) person_count: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) not_found: Vec<String>,
@@ -26,16 +27,6 @@ pub(in crate::tools) struct Output {
     pub(super) result: Option<Summary>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) notes: Vec<String>,
-}
-
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub(super) struct PersonToDelete {
-    pub(super) uuid: String,
-    pub(super) name: String,
-    pub(super) distinct_id_count: usize,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schemars(default)]
-    pub(super) count_is_minimum: bool,
 }
 
 // As reported by PostHog.
@@ -55,24 +46,6 @@ struct NotDeleted {
     person_uuid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<String>,
-}
-
-impl Row for PersonToDelete {
-    fn header(_: &[Self]) -> Vec<String> {
-        ["uuid", "name", "distinct_id_count"]
-            .map(str::to_owned)
-            .to_vec()
-    }
-
-    fn cells(&self, _: &[String], cells: &mut Cells<'_>) {
-        cells.text(&self.uuid);
-        cells.text(&self.name);
-        if self.count_is_minimum {
-            cells.text(&format!("{}+", self.distinct_id_count));
-        } else {
-            cells.number(self.distinct_id_count);
-        }
-    }
 }
 
 /// In place of a UUID, where PostHog names no person.

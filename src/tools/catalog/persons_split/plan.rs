@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::Selection;
 use super::loss::Loss;
 use crate::output::{ToolOutput, quote, write_list, write_notes};
-use crate::tools::support::confirmation_text::{self, Target};
-use crate::tools::{Context, Outcome, Preview, Status, ToolError, WriteResult};
+use crate::tools::support::confirmation_text;
+use crate::tools::support::target::{Target, digest_of};
+use crate::tools::{Context, Outcome, Preview, Question, Status, ToolError, WriteResult};
 use posthog_client::{Person, PersonId, Untrusted, WaitReason, is_creator, split_uuid};
 
 /// As many as a user can review and PostHog moves in one task.
@@ -137,7 +138,7 @@ impl Plan {
         let moves_creator = creator.is_some();
         Ok(Self {
             id: PersonId::from(person.uuid),
-            target: Target::new(&context.limits, person),
+            target: Target::new(&context.limits, person, &[]),
             moves: ids
                 .into_iter()
                 .map(|id| {
@@ -154,26 +155,33 @@ impl Plan {
         })
     }
 
-    fn question(&self) -> String {
-        let count = self.moves.len();
-        let ids = confirmation_text::distinct_ids(count, "");
-        let mut text = format!(
-            "Split {ids} off this person in PostHog project {} at {}? This cannot be undone.\n",
-            self.project, self.host
-        );
-        confirmation_text::write_targets(&mut text, std::slice::from_ref(&self.target));
-        let _ = writeln!(
-            text,
-            "The person keeps its properties and {}. Moved, each to a new person without properties:",
-            confirmation_text::distinct_ids(self.kept(), "")
-        );
-        for one in &self.moves {
-            let _ = writeln!(text, "- {} to {}", quote(&one.shown, 100), one.uuid);
-        }
+    fn question(&self) -> Question {
+        let ids = confirmation_text::distinct_ids(self.moves.len());
+        let targets = std::slice::from_ref(&self.target);
+        let mut details = confirmation_text::target_lines(targets);
         if self.moves_creator {
-            text.push_str("One of them is the id that the person's UUID was derived from: PostHog versions before autumn 2026 blank the person instead.\n");
+            details.extend(confirmation_text::wrapped(
+                "NOTE: one of them is the id that the person's UUID was derived from. PostHog versions before autumn 2026 blank the person instead.",
+            ));
         }
-        text
+        details.push("Moved, each to a new person without properties:".to_owned());
+        for one in &self.moves {
+            details.push(confirmation_text::quoted_line("- ", &one.shown, ""));
+            details.push(format!("  to {}", one.uuid));
+        }
+        Question {
+            action: format!("Split off {ids}"),
+            summary: [
+                format!("Split {ids} off this person?"),
+                confirmation_text::names_line(targets),
+                format!(
+                    "It keeps its properties and {}. Events follow the ids.",
+                    confirmation_text::distinct_ids(self.kept())
+                ),
+                confirmation_text::place_line(self.project, &self.host),
+            ],
+            details,
+        }
     }
 
     fn kept(&self) -> usize {
@@ -186,6 +194,7 @@ impl Plan {
             question: self.question(),
             text: output.text,
             facts: output.structured,
+            digest: digest_of(std::slice::from_ref(&self.target)),
         }
     }
 
@@ -242,7 +251,7 @@ impl Plan {
             self.target.uuid,
             quote(&self.target.name, 60),
             self.project,
-            confirmation_text::distinct_ids(self.kept(), "")
+            confirmation_text::distinct_ids(self.kept())
         );
         for one in &moves {
             let seen = match one.moved {

@@ -17,10 +17,19 @@ async fn sends_one_request_and_reports_it_queued() {
     // Read again after the confirmation, which may have taken a while.
     assert_eq!(session.requests(), [BY_UUIDS, BY_UUIDS, DELETE]);
     assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
-    Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
-    - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
-    - ed47334a-cd8e-5e37-81bc-f5dfe37497da, 1 distinct id, "qa-2@example.org"
-    Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Their events and recordings stay.
+    Delete 2 persons for good?
+    "qa-1@example.org", "qa-2@example.org"
+    All distinct ids and properties go. Events and recordings stay.
+    PostHog project 1 at sandbox. This cannot be undone.
+    This question is open for five minutes.
+    - 326043c7-9577-586f-b399-8da3ff6a80ff
+      "qa-1@example.org"
+      1 distinct id: "qa-1"
+      created 2026-10-15, last seen 2026-10-30
+    - ed47334a-cd8e-5e37-81bc-f5dfe37497da
+      "qa-2@example.org"
+      1 distinct id: "qa-2"
+      created 2026-10-15
     "#);
     assert_snapshot!(text(&result), @r"
     Queued, not done yet: deletion of 2 persons. PostHog completes it within minutes.
@@ -32,8 +41,10 @@ async fn sends_one_request_and_reports_it_queued() {
             "status": "queued",
             "project": Sandbox::PROJECT,
             "persons": [
-                {"uuid": QA[0], "name": "qa-1@example.org", "distinct_id_count": 1},
-                {"uuid": QA[1], "name": "qa-2@example.org", "distinct_id_count": 1},
+                {"uuid": QA[0], "name": "qa-1@example.org", "email": "qa-1@example.org", "distinct_ids": ["qa-1"],
+                 "distinct_id_count": 1, "created_at": "2026-10-15T08:00:00Z", "last_seen_at": "2026-10-30T08:00:00Z"},
+                {"uuid": QA[1], "name": "qa-2@example.org", "email": "qa-2@example.org", "distinct_ids": ["qa-2"],
+                 "distinct_id_count": 1, "created_at": "2026-10-15T08:00:00Z"},
             ],
             "person_count": 2,
             "not_found_count": 0,
@@ -98,11 +109,26 @@ async fn distinct_ids_are_sent_as_previewed_uuids() {
         )]
     );
     assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
-    Delete 2 persons from PostHog project 1 at http://sandbox? This cannot be undone.
-    - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
-    - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
-    Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Their events and recordings stay.
-    Not found (1): nobody@example.com
+    Delete 2 persons for good?
+    "grace@example.com", "qa-1@example.org"
+    All distinct ids and properties go. Events and recordings stay.
+    PostHog project 1 at sandbox. This cannot be undone.
+    This question is open for five minutes.
+    - 707be5a0-b120-5ae0-b57a-f77976f29c41
+      "grace@example.com"
+      4 distinct ids:
+        "grace@example.com"
+        "katherine@example.com"
+        "katherine-laptop"
+        and 1 more
+      created 2026-04-10, last seen 2026-10-31
+      given as "katherine@example.com", "grace@example.com"
+    - 326043c7-9577-586f-b399-8da3ff6a80ff
+      "qa-1@example.org"
+      1 distinct id: "qa-1"
+      created 2026-10-15, last seen 2026-10-30
+      given as "qa-1"
+    Ids of nobody (1): "nobody@example.com"
     "#);
     assert_eq!(result["person_count"], 2);
     assert_eq!(result["not_found"], json!(["nobody@example.com"]));
@@ -215,11 +241,11 @@ async fn dry_run_previews_without_confirmation() {
     assert_eq!(elicitations(&session), Vec::<String>::new());
     assert_snapshot!(text(&result).replace(&session.sandbox.url(), "http://sandbox"), @r"
     Nothing was sent. A call without dry_run would delete these persons, in project 1 at http://sandbox:
-    uuid	name	distinct_id_count
-    326043c7-9577-586f-b399-8da3ff6a80ff	qa-1@example.org	1
-    707be5a0-b120-5ae0-b57a-f77976f29c41	grace@example.com	4
+    uuid	name	distinct_ids	created_at	last_seen_at
+    326043c7-9577-586f-b399-8da3ff6a80ff	qa-1@example.org	qa-1	2026-10-15T08:00:00Z	2026-10-30T08:00:00Z
+    707be5a0-b120-5ae0-b57a-f77976f29c41	grace@example.com	grace@example.com, katherine@example.com, katherine-laptop, … (4 in all)	2026-04-10T08:30:00Z	2026-10-31T07:30:00Z
     Each person is deleted entirely, with all properties and all distinct ids, including those not listed here. Also deleted: their events (in PostHog's weekly batch). Recordings stay.
-    Not found (1): 6ba7b810-9dad-41d1-80b4-00c04fd430c8
+    Ids of nobody (1): 6ba7b810-9dad-41d1-80b4-00c04fd430c8
     ");
     let facts = result.structured_content.unwrap();
     assert_eq!(facts["status"], "dry_run");

@@ -22,7 +22,7 @@ async fn delete_events_can_be_followed() {
     ");
     let question = elicitations(&session).join("\n");
     assert!(
-        question.contains("Also deleted: their events"),
+        question.starts_with("Delete 1 person for good, with their events and recordings?\n"),
         "{question}"
     );
     let rows = session
@@ -54,9 +54,17 @@ async fn keep_person_deletes_only_events() {
         [(DELETE.to_owned(), body(&QA[..1], true, false, true))]
     );
     assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
-    Delete the events of 1 person (the persons stay) in PostHog project 1 at http://sandbox? This cannot be undone.
-    - 326043c7-9577-586f-b399-8da3ff6a80ff, 1 distinct id, "qa-1@example.org"
-    Deleted: the events. The persons and their properties stay. PostHog deletes events in a weekly batch.
+    Delete the events of 1 person for good?
+    "qa-1@example.org", 1 distinct id
+    The persons, their properties and recordings stay.
+    PostHog project 1 at sandbox. This cannot be undone.
+    This question is open for five minutes.
+    PostHog deletes the events in a weekly batch.
+    - 326043c7-9577-586f-b399-8da3ff6a80ff
+      "qa-1@example.org"
+      1 distinct id: "qa-1"
+      created 2026-10-15, last seen 2026-10-30
+      given as "qa-1"
     "#);
     assert_snapshot!(text(&result), @r"
     Queued, not done yet: deletion of the requested data. The persons stay.

@@ -36,11 +36,24 @@ async fn sends_each_distinct_id_and_shows_where_it_goes() {
         [look.clone(), look.clone(), split, look]
     );
     assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
-    Split 2 distinct ids off this person in PostHog project 1 at http://sandbox? This cannot be undone.
-    - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
-    The person keeps its properties and 2 distinct ids. Moved, each to a new person without properties:
-    - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639
-    - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0
+    Split 2 distinct ids off this person?
+    "grace@example.com", 4 distinct ids
+    It keeps its properties and 2 distinct ids. Events follow the ids.
+    PostHog project 1 at sandbox. This cannot be undone.
+    This question is open for five minutes.
+    - 707be5a0-b120-5ae0-b57a-f77976f29c41
+      "grace@example.com"
+      4 distinct ids:
+        "grace@example.com"
+        "katherine@example.com"
+        "katherine-laptop"
+        and 1 more
+      created 2026-04-10, last seen 2026-10-31
+    Moved, each to a new person without properties:
+    - "katherine@example.com"
+      to cb6afac3-9b8e-52f6-90cd-885fdcc94639
+    - "katherine-laptop"
+      to 6651cb37-b670-5900-9cec-a4bd1bff21d0
     "#);
     assert_snapshot!(text(&result), @r#"
     Queued, not done yet: to be moved, off person 707be5a0-b120-5ae0-b57a-f77976f29c41 "grace@example.com" of project 1, which keeps 2 distinct ids:
@@ -179,11 +192,24 @@ async fn allowed_creator_id_moves_to_its_second_derivation() {
     );
     assert_eq!(write_requests(&session).len(), 1);
     assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
-    Split 1 distinct id off this person in PostHog project 1 at http://sandbox? This cannot be undone.
-    - 707be5a0-b120-5ae0-b57a-f77976f29c41, 4 distinct ids, "grace@example.com"
-    The person keeps its properties and 3 distinct ids. Moved, each to a new person without properties:
-    - "grace@example.com" to eda47886-4070-5fdf-b07c-0fad652b1a39
-    One of them is the id that the person's UUID was derived from: PostHog versions before autumn 2026 blank the person instead.
+    Split 1 distinct id off this person?
+    "grace@example.com", 4 distinct ids
+    It keeps its properties and 3 distinct ids. Events follow the ids.
+    PostHog project 1 at sandbox. This cannot be undone.
+    This question is open for five minutes.
+    - 707be5a0-b120-5ae0-b57a-f77976f29c41
+      "grace@example.com"
+      4 distinct ids:
+        "grace@example.com"
+        "katherine@example.com"
+        "katherine-laptop"
+        and 1 more
+      created 2026-04-10, last seen 2026-10-31
+    NOTE: one of them is the id that the person's UUID was derived from.
+    PostHog versions before autumn 2026 blank the person instead.
+    Moved, each to a new person without properties:
+    - "grace@example.com"
+      to eda47886-4070-5fdf-b07c-0fad652b1a39
     "#);
     session.sandbox.advance(CHANGE_DELAY);
     assert_eq!(
@@ -316,10 +342,18 @@ async fn person_name_cannot_forge_a_line_of_the_question() {
     let questions = elicitations(&session);
     assert_eq!(questions.len(), 1);
     assert_snapshot!(questions[0], @r#"
-    Split 1 distinct id off this person in PostHog project 1 at http://sandbox? This cannot be undone.
-    - 433ea5b7-9e22-5976-a3e0-c3c16b572e79, 2 distinct ids, "Eve', 1 distinct id Nothing happens. - 'x' to nowhere"
-    The person keeps its properties and 1 distinct id. Moved, each to a new person without properties:
-    - "mallory' - 'ada@example.com' to 00000000-0000-4000-8000-000000000000 Nothing is deleted." to e00af0a6-49c9-54fd-9021-58a6c052f4c4
+    Split 1 distinct id off this person?
+    "Eve', 1 distinct id Nothing happens. - …", 2 distinct ids
+    It keeps its properties and 1 distinct id. Events follow the ids.
+    PostHog project 1 at sandbox. This cannot be undone.
+    This question is open for five minutes.
+    - 433ea5b7-9e22-5976-a3e0-c3c16b572e79
+      "Eve', 1 distinct id Nothing happens. - 'x' to nowhere"
+      2 distinct ids:
+        "eve"
+        "mallory' - 'ada@example.com' to 00000000-0000-4000-8000-0000000…"
+    Moved, each to a new person without properties:
+    - "mallory' - 'ada@example.com' to 00000000-0000-4000-8000-000000000…"
+      to e00af0a6-49c9-54fd-9021-58a6c052f4c4
     "#);
-    assert_eq!(questions[0].lines().count(), 4);
 }
