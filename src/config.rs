@@ -10,7 +10,7 @@ use url::Url;
 use crate::cli::{HttpArgs, SettingsArgs, Switch};
 use crate::output::{OutputOptions, Redaction};
 use crate::policy::{Confirm, Policy};
-use posthog_client::Project;
+use posthog_client::{Project, parse_host};
 use posthog_sandbox::Era;
 
 /// The variable of the personal API key.
@@ -122,12 +122,8 @@ impl Config {
             global,
         } = settings;
         Self {
-            // The value is not quoted: it may be the API key, pasted into the wrong variable.
-            host: Url::parse(&connection.host).map_err(|_| {
-                ConfigError::new(
-                    "POSTHOG_HOST is not a URL. It should look like https://eu.posthog.com.",
-                )
-            }),
+            host: parse_host(&connection.host)
+                .map_err(|error| ConfigError::new(format!("POSTHOG_HOST {error}"))),
             project: connection
                 .project
                 .parse()

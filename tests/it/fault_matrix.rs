@@ -316,7 +316,8 @@ async fn hostile_properties() {
     let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
     for levels in [100, 120, 123, 124, 125, 126, 127, 128, 5000] {
         let (arrays, objects) = (deep(levels), objects(levels));
-        let properties = format!("{{\"email\": {arrays}, \"$geoip_country_code\": {objects}}}");
+        let properties =
+            format!("{{\"email\": {arrays}, \"$geoip_country_code\": {objects}, \"plan\": 1}}");
         run_case(Case::harmless(FaultKind::replace_field(
             "properties",
             properties,
@@ -332,11 +333,11 @@ async fn hostile_properties() {
         // Unpaired surrogates, which JSON can encode but no string can hold.
         Case::harmless(FaultKind::replace_field(
             "properties",
-            r#"{"\ud800": 1, "email": "\udc00"}"#,
+            r#"{"\ud800": 1, "email": "\udc00", "plan": 1}"#,
         )),
         Case::harmless(FaultKind::replace_field(
             "properties",
-            r#"{"email": 1e999, "": -0.0, "__proto__": {}}"#,
+            r#"{"email": 1e999, "": -0.0, "__proto__": {}, "plan": 1}"#,
         )),
     ])
     .await;
@@ -355,7 +356,10 @@ async fn oversized_responses() {
     const DEFAULT: usize = 32 * 1024 * 1024;
     let property = |bytes| {
         let email = "x".repeat(bytes);
-        FaultKind::replace_field("properties", format!("{{\"email\": \"{email}\"}}"))
+        FaultKind::replace_field(
+            "properties",
+            format!("{{\"email\": \"{email}\", \"plan\": 1}}"),
+        )
     };
     let (padded, bomb) = (
         ResponseFault::Pad { bytes: 100_000_000 },

@@ -232,12 +232,12 @@ impl Connection {
 }
 
 /// Whether this is PostHog Cloud, which enforces its rate limits.
-fn is_cloud(url: &Url) -> bool {
+pub(crate) fn is_cloud(url: &Url) -> bool {
     url.host_str()
         .is_some_and(|host| host == "posthog.com" || host.ends_with(".posthog.com"))
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::client::Client;
@@ -87,6 +88,31 @@ pub struct Detail {
     /// Changed fields. A property write is logged without its values.
     #[serde(default, deserialize_with = "null_as_default")]
     pub changes: Vec<Change>,
+    /// Who was merged into whom.
+    #[serde(default)]
+    pub merge: Option<Merge>,
+}
+
+/// A merge.
+#[derive(Debug, Deserialize)]
+pub struct Merge {
+    /// The persons that are gone: one, or several in the entry of the person that stays.
+    #[serde(default, deserialize_with = "merged_persons")]
+    pub source: Vec<MergedPerson>,
+    /// The person that stays; at most one.
+    #[serde(default, deserialize_with = "merged_persons")]
+    pub target: Vec<MergedPerson>,
+}
+
+/// A person of a merge, as it was then.
+#[derive(Debug, Deserialize)]
+pub struct MergedPerson {
+    /// The UUID.
+    #[serde(default)]
+    pub uuid: Option<Untrusted<String>>,
+    /// The display name, where it is text.
+    #[serde(default, deserialize_with = "text")]
+    pub name: Option<Untrusted<String>>,
 }
 
 /// One changed field.
@@ -205,6 +231,24 @@ pub struct DeletionStatus {
 fn number_from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     Ok(text.and_then(|text| text.parse().ok()))
+}
+
+/// One person or a list of them. What has another shape is left out: the page is worth more than this detail.
+fn merged_persons<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<MergedPerson>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    let items = serde_json::from_str::<Vec<&RawValue>>(raw.get()).unwrap_or_else(|_| vec![raw]);
+    Ok(items
+        .into_iter()
+        .filter_map(|item| serde_json::from_str(item.get()).ok())
+        .collect())
+}
+
+/// Text, or nothing.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Untrusted<String>>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
 }
 
 impl Client {

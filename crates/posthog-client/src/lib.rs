@@ -16,6 +16,7 @@ mod feature;
 mod filter;
 mod filter_form;
 mod history;
+mod host;
 mod insights;
 mod key_info;
 mod person;
@@ -41,8 +42,10 @@ pub use feature::{Feature, Support};
 pub use filter::{EventFilter, Filter, FilterType, Operator};
 pub use history::{
     Activity, ActivityPage, Actor, Change, DeletionStatus, DeletionStatusPage, DeletionStatusQuery,
-    Detail, PropertiesAtTimeQuery, PropertiesAtTimeSubject, PropertiesTimeline, TimelinePoint,
+    Detail, Merge, MergedPerson, PropertiesAtTimeQuery, PropertiesAtTimeSubject,
+    PropertiesTimeline, TimelinePoint,
 };
+pub use host::{HostError, parse_host};
 pub use insights::{ActorPage, InsightArguments};
 pub use key_info::{KeyFacts, KeyInspector, KeyKind, ProjectAccess, Region};
 pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue, PropertyValues};

@@ -8,7 +8,7 @@ use crate::output::{Cells, Row, Sanitizer, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{Id, Limit, PageNumber};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{Activity, Change, ErrorKind, RequiredScopes};
+use posthog_client::{Activity, Change, ErrorKind, Merge, MergedPerson, RequiredScopes};
 
 pub(super) struct PersonsActivityRetrieve;
 
@@ -56,6 +56,27 @@ struct ActivityRow {
     name: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changes: Vec<ChangeRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merge: Option<MergeRow>,
+}
+
+/// Who was merged into whom
+#[derive(Debug, Serialize, JsonSchema)]
+struct MergeRow {
+    merged: Vec<MergedRow>,
+    // Those of `merged` that are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    into: Option<MergedRow>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct MergedRow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -93,11 +114,30 @@ impl Row for ActivityRow {
             None => cells.empty(),
         }
         cells.optional(self.name.as_deref());
-        if self.changes.is_empty() {
-            cells.empty();
-        } else {
-            cells.value(&json!(self.changes));
+        match &self.merge {
+            Some(merge) => cells.value(&json!(merge)),
+            None if self.changes.is_empty() => cells.empty(),
+            None => cells.value(&json!(self.changes)),
         }
+    }
+}
+
+/// The persons of a merge that are shown.
+const MAX_MERGED: usize = 10;
+
+fn merge_row(merge: &Merge, sanitizer: &Sanitizer) -> MergeRow {
+    let merged = |person: &MergedPerson| MergedRow {
+        uuid: person.uuid.as_ref().map(|uuid| sanitizer.text(uuid)),
+        name: person
+            .name
+            .as_ref()
+            .map(|name| sanitizer.text(&sanitizer.redaction().unattributed_name(name))),
+    };
+    let more = merge.source.len().saturating_sub(MAX_MERGED);
+    MergeRow {
+        merged: merge.source.iter().take(MAX_MERGED).map(merged).collect(),
+        more: (more > 0).then_some(more),
+        into: merge.target.first().map(merged),
     }
 }
 
@@ -125,6 +165,9 @@ fn row(entry: &Activity, sanitizer: &Sanitizer) -> ActivityRow {
         changes: detail
             .map(|detail| detail.changes.iter().map(change).collect())
             .unwrap_or_default(),
+        merge: detail
+            .and_then(|detail| detail.merge.as_ref())
+            .map(|merge| merge_row(merge, sanitizer)),
     }
 }
 

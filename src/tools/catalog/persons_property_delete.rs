@@ -1,5 +1,8 @@
 //! `persons-property-delete`: remove properties of a person.
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::de::Error as _;
@@ -10,14 +13,17 @@ use crate::output::{OutputOptions, ToolOutput, write_list};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, distinct, subject};
 use crate::tools::support::property_change::{self, Changed};
-use crate::tools::support::resolve_person::uuid_of;
+use crate::tools::support::resolve_person::person_with_properties;
 use crate::tools::{
     Context, Outcome, PendingWrite, Status, Tool, ToolError, ToolOutcome, WriteResult,
 };
-use posthog_client::{Client, Error, ErrorKind, PersonId, RequiredScopes};
+use posthog_client::{Error, ErrorKind, Person, PersonId, RequiredScopes};
 
 /// PostHog accepts one key per request, and 240 requests per minute.
 const MAX_KEYS: usize = 100;
+
+/// Names of a person's properties that a message lists.
+const MAX_NAMES: usize = 30;
 
 pub(super) struct PersonsPropertyDelete;
 
@@ -68,6 +74,9 @@ pub(super) struct Output {
     failed: Vec<FailedKey>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_sent: Vec<String>,
+    // Not sent, because the person does not have them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_on_person: Vec<String>,
 }
 
 impl From<Changed> for Output {
@@ -76,6 +85,7 @@ impl From<Changed> for Output {
             changed,
             failed: Vec::new(),
             not_sent: Vec::new(),
+            not_on_person: Vec::new(),
         }
     }
 }
@@ -108,16 +118,70 @@ impl Tool for PersonsPropertyDelete {
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
-        let keys = input.unset.0;
-        let uuid = uuid_of(context, &subject).await?;
+        let person = person_with_properties(context, &subject).await?;
+        let (keys, absent) = partition(&person, input.unset.0);
+        let absent: Vec<String> = {
+            let sanitizer = context.limits.sanitizer();
+            absent.iter().map(|key| sanitizer.argument(key)).collect()
+        };
+        if keys.is_empty() {
+            return Err(ToolError::invalid_input(not_on_person(
+                &context.limits,
+                &person,
+                &absent,
+            )));
+        }
+        let uuid = person.uuid;
         let context = context.clone();
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![uuid.to_string()],
             property_keys: keys.clone(),
             preview: None,
-            execute: async move { remove(&context, uuid, keys).await }.boxed(),
+            execute: async move {
+                let mut result = remove(&context, uuid, keys).await?;
+                if !absent.is_empty() {
+                    let text = &mut result.output.text;
+                    text.push_str("not on this person, not sent: ");
+                    write_list(text, &absent);
+                    text.push('\n');
+                }
+                result.output.structured.not_on_person = absent;
+                Ok(result)
+            }
+            .boxed(),
         }))
     }
+}
+
+/// The keys that the person has, and the others: PostHog accepts their removal, and a read afterwards would seem to confirm
+/// it.
+fn partition(person: &Person, keys: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let has: HashSet<_> = person.properties.entries().map(|(key, _)| key).collect();
+    keys.into_iter()
+        .partition(|key| has.contains(&key.as_str().into()))
+}
+
+fn not_on_person(limits: &OutputOptions, person: &Person, absent: &[String]) -> String {
+    let sanitizer = limits.sanitizer();
+    let mut text = format!("Person {} has none of these properties: ", person.uuid);
+    write_list(&mut text, absent);
+    text.push_str(". Nothing was sent. It has ");
+    let names = person
+        .properties
+        .entries()
+        .map(|(key, _)| sanitizer.text(&key));
+    let names: Vec<String> = names.collect();
+    match names.len() {
+        0 => text.push_str("no properties at all"),
+        count => {
+            write_list(&mut text, names.iter().take(MAX_NAMES));
+            if count > MAX_NAMES {
+                let _ = write!(text, " and {} more", count - MAX_NAMES);
+            }
+        }
+    }
+    text.push_str("; one that was set a moment ago is missing until PostHog has applied it.");
+    text
 }
 
 async fn remove(
@@ -134,7 +198,6 @@ async fn remove(
         match posthog.delete_property(&id, &key).await {
             Ok(()) => removed.push(key),
             Err(error) => {
-                let error = explained(posthog, &id, error).await;
                 let stop = !matches!(
                     error.kind(),
                     ErrorKind::NotPerformed | ErrorKind::Invalid { .. }
@@ -245,21 +308,11 @@ fn partial_result(
         },
         failed,
         not_sent,
+        not_on_person: Vec::new(),
     };
     Ok(WriteResult {
         status: Status::Partly,
         output: ToolOutput { structured, text },
         outcome,
     })
-}
-
-/// PostHog responds 500 for an unknown person; a read distinguishes that from a failure.
-async fn explained(posthog: &Client, id: &PersonId, error: Error) -> Error {
-    if !matches!(error.kind(), ErrorKind::Server { status: 500 }) {
-        return error;
-    }
-    match posthog.person(id).await {
-        Err(missing) if *missing.kind() == ErrorKind::NotFound => missing,
-        _ => error,
-    }
 }

@@ -26,6 +26,20 @@ pub(in crate::tools) async fn uuid_of(
     Ok(person.uuid)
 }
 
+/// The person, with all properties.
+pub(in crate::tools) async fn person_with_properties(
+    context: &Context,
+    subject: &Subject,
+) -> Result<Person, ToolError> {
+    let person = match subject {
+        Subject::Id(id) => context.posthog.person(id).await,
+        Subject::DistinctId(distinct_id) => {
+            context.posthog.person_by_distinct_id(distinct_id).await
+        }
+    };
+    Ok(person?)
+}
+
 /// Each id with its person, and the ids without one.
 pub(in crate::tools) fn partition<K: Eq + Hash>(
     ids: Vec<K>,

@@ -202,9 +202,13 @@ async fn entry_has_the_outcome() {
     session.error(DELETE, json!({"ids": [QA[1]]})).await;
     expected.push("unknown");
 
-    session
-        .sandbox
-        .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["seats".to_owned()]);
+    let rejection =
+        json!({"type": "validation_error", "code": "invalid_input", "detail": "No.", "attr": null});
+    inject_fault(
+        &session,
+        "/delete_property/",
+        FaultKind::json(400, &rejection),
+    );
     let some = json!({"id": ADA, "unset": ["plan", "seats"]});
     session.call("persons-property-delete", some).await;
     expected.push("partly done");

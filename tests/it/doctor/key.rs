@@ -130,6 +130,24 @@ async fn every_invalid_setting_is_reported() {
 }
 
 #[tokio::test]
+async fn right_value_of_the_host_is_named() {
+    for (host, expected) in [
+        (
+            "us.posthog.com",
+            "POSTHOG_HOST has no scheme. Set it to https://us.posthog.com.",
+        ),
+        (
+            "https://eu.posthog.com/project/12/person/ada@example.com#activity",
+            "POSTHOG_HOST is the address of a page (/project/...). Set it to https://eu.posthog.com, and POSTHOG_PROJECT_ID to 12.",
+        ),
+    ] {
+        let page = printed(doctor(host, "phx_key", &[]), 1).await;
+        assert!(check(&page, "host").contains(expected), "{page}");
+        assert!(!page.contains("ada@example.com"), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn key_in_the_wrong_setting_is_not_repeated() {
     for arguments in [&["doctor"][..], &["stdio"], &["call", "persons-list"]] {
         for variable in ["POSTHOG_HOST", PROJECT, "POSTHOG_PERSONAL_API_KEY_FILE"] {

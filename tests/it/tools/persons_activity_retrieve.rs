@@ -1,4 +1,5 @@
 use insta::assert_snapshot;
+use posthog_sandbox::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::{ADA, NOBODY, Session, Setup, column, connect, connect_with};
@@ -19,6 +20,50 @@ async fn shows_the_users_who_changed_a_person() {
     2026-08-15T13:00:00Z	delete_property	Mary <mary.somerville@example.com>	101	ada0ada0-1815-4852-8000-000000000101	[{"action":"changed"}]
     2026-07-01T09:00:00Z	updated	Mary <mary.somerville@example.com>	101		[{"action":"changed","field":"properties"}]
     "#);
+}
+
+/// Entries of versions that merged persons at a user's request. They contain the persons as they were.
+#[tokio::test]
+async fn shows_who_was_merged_into_whom() {
+    let person = |number: u64, name: &str| {
+        json!({
+            "id": number, "uuid": format!("018f0000-0000-7000-8000-{number:012}"), "name": name,
+            "distinct_ids": ["x"], "properties": {"email": name}, "created_at": "2026-01-01T00:00:00Z",
+        })
+    };
+    let entry = |activity: &str, source: Value| {
+        let merge =
+            json!({"type": "Person", "source": source, "target": person(1, "ada@example.com")});
+        json!({
+            "activity": activity, "scope": "Person", "item_id": "1", "created_at": "2026-01-02T00:00:00Z",
+            "user": {"first_name": "Mary", "email": "mary@example.com"}, "detail": {"changes": null, "merge": merge},
+        })
+    };
+    let many: Vec<Value> = (10..25).map(|number| person(number, "b")).collect();
+    let body = json!({"results": [
+        entry("people_merged_into", json!([person(2, "a"), person(3, "b")])),
+        entry("was_merged_into_person", person(2, "a")),
+        entry("people_merged_into", json!(many)),
+        // No reason to show nothing of the page.
+        entry("people_merged_into", json!(["someone", null, 7])),
+    ], "next": null, "total_count": 4});
+    let session = connect().await;
+    let fault = FaultKind::json(200, &body);
+    session
+        .sandbox
+        .inject(Fault::once("activity", fault.clone()));
+    let text = session.text(TOOL, json!({})).await;
+    let into = r#""into":{"name":"ada@example.com","uuid":"018f0000-0000-7000-8000-000000000001"}"#;
+    assert_eq!(text.matches(into).count(), 4, "{text}");
+    session.sandbox.inject(Fault::once("activity", fault));
+    let page = session.call(TOOL, json!({})).await;
+    let merged = |row: usize| page["results"][row]["merge"]["merged"].clone();
+    let row = |number: u64, name: &str| json!({"uuid": format!("018f0000-0000-7000-8000-{number:012}"), "name": name});
+    assert_eq!(merged(0), json!([row(2, "a"), row(3, "b")]));
+    assert_eq!(merged(1), json!([row(2, "a")]));
+    assert_eq!(merged(2).as_array().unwrap().len(), 10);
+    assert_eq!(page["results"][2]["merge"]["more"], 5);
+    assert_eq!(merged(3), json!([]));
 }
 
 #[tokio::test]

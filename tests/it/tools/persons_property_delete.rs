@@ -11,6 +11,11 @@ fn request() -> String {
     format!("POST B/{ADA}/delete_property/")
 }
 
+/// The properties are read before one of them is removed.
+fn read() -> String {
+    format!("GET B/{ADA}/")
+}
+
 /// The keys in the requests, in order.
 fn arguments_for(session: &Session) -> Vec<String> {
     write_requests(session)
@@ -30,8 +35,8 @@ async fn sends_one_request_per_key() {
     let result = session
         .result(TOOL, json!({"id": ADA, "unset": "plan"}))
         .await;
-    assert_eq!(session.bodies(), [json!({"$unset": "plan"})]);
-    assert_eq!(session.requests(), [request()]);
+    assert_eq!(session.bodies(), [json!(null), json!({"$unset": "plan"})]);
+    assert_eq!(session.requests(), [read(), request()]);
     assert_snapshot!(text(&result), @r#"
     Queued, not done yet: remove plan of person ada0ada0-1815-4852-8000-000000000101.
     PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan"].
@@ -55,14 +60,9 @@ async fn keys_are_deleted_and_other_properties_stay() {
     session.requests();
     let keys = json!(["plan", "seats", "plan", "no such property"]);
     let result = session.call(TOOL, json!({"id": ADA, "unset": keys})).await;
-    assert_eq!(
-        arguments_for(&session),
-        ["plan", "seats", "no such property"]
-    );
-    assert_eq!(
-        result["queued"],
-        json!(["plan", "seats", "no such property"])
-    );
+    assert_eq!(arguments_for(&session), ["plan", "seats"]);
+    assert_eq!(result["queued"], json!(["plan", "seats"]));
+    assert_eq!(result["not_on_person"], json!(["no such property"]));
     assert_eq!(properties(&session, ADA).await, before, "queued, not done");
     session.sandbox.advance(CHANGE_DELAY);
     for key in ["plan", "seats"] {
@@ -72,16 +72,39 @@ async fn keys_are_deleted_and_other_properties_stay() {
 }
 
 #[tokio::test]
+async fn properties_that_the_person_does_not_have_are_not_sent() {
+    let session = connect().await;
+    let keys = json!(["no such property", "Plan"]);
+    let error = session.error(TOOL, json!({"id": ADA, "unset": keys}));
+    let error = error.await;
+    assert!(
+        error.starts_with(&format!(
+            "Person {ADA} has none of these properties: no such property, Plan. Nothing was sent. It has "
+        )),
+        "{error}"
+    );
+    assert!(error.contains("plan, "), "{error}");
+    assert_eq!(session.requests(), [read()]);
+    let keys = json!(["no such property", "plan"]);
+    let text = session.text(TOOL, json!({"id": ADA, "unset": keys})).await;
+    assert!(
+        text.contains("\nnot on this person, not sent: no such property\n"),
+        "{text}"
+    );
+    assert_eq!(arguments_for(&session), ["plan"]);
+}
+
+#[tokio::test]
 async fn failed_key_does_not_hide_the_others() {
     let session = connect().await;
-    session
-        .sandbox
-        .update_behaviors(|behaviors| behaviors.restricted_properties = vec!["seats".to_owned()]);
-    let keys = json!(["plan", "seats", "company"]);
+    let reason = "You don't have write access to these properties: seats";
+    let rejection = json!({"type": "validation_error", "code": "invalid_input", "detail": reason, "attr": null});
+    inject_fault(&session, &request(), FaultKind::json(400, &rejection));
+    let keys = json!(["seats", "plan", "company"]);
     let result = session
         .result(TOOL, json!({"id": ADA, "unset": keys}))
         .await;
-    assert_eq!(arguments_for(&session), ["plan", "seats", "company"]);
+    assert_eq!(arguments_for(&session), ["seats", "plan", "company"]);
     assert_snapshot!(text(&result), @r#"
     Only some properties of person ada0ada0-1815-4852-8000-000000000101 could be removed.
     queued, not done yet: plan, company
@@ -91,12 +114,8 @@ async fn failed_key_does_not_hide_the_others() {
     let facts = result.structured_content.unwrap();
     assert_eq!(facts["status"], "partly");
     assert_eq!(facts["queued"], json!(["plan", "company"]));
-    let reason = "You don't have write access to these properties: seats";
     assert_eq!(facts["failed"], json!([{"key": "seats", "reason": reason}]));
     session.sandbox.advance(CHANGE_DELAY);
-    session
-        .sandbox
-        .update_behaviors(|behaviors| behaviors.restricted_properties.clear());
     let after = properties(&session, ADA).await;
     assert_eq!(
         (after.get("plan"), after.get("company"), &after["seats"]),
@@ -163,25 +182,16 @@ async fn all_keys_failing_is_an_error() {
     assert!(!text(&result).contains("Only some"), "{}", text(&result));
 }
 
-/// PostHog responds 500 instead of 404.
 #[tokio::test]
-async fn unknown_person_is_distinguished_from_a_failure() {
+async fn unknown_person_is_reported_before_anything_is_sent() {
     let session = connect().await;
     let arguments = json!({"id": NOBODY, "unset": "plan"});
     let error = session.error(TOOL, arguments).await;
     assert!(
-        error.starts_with(&format!(
-            "Nothing was changed. PostHog found no person `{NOBODY}`"
-        )),
+        error.starts_with(&format!("PostHog found no person `{NOBODY}`")),
         "{error}"
     );
-    assert_eq!(
-        session.requests(),
-        [
-            format!("POST B/{NOBODY}/delete_property/"),
-            format!("GET B/{NOBODY}/")
-        ]
-    );
+    assert_eq!(session.requests(), [format!("GET B/{NOBODY}/")]);
     let arguments = json!({"distinct_id": "nobody", "unset": "plan"});
     session.error(TOOL, arguments).await;
     assert_eq!(write_requests(&session), []);
@@ -195,7 +205,7 @@ async fn status_500_for_an_existing_person_is_an_unknown_outcome() {
         .error(TOOL, json!({"id": ADA, "unset": "plan"}))
         .await;
     assert!(error.starts_with("The outcome is unknown"), "{error}");
-    assert_eq!(session.requests(), [request(), format!("GET B/{ADA}/")]);
+    assert_eq!(session.requests(), [read(), request()]);
 }
 
 #[tokio::test]
@@ -227,7 +237,7 @@ async fn invalid_arguments_make_no_request() {
 async fn person_is_selected_by_uuid_id_or_distinct_id() {
     let session = connect().await;
     for (subject, lookups) in [
-        (json!({"id": ADA}), Vec::new()),
+        (json!({"id": ADA}), vec![read()]),
         (json!({"id": 101}), vec!["GET B/101/".to_owned()]),
         (
             json!({"distinct_id": "ada@example.com"}),
