@@ -19,6 +19,7 @@ mod hostile;
 mod http;
 mod http_client;
 mod human;
+mod ignored_limit;
 mod layers;
 mod numbers;
 mod packaging;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::error::Error;
 use crate::insights::InsightArguments;
-use crate::person::{Person, PersonId, Properties, any_depth, null_as_default};
+use crate::person::{Person, PersonId, Properties, any_depth, cut_to, null_as_default};
 use crate::request::{Request, persons};
 use crate::untrusted::Untrusted;
 
@@ -21,13 +21,16 @@ pub struct ActivityPage {
     /// The number of all entries.
     #[serde(default)]
     pub total_count: Option<u64>,
+    /// Whether rows beyond the limit were dropped.
+    #[serde(skip)]
+    cut: bool,
 }
 
 impl ActivityPage {
     /// Whether there is a next page.
     #[must_use]
     pub fn has_next(&self) -> bool {
-        self.next.is_some()
+        self.next.is_some() || self.cut
     }
 }
 
@@ -203,13 +206,16 @@ pub struct DeletionStatusPage {
     next: Option<String>,
     /// Newest first.
     pub results: Vec<DeletionStatus>,
+    /// Whether rows beyond the limit were dropped.
+    #[serde(skip)]
+    cut: bool,
 }
 
 impl DeletionStatusPage {
     /// Whether there is a next page.
     #[must_use]
     pub fn has_next(&self) -> bool {
-        self.next.is_some()
+        self.next.is_some() || self.cut
     }
 }
 
@@ -270,7 +276,9 @@ impl Client {
         ];
         let mut request = Request::get(path).query(query);
         request.subject = id.map(PersonId::to_string);
-        self.json(request).await
+        let mut page: ActivityPage = self.json(request).await?;
+        page.cut = cut_to(&mut page.results, limit);
+        Ok(page)
     }
 
     /// `GET persons/{id}/properties_timeline/`. Does not support keys with scopes.
@@ -324,6 +332,8 @@ impl Client {
             pairs.push(("status".into(), status.to_owned()));
         }
         let request = Request::get(persons(&project, &["deletion_status"])).query(pairs);
-        self.json(request).await
+        let mut page: DeletionStatusPage = self.json(request).await?;
+        page.cut = cut_to(&mut page.results, query.limit);
+        Ok(page)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::person::Person;
+use crate::person::{Person, cut_to};
 use crate::request::{Request, persons};
 use crate::url::Query;
 
@@ -34,6 +34,10 @@ impl InsightArguments {
             .iter()
             .map(|(name, value)| pair(name, value))
             .collect()
+    }
+
+    fn limit(&self) -> Option<u32> {
+        self.0.get("limit")?.as_u64()?.try_into().ok()
     }
 
     fn is_scalar(&self) -> bool {
@@ -76,15 +80,16 @@ struct Bucket {
     people: Vec<Person>,
 }
 
-impl From<RawActorPage> for ActorPage {
-    fn from(page: RawActorPage) -> Self {
+impl ActorPage {
+    fn new(page: RawActorPage, arguments: &InsightArguments) -> Self {
+        let buckets = page.results.into_iter();
+        let mut people: Vec<Person> = buckets.flat_map(|bucket| bucket.people).collect();
+        let cut = arguments
+            .limit()
+            .is_some_and(|limit| cut_to(&mut people, limit));
         Self {
-            people: page
-                .results
-                .into_iter()
-                .flat_map(|bucket| bucket.people)
-                .collect(),
-            has_next: page.next.is_some(),
+            people,
+            has_next: page.next.is_some() || cut,
             missing_persons: page.missing_persons.unwrap_or(0),
         }
     }
@@ -107,9 +112,8 @@ impl Client {
                 .partition(|(name, _)| ALWAYS_QUERY.contains(&name.as_str()));
             Request::read_by_post(path, Value::Object(body)).query(InsightArguments(query).query())
         };
-        self.json::<RawActorPage>(request)
-            .await
-            .map(ActorPage::from)
+        let page = self.json(request).await?;
+        Ok(ActorPage::new(page, arguments))
     }
 
     /// `GET persons/trends/`, sorted by the value at the data point, descending.
@@ -130,8 +134,7 @@ impl Client {
     ) -> Result<ActorPage, Error> {
         let project = self.project().await?.to_string();
         let request = Request::get(persons(&project, &[insight])).query(arguments.query());
-        self.json::<RawActorPage>(request)
-            .await
-            .map(ActorPage::from)
+        let page = self.json(request).await?;
+        Ok(ActorPage::new(page, arguments))
     }
 }

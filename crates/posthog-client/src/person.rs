@@ -192,14 +192,31 @@ pub struct PersonPage {
     /// The number of matches, if requested.
     #[serde(default)]
     pub count: Option<u64>,
+    /// Whether rows beyond the limit were dropped.
+    #[serde(skip)]
+    cut: bool,
 }
 
 impl PersonPage {
     /// Whether there is a next page. Its URL is never followed: it is absolute, and the key would be sent to it.
     #[must_use]
     pub fn has_next(&self) -> bool {
-        self.next.is_some()
+        self.next.is_some() || self.cut
     }
+
+    pub(crate) fn cut_to(mut self, limit: u32) -> Self {
+        self.cut = cut_to(&mut self.results, limit);
+        self
+    }
+}
+
+/// Drops rows beyond the limit of the request, and says whether there were any: a cache in front of PostHog may ignore the
+/// limit, and whoever asks for a page relies on its size.
+pub(crate) fn cut_to<T>(rows: &mut Vec<T>, limit: u32) -> bool {
+    let limit = limit as usize;
+    let cut = rows.len() > limit;
+    rows.truncate(limit);
+    cut
 }
 
 /// A cohort that a person is in.

@@ -88,8 +88,10 @@ impl Client {
             // PostHog checks the presence only, so that `false` would count as true.
             pairs.push(("include_total".into(), "true".to_owned()));
         }
-        self.json(Request::get(persons(&project, &[])).query(pairs))
-            .await
+        let page: PersonPage = self
+            .json(Request::get(persons(&project, &[])).query(pairs))
+            .await?;
+        Ok(page.cut_to(query.limit))
     }
 
     /// `GET cohorts/{id}/persons/`, in the rows of [`Client::persons`].
@@ -108,7 +110,8 @@ impl Client {
             ("limit".into(), limit.to_string()),
             ("offset".into(), offset.to_string()),
         ];
-        self.json(Request::get(path).query(query)).await
+        let page: PersonPage = self.json(Request::get(path).query(query)).await?;
+        Ok(page.cut_to(limit))
     }
 
     /// `GET persons/?format=csv`, at most `max_bytes` of it, and whether it was truncated.
@@ -246,14 +249,23 @@ impl Client {
             let ids: Vec<Value> = chunk.iter().map(&json).collect();
             let body = json!({ endpoint.field: ids });
             let request = Request::read_by_post(persons(&project, &[endpoint.action]), body);
-            requests.push(self.json::<Batch<K>>(request));
+            requests.push(async move {
+                let batch: Batch<K> = self.json(request).await?;
+                // Only the persons that were asked for, whatever else a response holds.
+                let mut results = batch.results;
+                results.retain(|id, _| chunk.contains(id));
+                Ok(results)
+            });
         }
         stream::iter(requests)
             .buffer_unordered(CONCURRENCY)
-            .try_fold(HashMap::new(), |mut all, batch| async move {
-                all.extend(batch.results);
-                Ok(all)
-            })
+            .try_fold(
+                HashMap::new(),
+                |mut all, batch: HashMap<K, Person>| async move {
+                    all.extend(batch);
+                    Ok(all)
+                },
+            )
             .await
     }
 

@@ -64,6 +64,8 @@ pub struct Behaviors {
     /// The key owner's current project is another one: `@current` resolves to it, and the cohorts of persons of the
     /// seeded project come out empty.
     pub foreign_current_project: bool,
+    /// A cache in front of the server keeps one response for every `limit`.
+    pub limit_ignored: bool,
 }
 
 impl Default for Behaviors {
@@ -78,6 +80,7 @@ impl Default for Behaviors {
             hogql_throttled: false,
             row_cap: None,
             foreign_current_project: false,
+            limit_ignored: false,
         }
     }
 }

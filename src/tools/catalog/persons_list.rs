@@ -97,7 +97,11 @@ impl Tool for PersonsList {
         let mut page = request(context, &query, check).await?;
         let count = page.count;
         let mut output = page_output(context, &query, &page, check, count, &select);
-        while let Some(limit) = limit_ending_at(&page, query.limit, output.structured.shown()) {
+        for _ in 0..MAX_SHORTER_PAGES {
+            let shown = output.structured.shown();
+            let Some(limit) = limit_ending_at(&page, query.limit, shown) else {
+                break;
+            };
             query.limit = limit;
             query.include_total = false;
             page = request(context, &query, check).await?;
@@ -130,6 +134,9 @@ async fn request(
     };
     page.map_err(|error| filters_failed(query, error))
 }
+
+/// Shorter pages that one call requests at most. Each is shorter than the one before, and one is nearly always enough.
+const MAX_SHORTER_PAGES: usize = 4;
 
 /// PostHog fails on filters that it cannot evaluate; retrying does not help.
 fn filters_failed(query: &PersonsQuery, error: Error) -> ToolError {

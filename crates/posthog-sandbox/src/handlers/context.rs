@@ -47,6 +47,9 @@ impl Context<'_> {
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        if name == "limit" && self.behaviors.limit_ignored {
+            return None;
+        }
         self.request.parameter(name)
     }
 
