@@ -84,6 +84,20 @@ async fn outcome_is_unknown_after_a_web_page() {
     check_tools(FaultKind::page(200), |tool| tool == "persons-bulk-delete").await;
 }
 
+/// Whoever responds so did not wait for PostHog, or is not PostHog.
+#[tokio::test]
+async fn outcome_is_unknown_unless_posthog_reports_it() {
+    let reason = json!({"type": "invalid_request", "code": "error", "detail": "No.", "attr": null});
+    for status in [408, 423, 425, 499] {
+        check_tools(FaultKind::json(status, &reason), all).await;
+    }
+    check_tools(FaultKind::redirect(303, "https://posthog.example/"), all).await;
+    for status in [401, 408, 429] {
+        check_tools(FaultKind::page(status), all).await;
+    }
+    check_tools(FaultKind::json(400, &json!(["no"])), all).await;
+}
+
 #[tokio::test]
 async fn outcome_is_unknown_after_a_web_page_with_status_200() {
     check_tools(FaultKind::page(200), |tool| tool != "persons-bulk-delete").await;

@@ -179,7 +179,8 @@ impl Client {
         {
             return Ok(body);
         }
-        let error = response::classify(&head, &body, request.path.last().unwrap_or(&""));
+        let last_segment = request.path.last().unwrap_or(&"");
+        let error = response::classify(&head, &body, last_segment, !request.idempotent);
         if matches!(error.kind(), ErrorKind::RateLimited { .. }) {
             connection.rate_limiters().enforce();
         }

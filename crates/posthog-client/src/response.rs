@@ -20,7 +20,7 @@ const MAX_REASON_CHARS: usize = 300;
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
     retry_after: Option<Duration>,
-    html: bool,
+    pub(crate) html: bool,
 }
 
 impl ResponseHead {
@@ -38,14 +38,15 @@ impl ResponseHead {
 
 /// Whole seconds, as PostHog sends them; a date or a negative number counts as missing.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds))
+    /// No call waits for longer, and no sum of this and another time overflows.
+    const MAX_SECONDS: u64 = 24 * 60 * 60;
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Only a number that is too large fails to parse: a wait that is too long, not a missing one.
+    let seconds = text.parse().unwrap_or(MAX_SECONDS);
+    Some(Duration::from_secs(seconds.min(MAX_SECONDS)))
 }
 
 /// Replacing a shorter key could damage a body that does not quote it. No key of PostHog is shorter.
@@ -83,10 +84,33 @@ pub(crate) fn looks_like_html(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"<")
 }
 
-/// Turns an unsuccessful response into an error.
-pub(crate) fn classify(head: &ResponseHead, body: &[u8], last_segment: &str) -> Error {
+/// Whether a write with this response may have been performed: whoever responds did not wait for PostHog, or is not
+/// PostHog. A redirect to the same method says that nothing was done here.
+fn leaves_write_open(status: u16, envelope: Option<&Envelope>) -> bool {
+    match (status, envelope) {
+        (_, Some(envelope)) if envelope.failed => false,
+        (303 | 408 | 423 | 425 | 499, _) => true,
+        (300..=399, _) => false,
+        (_, envelope) => envelope.is_none(),
+    }
+}
+
+/// Turns an unsuccessful response into an error. `is_write` is whether the request changes anything.
+pub(crate) fn classify(
+    head: &ResponseHead,
+    body: &[u8],
+    last_segment: &str,
+    is_write: bool,
+) -> Error {
     let envelope = Envelope::read(body);
     let status = head.status.as_u16();
+    if is_write && leaves_write_open(status, envelope.as_ref()) {
+        let error = Error::new(ErrorKind::Server { status });
+        return match envelope.and_then(|envelope| envelope.reason) {
+            Some(reason) => error.with_reason(reason),
+            None => error,
+        };
+    }
     if envelope.is_none() && (400..500).contains(&status) && status != 429 {
         // Without an envelope, a client error comes from a load balancer or another web server. The exception is the
         // empty 400 of the CSV endpoint.
@@ -229,7 +253,7 @@ mod tests {
             retry_after: None,
             html: false,
         };
-        classify(&head, body.to_string().as_bytes(), "values")
+        classify(&head, body.to_string().as_bytes(), "values", false)
     }
 
     fn envelope(kind: &str, code: &str, detail: &str) -> Value {
@@ -347,9 +371,57 @@ mod tests {
                 html: true,
             };
             assert_eq!(
-                classify(&head, b"<html>no</html>", "values").kind(),
+                classify(&head, b"<html>no</html>", "values", false).kind(),
                 &ErrorKind::InvalidResponse
             );
+        }
+    }
+
+    #[test]
+    fn write_is_known_not_to_be_done_only_where_posthog_says_so() {
+        let outcome_unknown = |status: u16, body: &str| {
+            let head = ResponseHead {
+                status: StatusCode::from_u16(status).unwrap(),
+                retry_after: None,
+                html: false,
+            };
+            let error = classify(&head, body.as_bytes(), "split", true);
+            error.kind().outcome_unknown()
+        };
+        let reason = envelope("invalid_request", "error", "No.").to_string();
+        let failed = json!({"success": false}).to_string();
+        for status in [303, 408, 423, 425, 499, 500, 502] {
+            assert!(outcome_unknown(status, &reason), "{status}");
+            assert!(!outcome_unknown(status, &failed), "{status}");
+        }
+        for status in [400, 401, 403, 404, 405, 413, 429] {
+            assert!(!outcome_unknown(status, &reason), "{status}");
+            for body in ["", "<html>", "no", "[]", "\"no\"", "null"] {
+                assert!(outcome_unknown(status, body), "{status} {body}");
+            }
+        }
+        for status in [301, 302, 307, 308] {
+            assert!(!outcome_unknown(status, ""), "{status}");
+        }
+    }
+
+    #[test]
+    fn retry_after_never_overflows() {
+        let wait = |text: &str| {
+            let value = text.parse().unwrap();
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)])).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("7"), Some(7));
+        for long in [
+            "86401",
+            "18446744073709551615",
+            "18446744073709551616",
+            "9".repeat(99).as_str(),
+        ] {
+            assert_eq!(wait(long), Some(86_400), "{long}");
+        }
+        for none in ["", "-1", "1.5", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            assert_eq!(wait(none), None, "{none}");
         }
     }
 }

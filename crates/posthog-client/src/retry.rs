@@ -2,13 +2,13 @@
 //!
 //! | failure | read | write |
 //! |---|---|---|
-//! | 429 | after `Retry-After`, else after a backoff | the same: PostHog did not perform it |
+//! | 429 | after `Retry-After`, else after a backoff | the same if PostHog says so: it did not perform it |
 //! | no connection | after a backoff | the same: nothing was sent |
 //! | 502, 503, 504 | after a backoff | never |
 //! | connection lost | after a backoff | never |
 //! | timeout, TLS failure, any other status, an invalid response | never | never |
 //!
-//! A write is retried only where it definitely was not received. There are at most [`MAX_RETRIES`] retries, and none after
+//! A write is retried only where it definitely was not performed. There are at most [`MAX_RETRIES`] retries, and none after
 //! [`RETRY_DEADLINE`]: a longer wait is reported to the model instead.
 
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) fn pause(
         }
         _ => return None,
     };
-    (elapsed + pause <= RETRY_DEADLINE).then_some(pause)
+    (elapsed.saturating_add(pause) <= RETRY_DEADLINE).then_some(pause)
 }
 
 /// Between half of the backoff and all of it, so that processes do not retry at the same moment.

@@ -24,6 +24,27 @@ async fn long_rate_limit_reports_the_wait() {
 }
 
 #[tokio::test]
+async fn endless_rate_limit_is_reported() {
+    for seconds in [
+        "18446744073709551615",
+        "18446744073709551616",
+        &"9".repeat(40),
+    ] {
+        let mut throttled = rejection(429, "throttled", "Request was throttled.");
+        if let FaultKind::Response { headers, .. } = &mut throttled {
+            headers.push(("retry-after".to_owned(), seconds.to_owned()));
+        }
+        let session = connect_to(throttled).await;
+        let error = session.error(LIST, json!({})).await;
+        assert_eq!(
+            error,
+            "PostHog's rate limit for this API key is reached. Wait 86400 seconds, then call again."
+        );
+        assert_eq!(session.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn short_rate_limit_is_waited_for() {
     let session = connect().await;
     session.sandbox.inject(Fault::once(
