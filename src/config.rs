@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use crate::cli::{HttpArgs, SettingsArgs, Switch};
+use crate::cli::{HttpArgs, SettingsArgs, Switch, ToolArgs};
 use crate::output::{OutputOptions, Redaction};
 use crate::policy::{Confirm, Policy};
+use crate::setting_files;
+use crate::setting_values::{is_bearer_token, list};
 use posthog_client::{Project, parse_host};
 use posthog_sandbox::Era;
 
@@ -70,13 +72,13 @@ pub struct Config {
     /// The maximum size of a response of PostHog.
     pub max_response_bytes: usize,
     /// Which tools are offered.
-    pub policy: Policy,
+    pub policy: Result<Policy, ConfigError>,
     /// How deletions are confirmed.
     pub confirm: Confirm,
     /// Where changes and deletions are logged.
     pub audit_log: Option<PathBuf>,
     /// The form of tool results.
-    pub output: OutputOptions,
+    pub output: Result<OutputOptions, ConfigError>,
     /// Whether to work on a sandbox in this process.
     pub sandbox: bool,
     /// Generated persons in a sandbox.
@@ -87,6 +89,8 @@ pub struct Config {
     pub sandbox_seed: Option<PathBuf>,
     /// The log level, where it is not the command's own.
     pub log: Option<LevelFilter>,
+    /// What the operator should know about the settings.
+    pub warnings: Vec<String>,
 }
 
 /// A personal API key, and where it came from.
@@ -137,24 +141,22 @@ impl Config {
             allow_insecure_http: connection.allow_insecure_http,
             assume_current_posthog: connection.assume_current_posthog,
             max_response_bytes: connection.max_response_bytes as usize,
-            policy: Policy {
-                read_only: tools.read_only,
-                toolsets: names(&tools.toolsets),
-                tools: names(&tools.tools),
-                exclude: names(&tools.exclude_tools),
-            },
+            policy: policy(&tools),
             confirm: writes.confirm.into(),
             audit_log: writes.audit_log,
-            output: OutputOptions {
+            output: names("--redact", &results.redact).map(|redact| OutputOptions {
                 bytes: results.max_result_bytes as usize,
                 structured: results.structured == Switch::On,
-                redaction: Redaction::new(&results.redact, results.mask_emails),
-            },
+                redaction: Redaction::new(&redact, results.mask_emails),
+            }),
             sandbox: sandbox.sandbox,
             sandbox_persons: sandbox.sandbox_persons,
             sandbox_era: sandbox.sandbox_era,
             sandbox_seed: sandbox.sandbox_seed,
             log: global.log,
+            warnings: key_file_warning(connection.api_key_file.as_deref())
+                .into_iter()
+                .collect(),
         }
     }
 }
@@ -187,19 +189,22 @@ impl HttpConfig {
     /// Reads the settings: the arguments, and the two secrets that have no flag.
     ///
     /// # Errors
-    /// With every secret that is too short.
+    /// With every secret that is too short, and every value that no request could match.
     pub fn new(http: HttpArgs) -> Result<Self, ConfigError> {
         let mut problems = ConfigError::default();
-        let auth_token = problems.collect(read_secret(AUTH_TOKEN)).flatten();
+        let auth_token = problems.collect(read_auth_token()).flatten();
         let state_key = problems.collect(read_secret(STATE_KEY)).flatten();
+        let allowed_hosts = problems.collect(hosts(&http.allowed_hosts));
+        let allowed_origins = problems.collect(origins(&http.allowed_origins));
+        problems.collect(http.public_url.as_deref().map_or(Ok(()), check_public_url));
         if !problems.is_empty() {
             return Err(problems);
         }
         Ok(Self {
             bind: http.bind,
             public_url: http.public_url,
-            allowed_hosts: http.allowed_hosts,
-            allowed_origins: http.allowed_origins,
+            allowed_hosts: allowed_hosts.unwrap_or_default(),
+            allowed_origins: allowed_origins.unwrap_or_default(),
             legacy_sse: !http.no_sse,
             redis: http.redis,
             max_requests_per_minute: http.max_requests_per_minute,
@@ -210,32 +215,105 @@ impl HttpConfig {
     }
 }
 
-fn names(names: &[String]) -> Vec<String> {
-    let names = names.iter().map(|name| name.trim().to_owned());
-    names.filter(|name| !name.is_empty()).collect()
+/// The names of a list setting; none if it is not set.
+fn names(setting: &str, given: &[String]) -> Result<Vec<String>, ConfigError> {
+    if given.is_empty() {
+        return Ok(Vec::new());
+    }
+    list(&given.join(",")).map_err(|error| ConfigError::new(format!("{setting}: {error}")))
+}
+
+fn policy(tools: &ToolArgs) -> Result<Policy, ConfigError> {
+    let mut problems = ConfigError::default();
+    let policy = Policy {
+        read_only: tools.read_only,
+        toolsets: problems
+            .collect(names("--toolsets", &tools.toolsets))
+            .unwrap_or_default(),
+        tools: problems
+            .collect(names("--tools", &tools.tools))
+            .unwrap_or_default(),
+        exclude: problems
+            .collect(names("--exclude-tools", &tools.exclude_tools))
+            .unwrap_or_default(),
+    };
+    if problems.is_empty() {
+        Ok(policy)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Names of hosts, without what no `Host` header has.
+fn hosts(given: &[String]) -> Result<Vec<String>, ConfigError> {
+    let hosts = names("--allowed-hosts", given)?;
+    if hosts.iter().any(|host| host.contains(['/', '@', ' '])) {
+        return Err(ConfigError::new(
+            "--allowed-hosts: a host is a name with or without a port, such as mcp.example.com",
+        ));
+    }
+    Ok(hosts)
+}
+
+/// Origins, as a browser sends them.
+fn origins(given: &[String]) -> Result<Vec<String>, ConfigError> {
+    let origins = names("--allowed-origins", given)?;
+    let is_origin = |origin: &String| {
+        Url::parse(origin).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none()
+        })
+    };
+    if !origins.iter().all(is_origin) {
+        return Err(ConfigError::new(
+            "--allowed-origins: an origin is a scheme and a host, such as https://app.example.com",
+        ));
+    }
+    Ok(origins)
+}
+
+fn check_public_url(url: &str) -> Result<(), ConfigError> {
+    let usable = Url::parse(url)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
+    if usable {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        "--public-url is not a URL. It should look like https://mcp.example.com.",
+    ))
 }
 
 fn read_ca_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    std::fs::read(path).map_err(|error| {
+    setting_files::read(path).map_err(|error| {
         ConfigError::new(format!(
             "POSTHOG_MCP_CA_CERT: {} cannot be read: {error}",
-            path.display()
+            setting_files::display(path)
         ))
     })
+}
+
+/// A key that every user of the machine can read is no secret. Containers mount secrets so, which is why it is no error.
+fn key_file_warning(file: Option<&Path>) -> Option<String> {
+    let file = file?;
+    let mode = setting_files::readable_by_all(file)?;
+    Some(format!(
+        "the key file {} can be read by every user of this machine (mode {mode:04o}); run chmod 600 on it",
+        setting_files::display(file)
+    ))
 }
 
 /// The API key from the file, or else from the variable. An empty variable counts as unset.
 fn read_api_key(file: Option<&Path>) -> Result<Option<ApiKey>, ConfigError> {
     let (key, name, source) = match file {
         Some(path) => {
-            let name = format!("the key file {}", display_path(path));
-            let key = std::fs::read_to_string(path)
+            let name = format!("the key file {}", setting_files::display(path));
+            let key = setting_files::read(path)
                 .map_err(|error| ConfigError::new(format!("{name} cannot be read: {error}")))?;
+            let key = String::from_utf8_lossy(&key).into_owned();
             (key, name, ApiKeySource::File(path.to_owned()))
         }
         None => match std::env::var_os(API_KEY) {
             Some(key) if !key.is_empty() => {
-                let key = key.into_string().unwrap_or_default();
+                let key = key.to_string_lossy().into_owned();
                 (key, API_KEY.to_owned(), ApiKeySource::Environment)
             }
             _ => return Ok(None),
@@ -271,22 +349,25 @@ pub fn no_api_key() -> ConfigError {
     ))
 }
 
-/// A path, unless the key itself was given in place of its file.
-fn display_path(path: &Path) -> String {
-    let path = path.display().to_string();
-    let is_key = ["phx_", "pha_", "phc_", "phs_"]
-        .iter()
-        .any(|prefix| path.trim().starts_with(prefix));
-    if is_key {
-        return "(its name looks like a key)".to_owned();
+/// The token that requests must carry, if it is one that they can carry.
+fn read_auth_token() -> Result<Option<SecretString>, ConfigError> {
+    let token = read_secret(AUTH_TOKEN)?;
+    match &token {
+        Some(token) if !is_bearer_token(token.expose_secret()) => Err(ConfigError::new(format!(
+            "{AUTH_TOKEN} cannot be sent as a bearer token, so no request could match it: use at most 1024 ASCII characters \
+             without blanks. Generate one with `openssl rand -hex 32`."
+        ))),
+        _ => Ok(token),
     }
-    path
 }
 
 /// A secret that has a variable and no flag. A short one is rejected, because it can be guessed.
 fn read_secret(name: &str) -> Result<Option<SecretString>, ConfigError> {
     const MIN_LENGTH: usize = 32;
-    let secret = std::env::var(name).unwrap_or_default();
+    let secret = std::env::var_os(name).unwrap_or_default();
+    let Some(secret) = secret.to_str() else {
+        return Err(ConfigError::new(format!("{name} is not UTF-8 text.")));
+    };
     match secret.trim() {
         "" => Ok(None),
         secret if secret.len() < MIN_LENGTH => Err(ConfigError::new(format!(

@@ -21,6 +21,8 @@ pub mod http;
 pub mod output;
 pub mod policy;
 pub mod server;
+mod setting_files;
+mod setting_values;
 pub mod stdio;
 mod sync;
 pub mod tools;

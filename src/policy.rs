@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::setting_values::quotable;
+
 /// What a call does to the data in PostHog: the one declaration from which all safety measures follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -192,7 +194,7 @@ fn unknown<'a>(
         .filter(|name| !known.contains(name.as_str()))
         .map(|name| UnknownName {
             what,
-            name: name.clone(),
+            name: quotable(name).to_owned(),
             known: known.iter().copied().collect::<Vec<_>>().join(", "),
         })
         .collect::<Vec<_>>()

@@ -6,10 +6,12 @@
     reason = "the documentation of settings is the text of --help"
 )]
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::http::HttpArgs;
 use super::settings::{CONNECTION, GLOBAL, RESULTS, SettingsArgs, TOOLS};
+use crate::setting_values::quotable;
 
 /// Serve the persons of a PostHog project over the Model Context Protocol
 ///
@@ -41,11 +43,34 @@ impl CliArguments {
         let command = command()
             .mut_args(prepared)
             .mut_subcommands(|command| command.mut_args(prepared));
-        match Self::from_arg_matches(&command.get_matches()) {
+        let matches = command.try_get_matches();
+        match matches
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(without_values)
+        {
             Ok(arguments) => arguments,
             Err(error) => error.exit(),
         }
     }
+}
+
+/// The same error without values that may be confidential.
+fn without_values(mut error: clap::Error) -> clap::Error {
+    for kind in [
+        ContextKind::InvalidValue,
+        ContextKind::InvalidSubcommand,
+        ContextKind::InvalidArg,
+    ] {
+        if let Some(ContextValue::String(value)) = error.get(kind)
+            // The name of an argument with its placeholder, as clap itself writes it.
+            && !(kind == ContextKind::InvalidArg && value.contains('<'))
+            && quotable(value) != value
+        {
+            let hidden = quotable(value).to_owned();
+            error.insert(kind, ContextValue::String(hidden));
+        }
+    }
+    error
 }
 
 /// The command line for help, man pages and completions: a command hides the settings that have no effect on it.

@@ -16,6 +16,7 @@ use crate::http::{
 use crate::server::audit::AuditLog;
 use crate::server::confirmation::Confirmer;
 use crate::server::{Server, WriteGuards};
+use crate::setting_files;
 use crate::tools::{self, Context, ToolDefinition, catalog};
 use posthog_client::{Client, Connection, ConnectionError, ConnectionOptions};
 use posthog_sandbox::{Sandbox, Seed};
@@ -74,7 +75,7 @@ pub(super) fn client(config: &Config) -> Result<Client, ConfigError> {
 /// # Errors
 /// With every unknown name in the policy.
 pub(super) fn tools(config: &Config) -> Result<Vec<ToolDefinition>, ConfigError> {
-    let policy = &config.policy;
+    let policy = config.policy.as_ref().map_err(Clone::clone)?;
     let tools = catalog();
     let unknown = policy.unknown_names(tools.iter().map(|tool| tool.name));
     if !unknown.is_empty() {
@@ -95,7 +96,7 @@ pub(super) fn audit_log(config: &Config) -> Result<Option<AuditLog>, ConfigError
     AuditLog::open(path).map(Some).map_err(|error| {
         ConfigError::new(format!(
             "the audit log {} cannot be written: {error}",
-            path.display()
+            setting_files::display(path)
         ))
     })
 }
@@ -111,7 +112,7 @@ pub(super) async fn server(
     let (config, sandbox) = with_sandbox(config).await?;
     let context = Context {
         posthog: client(&config)?,
-        limits: config.output.clone(),
+        limits: config.output.clone()?,
     };
     let safety = WriteGuards {
         confirmer: Confirmer::new(config.confirm, allow_token_confirmation),
@@ -144,7 +145,7 @@ pub(super) async fn http_server(
     };
     let offered = tools(config)?;
     let scopes = tools::scopes(&offered).into_iter().collect();
-    let server = Server::shared(offered, config.output.clone(), safety);
+    let server = Server::shared(offered, config.output.clone()?, safety);
     let listener = TcpListener::bind(http.bind)
         .await
         .with_context(|| format!("could not listen on {}", http.bind))?;
@@ -240,12 +241,8 @@ pub(super) async fn sandbox(config: &Config, port: u16) -> anyhow::Result<Sandbo
 }
 
 fn read_seed(path: &Path) -> anyhow::Result<Seed> {
-    let json = std::fs::read_to_string(path)
-        .with_context(|| format!("--sandbox-seed: {} cannot be read", path.display()))?;
-    Seed::parse(&json).map_err(|error| {
-        anyhow!(
-            "--sandbox-seed: {} is not a seed file: {error}",
-            path.display()
-        )
-    })
+    let name = format!("--sandbox-seed: {}", setting_files::display(path));
+    let json = setting_files::read(path).with_context(|| format!("{name} cannot be read"))?;
+    let json = String::from_utf8_lossy(&json);
+    Seed::parse(&json).map_err(|error| anyhow!("{name} is not a seed file: {error}"))
 }

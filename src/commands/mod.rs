@@ -12,5 +12,6 @@ mod sandbox;
 mod signal;
 mod stdio;
 mod tools;
+mod variables;
 
 pub use run::run;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use tracing::level_filters::LevelFilter;
 
+use super::variables::unknown_variables;
 use super::{call, demo, doctor, http, log, sandbox, stdio, tools};
 use crate::cli::{CliArguments, Command};
-use crate::config::{Config, HttpConfig};
+use crate::config::{Config, ConfigError, HttpConfig};
 
 /// Runs a command.
 pub async fn run(arguments: CliArguments) -> ExitCode {
@@ -19,6 +20,14 @@ pub async fn run(arguments: CliArguments) -> ExitCode {
         _ => LevelFilter::WARN,
     };
     log::start(config.log.unwrap_or(default_level));
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let misspelt = misspelt_variables();
+    if !misspelt.is_empty() {
+        eprintln!("{misspelt}");
+        return ExitCode::FAILURE;
+    }
     match dispatch(command, config).await {
         Ok(code) => code,
         // Standard output was closed by its reader.
@@ -28,6 +37,22 @@ pub async fn run(arguments: CliArguments) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Warns of variables that no setting reads; those that seem to be meant for one stop the start.
+fn misspelt_variables() -> ConfigError {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut misspelt = Vec::new();
+    for variable in unknown_variables(names) {
+        match variable.meant {
+            Some(meant) => misspelt.push(format!(
+                "The environment variable {} is not a setting. It seems to be meant for {meant}; rename it or unset it.",
+                variable.name
+            )),
+            None => tracing::warn!(name = variable.name, "environment variable is not a setting"),
+        }
+    }
+    misspelt.into_iter().collect()
 }
 
 async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {

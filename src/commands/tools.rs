@@ -11,7 +11,7 @@ pub(super) fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let tools = build::tools(config)?;
     if json {
-        let structured = config.output.structured;
+        let structured = config.output.as_ref().map_err(Clone::clone)?.structured;
         let tools: Vec<_> = tools
             .iter()
             .map(|tool| to_protocol_tool(tool, structured))

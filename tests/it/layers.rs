@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules that it may import.
-const ALLOWED_IMPORTS: [(&str, &[&str]); 11] = [
-    ("policy", &[]),
+const ALLOWED_IMPORTS: [(&str, &[&str]); 13] = [
+    ("setting_files", &[]),
+    ("setting_values", &[]),
+    ("policy", &["setting_values"]),
     ("sync", &[]),
     ("coordination", &["sync"]),
     ("output", &[]),
@@ -17,10 +19,20 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 11] = [
     ("stdio", &["server", "sync"]),
     (
         "http",
-        &["coordination", "output", "policy", "server", "sync"],
+        &[
+            "coordination",
+            "output",
+            "policy",
+            "server",
+            "setting_values",
+            "sync",
+        ],
     ),
-    ("cli", &["output", "policy"]),
-    ("config", &["cli", "output", "policy"]),
+    ("cli", &["output", "policy", "setting_values"]),
+    (
+        "config",
+        &["cli", "output", "policy", "setting_files", "setting_values"],
+    ),
     (
         "commands",
         &[
@@ -31,6 +43,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 11] = [
             "output",
             "policy",
             "server",
+            "setting_files",
             "stdio",
             "tools",
         ],

@@ -26,6 +26,7 @@ pub(super) fn settings(config: &Config) -> Check {
             .err()
             .map(|error| error.to_string()),
         build::tools(config).err().map(|error| error.to_string()),
+        config.output.as_ref().err().map(ToString::to_string),
     ]
     .into_iter()
     .flatten()

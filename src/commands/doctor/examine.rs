@@ -63,7 +63,8 @@ impl Doctor {
     pub async fn examine(&self, config: &Config) -> Report {
         let mut findings = Findings::default();
         self.run_checks(config, &mut findings).await;
-        findings.report(&config.policy)
+        // An invalid policy is reported among the settings.
+        findings.report(&config.policy.clone().unwrap_or_default())
     }
 
     /// Stops at the first problem that makes all further checks impossible.
