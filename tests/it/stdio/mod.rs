@@ -2,6 +2,7 @@
 
 mod commands;
 mod protocol;
+mod refused_settings;
 mod settings;
 mod support;
 
