@@ -11,7 +11,7 @@ use crate::config::{
 };
 use crate::coordination::Store;
 use crate::http::{
-    AuthMode, Credentials, HostPolicy, HttpLimits, HttpOptions, Metrics, ProjectCache,
+    AuthMode, Credentials, HostPolicy, HttpLimits, HttpOptions, KeyRegistry, Metrics,
 };
 use crate::server::audit::AuditLog;
 use crate::server::confirmation::Confirmer;
@@ -154,6 +154,11 @@ pub(super) async fn http_server(
         || format!("http://{address}"),
         |url| url.trim_end_matches('/').to_owned(),
     );
+    // Only a name that the operator chose is one that a token can be meant for.
+    let resource = http
+        .public_url
+        .as_ref()
+        .map(|_| format!("{public_url}/mcp"));
     let public_host = url::Url::parse(&public_url)
         .ok()
         .and_then(|url| url.host_str().map(str::to_owned));
@@ -167,7 +172,7 @@ pub(super) async fn http_server(
             tool_names: catalog().iter().map(|tool| tool.name).collect(),
             scopes,
             auth_mode,
-            projects: ProjectCache::default(),
+            keys: Arc::new(KeyRegistry::new(resource.as_deref())),
         },
         host_policy: HostPolicy {
             hosts,

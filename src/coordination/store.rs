@@ -86,6 +86,12 @@ impl Store {
         self.memory.count(principal)
     }
 
+    /// Counts as [`Store::count`] does, for this process alone.
+    #[must_use]
+    pub fn count_in_process(&self, principal: &str) -> u64 {
+        self.memory.count(principal)
+    }
+
     /// Locks a session's one open elicitation, so that a reply can belong to no other; none if another is open.
     ///
     /// # Errors

@@ -1,16 +1,14 @@
 //! The routes: Streamable HTTP at `/mcp`, the legacy HTTP+SSE at `/sse` and `/messages`, health and metrics.
 //!
-//! The layers that a request passes, outermost first: `host_policy` (host, origin, body), `credentials` (the caller and the
-//! API key), `limits` (concurrency and rate), `sessions` (a session belongs to the credential that opened it). Invariant:
-//! knows no tool.
+//! The layers that a request passes, outermost first: `host_policy` (host and origin), `admission` (the caller and the API
+//! key, the body, the limits), `sessions` (a session belongs to the credential that opened it). Invariant: knows no tool.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::http::header;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router};
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
@@ -22,15 +20,21 @@ use super::credentials::{self, Credentials};
 use super::host_policy::{self, HostPolicy};
 use super::limits::{self, HttpLimits};
 use super::metrics::{self as http_metrics, Metrics};
-use super::{connections, legacy_sse, sessions};
+use super::readiness::{self, Readiness};
+use super::streams::Streams;
+use super::{admission, body, connections, legacy_sse, sessions};
 use crate::coordination::{SESSION_IDLE, Store};
-use crate::output::{Redaction, Sanitizer};
 use crate::server::Server;
 
 /// How long open streams may take to end after the last response.
 const STREAM_GRACE_PERIOD: Duration = Duration::from_secs(5);
 /// How long requests in flight may take when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Messages that wait in one direction of a session, and that it keeps for a client that reconnects.
+const SESSION_CHANNEL: usize = 4;
+/// How long what a cancelled request leaves is kept.
+const COMPLETED_CACHE_TTL: Duration = Duration::from_secs(5);
 
 /// The configuration of the server.
 pub struct HttpOptions {
@@ -62,8 +66,13 @@ pub async fn serve(
     let elicitations = CancellationToken::new();
     let limits = Arc::new(limits::InFlight::new(options.limits, options.store.clone()));
     let (writes, metrics) = (server.clone(), options.metrics.clone());
-    let app = app(server, options, &limits, &streams, &elicitations);
-    let connections = connections::Connections::new(listener, app);
+    let write_timeout = options.limits.write_timeout;
+    let max = options.limits.max_connections;
+    let max = max.unwrap_or_else(connections::max_connections);
+    // Streams leave connections for requests.
+    let open = Streams::new(options.limits.max_sessions.min(max.div_ceil(2)));
+    let app = app(server, options, &limits, open, &streams, &elicitations);
+    let connections = connections::Connections::new(listener, app, max, write_timeout);
     let stopping = async {
         stop.await;
         tracing::info!("shutting down; finishing requests in flight");
@@ -91,6 +100,7 @@ fn app(
     server: Server,
     options: HttpOptions,
     in_flight: &Arc<limits::InFlight>,
+    open: Arc<Streams>,
     streams: &CancellationToken,
     elicitations: &CancellationToken,
 ) -> Router {
@@ -103,6 +113,9 @@ fn app(
     // since 2025-11-25, but rmcp sends them in every version or in none. A stream that breaks before its first message can
     // therefore not be resumed; one that breaks later can, since messages carry event ids.
     config.sse_retry = None;
+    // What a session keeps of messages that no client reads.
+    config.channel_capacity = SESSION_CHANNEL;
+    config.completed_cache_ttl = COMPLETED_CACHE_TTL;
     manager.session_config = config;
     let manager = Arc::new(manager);
     let sessions = Arc::new(sessions::Sessions::new(
@@ -117,7 +130,7 @@ fn app(
         // The host policy checks both, on every route.
         .disable_allowed_hosts()
         .disable_allowed_origins()
-        .with_max_request_body_bytes(host_policy::MAX_BODY_BYTES)
+        .with_max_request_body_bytes(body::MAX_BODY_BYTES)
         .with_sse_retry(None)
         .with_cancellation_token(streams.child_token());
     service_config.session_store = options.store.session_store();
@@ -133,20 +146,19 @@ fn app(
             streams: streams.clone(),
             elicitations: elicitations.clone(),
         };
-        protected = protected.merge(legacy_sse::router(
-            server,
-            shutdown,
-            options.limits.max_sessions,
-        ));
+        protected = protected.merge(legacy_sse::router(server, shutdown));
     }
     let credentials = Arc::new(options.credentials);
-    let protected = protected.layer(from_fn_with_state(
-        (Arc::clone(&credentials), Arc::clone(in_flight)),
-        authenticate_and_admit,
-    ));
+    let readiness = Arc::new(Readiness::new(Arc::clone(&credentials.connection)));
+    let gate = admission::Gate {
+        credentials: Arc::clone(&credentials),
+        in_flight: Arc::clone(in_flight),
+        streams: open,
+    };
+    let protected = protected.layer(from_fn_with_state(Arc::new(gate), admission::admit));
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(readiness::ready).with_state(readiness))
         .route("/metrics", get(metrics))
         .route(credentials::METADATA, get(credentials::metadata))
         .route(
@@ -160,39 +172,6 @@ fn app(
         Arc::new(options.host_policy),
         host_policy::enforce_host_policy,
     ))
-}
-
-/// Authenticates the caller and admits the request. One layer, since each adds cost to every request.
-async fn authenticate_and_admit(
-    State((credentials, in_flight)): State<(Arc<Credentials>, Arc<limits::InFlight>)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    match credentials.authenticate(&mut request) {
-        Ok(()) => limits::admit(&in_flight, request, next).await,
-        Err(error) => credentials.reject(error),
-    }
-}
-
-/// Whether PostHog can be reached: any response will do.
-async fn ready(State(credentials): State<Arc<Credentials>>) -> impl IntoResponse {
-    match credentials.connection().reachable().await {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
-        Err(error) => {
-            let sanitizer = Sanitizer::names_only(Redaction::default());
-            let reason = error
-                .reason()
-                .map(|reason| sanitizer.text(reason))
-                .unwrap_or_default();
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!(
-                    "PostHog cannot be reached: {} {reason}\n",
-                    error.kind().name()
-                ),
-            )
-        }
-    }
 }
 
 async fn metrics(

@@ -3,9 +3,8 @@
 //! Either every request carries its own API key, which is used for that request and never stored; or the server has one,
 //! and requests carry the server's token or come from this machine.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
@@ -13,13 +12,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::key_registry::{CallerKey, KeyRegistry};
 use crate::policy::Policy;
 use crate::server::Caller;
-use crate::sync::lock;
-use posthog_client::{Client, Connection, Project, ResolvedProject};
+use crate::setting_values::{is_bearer_token, list};
+use posthog_client::{Client, Connection, KeyRejection, Project};
 
 /// The path of the protected resource metadata (RFC 9728).
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -38,8 +37,8 @@ pub struct Credentials {
     pub scopes: Vec<&'static str>,
     /// How requests authenticate.
     pub auth_mode: AuthMode,
-    /// The project of each API key.
-    pub projects: ProjectCache,
+    /// What is known of the API keys of requests.
+    pub keys: Arc<KeyRegistry>,
 }
 
 /// How requests authenticate.
@@ -56,14 +55,15 @@ pub enum AuthMode {
 }
 
 impl Credentials {
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
-    fn caller(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<Caller, AuthError> {
+    fn caller(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+    ) -> Result<(Caller, Option<CallerKey>), AuthError> {
         let bearer = bearer(headers);
         let project = self.restrict_project(headers)?;
-        let (principal, posthog) = match &self.auth_mode {
+        let policy = self.restrict_policy(headers)?;
+        let (principal, posthog, key) = match &self.auth_mode {
             AuthMode::PerRequestKey => {
                 let key = bearer.ok_or(AuthError::Unauthorized(
                     "Missing PostHog personal API key (Authorization: Bearer)",
@@ -73,14 +73,14 @@ impl Credentials {
                         "Project API keys are not accepted; use a personal API key (phx_...)",
                     ));
                 }
-                let resolved = self.projects.resolve(key, project);
-                let posthog = Client::with_resolved(
+                let known = self.keys.key(key);
+                let posthog = Client::of_caller(
                     Arc::clone(&self.connection),
                     SecretString::from(key),
                     project,
-                    resolved,
+                    Arc::clone(&known.state),
                 );
-                (fingerprint("key", key), posthog)
+                (Arc::clone(&known.principal), posthog, Some(known))
             }
             AuthMode::ServerKey { posthog, token } => {
                 match token {
@@ -106,14 +106,15 @@ impl Credentials {
                         "The server's API key works on one project only".to_owned(),
                     ));
                 }
-                ("shared".to_owned(), posthog.clone())
+                ("shared".into(), posthog.clone(), None)
             }
         };
-        Ok(Caller {
-            principal: principal.into(),
+        let caller = Caller {
+            principal,
             posthog,
-            policy: self.restrict_policy(headers)?,
-        })
+            policy,
+        };
+        Ok((caller, key))
     }
 
     /// The project that the request selects, if the server allows it.
@@ -147,12 +148,12 @@ impl Credentials {
                 }
             },
         };
-        let tools: Vec<String> = header_text(headers, "x-posthog-tools")?
-            .unwrap_or_default()
-            .split(',')
-            .map(|name| name.trim().to_owned())
-            .filter(|name| !name.is_empty())
-            .collect();
+        let tools = match header_text(headers, "x-posthog-tools")? {
+            None => Vec::new(),
+            Some(names) => {
+                list(names).map_err(|error| AuthError::Bad(format!("X-PostHog-Tools: {error}")))?
+            }
+        };
         let policy = Policy {
             read_only,
             tools,
@@ -171,55 +172,79 @@ impl Credentials {
 /// Why a request is rejected.
 pub(super) enum AuthError {
     Unauthorized(&'static str),
+    /// PostHog does not accept the key.
+    Rejected(KeyRejection),
+    /// Whether PostHog accepts the key cannot be known now.
+    NotVerified,
     Forbidden(String),
     Bad(String),
 }
 
 impl Credentials {
-    /// Authenticates the request and attaches its caller.
-    pub(super) fn authenticate(&self, request: &mut Request) -> Result<(), AuthError> {
+    /// The caller of a request, and its API key, if it brings one.
+    pub(super) fn authenticate(
+        &self,
+        request: &mut Request,
+    ) -> Result<(Caller, Option<CallerKey>), AuthError> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map(|info| info.0);
         let caller = self.caller(request.headers(), peer)?;
-        request.extensions_mut().insert(caller);
         // No layer behind this one can log the key.
         request.headers_mut().remove(header::AUTHORIZATION);
-        Ok(())
+        Ok(caller)
     }
 
     /// The response to a request that is not authenticated or not allowed.
-    pub(super) fn reject(&self, error: AuthError) -> Response {
+    pub(super) fn reject(&self, error: &AuthError) -> Response {
         match error {
-            AuthError::Unauthorized(why) => {
-                let challenge = format!(
-                    "Bearer resource_metadata=\"{}{METADATA}/mcp\", scope=\"{}\"",
-                    self.public_url,
-                    self.scopes.join(" ")
-                );
-                (
-                    StatusCode::UNAUTHORIZED,
-                    [(header::WWW_AUTHENTICATE, challenge)],
-                    format!("{why}\n"),
-                )
-                    .into_response()
+            AuthError::Unauthorized(why) => self.unauthorized(why, ""),
+            AuthError::Rejected(why) => {
+                self.unauthorized(&why.to_string(), ", error=\"invalid_token\"")
             }
+            AuthError::NotVerified => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                [(header::RETRY_AFTER, "5")],
+                "PostHog cannot be reached to confirm the API key; try again\n",
+            )
+                .into_response(),
             AuthError::Forbidden(why) => {
                 (StatusCode::FORBIDDEN, format!("{why}\n")).into_response()
             }
             AuthError::Bad(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
         }
     }
+
+    /// A 401. It leads to PostHog's OAuth only where PostHog's tokens are accepted.
+    fn unauthorized(&self, why: &str, error: &str) -> Response {
+        let challenge = match self.auth_mode {
+            AuthMode::PerRequestKey => format!(
+                "Bearer resource_metadata=\"{}{METADATA}/mcp\", scope=\"{}\"{error}",
+                self.public_url,
+                self.scopes.join(" ")
+            ),
+            AuthMode::ServerKey { .. } => format!("Bearer realm=\"{}\"", env!("CARGO_PKG_NAME")),
+        };
+        (
+            StatusCode::UNAUTHORIZED,
+            [(header::WWW_AUTHENTICATE, challenge)],
+            format!("{why}\n"),
+        )
+            .into_response()
+    }
 }
 
-/// The protected resource metadata.
+/// The protected resource metadata. The token of a server with its own key is issued by its operator, not by PostHog.
 pub(super) async fn metadata(State(credentials): State<Arc<Credentials>>) -> impl IntoResponse {
-    Json(json!({
+    let mut metadata = json!({
         "resource": format!("{}/mcp", credentials.public_url),
-        "authorization_servers": [credentials.connection.host()],
-        "scopes_supported": credentials.scopes,
         "bearer_methods_supported": ["header"],
         "resource_name": "PostHog Persons",
-    }))
+    });
+    if let AuthMode::PerRequestKey = credentials.auth_mode {
+        metadata["authorization_servers"] = json!([credentials.connection.host()]);
+        metadata["scopes_supported"] = json!(credentials.scopes);
+    }
+    Json(metadata)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -229,10 +254,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .ok()?
         .split_once(' ')?;
     let token = token.trim();
-    let usable = scheme.eq_ignore_ascii_case("bearer")
-        && (8..=1024).contains(&token.len())
-        && token.bytes().all(|byte| byte.is_ascii_graphic());
-    usable.then_some(token)
+    (scheme.eq_ignore_ascii_case("bearer") && is_bearer_token(token)).then_some(token)
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AuthError> {
@@ -249,44 +271,4 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>
         .map_err(|_| AuthError::Bad(format!("{name} must be ASCII text")))?
         .trim();
     Ok(Some(text).filter(|text| !text.is_empty()))
-}
-
-/// Distinguishes credentials without storing them.
-fn fingerprint(purpose: &str, secret: &str) -> String {
-    let digest = Sha256::new()
-        .chain_update(purpose)
-        .chain_update([0])
-        .chain_update(secret)
-        .finalize();
-    digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// The project of each API key once it is resolved, by a hash of the key, for a bounded number of keys.
-#[derive(Default)]
-pub struct ProjectCache {
-    known: Mutex<HashMap<String, ResolvedProject>>,
-}
-
-/// The maximum number of keys.
-const MAX_KEYS: usize = 10_000;
-
-impl ProjectCache {
-    fn resolve(&self, key: &str, project: Project) -> ResolvedProject {
-        if project != Project::Current {
-            return ResolvedProject::default();
-        }
-        let mut known = lock(&self.known);
-        if known.len() >= MAX_KEYS {
-            // Rare, and costs one lookup per key.
-            known.clear();
-        }
-        known
-            .entry(fingerprint("project", key))
-            .or_default()
-            .clone()
-    }
 }

@@ -1,21 +1,12 @@
-//! The outermost layer, on every route: checks `Host` and `Origin`, and reads the body within a size and a time limit.
+//! The outermost layer, on every route: checks `Host` and `Origin`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use url::Url;
-
-use super::message_kind::MessageKind;
-
-/// No MCP request needs more: a thousand ids are 40 KB.
-pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// How long a body may take to arrive.
-const BODY_READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Which hosts a request may name, and which origins may send one.
 #[derive(Debug, Clone, Default)]
@@ -71,14 +62,13 @@ fn without_port(host: &str) -> &str {
 /// A rejected request: the status and the body of the response.
 type Rejected = (StatusCode, &'static str);
 
-/// Passes requests whose host and origin are allowed and whose body is small and complete.
+/// Passes requests whose host and origin are allowed.
 pub(super) async fn enforce_host_policy(
     State(policy): State<Arc<HostPolicy>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Rejected> {
     policy.check(&request)?;
-    let request = read_body(request).await?;
     Ok(next.run(request).await)
 }
 
@@ -112,27 +102,6 @@ impl HostPolicy {
             ));
         }
         Ok(())
-    }
-}
-
-/// Reads the whole body before any other layer, so that a slow or endless one costs a buffer and no permit.
-async fn read_body(request: Request) -> Result<Request, Rejected> {
-    let (parts, body) = request.into_parts();
-    match tokio::time::timeout(BODY_READ_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
-        Ok(Ok(body)) => {
-            let kind = MessageKind::of(&body);
-            let mut request = Request::from_parts(parts, Body::from(body));
-            request.extensions_mut().insert(kind);
-            Ok(request)
-        }
-        Ok(Err(_)) => Err((
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "Request body too large or incomplete\n",
-        )),
-        Err(_) => Err((
-            StatusCode::REQUEST_TIMEOUT,
-            "Request body not received in time\n",
-        )),
     }
 }
 

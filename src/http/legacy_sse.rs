@@ -16,13 +16,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::{StreamExt, stream};
 use rmcp::ServiceExt;
-use rmcp::model::{ClientJsonRpcMessage, GetExtensions, ServerJsonRpcMessage};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, GetExtensions, RequestId, ServerJsonRpcMessage,
+};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, PollSender};
 use uuid::Uuid;
 
+use super::admission::Admission;
 use crate::server::{Caller, Server};
 use crate::sync::lock;
 
@@ -39,14 +42,13 @@ pub(super) struct ShutdownTokens {
 }
 
 /// The two routes.
-pub(super) fn router(server: Server, shutdown: ShutdownTokens, max_streams: usize) -> Router {
+pub(super) fn router(server: Server, shutdown: ShutdownTokens) -> Router {
     Router::new()
         .route("/sse", get(open))
         .route("/messages", post(receive))
         .with_state(Streams {
             server,
             shutdown,
-            max_streams,
             open: Arc::default(),
         })
 }
@@ -55,7 +57,6 @@ pub(super) fn router(server: Server, shutdown: ShutdownTokens, max_streams: usiz
 struct Streams {
     server: Server,
     shutdown: ShutdownTokens,
-    max_streams: usize,
     open: Arc<Mutex<HashMap<String, Stream>>>,
 }
 
@@ -63,7 +64,12 @@ struct Streams {
 struct Stream {
     principal: Arc<str>,
     to_server: mpsc::Sender<ClientJsonRpcMessage>,
+    unanswered: Unanswered,
 }
+
+/// The places of the requests whose responses were not yet handed to the connection: a client that sends and never reads
+/// runs out of places.
+type Unanswered = Arc<Mutex<HashMap<RequestId, Arc<Admission>>>>;
 
 impl Streams {
     fn open(&self) -> MutexGuard<'_, HashMap<String, Stream>> {
@@ -90,26 +96,13 @@ async fn open(State(streams): State<Streams>, request: Request) -> Response {
     let (to_server, from_client) = mpsc::channel(CHANNEL_CAPACITY);
     let (to_client, from_server) = mpsc::channel::<ServerJsonRpcMessage>(CHANNEL_CAPACITY);
     let id = Uuid::new_v4().to_string();
-    {
-        let mut open = streams.open();
-        // No credential may take all of them.
-        let own = open
-            .values()
-            .filter(|stream| stream.principal == caller.principal)
-            .count();
-        if open.len() >= streams.max_streams || own >= streams.max_streams - streams.max_streams / 4
-        {
-            return (StatusCode::SERVICE_UNAVAILABLE, "Too many open streams\n").into_response();
-        }
-        let principal = Arc::clone(&caller.principal);
-        open.insert(
-            id.clone(),
-            Stream {
-                principal,
-                to_server,
-            },
-        );
-    }
+    let unanswered = Unanswered::default();
+    let stream = Stream {
+        principal: Arc::clone(&caller.principal),
+        to_server,
+        unanswered: Arc::clone(&unanswered),
+    };
+    streams.open().insert(id.clone(), stream);
     let guard = StreamGuard {
         id: id.clone(),
         streams: streams.clone(),
@@ -132,6 +125,14 @@ async fn open(State(streams): State<Streams>, request: Request) -> Response {
         .data(format!("/messages?sessionId={id}"));
     let messages = ReceiverStream::new(from_server).map(move |message| {
         let _open = &guard;
+        let answered = match &message {
+            ServerJsonRpcMessage::Response(response) => Some(&response.id),
+            ServerJsonRpcMessage::Error(error) => error.id.as_ref(),
+            _ => None,
+        };
+        if let Some(id) = answered {
+            lock(&unanswered).remove(id);
+        }
         Event::default()
             .event("message")
             .json_data(&message)
@@ -171,9 +172,18 @@ async fn receive(
     };
     match &mut message {
         ClientJsonRpcMessage::Request(request) => {
+            if let Some(admission) = parts.extensions.get::<Arc<Admission>>() {
+                lock(&stream.unanswered).insert(request.id.clone(), Arc::clone(admission));
+            }
             request.request.extensions_mut().insert(parts);
         }
         ClientJsonRpcMessage::Notification(notification) => {
+            // A cancelled request gets no response. While it still runs, it holds its place itself.
+            if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
+                && let Some(id) = &cancelled.params.request_id
+            {
+                lock(&stream.unanswered).remove(id);
+            }
             notification.notification.extensions_mut().insert(parts);
         }
         _ => {}

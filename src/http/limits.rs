@@ -1,32 +1,46 @@
-//! Concurrency and rate limits, global and per credential. Excess requests are rejected immediately.
+//! Concurrency, rate and size limits, global and per credential. Excess requests are rejected immediately.
+//!
+//! All API keys that PostHog has not accepted yet count as one credential, with fewer places; their requests wait for one.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
-use axum::http::{Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::message_kind::MessageKind;
 use crate::coordination::Store;
-use crate::server::Caller;
 
-/// Concurrency, rate and session limits.
+/// The credential that all keys count as which PostHog has not accepted.
+const UNVERIFIED: &str = "unverified";
+/// How long a request with such a key waits for a place.
+const UNVERIFIED_WAIT: Duration = Duration::from_secs(5);
+/// Such requests that wait for a place, for each place.
+const UNVERIFIED_QUEUE: usize = 8;
+/// What one credential may use of all that bodies may take; the keys that are not accepted, half of that.
+const BODY_SHARE: usize = 8;
+
+/// Concurrency, rate, size and session limits.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpLimits {
-    /// Open sessions, and open streams of the legacy transport.
+    /// Open sessions, and open streams.
     pub max_sessions: usize,
     /// Requests in flight.
     pub max_in_flight: usize,
     /// Requests in flight per credential.
     pub max_in_flight_per_credential: usize,
+    /// Requests in flight with API keys that PostHog has not accepted yet.
+    pub max_unverified: usize,
     /// Requests per credential and minute.
     pub max_requests_per_minute: u64,
+    /// Bytes of all request bodies together.
+    pub max_body_bytes: usize,
+    /// Open connections; by default what the limit of open files leaves.
+    pub max_connections: Option<usize>,
+    /// How long a client may read nothing of a response.
+    pub write_timeout: Duration,
 }
 
 impl Default for HttpLimits {
@@ -36,9 +50,24 @@ impl Default for HttpLimits {
             max_in_flight: 512,
             // Fewer than there are slots for tool calls: one credential must leave some.
             max_in_flight_per_credential: 32,
+            max_unverified: 16,
             max_requests_per_minute: 6000,
+            max_body_bytes: 64 * 1024 * 1024,
+            max_connections: None,
+            write_timeout: Duration::from_secs(60),
         }
     }
+}
+
+/// What a request is counted as. A reply must get through while the request that waits for it holds the last place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    /// Its body is being read, so that it is not known yet what it is.
+    Body,
+    /// A request.
+    Request,
+    /// A response to the server or a notification.
+    OneWay,
 }
 
 /// The requests in flight.
@@ -46,21 +75,71 @@ pub(super) struct InFlight {
     limits: HttpLimits,
     store: Store,
     state: watch::Sender<InFlightCounts>,
+    unverified: Arc<Semaphore>,
+    waiting: AtomicUsize,
 }
 
 #[derive(Default)]
 struct InFlightCounts {
-    total: usize,
-    per_credential: HashMap<Arc<str>, usize>,
+    per_lane: HashMap<Lane, usize>,
+    per_credential: HashMap<(Arc<str>, Lane), usize>,
+    body_bytes: usize,
+    body_bytes_per_credential: HashMap<Arc<str>, usize>,
     closed: bool,
 }
 
+impl InFlightCounts {
+    fn of(&self, lane: Lane) -> usize {
+        self.per_lane.get(&lane).copied().unwrap_or_default()
+    }
+}
+
 /// Why a request is not admitted.
-enum Rejection {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rejection {
     ShuttingDown,
     Busy,
     CredentialBusy,
+    UnverifiedBusy,
     RateLimited,
+    Bodies,
+    Streams,
+}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+        let (status, seconds, why) = match self {
+            Self::ShuttingDown => (BUSY, "1", "The server is shutting down\n"),
+            Self::Busy => (
+                BUSY,
+                "1",
+                "Too many concurrent requests; try again in a second\n",
+            ),
+            Self::CredentialBusy => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "1",
+                "Too many concurrent requests for this credential; try again in a second\n",
+            ),
+            Self::UnverifiedBusy => (
+                BUSY,
+                "1",
+                "Too many requests with API keys that PostHog has not confirmed yet; try again in a second\n",
+            ),
+            Self::RateLimited => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "60",
+                "Too many requests per minute for this credential; try again in a minute\n",
+            ),
+            Self::Bodies => (
+                BUSY,
+                "1",
+                "Request bodies use too much memory; try again in a second\n",
+            ),
+            Self::Streams => (BUSY, "1", "Too many open streams; try again in a second\n"),
+        };
+        (status, [(header::RETRY_AFTER, seconds)], why).into_response()
+    }
 }
 
 impl InFlight {
@@ -69,6 +148,8 @@ impl InFlight {
             limits,
             store,
             state: watch::Sender::new(InFlightCounts::default()),
+            unverified: Arc::new(Semaphore::new(limits.max_unverified)),
+            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -80,139 +161,173 @@ impl InFlight {
     /// Waits until no request is in flight.
     pub(super) async fn idle(&self) {
         let mut state = self.state.subscribe();
-        let _ = state.wait_for(|counts| counts.total == 0).await;
+        let _ = state
+            .wait_for(|counts| counts.of(Lane::Request) + counts.of(Lane::OneWay) == 0)
+            .await;
     }
 
-    fn admit(self: &Arc<Self>, principal: &Arc<str>) -> Result<Arc<Permit>, Rejection> {
+    /// The credential that all keys count as which PostHog has not accepted.
+    pub(super) fn unverified_principal() -> Arc<str> {
+        UNVERIFIED.into()
+    }
+
+    /// Waits for one of the places of requests with keys that PostHog has not accepted.
+    pub(super) async fn unverified_place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
+        let _waiting = Waiting::enter(&self.waiting);
+        if self.waiting.load(Ordering::Relaxed) > self.limits.max_unverified * UNVERIFIED_QUEUE {
+            return Err(Rejection::UnverifiedBusy);
+        }
+        let place = Arc::clone(&self.unverified).acquire_owned();
+        match tokio::time::timeout(UNVERIFIED_WAIT, place).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Rejection::UnverifiedBusy),
+        }
+    }
+
+    /// Counts a request of any kind towards the limit per minute.
+    pub(super) async fn count(&self, principal: &str) -> Result<(), Rejection> {
+        let count = match principal {
+            // Nothing of these keys is shared with other processes.
+            UNVERIFIED => self.store.count_in_process(principal),
+            _ => self.store.count(principal).await,
+        };
+        if count > self.limits.max_requests_per_minute {
+            return Err(Rejection::RateLimited);
+        }
+        Ok(())
+    }
+
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        principal: &Arc<str>,
+        lane: Lane,
+    ) -> Result<Permit, Rejection> {
         let mut admitted = Ok(());
+        let key = (Arc::clone(principal), lane);
         self.state.send_modify(|counts| {
-            let own = counts.per_credential.get(principal).copied().unwrap_or(0);
-            admitted = if counts.closed {
+            let own = counts.per_credential.get(&key).copied().unwrap_or(0);
+            admitted = if counts.closed && lane == Lane::Request {
                 Err(Rejection::ShuttingDown)
-            } else if counts.total >= self.limits.max_in_flight {
+            } else if counts.of(lane) >= self.limits.max_in_flight {
                 Err(Rejection::Busy)
             } else if own >= self.limits.max_in_flight_per_credential {
                 Err(Rejection::CredentialBusy)
             } else {
-                counts.total += 1;
-                counts.per_credential.insert(Arc::clone(principal), own + 1);
-                metrics::gauge!("mcp_requests_in_flight").set(counts.total as f64);
+                *counts.per_lane.entry(lane).or_default() += 1;
+                counts.per_credential.insert(key.clone(), own + 1);
+                if lane == Lane::Request {
+                    metrics::gauge!("mcp_requests_in_flight").set(counts.of(lane) as f64);
+                }
                 Ok(())
             };
         });
-        admitted.map(|()| {
-            Arc::new(Permit {
-                in_flight: Arc::clone(self),
-                principal: Arc::clone(principal),
-            })
+        admitted.map(|()| Permit {
+            in_flight: Arc::clone(self),
+            key,
         })
+    }
+
+    /// An empty reservation of memory for a body.
+    pub(super) fn body_memory(self: &Arc<Self>, principal: &Arc<str>) -> BodyMemory {
+        BodyMemory {
+            in_flight: Arc::clone(self),
+            principal: Arc::clone(principal),
+            bytes: 0,
+        }
     }
 }
 
-/// A permit for one request in flight. Both the response body and the tool call hold it, so that it is released when the
-/// later of them ends.
+/// Counts a request that waits for a place.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A place of a request in flight.
 pub(super) struct Permit {
     in_flight: Arc<InFlight>,
-    principal: Arc<str>,
+    key: (Arc<str>, Lane),
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.in_flight.state.send_modify(|counts| {
-            counts.total = counts.total.saturating_sub(1);
-            metrics::gauge!("mcp_requests_in_flight").set(counts.total as f64);
-            if let Some(own) = counts.per_credential.get_mut(&self.principal) {
-                *own = own.saturating_sub(1);
-                if *own == 0 {
-                    counts.per_credential.remove(&self.principal);
-                }
+            let lane = self.key.1;
+            release(&mut counts.per_lane, &lane, 1);
+            release(&mut counts.per_credential, &self.key, 1);
+            if lane == Lane::Request {
+                metrics::gauge!("mcp_requests_in_flight").set(counts.of(lane) as f64);
             }
         });
     }
 }
 
-/// Admits a request if there is a permit.
-///
-/// Streams that a client holds open (`GET`) take no permit: the session limit covers them. Responses to the server and
-/// notifications take none either: a request that holds a permit waits for them.
-pub(super) async fn admit(in_flight: &Arc<InFlight>, mut request: Request, next: Next) -> Response {
-    let one_way = request.extensions().get::<MessageKind>() == Some(&MessageKind::OneWay);
-    if request.method() == Method::GET || one_way {
-        return next.run(request).await;
-    }
-    let principal = request
-        .extensions()
-        .get::<Caller>()
-        .map(|caller| Arc::clone(&caller.principal));
-    let principal = principal.unwrap_or_else(|| "".into());
-    let admitted =
-        if in_flight.store.count(&principal).await > in_flight.limits.max_requests_per_minute {
-            Err(Rejection::RateLimited)
-        } else {
-            in_flight.admit(&principal)
+/// The memory that a request body takes, reserved as it arrives.
+pub(super) struct BodyMemory {
+    in_flight: Arc<InFlight>,
+    principal: Arc<str>,
+    bytes: usize,
+}
+
+impl BodyMemory {
+    /// Reserves memory for more bytes.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Rejection> {
+        let max = self.in_flight.limits.max_body_bytes;
+        let share = match &*self.principal {
+            UNVERIFIED => max / BODY_SHARE / 2,
+            _ => max / BODY_SHARE,
         };
-    match admitted {
-        Ok(permit) => {
-            request.extensions_mut().insert(Arc::clone(&permit));
-            let (parts, body) = next.run(request).await.into_parts();
-            Response::from_parts(
-                parts,
-                Body::new(PermitBody {
-                    body,
-                    _permit: permit,
-                }),
-            )
+        let mut fits = false;
+        self.in_flight.state.send_modify(|counts| {
+            let of_all = counts.body_bytes + bytes;
+            let own = counts.body_bytes_per_credential.get(&self.principal);
+            let own = own.copied().unwrap_or_default() + bytes;
+            fits = of_all <= max && own <= share;
+            if fits {
+                counts.body_bytes = of_all;
+                let principal = Arc::clone(&self.principal);
+                counts.body_bytes_per_credential.insert(principal, own);
+            }
+        });
+        if !fits {
+            return Err(Rejection::Bodies);
         }
-        Err(rejection) => {
-            let (status, seconds, why) = match rejection {
-                Rejection::ShuttingDown => (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "1",
-                    "The server is shutting down\n",
-                ),
-                Rejection::Busy => (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "1",
-                    "Too many concurrent requests; try again in a second\n",
-                ),
-                Rejection::CredentialBusy => (
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "1",
-                    "Too many concurrent requests for this credential; try again in a second\n",
-                ),
-                Rejection::RateLimited => (
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "60",
-                    "Too many requests per minute for this credential; try again in a minute\n",
-                ),
-            };
-            (status, [(header::RETRY_AFTER, seconds)], why).into_response()
-        }
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
-/// A response body that holds a permit until it is sent or dropped.
-struct PermitBody {
-    body: Body,
-    _permit: Arc<Permit>,
+impl Drop for BodyMemory {
+    fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        self.in_flight.state.send_modify(|counts| {
+            counts.body_bytes = counts.body_bytes.saturating_sub(self.bytes);
+            release(
+                &mut counts.body_bytes_per_credential,
+                &self.principal,
+                self.bytes,
+            );
+        });
+    }
 }
 
-impl HttpBody for PermitBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
+fn release<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K, amount: usize) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(amount);
+        if *count == 0 {
+            counts.remove(key);
+        }
     }
 }

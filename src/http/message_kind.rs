@@ -17,6 +17,11 @@ pub(super) enum MessageKind {
 }
 
 impl MessageKind {
+    /// Whether something may outlive the request. What cannot be read here counts as if it did.
+    pub(super) fn may_open_session(self) -> bool {
+        matches!(self, Self::Initialize | Self::Other)
+    }
+
     pub(super) fn of(body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Message {

@@ -1,5 +1,6 @@
 //! Sessions of the stateful protocol versions: each belongs to the credential that opened it, and their number is limited.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -19,7 +20,8 @@ use crate::coordination::{RelayedMessage, Store};
 use crate::server::Caller;
 use crate::sync::lock;
 
-const SESSION: &str = "mcp-session-id";
+/// The header that names a session.
+pub(super) const SESSION: &str = "mcp-session-id";
 /// How often the shared store learns that a session is in use.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a session may take to accept a relayed message.
@@ -188,8 +190,8 @@ impl Sessions {
             .or_insert_with(owner);
     }
 
-    /// Closes the least recently used session when the limit is reached, one of the same caller first: a caller that opens
-    /// many sessions evicts its own.
+    /// Closes the least recently used session of the caller that has most when the limit is reached: one that opens many
+    /// sessions evicts its own.
     async fn evict_if_full(&self, principal: &Arc<str>) {
         let alive: Vec<String> = {
             let sessions = self.manager.sessions.read().await;
@@ -207,10 +209,20 @@ impl Sessions {
                 .find(|session| !owners.contains_key(*session))
                 .cloned();
             unowned.or_else(|| {
-                owners
-                    .iter()
-                    .min_by_key(|(_, owner)| (owner.principal != *principal, owner.last_used))
-                    .map(|(session, _)| session.clone())
+                let mut held = HashMap::from([(Arc::clone(principal), 1_usize)]);
+                for owner in owners.values() {
+                    *held.entry(Arc::clone(&owner.principal)).or_default() += 1;
+                }
+                let order = |owner: &Owner| {
+                    let count = held.get(&owner.principal).copied();
+                    (
+                        Reverse(count),
+                        owner.principal != *principal,
+                        owner.last_used,
+                    )
+                };
+                let last = owners.iter().min_by_key(|(_, owner)| order(owner));
+                last.map(|(session, _)| session.clone())
             })
         };
         if let Some(oldest) = oldest {
@@ -243,7 +255,7 @@ pub(super) async fn bind(
         }
         Some(session) if request.method() == Method::POST => {
             let (parts, body) = request.into_parts();
-            // The host policy has read it and checked its size.
+            // It was read before, and its size checked.
             let Ok(body) = to_bytes(body, usize::MAX).await else {
                 return StatusCode::BAD_REQUEST.into_response();
             };

@@ -23,6 +23,7 @@ use super::completion::{CompletionRequest, complete};
 use super::instructions::instructions;
 use super::mcp_server::Server;
 use super::notifications::call_finished;
+use super::session::MAX_WATCHED;
 use super::{prompts, resources};
 use crate::policy::Effect;
 
@@ -84,14 +85,20 @@ impl ServerHandler for Server {
         Ok(())
     }
 
-    /// Any URI is accepted; a URI of no person causes no notifications.
     async fn subscribe(
         &self,
         request: SubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.session.watch(request.uri);
-        Ok(())
+        let person = resources::person(&request.uri).ok_or_else(|| {
+            let message = "only posthog://persons/{uuid} can be subscribed to";
+            ErrorData::invalid_params(message, None)
+        })?;
+        if self.session.watch(person) {
+            return Ok(());
+        }
+        let message = format!("a session can subscribe to at most {MAX_WATCHED} persons");
+        Err(ErrorData::invalid_params(message, None))
     }
 
     async fn unsubscribe(
@@ -99,7 +106,9 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.session.unwatch(&request.uri);
+        if let Some(person) = resources::person(&request.uri) {
+            self.session.unwatch(person);
+        }
         Ok(())
     }
 

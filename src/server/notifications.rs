@@ -11,6 +11,7 @@ use rmcp::service::RequestContext;
 use rmcp::{Peer, RoleServer};
 use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
+use uuid::Uuid;
 
 use super::resources;
 use super::session::ClientSession;
@@ -79,9 +80,9 @@ pub(super) async fn persons_changed(
     peer: &Peer<RoleServer>,
     persons: &[String],
 ) {
-    let uris = persons.iter().map(|uuid| resources::uri(uuid));
-    for uri in uris.filter(|uri| session.watches(uri)) {
-        let notification = ResourceUpdatedNotificationParam::new(uri);
+    let uuids = persons.iter().filter_map(|uuid| Uuid::try_parse(uuid).ok());
+    for uuid in uuids.filter(|uuid| session.watches(*uuid)) {
+        let notification = ResourceUpdatedNotificationParam::new(resources::uri(uuid));
         let _ =
             tokio::time::timeout(NOTIFY_TIMEOUT, peer.notify_resource_updated(notification)).await;
     }

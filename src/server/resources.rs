@@ -19,7 +19,7 @@ pub fn template() -> ResourceTemplate {
 
 /// The address of a person.
 #[must_use]
-pub fn uri(uuid: &str) -> String {
+pub fn uri(uuid: Uuid) -> String {
     format!("{PREFIX}{uuid}")
 }
 

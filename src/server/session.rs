@@ -5,11 +5,12 @@ use std::sync::Mutex;
 
 use rmcp::model::LoggingLevel;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::sync::lock;
 
 /// How many persons a client can watch: it has a few open, not thousands.
-const MAX_WATCHED: usize = 1000;
+pub(super) const MAX_WATCHED: usize = 1000;
 
 /// The state of one session.
 #[derive(Default)]
@@ -18,8 +19,8 @@ pub(super) struct ClientSession {
     pub(super) closed: CancellationToken,
     /// The minimum log level that the client set; `None` sends no log messages.
     log_level: Mutex<Option<LoggingLevel>>,
-    /// The resources that the client subscribed to.
-    watched: Mutex<HashSet<String>>,
+    /// The persons that the client subscribed to.
+    watched: Mutex<HashSet<Uuid>>,
 }
 
 impl ClientSession {
@@ -38,18 +39,21 @@ impl ClientSession {
         *lock(&self.log_level)
     }
 
-    pub(super) fn watch(&self, uri: String) {
+    /// Watches a person; false if the client watches too many.
+    pub(super) fn watch(&self, person: Uuid) -> bool {
         let mut watched = lock(&self.watched);
-        if watched.len() < MAX_WATCHED {
-            watched.insert(uri);
+        if watched.len() >= MAX_WATCHED && !watched.contains(&person) {
+            return false;
         }
+        watched.insert(person);
+        true
     }
 
-    pub(super) fn unwatch(&self, uri: &str) {
-        lock(&self.watched).remove(uri);
+    pub(super) fn unwatch(&self, person: Uuid) {
+        lock(&self.watched).remove(&person);
     }
 
-    pub(super) fn watches(&self, uri: &str) -> bool {
-        lock(&self.watched).contains(uri)
+    pub(super) fn watches(&self, person: Uuid) -> bool {
+        lock(&self.watched).contains(&person)
     }
 }

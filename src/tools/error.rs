@@ -114,6 +114,9 @@ impl ToolError {
                  (https://us.posthog.com or https://eu.posthog.com: set POSTHOG_HOST). Only a personal API key (phx_...) works, \
                  not a project token. The user must fix this; retrying will not help."
             ),
+            ErrorKind::KeyRejected(why) => format!(
+                "The API key was not used: {why}. The user must sign in again or use another key; retrying will not help."
+            ),
             ErrorKind::MissingScope(scope) => format!(
                 "The API key lacks the scope {}. The user can add it at {host}/settings/user-api-keys, or use a key that has it.",
                 sanitizer.text(scope)

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::connection::Connection;
 use crate::decode::decode;
 use crate::error::{Error, ErrorKind};
+use crate::key_state::{KeyStanding, KeyState};
 use crate::project::{Project, ResolvedProject};
 use crate::rate_limit::{self, RateLimiter};
 use crate::request::Request;
@@ -48,30 +49,49 @@ pub(crate) struct Inner {
     rate_limiter: Arc<RateLimiter>,
     pub(crate) project: Project,
     pub(crate) resolved: ResolvedProject,
+    /// What is known about the key of a caller. The operator's own key is taken for valid.
+    pub(crate) state: Option<Arc<KeyState>>,
 }
 
 impl Client {
     /// A client for one key and one project. No request is made.
     #[must_use]
     pub fn new(connection: Arc<Connection>, key: SecretString, project: Project) -> Self {
-        Self::with_resolved(connection, key, project, ResolvedProject::default())
-    }
-
-    /// As [`Client::new`], sharing the resolved project with other clients of the same key.
-    #[must_use]
-    pub fn with_resolved(
-        connection: Arc<Connection>,
-        key: SecretString,
-        project: Project,
-        resolved: ResolvedProject,
-    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 rate_limiter: connection.rate_limiters().of(key.expose_secret()),
                 connection,
                 key,
                 project,
-                resolved,
+                resolved: ResolvedProject::default(),
+                state: None,
+            }),
+            waits: None,
+        }
+    }
+
+    /// A client for the key of a caller, who may have made it up. Shares the state of the key, and so the project that
+    /// `@current` was resolved to, with its other clients.
+    #[must_use]
+    pub fn of_caller(
+        connection: Arc<Connection>,
+        key: SecretString,
+        project: Project,
+        state: Arc<KeyState>,
+    ) -> Self {
+        let rate_limiters = connection.rate_limiters();
+        let rate_limiter = match state.standing() {
+            KeyStanding::Accepted => rate_limiters.of(key.expose_secret()),
+            _ => rate_limiters.unverified(),
+        };
+        Self {
+            inner: Arc::new(Inner {
+                rate_limiter,
+                connection,
+                key,
+                project,
+                resolved: state.project.clone(),
+                state: Some(state),
             }),
             waits: None,
         }
@@ -146,6 +166,22 @@ impl Client {
     }
 
     pub(crate) async fn send_once(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+        self.check_token().await?;
+        self.transmit(request).await
+    }
+
+    /// Sends a request without checking the token first: the check itself is one.
+    pub(crate) async fn transmit(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+        let response = self.exchange(request).await;
+        if let Some(state) = &self.inner.state
+            && request.shows_key(self.key_kind())
+        {
+            state.record(self.key_kind(), &response);
+        }
+        response
+    }
+
+    async fn exchange(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
         let connection = &self.inner.connection;
         let address = connection
             .address(&request.path, request.trailing_slash)
@@ -175,6 +211,15 @@ impl Client {
         let head = ResponseHead::new(&response);
         let body = connection.read(response, request.max_bytes).await?;
         let body = response::without_key(body, head.status, self.inner.key.expose_secret());
+        if head.status.is_success() && head.html {
+            // A login page or a load balancer's. It says nothing about the key or the request.
+            let expected = match request.accept {
+                "text/csv" => "CSV",
+                _ => "JSON",
+            };
+            return Err(Error::new(ErrorKind::InvalidResponse)
+                .with_reason(format!("it is a web page, not {expected}")));
+        }
         if head.status.is_success() || (head.status.is_server_error() && (request.is_result)(&body))
         {
             return Ok(body);

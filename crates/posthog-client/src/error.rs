@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::feature::Feature;
+use crate::key_state::KeyRejection;
 use crate::untrusted::Untrusted;
 
 /// A failed request. Contains no key, no URL and no body.
@@ -21,6 +22,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The key is invalid, revoked, from another region, or not a personal API key.
     Authentication,
+    /// The caller's key is rejected; nothing was sent with it.
+    KeyRejected(KeyRejection),
     /// The key lacks this scope.
     MissingScope(Untrusted<String>),
     /// The endpoint does not support keys with scopes.
@@ -128,6 +131,7 @@ impl ErrorKind {
             | Self::LookupUnavailable
             | Self::ConnectionLost => true,
             Self::Authentication
+            | Self::KeyRejected(_)
             | Self::MissingScope(_)
             | Self::ScopedKeysUnsupported
             | Self::Forbidden
@@ -152,6 +156,7 @@ impl ErrorKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Authentication => "authentication",
+            Self::KeyRejected(_) => "key_rejected",
             Self::MissingScope(_) => "missing_scope",
             Self::ScopedKeysUnsupported => "scoped_keys_unsupported",
             Self::Forbidden => "forbidden",

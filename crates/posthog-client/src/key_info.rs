@@ -78,10 +78,16 @@ impl Region {
     }
 }
 
-/// PostHog's response about an OAuth token.
+/// PostHog's response about an OAuth token (RFC 7662).
 #[derive(Deserialize)]
-struct Introspection {
-    active: bool,
+pub(crate) struct Introspection {
+    pub(crate) active: bool,
+    /// Whom the token is meant for: a text or a list of them.
+    #[serde(default)]
+    pub(crate) aud: Option<Value>,
+    /// When it expires, in seconds since 1970.
+    #[serde(default)]
+    pub(crate) exp: Option<i64>,
     /// Space-separated.
     #[serde(default)]
     scope: String,
@@ -177,8 +183,8 @@ impl KeyInspector {
             } else {
                 GrantedScopes::Listed(scopes)
             });
-        } else if KeyKind::of(self.client.inner.key.expose_secret()) == KeyKind::OAuth
-            && let Ok(token) = self.introspect().await
+        } else if self.client.key_kind() == KeyKind::OAuth
+            && let Ok(token) = self.in_time(self.client.introspect()).await
             && token.active
         {
             facts.teams = token.scoped_teams.unwrap_or_default();
@@ -191,14 +197,6 @@ impl KeyInspector {
             ));
         }
         Ok(facts)
-    }
-
-    /// `POST /oauth/introspect`, with the token itself.
-    async fn introspect(&self) -> Result<Introspection, Error> {
-        let body = json!({ "token": self.client.inner.key.expose_secret() });
-        let mut request = Request::read_by_post(vec!["oauth", "introspect"], body);
-        request.trailing_slash = false;
-        self.read(request).await
     }
 
     /// The number of the client's project.
@@ -299,6 +297,20 @@ impl KeyInspector {
         let missing = Request::read_by_post(path, json!({ "distinct_ids": [] }));
         let response = self.read::<Value>(missing).await;
         matches!(response, Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported)
+    }
+}
+
+impl Client {
+    pub(crate) fn key_kind(&self) -> KeyKind {
+        KeyKind::of(self.inner.key.expose_secret())
+    }
+
+    /// `POST /oauth/introspect`, with the token itself.
+    pub(crate) async fn introspect(&self) -> Result<Introspection, Error> {
+        let body = json!({ "token": self.inner.key.expose_secret() });
+        let mut request = Request::read_by_post(vec!["oauth", "introspect"], body);
+        request.trailing_slash = false;
+        crate::decode::decode(&self.transmit(&request).await?)
     }
 }
 

@@ -19,6 +19,7 @@ mod history;
 mod host;
 mod insights;
 mod key_info;
+mod key_state;
 mod person;
 mod persons;
 mod probe;
@@ -48,10 +49,11 @@ pub use history::{
 pub use host::{HostError, parse_host};
 pub use insights::{ActorPage, InsightArguments};
 pub use key_info::{KeyFacts, KeyInspector, KeyKind, ProjectAccess, Region};
+pub use key_state::{KeyRejection, KeyStanding, KeyState};
 pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue, PropertyValues};
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
 pub use probe::{ConnectFailure, Endpoint, ProbeResult};
-pub use project::{Project, ResolvedProject};
+pub use project::Project;
 pub use scopes::{GrantedScopes, Permission, RequiredScopes};
 pub use untrusted::Untrusted;
 pub use writes::{

@@ -39,6 +39,7 @@ pub(crate) struct RateLimiters {
     /// Whether the host enforces its limits.
     counts: AtomicBool,
     keys: Mutex<HashMap<[u8; 32], Arc<RateLimiter>>>,
+    unverified: Arc<RateLimiter>,
 }
 
 impl RateLimiters {
@@ -46,7 +47,18 @@ impl RateLimiters {
         Self {
             counts: AtomicBool::new(counts),
             keys: Mutex::default(),
+            unverified: Arc::new(RateLimiter {
+                concurrency: Semaphore::new(MAX_CONCURRENCY),
+                deletes: None,
+                others: Window::new(&[]),
+            }),
         }
+    }
+
+    /// The one rate limiter of all keys that PostHog has not accepted yet: made-up keys must not displace others. PostHog
+    /// counts requests per key, so this limits concurrency only.
+    pub(crate) fn unverified(&self) -> Arc<RateLimiter> {
+        Arc::clone(&self.unverified)
     }
 
     /// The rate limiter of a key. Only the key's digest is stored.
@@ -154,6 +166,9 @@ impl Window {
     }
 
     fn take(&mut self, counts: bool, now: Instant) -> Result<Duration, Duration> {
+        if self.limits.is_empty() {
+            return Ok(Duration::ZERO);
+        }
         let longest = self.limits.iter().map(|(_, window)| *window).max();
         while let (Some(first), Some(longest)) = (self.taken.front(), longest)
             && *first + longest <= now

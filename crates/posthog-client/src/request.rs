@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
+use crate::key_info::KeyKind;
 use crate::rate_limit;
 use crate::url::Query;
 
@@ -51,6 +52,19 @@ impl<'a> Request<'a> {
             method: Method::POST,
             body: Some(body),
             ..Self::get(path)
+        }
+    }
+
+    /// Whether the response shows if PostHog accepts a key of this kind.
+    pub(crate) fn shows_key(&self, kind: KeyKind) -> bool {
+        match self.path.as_slice() {
+            // Public on some instances.
+            [.., "schema"] => false,
+            // May pass on a rejection by the ingestion service.
+            [.., "delete_property"] => false,
+            // Not open to OAuth tokens, and rejects them as it would a wrong key.
+            [.., "personal_api_keys", "@current"] => kind != KeyKind::OAuth,
+            _ => true,
         }
     }
 

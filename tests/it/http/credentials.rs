@@ -19,13 +19,19 @@ pub(super) const AUTH_TOKEN: &str = "POSTHOG_MCP_AUTH_TOKEN";
 pub(super) const STATE_KEY: &str = "POSTHOG_MCP_STATE_KEY";
 pub(super) const KEY: &str = "POSTHOG_PERSONAL_API_KEY";
 
-/// The API keys that PostHog received, in the order of the requests.
+/// The API keys that PostHog received in calls, in the order of the requests.
 pub(super) fn keys(requests: &[RecordedRequest]) -> Vec<String> {
+    let requests = requests.iter().filter(|request| !is_verification(request));
     let key = |request: &RecordedRequest| {
         let header = request.header("authorization").unwrap_or_default();
         header.trim_start_matches("Bearer ").to_owned()
     };
-    requests.iter().map(key).collect()
+    requests.map(key).collect()
+}
+
+/// Whether a request asks PostHog only whether it accepts the key.
+pub(super) fn is_verification(request: &RecordedRequest) -> bool {
+    request.path == "/api/personal_api_keys/@current/"
 }
 
 // Per-request keys.

@@ -7,10 +7,12 @@ mod credentials;
 mod host_policy;
 mod limits;
 mod mcp_client;
+mod oauth;
 mod prompts_and_resources;
 mod protocol;
 mod replicas;
 mod request_restrictions;
+mod resources_of_clients;
 mod server_key;
 mod server_process;
 mod session_limits;
@@ -18,6 +20,7 @@ mod session_owner;
 mod slow_clients;
 mod stopping;
 mod team;
+mod unverified_keys;
 
 use reqwest::Method;
 

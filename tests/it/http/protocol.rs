@@ -346,14 +346,20 @@ async fn body_over_one_mebibyte_is_rejected() {
             assert_eq!(status == 413, too_large, "{route} {length}: {status}");
         }
     }
-    // Also before authentication, and without a content length.
-    for route in PUBLIC_ROUTES.iter().chain(&["/mcp"]) {
+    // Also without a content length.
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {MARY}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    let chunk = format!("{:x}\r\n{}\r\n0\r\n\r\n", MIB + 1, " ".repeat(MIB + 1));
+    let received = super::send_raw(team.address, &(head + &chunk)).await;
+    assert!(received.starts_with("HTTP/1.1 413 "), "{received}");
+    // A public route needs no body, and does not wait for one.
+    for route in PUBLIC_ROUTES {
         let head = format!(
-            "POST {route} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+            "POST {route} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {MIB}\r\n\r\n"
         );
-        let chunk = format!("{:x}\r\n{}\r\n0\r\n\r\n", MIB + 1, " ".repeat(MIB + 1));
-        let received = super::send_raw(team.address, &(head + &chunk)).await;
-        assert!(received.starts_with("HTTP/1.1 413 "), "{route}: {received}");
+        let received = super::send_raw(team.address, &head).await;
+        assert!(received.starts_with("HTTP/1.1 405 "), "{route}: {received}");
     }
     assert_eq!(mary.tool_names().await, all_tools());
 }

@@ -181,7 +181,15 @@ async fn request_with_tools_header_gets_only_those_tools() {
     assert_unknown(&narrowed, &[("persons-retrieve", json!({"id": ADA}))]).await;
     let both = narrowed.with_header("x-posthog-read-only", "true");
     assert_eq!(both.tool_names().await, ["persons-list"]);
-    for word in ["persons-lst", "persons-list,persons-unknown", "*", "delete"] {
+    for word in [
+        "persons-lst",
+        "persons-list,persons-unknown",
+        "*",
+        "delete",
+        ",",
+        " , ,",
+        "persons-list;persons-retrieve",
+    ] {
         let mary = mary.with_header("x-posthog-tools", word);
         let reply = mary.read(mary.stateless("tools/list", json!({}))).await;
         assert_eq!(reply.status, 400, "{word}: {}", reply.text);

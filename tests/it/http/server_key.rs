@@ -59,6 +59,22 @@ async fn requests_without_the_token_are_rejected() {
     assert!(team.sandbox.requests().is_empty());
 }
 
+/// Its token comes from the operator: no client is sent to PostHog to get one.
+#[tokio::test]
+async fn challenge_does_not_lead_to_posthog() {
+    let team = server_with_token().await;
+    let stranger = team.caller(MARY);
+    let reply = stranger
+        .read(stranger.stateless("tools/list", json!({})))
+        .await;
+    assert_eq!(reply.challenge(), "Bearer realm=\"posthog-persons-mcp\"");
+    let document = stranger.get("/.well-known/oauth-protected-resource").await;
+    let document = document.json();
+    assert_eq!(document["resource"], format!("http://{}/mcp", team.address));
+    assert_eq!(document.get("authorization_servers"), None, "{document}");
+    assert_eq!(document.get("scopes_supported"), None, "{document}");
+}
+
 #[tokio::test]
 async fn loopback_requests_need_no_token_if_none_is_set() {
     let team = team_with(Setup {

@@ -110,6 +110,7 @@ async fn slow_clients_at_their_limit_delay_no_other_credential() {
     let team = team_limited_to(HttpLimits {
         max_in_flight_per_credential: 64,
         max_requests_per_minute: u64::MAX,
+        write_timeout: 10 * TIMEOUT,
         ..HttpLimits::default()
     })
     .await;

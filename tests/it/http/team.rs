@@ -7,7 +7,7 @@ use std::time::Duration;
 use posthog_client::{Client, Connection, ConnectionOptions, Project};
 use posthog_persons_mcp::coordination::Store;
 use posthog_persons_mcp::http::{
-    AuthMode, Credentials, HostPolicy, HttpLimits, HttpOptions, Metrics, ProjectCache, serve,
+    AuthMode, Credentials, HostPolicy, HttpLimits, HttpOptions, KeyRegistry, Metrics, serve,
 };
 use posthog_persons_mcp::output::OutputOptions as Budget;
 use posthog_persons_mcp::policy::{Confirm, Policy};
@@ -44,6 +44,8 @@ pub(super) struct Setup {
     pub(super) host_policy: HostPolicy,
     pub(super) limits: HttpLimits,
     pub(super) legacy_sse: bool,
+    /// What OAuth tokens must be meant for.
+    pub(super) resource: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -63,6 +65,7 @@ impl Default for Setup {
             host_policy: HostPolicy::default(),
             limits: HttpLimits::default(),
             legacy_sse: true,
+            resource: None,
         }
     }
 }
@@ -132,7 +135,7 @@ pub(super) async fn team_on(sandbox: Sandbox, setup: Setup) -> Team {
             tool_names: catalog().iter().map(|tool| tool.name).collect(),
             scopes,
             auth_mode,
-            projects: ProjectCache::default(),
+            keys: Arc::new(KeyRegistry::new(setup.resource)),
         },
         host_policy: setup.host_policy,
         limits: setup.limits,

@@ -145,14 +145,15 @@ pub(crate) fn introspect(request: &Request, keys: &[Key]) -> Result<Response, Re
     if request.method() != "POST" || token != Some(key.value.as_str()) || !is_oauth_token(&key) {
         return Err(rejection("introspection of another token, or not by POST"));
     }
+    let usual = json!({
+        "active": true,
+        "scope": key.scopes.unwrap_or_default().join(" "),
+        "scoped_teams": key.scoped_teams,
+        "scoped_organizations": key.scoped_organizations,
+    });
     Ok(Response::json(
         200,
-        json!({
-            "active": true,
-            "scope": key.scopes.unwrap_or_default().join(" "),
-            "scoped_teams": key.scoped_teams,
-            "scoped_organizations": key.scoped_organizations,
-        }),
+        merged(usual, Value::Object(key.introspection)),
     ))
 }
 

@@ -1,5 +1,7 @@
 //! API keys and their scopes (Persons API, Credentials; Persons API, Scopes).
 
+use serde_json::{Map, Value};
+
 use crate::http::{Request, Response};
 
 /// A personal API key that the sandbox accepts.
@@ -14,6 +16,9 @@ pub struct Key {
     pub scoped_organizations: Option<Vec<String>>,
     /// The owner belongs to another organization, and has no access to any project of the sandbox.
     pub is_outsider: bool,
+    /// Fields that the introspection of an OAuth token has besides, or with other values than, the usual ones: `aud`,
+    /// `active`, `exp` (RFC 7662).
+    pub introspection: Map<String, Value>,
 }
 
 impl Key {
@@ -33,6 +38,7 @@ impl Key {
             scoped_teams: None,
             scoped_organizations: None,
             is_outsider: false,
+            introspection: Map::new(),
         }
     }
 
