@@ -41,6 +41,8 @@ pub enum FaultKind {
     },
     /// The API's own 429 with a `Retry-After` in seconds.
     Throttle { retry_after: u64 },
+    /// The API's own 429 when other queries of the project are running, without a `Retry-After`.
+    ConcurrencyLimit,
     /// The API's own 500, or ClickHouse's 503, 504 and 512.
     ServerError { status: u16 },
     /// Accepts the request and never responds; the request has no effect.
@@ -156,6 +158,7 @@ impl FaultKind {
                 Some(response)
             }
             Self::Throttle { retry_after } => Some(Response::throttled(*retry_after)),
+            Self::ConcurrencyLimit => Some(Response::concurrency_limit()),
             Self::ServerError { status } => Some(Response::server_error(*status)),
             _ => None,
         }

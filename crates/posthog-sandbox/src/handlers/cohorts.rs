@@ -50,7 +50,15 @@ pub(crate) fn list(context: &mut Context<'_>) -> Result<Response, Response> {
         name.to_lowercase().contains(&words)
     };
     let cohorts = context.project.cohorts.iter().rev();
-    let rows = cohorts.filter(is_found).map(written).collect();
+    let mut found: Vec<&Cohort> = cohorts.filter(is_found).collect();
+    if context.era() > Era::August2025 && !words.is_empty() {
+        let is_exact = |cohort: &Cohort| {
+            let name = cohort.name.as_deref().unwrap_or_default();
+            name.to_lowercase() == words
+        };
+        found.sort_by_key(|cohort| !is_exact(cohort));
+    }
+    let rows = found.into_iter().map(written).collect();
     counted_page(context, rows)
 }
 

@@ -16,6 +16,16 @@ const VIRTUAL: [(&str, PropertyType); 4] = [
     ("$virt_revenue_last_30_days", PropertyType::Numeric),
 ];
 
+pub(crate) const LIST_QUERY: &[&str] = &[
+    "excluded_properties",
+    "is_numerical",
+    "limit",
+    "offset",
+    "properties",
+    "search",
+    "type",
+];
+
 /// The definitions of one owner by name, the virtual properties last.
 pub(crate) fn list(context: &mut Context<'_>) -> Result<Response, Response> {
     let owner = match context.parameter("type") {
@@ -35,15 +45,27 @@ pub(crate) fn list(context: &mut Context<'_>) -> Result<Response, Response> {
     let words = words.to_lowercase();
     let names = context.parameter("properties");
     let names: Option<Vec<&str>> = names.map(|names| names.split(',').collect());
-    let is_found = |name: &str| {
-        name.to_lowercase().contains(&words) && names.as_ref().is_none_or(|n| n.contains(&name))
+    let excluded = context.parameter("excluded_properties").unwrap_or("[]");
+    let Ok(excluded) = serde_json::from_str::<Vec<String>>(excluded) else {
+        return Err(context.reject("excluded_properties is not a JSON list of names"));
+    };
+    let numerical = context.parameter("is_numerical").map(|flag| flag == "true");
+    let is_found = |name: &str, kind: Option<PropertyType>| {
+        name.to_lowercase().contains(&words)
+            && names.as_ref().is_none_or(|n| n.contains(&name))
+            && !excluded.iter().any(|excluded| excluded == name)
+            && numerical.is_none_or(|flag| flag == (kind == Some(PropertyType::Numeric)))
     };
     let defined = context.project.definitions.of(owner);
-    let mut defined: Vec<&PropertyDefinition> = defined.filter(|one| is_found(&one.name)).collect();
+    let mut defined: Vec<&PropertyDefinition> = defined
+        .filter(|one| is_found(&one.name, one.property_type))
+        .collect();
     defined.sort_by(|a, b| a.name.cmp(&b.name));
     let mut rows: Vec<Value> = defined.into_iter().map(written).collect();
     if owner == PropertyOwner::Person {
-        let found = VIRTUAL.iter().filter(|(name, _)| is_found(name));
+        let found = VIRTUAL
+            .iter()
+            .filter(|(name, kind)| is_found(name, Some(*kind)));
         rows.extend(found.map(|(name, kind)| written_virtual(name, *kind)));
     }
     counted_page(context, rows)

@@ -177,7 +177,7 @@ impl Aggregate {
                 Value::Float(sum / count)
             }
             AggregateKind::Any => values(0).next().cloned().unwrap_or_else(default),
-            AggregateKind::Last => values(0).last().cloned().unwrap_or_else(default),
+            AggregateKind::Last => values(0).next_back().cloned().unwrap_or_else(default),
             AggregateKind::ArgMin => by(|key, known| key.order(known).is_lt()),
             AggregateKind::ArgMax => by(|key, known| key.order(known).is_gt()),
             AggregateKind::List => Value::Array(values(0).take(self.limit).cloned().collect()),

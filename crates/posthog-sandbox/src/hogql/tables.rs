@@ -64,6 +64,7 @@ pub(super) enum Column {
     PersonProperties,
     PersonIsIdentified,
     PersonLastSeenAt,
+    PersonLastSeen,
     Derived(usize),
 }
 
@@ -137,6 +138,10 @@ impl Source {
                 }
                 if matches!(*first, "actor_id" | "person_id") {
                     return Some(found(Column::PersonId, Type::Uuid, 1));
+                }
+                if *first == "last_seen" && db.era > Era::August2025 {
+                    let ty = Type::Time(6).nullable();
+                    return Some(found(Column::PersonLastSeen, ty, 1));
                 }
                 of_persons(&names, db)
             }
@@ -343,6 +348,7 @@ impl Column {
                 // Rounded to the hour.
                 Value::Time(crate::model::dates::Interval::Hour.start(seen))
             }
+            Self::PersonLastSeen => Value::Time(primary.by_uuid(row.person?)?.last_seen_at?),
             Self::Derived(index) => row.values.get(index)?.clone(),
         })
     }

@@ -130,6 +130,11 @@ impl Response {
             .with_header("retry-after", retry_after.to_string())
     }
 
+    pub(crate) fn concurrency_limit() -> Self {
+        let detail = "Exceeded maximum concurrency limit: 3 for this project.";
+        Self::error(429, "throttled_error", "throttled", detail, None)
+    }
+
     pub(crate) fn server_error(status: u16) -> Self {
         let detail = match status {
             503 => "ClickHouse is at capacity. Please try again later.",

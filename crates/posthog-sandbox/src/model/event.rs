@@ -34,19 +34,22 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// As ingestion reads it: `$set` and `$set_once` are not properties of the event.
+    /// As ingestion reads it: the changes of the person are not properties of the event.
     pub(crate) fn read(distinct_id: &str, event: &str, mut properties: PropertyMap) -> Self {
         let mut take = |name: &str| match properties.remove(name) {
             Some(Value::Object(map)) => map,
             _ => PropertyMap::new(),
         };
+        let (set, set_once) = (take("$set"), take("$set_once"));
+        let unset = properties.remove("$unset").unwrap_or_default();
+        let unset = unset.as_array().into_iter().flatten();
         Self {
-            set: take("$set"),
-            set_once: take("$set_once"),
+            set,
+            set_once,
+            unset: unset.filter_map(Value::as_str).map(str::to_owned).collect(),
             distinct_id: distinct_id.to_owned(),
             event: event.to_owned(),
             properties,
-            ..Self::default()
         }
     }
 

@@ -322,7 +322,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get(
         "projects/{project}/property_definitions",
         DEFINITIONS,
-        &["limit", "offset", "properties", "search", "type"],
+        definitions::LIST_QUERY,
         definitions::list,
     ),
     // Query API

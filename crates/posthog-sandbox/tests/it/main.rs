@@ -18,6 +18,7 @@ mod history;
 mod insights;
 mod lists;
 mod persons;
+mod query;
 mod recordings;
 mod response_faults;
 mod violations;

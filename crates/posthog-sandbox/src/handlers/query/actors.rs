@@ -1,4 +1,4 @@
-//! ActorsQuery: persons by filters, or those of a source.
+//! `ActorsQuery`: persons by filters, or those of a source.
 
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
@@ -74,7 +74,7 @@ pub(super) fn run(
                 }
                 (ColumnKind::DisplayName, value) => {
                     let json = value.to_json();
-                    json!({"display_name": json[0], "id": json[1]})
+                    json!({"display_name": json.get(0), "id": json.get(1)})
                 }
                 (_, value) => value.to_json(),
             });

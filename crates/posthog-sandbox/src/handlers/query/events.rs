@@ -1,4 +1,4 @@
-//! EventsQuery.
+//! `EventsQuery`.
 
 use chrono::Duration;
 use serde_json::{Map, Value as Json, json};
@@ -172,32 +172,33 @@ fn equals(field: &str, value: &str) -> Node {
 }
 
 fn event_object(context: &Context<'_>, cells: &Json) -> Json {
-    let properties = cells[2].as_str().unwrap_or_default();
+    let properties = cells.get(2).and_then(Json::as_str).unwrap_or_default();
     let properties: Json = serde_json::from_str(properties).unwrap_or_default();
     json!({
-        "uuid": cells[0],
-        "event": cells[1],
+        "uuid": cells.get(0),
+        "event": cells.get(1),
         "properties": properties,
-        "timestamp": cells[3],
+        "timestamp": cells.get(3),
         "team_id": context.project.id,
-        "distinct_id": cells[5],
-        "elements_chain": cells[6],
-        "created_at": cells[7],
+        "distinct_id": cells.get(5),
+        "elements_chain": cells.get(6),
+        "created_at": cells.get(7),
     })
 }
 
 fn person_object(context: &Context<'_>, cells: &Json) -> Json {
-    let uuid = cells[0]
-        .as_str()
+    let uuid = cells
+        .get(0)
+        .and_then(Json::as_str)
         .and_then(|uuid| Uuid::parse_str(uuid).ok());
     let person = uuid.and_then(|uuid| context.project.primary.by_uuid(uuid));
     match person {
-        None => json!({"distinct_id": cells[1]}),
+        None => json!({"distinct_id": cells.get(1)}),
         Some(person) => json!({
             "uuid": person.uuid,
             "created_at": format_time(person.created_at),
             "properties": context.visible_properties(&person.properties),
-            "distinct_id": cells[1],
+            "distinct_id": cells.get(1),
         }),
     }
 }

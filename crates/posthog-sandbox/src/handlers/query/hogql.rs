@@ -1,4 +1,4 @@
-//! HogQLQuery.
+//! `HogQLQuery`.
 
 use serde_json::{Map, Value as Json, json};
 

@@ -1,4 +1,4 @@
-//! The persons who were active in so many intervals.
+//! The persons who were active in a number of intervals.
 
 use serde_json::{Map, Value as Json};
 

@@ -1,0 +1,8 @@
+//! The query API.
+
+mod actors;
+mod envelope;
+mod eras;
+mod hogql;
+mod insights;
+mod sending;
