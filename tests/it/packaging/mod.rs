@@ -4,6 +4,7 @@ mod bundle;
 mod generated;
 mod links;
 mod manual;
+mod names;
 mod registry;
 
 use std::collections::BTreeSet;
