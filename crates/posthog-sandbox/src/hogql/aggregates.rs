@@ -166,7 +166,10 @@ impl Aggregate {
             AggregateKind::Sum => {
                 let integers: Option<Vec<i64>> = values(0).map(Value::as_int).collect();
                 match (integers, &self.returns) {
-                    (Some(integers), Type::Int64) => Value::Int(integers.iter().sum()),
+                    (Some(integers), Type::Int64) => {
+                        let sum = integers.into_iter().fold(0, i64::saturating_add);
+                        Value::Int(sum)
+                    }
                     _ => Value::Float(values(0).filter_map(Value::as_float).sum()),
                 }
             }

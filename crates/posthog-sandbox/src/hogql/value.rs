@@ -39,7 +39,7 @@ impl Span {
     pub(super) fn negated(self) -> Self {
         match self {
             Self::Time(duration) => Self::Time(-duration),
-            Self::Months(months) => Self::Months(-months),
+            Self::Months(months) => Self::Months(months.saturating_neg()),
         }
     }
 

@@ -52,6 +52,14 @@ impl Response {
         self
     }
 
+    /// Adds a field to a JSON object.
+    pub(crate) fn with_field(mut self, name: &str, value: Value) -> Self {
+        if let Content::Json(Value::Object(fields)) = &mut self.content {
+            fields.insert(name.to_owned(), value);
+        }
+        self
+    }
+
     /// The sentence of an error.
     pub(crate) fn detail(&self) -> Value {
         match &self.content {

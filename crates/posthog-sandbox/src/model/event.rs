@@ -62,12 +62,22 @@ impl Capture {
         self.event == "$set" || self.event == "$delete_person_property"
     }
 
+    /// Whether the event creates no person.
+    pub(crate) fn is_personless(&self) -> bool {
+        is_personless(&self.properties)
+    }
+
     pub(crate) fn apply_to(&self, properties: &mut PropertyMap) {
         change_properties(properties, &self.set_once, &self.set, &self.unset);
     }
 }
 
 impl Event {
+    /// Whether the event was sent without creating a person.
+    pub(crate) fn is_personless(&self) -> bool {
+        is_personless(&self.properties)
+    }
+
     /// Applies the property changes of this event again, `$set_once` only on request.
     pub(crate) fn replay_on(&self, properties: &mut PropertyMap, include_set_once: bool) {
         let none = PropertyMap::new();
@@ -78,6 +88,10 @@ impl Event {
         };
         change_properties(properties, set_once, &self.set, &self.unset);
     }
+}
+
+fn is_personless(properties: &PropertyMap) -> bool {
+    properties.get("$process_person_profile") == Some(&Value::Bool(false))
 }
 
 fn change_properties(

@@ -12,6 +12,7 @@ mod event;
 pub(crate) mod filters;
 pub(crate) mod funnel;
 pub(crate) mod identity;
+mod ingestion;
 pub(crate) mod insights;
 pub(crate) mod paths;
 mod pattern;

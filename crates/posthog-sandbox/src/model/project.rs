@@ -71,7 +71,7 @@ pub(crate) struct ProjectState {
     pub(crate) cohorts: Vec<Cohort>,
     pub(crate) definitions: PropertyDefinitions,
     scheduled: Vec<Scheduled>,
-    next_person: u64,
+    pub(super) next_person: u64,
     next_event: u128,
 }
 
@@ -177,60 +177,6 @@ impl ProjectState {
         }
         self.analytics.write(person.uuid, row);
         self.primary.insert(person);
-    }
-
-    /// Ingestion: finds or creates the person of the distinct id, changes its properties, stores the event.
-    pub(crate) fn capture(&mut self, at: Time, capture: Capture) {
-        let owner = self.primary.by_distinct_id(&capture.distinct_id);
-        let id = match owner {
-            Some(person) => person.id,
-            None => self.create(at, &capture.distinct_id),
-        };
-        let Some(person) = self.primary.get_mut(id) else {
-            return;
-        };
-        if capture.changes_person() {
-            person.properties.edit(|map| capture.apply_to(map));
-            person.version += 1;
-        }
-        if capture.event == "$identify" {
-            person.is_identified = true;
-        }
-        if !capture.is_bookkeeping() {
-            person.last_seen_at = Some(at);
-        }
-        let (uuid, row) = (person.uuid, analytics_row(person));
-        let person_properties = person.properties.clone();
-        self.analytics.write(uuid, row);
-        let event = self.next_event();
-        self.events.push(Event {
-            uuid: event,
-            at,
-            name: capture.event,
-            distinct_id: capture.distinct_id,
-            person: uuid,
-            properties: capture.properties,
-            set: capture.set,
-            set_once: capture.set_once,
-            unset: capture.unset,
-            person_properties,
-        });
-    }
-
-    fn create(&mut self, at: Time, distinct_id: &str) -> u64 {
-        let id = self.next_person;
-        self.next_person += 1;
-        self.add(Person {
-            id,
-            uuid: person_uuid(self.id, distinct_id),
-            created_at: at,
-            last_seen_at: None,
-            is_identified: false,
-            properties: Properties::empty(),
-            distinct_ids: vec![Arc::from(distinct_id)],
-            version: 0,
-        });
-        id
     }
 
     /// Moves each distinct id to a person of its own (Persons API, Split).
@@ -376,7 +322,7 @@ impl ProjectState {
     }
 }
 
-fn analytics_row(person: &Person) -> AnalyticsRow {
+pub(super) fn analytics_row(person: &Person) -> AnalyticsRow {
     AnalyticsRow {
         version: person.version,
         deleted: false,

@@ -96,6 +96,7 @@ fn run(context: &mut Context<'_>, query: &Value) -> Result<Fields, Response> {
         "warnings": null,
         "used_data_warehouse_sources": null,
         "resolved_compare_date_range": null,
+        "formatted_results": null,
     });
     let more = if context.era() == Era::August2025 {
         vec![common]

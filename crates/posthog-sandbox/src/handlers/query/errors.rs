@@ -1,5 +1,7 @@
 //! The responses for queries that are refused.
 
+use serde_json::json;
+
 use crate::handlers::context::Context;
 use crate::hogql::QueryError;
 use crate::http::Response;
@@ -24,7 +26,12 @@ pub(super) fn refusal(context: &mut Context<'_>, error: QueryError) -> Response 
             (code("hogql_query_error"), detail)
         }
     };
-    Response::error(400, "validation_error", code, detail, None)
+    let response = Response::error(400, "validation_error", code, detail, None);
+    if !code.starts_with("hogql_") {
+        return response;
+    }
+    let extra = json!({"hogql_metadata": {"errors": [{"start": null, "end": null}]}});
+    response.with_field("extra", extra)
 }
 
 pub(super) fn parse_error(errors: &[String]) -> Response {

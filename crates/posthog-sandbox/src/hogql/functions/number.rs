@@ -66,7 +66,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("modulo", (2, 2), sums, |a| divide(a, i64::checked_rem)),
     strict("negate", (1, 1), sums, |a| {
         Ok(match argument(a, 0) {
-            Value::Int(number) => Value::Int(-number),
+            Value::Int(number) => Value::Int(number.saturating_neg()),
             other => other.as_float().map_or(Value::Null, |x| Value::Float(-x)),
         })
     }),

@@ -174,3 +174,19 @@ async fn events_are_those_of_a_day_unless_asked_otherwise() {
     nobody["personId"] = json!("00000000-0000-0000-0000-000000000000");
     assert_server_error(&api.query(nobody).await);
 }
+
+#[tokio::test]
+async fn persons_without_a_profile_pass_through_by_their_ids_only() {
+    let api = api().await;
+    let anonymous = json!({"$process_person_profile": false});
+    api.capture("visitor-1", "$pageview", anonymous);
+    let found = api.get("?distinct_id=visitor-1").await;
+    assert_eq!(found.body["results"], json!([]));
+    let day = json!({"day": "2026-11-02"});
+    let mut ids = trends(day.clone());
+    ids["select"] = json!(["id"]);
+    assert_eq!(first_cells(&api.actors(ids).await).len(), 2);
+    assert_eq!(names(&api.actors(trends(day)).await), ["Ada Lovelace"]);
+    let events = "select count() from events where distinct_id = 'visitor-1'";
+    assert_eq!(api.rows(events).await, json!([[1]]));
+}

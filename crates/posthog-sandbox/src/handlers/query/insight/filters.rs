@@ -1,13 +1,15 @@
 //! The filters of an insight, on events and on their persons: lists, and groups of AND and OR.
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::handlers::context::Context;
 use crate::handlers::query::filters::{read_event_filter, read_filter};
+use crate::handlers::query::hogql::persons_on_events_mode;
 use crate::hogql::{Comparison, Node};
 use crate::http::Response;
 use crate::model::filters::Filter;
-use crate::model::{Event, EventFilters};
+use crate::model::{Event, ProjectState, Properties};
 
 pub(super) enum EventFilter {
     OnEvent(Filter),
@@ -48,29 +50,47 @@ impl EventFilter {
         }
     }
 
-    pub(super) fn accepts(&self, event: &Event) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::All(filters) if filters.is_empty())
+    }
+
+    /// `person` is who the event belongs to now, with the properties that count.
+    pub(super) fn accepts(&self, event: &Event, person: (Uuid, &Properties)) -> bool {
         match self {
             Self::OnEvent(filter) => filter.matches_map(&event.properties),
-            Self::OnPerson(filter) => filter.matches(&event.person_properties, event.person),
-            Self::All(filters) => filters.iter().all(|filter| filter.accepts(event)),
-            Self::Any(filters) => filters.iter().any(|filter| filter.accepts(event)),
+            Self::OnPerson(filter) => filter.matches(person.1, person.0),
+            Self::All(filters) => filters.iter().all(|filter| filter.accepts(event, person)),
+            Self::Any(filters) => filters.iter().any(|filter| filter.accepts(event, person)),
+        }
+    }
+}
+
+/// The persons of events, with their present properties or those at the time of the event.
+#[derive(Clone, Copy)]
+pub(super) enum EventPersons {
+    Present,
+    AtTheTime,
+}
+
+impl EventPersons {
+    pub(super) fn of_query(context: &Context<'_>, fields: &Map<String, Value>) -> Self {
+        if persons_on_events_mode(context, fields).ends_with("properties_on_events") {
+            Self::AtTheTime
+        } else {
+            Self::Present
         }
     }
 
-    /// The filters of a series, which are a list.
-    pub(super) fn list(self) -> EventFilters {
-        let mut list = EventFilters::default();
-        self.add_to(&mut list);
-        list
-    }
-
-    fn add_to(self, list: &mut EventFilters) {
-        match self {
-            Self::OnEvent(filter) => list.on_event.push(filter),
-            Self::OnPerson(filter) => list.on_person.push(filter),
-            Self::All(filters) | Self::Any(filters) => {
-                filters.into_iter().for_each(|filter| filter.add_to(list));
-            }
+    pub(super) fn of<'a>(
+        self,
+        project: &'a ProjectState,
+        event: &'a Event,
+    ) -> (Uuid, &'a Properties) {
+        let person = project.analytics.actor(event);
+        let present = project.analytics.active(person);
+        match (self, present) {
+            (Self::Present, Some(row)) => (person, &row.properties),
+            _ => (person, &event.person_properties),
         }
     }
 }
@@ -81,8 +101,10 @@ pub(in crate::handlers::query) fn matching(
     written: &Value,
 ) -> Result<Node, Response> {
     let filter = EventFilter::read(context, written)?;
-    let events = context.project.events.iter();
-    let events = events.filter(|event| filter.accepts(event));
+    let persons = EventPersons::of_query(context, &Map::new());
+    let project = &*context.project;
+    let events = project.events.iter();
+    let events = events.filter(|event| filter.accepts(event, persons.of(project, event)));
     let uuids = events.map(|event| Value::from(event.uuid.to_string()));
     let uuid = Box::new(Node::Field(vec!["uuid".to_owned()]));
     let among = Box::new(Node::Constant(uuids.collect()));

@@ -18,7 +18,7 @@ pub(super) fn actors(
     source: &Map<String, Json>,
     insight: &Map<String, Json>,
 ) -> Result<ActorSource, Response> {
-    let settings = Insight::read(context, insight)?;
+    let mut settings = Insight::read(context, insight)?;
     let none = Map::new();
     let filter = object(insight, "funnelsFilter").unwrap_or(&none);
     if settings.series.len() < 2 {
@@ -28,20 +28,17 @@ pub(super) fn actors(
     }
     let exclusions = exclusions(context, filter, &settings)?;
     let selection = selection(context, source, &settings, filter)?;
-    let breakdown = Breakdown::read(insight);
+    let breakdown = Breakdown::read(insight).map(Breakdown::lenient);
     let wanted = source
         .get("funnelStepBreakdown")
         .filter(|wanted| !wanted.is_null());
     let wanted = breakdown.zip(wanted.cloned());
     let events = events_by_person(context.project, |event| {
-        settings.range.contains(event.at) && settings.accepts(event)
+        settings.range.contains(event.at) && settings.accepts(context.project, event)
     });
+    let series = std::mem::take(&mut settings.series);
     let funnel = Funnel {
-        steps: settings
-            .series
-            .into_iter()
-            .map(|series| series.entity)
-            .collect(),
+        steps: series.into_iter().map(|series| series.entity).collect(),
         window: window(filter),
         order: match text(filter, "funnelOrderType") {
             Some("strict") => StepOrder::Strict,
@@ -50,10 +47,7 @@ pub(super) fn actors(
         },
         exclusions,
     };
-    let in_breakdown = |event: &Event| match &wanted {
-        None => true,
-        Some((breakdown, value)) => breakdown.has(event, value, true),
-    };
+    let in_breakdown = |event: &Event| settings.is_in(context.project, event, wanted.as_ref());
     let found = events.iter().filter(|(_, events)| {
         selection.accepts(&funnel, events, |attempt| in_breakdown(attempt.entry))
     });

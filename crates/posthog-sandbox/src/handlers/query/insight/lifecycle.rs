@@ -38,7 +38,9 @@ pub(super) fn actors(
     // A second series is ignored, and the interval before the range counts too.
     let first = settings.series.first();
     let persons = events_by_person(context.project, |event| {
-        first.is_some_and(|series| series.entity.matches(event)) && settings.accepts(event)
+        first.is_some_and(|series| series.entity.matches(event))
+            && settings.accepts(context.project, event)
+            && !event.is_personless()
     });
     let primary = &context.project.primary;
     let has_status = |person: Uuid, events: &[&Event]| {

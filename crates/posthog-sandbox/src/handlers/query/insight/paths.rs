@@ -42,7 +42,7 @@ pub(super) fn actors(
         (None, from, to) => PathSelection::Edge { from, to },
     };
     let events = events_by_person(context.project, |event| {
-        settings.range.contains(event.at) && settings.accepts(event)
+        settings.range.contains(event.at) && settings.accepts(context.project, event)
     });
     let columns = vec![("event_count".to_owned(), Type::UInt64)];
     let rows = events.iter().filter_map(|(person, events)| {

@@ -25,7 +25,7 @@ pub(super) fn actors(
     let period = text(filter, "period").unwrap_or("Day").to_lowercase();
     let length = interval(Some(&period));
     let count = integer(filter, "totalIntervals").unwrap_or(8);
-    let count = usize::try_from(count).unwrap_or(8);
+    let count = usize::try_from(count).unwrap_or(8).min(100);
     let target = entity(object(filter, "targetEntity"))?;
     let returning = entity(object(filter, "returningEntity"))?;
     let is_first_time = text(filter, "retentionType") == Some("retention_first_time");
@@ -34,7 +34,9 @@ pub(super) fn actors(
     let row = integer(source, "interval").and_then(|row| usize::try_from(row).ok());
     let starts = starts.take(count).enumerate();
     let starts = starts.filter(|(number, _)| row.is_none_or(|row| row == *number));
-    let events = events_by_person(context.project, |event| settings.accepts(event));
+    let events = events_by_person(context.project, |event| {
+        settings.accepts(context.project, event)
+    });
     let mut found: BTreeMap<Uuid, BTreeSet<usize>> = BTreeMap::new();
     for (_, start) in starts {
         for (person, events) in &events {

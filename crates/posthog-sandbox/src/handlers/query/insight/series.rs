@@ -7,7 +7,7 @@ use chrono::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::filters::EventFilter;
+use super::filters::{EventFilter, EventPersons};
 use crate::fixtures::is_test_account;
 use crate::handlers::arguments::{DateRange, event_of_action};
 use crate::handlers::context::Context;
@@ -15,7 +15,7 @@ use crate::http::Response;
 use crate::model::dates::{self, Interval};
 use crate::model::filters::property_text;
 use crate::model::insights::events_by_person;
-use crate::model::{Entity, Event};
+use crate::model::{Entity, Event, ProjectState, Properties};
 
 /// What PostHog calls a missing value of a breakdown.
 const NO_VALUE: &str = "$$_posthog_breakdown_null_$$";
@@ -31,6 +31,7 @@ pub(super) struct Insight {
     pub(super) range: DateRange,
     pub(super) interval: Interval,
     filters: EventFilter,
+    persons: EventPersons,
     without_test_accounts: bool,
 }
 
@@ -58,6 +59,7 @@ impl Insight {
         fields: &Map<String, Value>,
     ) -> Result<Self, Response> {
         let interval = interval(text(fields, "interval"));
+        let persons = EventPersons::of_query(context, fields);
         let mut series = Vec::new();
         for node in fields
             .get("series")
@@ -65,7 +67,7 @@ impl Insight {
             .into_iter()
             .flatten()
         {
-            series.push(read_series(context, node)?);
+            series.push(read_series(context, node, persons)?);
         }
         let properties = fields.get("properties").cloned().unwrap_or_default();
         Ok(Self {
@@ -73,21 +75,35 @@ impl Insight {
             range: date_range(context, object(fields, "dateRange"))?,
             interval,
             filters: EventFilter::read(context, &properties)?,
+            persons,
             without_test_accounts: fields.get("filterTestAccounts") == Some(&Value::Bool(true)),
         })
     }
 
     /// Whether the filters of the whole insight accept the event.
-    pub(super) fn accepts(&self, event: &Event) -> bool {
-        !(self.without_test_accounts && is_test_account(&event.person_properties))
-            && self.filters.accepts(event)
+    pub(super) fn accepts(&self, project: &ProjectState, event: &Event) -> bool {
+        let person = self.persons.of(project, event);
+        !(self.without_test_accounts && is_test_account(person.1))
+            && self.filters.accepts(event, person)
+    }
+
+    /// Whether the event is of this part of a breakdown.
+    pub(super) fn is_in(
+        &self,
+        project: &ProjectState,
+        event: &Event,
+        part: Option<&(Breakdown, Value)>,
+    ) -> bool {
+        part.is_none_or(|(breakdown, value)| {
+            breakdown.has(event, self.persons.of(project, event).1, value)
+        })
     }
 
     /// The events of the insight by their persons: those in its range that one of the series matches.
     pub(super) fn events<'a>(&self, context: &'a Context<'_>) -> BTreeMap<Uuid, Vec<&'a Event>> {
         events_by_person(context.project, |event| {
             self.range.contains(event.at)
-                && self.accepts(event)
+                && self.accepts(context.project, event)
                 && self
                     .series
                     .iter()
@@ -135,7 +151,11 @@ pub(super) fn date_range(
     Ok(DateRange { from, to })
 }
 
-fn read_series(context: &mut Context<'_>, node: &Value) -> Result<Series, Response> {
+fn read_series(
+    context: &mut Context<'_>,
+    node: &Value,
+    persons: EventPersons,
+) -> Result<Series, Response> {
     let none = Map::new();
     let fields = node.as_object().unwrap_or(&none);
     let event = match text(fields, "kind") {
@@ -146,31 +166,43 @@ fn read_series(context: &mut Context<'_>, node: &Value) -> Result<Series, Respon
         _ => text(fields, "event").map(str::to_owned),
     };
     let properties = fields.get("properties").cloned().unwrap_or_default();
-    let filters = EventFilter::read(context, &properties)?.list();
+    let filter = EventFilter::read(context, &properties)?;
     let math = text(fields, "math").unwrap_or("total").to_owned();
-    let mut entity = Entity {
-        only: None,
-        event,
-        order: 0,
-        filters,
-    };
-    match math.as_str() {
+    let mut entity = Entity::of_event(event.as_deref());
+    let project = &*context.project;
+    let passes = |event: &Event| filter.accepts(event, persons.of(project, event));
+    let named = |event: &Event| entity.matches_name(event);
+    let only: Option<HashSet<Uuid>> = match math.as_str() {
         "first_time_for_user" => {
-            entity.only = Some(first_events(context, |event| entity.matches_name(event)));
+            let first = first_events(project, named);
+            Some(
+                first
+                    .filter(|event| passes(event))
+                    .map(|event| event.uuid)
+                    .collect(),
+            )
         }
         "first_time_for_user_with_filters" => {
-            entity.only = Some(first_events(context, |event| entity.matches(event)));
+            let first = first_events(project, |event| named(event) && passes(event));
+            Some(first.map(|event| event.uuid).collect())
         }
-        _ => {}
-    }
+        _ if filter.is_empty() => None,
+        _ => {
+            let events = project.events.iter().filter(|event| passes(event));
+            Some(events.map(|event| event.uuid).collect())
+        }
+    };
+    entity.only = only;
     Ok(Series { entity, math })
 }
 
 /// The first such event of each person.
-fn first_events(context: &Context<'_>, is_such: impl Fn(&Event) -> bool) -> HashSet<Uuid> {
-    let persons = events_by_person(context.project, is_such);
-    let first = persons.values().filter_map(|events| events.first());
-    first.map(|event| event.uuid).collect()
+fn first_events(
+    project: &ProjectState,
+    is_such: impl Fn(&Event) -> bool,
+) -> impl Iterator<Item = &Event> {
+    let persons = events_by_person(project, is_such).into_values();
+    persons.filter_map(|events| events.into_iter().next())
 }
 
 /// The properties that an insight is broken down by.
@@ -179,6 +211,7 @@ pub(super) struct Breakdown {
     properties: Vec<(String, bool)>,
     /// One value for each property, as a list.
     several: bool,
+    lenient: bool,
 }
 
 impl Breakdown {
@@ -194,6 +227,7 @@ impl Breakdown {
             return Some(Self {
                 properties: properties.collect(),
                 several: true,
+                lenient: false,
             });
         }
         let of_person = is_person(text(filter, "breakdown_type"));
@@ -208,15 +242,22 @@ impl Breakdown {
         Some(Self {
             properties: names.into_iter().map(|name| (name, of_person)).collect(),
             several: false,
+            lenient: false,
         })
     }
 
+    /// Accepts both forms of a value, for one property and for several.
+    pub(super) fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
     /// Whether the event has these values. The wrong one of the two forms of a value matches nothing.
-    pub(super) fn has(&self, event: &Event, wanted: &Value, lenient: bool) -> bool {
+    fn has(&self, event: &Event, person: &Properties, wanted: &Value) -> bool {
         let wanted: Vec<&Value> = match wanted {
-            Value::Array(values) if self.several || lenient => values.iter().collect(),
+            Value::Array(values) if self.several || self.lenient => values.iter().collect(),
             Value::Array(_) => return false,
-            _ if self.several && !lenient => return false,
+            _ if self.several && !self.lenient => return false,
             value => vec![value],
         };
         wanted.len() == self.properties.len()
@@ -225,7 +266,7 @@ impl Breakdown {
                 .zip(&self.properties)
                 .all(|(wanted, (name, of_person))| {
                     let found = if *of_person {
-                        event.person_properties.get(name)
+                        person.get(name)
                     } else {
                         event.properties.get(name).map(Cow::Borrowed)
                     };

@@ -38,11 +38,9 @@ pub(super) fn actors(
     let breakdown = Breakdown::read(insight).zip(wanted.cloned());
     let persons = events_by_person(context.project, |event| {
         range.contains(event.at)
-            && settings.accepts(event)
+            && settings.accepts(context.project, event)
             && series.entity.matches(event)
-            && breakdown
-                .as_ref()
-                .is_none_or(|(breakdown, value)| breakdown.has(event, value, false))
+            && settings.is_in(context.project, event, breakdown.as_ref())
     });
     let mut columns = vec![
         ("event_count".to_owned(), Type::UInt64),
@@ -135,7 +133,7 @@ fn shift(
                 "y" => 365,
                 _ => return Err(context.crash(format!("compare_to {written:?}"))),
             };
-            count.parse::<i64>().unwrap_or(0) * unit
+            count.parse::<i64>().unwrap_or(0).clamp(0, 1000) * unit
         }
     };
     let is_previous = text(source, "compare") == Some("previous");
