@@ -19,7 +19,7 @@ use posthog_sandbox::Era;
 pub const API_KEY: &str = "POSTHOG_PERSONAL_API_KEY";
 /// The variable of the token that guards the server's own PostHog key.
 pub const AUTH_TOKEN: &str = "POSTHOG_MCP_AUTH_TOKEN";
-/// The variable of the key that replicas share for their confirmations.
+/// The variable of the key that processes share for their confirmations.
 pub const STATE_KEY: &str = "POSTHOG_MCP_STATE_KEY";
 
 /// Invalid settings: every problem, one per line.
@@ -173,7 +173,7 @@ pub struct HttpConfig {
     pub allowed_origins: Vec<String>,
     /// Whether the legacy HTTP+SSE transport is served too.
     pub legacy_sse: bool,
-    /// The URL of the Redis that replicas share.
+    /// The URL of the Redis that processes share.
     pub redis: Option<String>,
     /// Requests per credential and minute.
     pub max_requests_per_minute: u64,
@@ -181,7 +181,7 @@ pub struct HttpConfig {
     pub max_sessions: usize,
     /// The token that guards the server's own PostHog key.
     pub auth_token: Option<SecretString>,
-    /// The key that replicas share for their confirmations.
+    /// The key that processes share for their confirmations.
     pub state_key: Option<SecretString>,
 }
 

@@ -7,7 +7,7 @@
 //! - [`policy`]: what a tool does to data, and what follows from it.
 //! - [`tools`]: one file per tool, and the catalog.
 //! - [`server`]: tools, prompt templates, resources and completion over MCP; confirmation and audit log.
-//! - [`coordination`]: state shared between replicas.
+//! - [`coordination`]: state shared between processes.
 //! - [`stdio`], [`http`]: the transports.
 //! - [`cli`]: the command line; [`config`]: the validated settings.
 //! - [`commands`]: the commands of the binary.

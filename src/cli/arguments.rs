@@ -126,7 +126,7 @@ pub enum Command {
     /// Serve a team over HTTP
     ///
     /// Every request carries its own personal API key as bearer token. If the server has an API key, it is used for all
-    /// requests, which carry the token in POSTHOG_MCP_AUTH_TOKEN instead. Replicas share the key in
+    /// requests, which carry the token in POSTHOG_MCP_AUTH_TOKEN instead. Processes share the key in
     /// POSTHOG_MCP_STATE_KEY for their confirmations.
     Http(HttpArgs),
     /// Call one tool and print its result

@@ -58,9 +58,10 @@ pub struct HttpArgs {
         env = "POSTHOG_MCP_NO_SSE",
         value_parser = FalseyValueParser::new())]
     pub no_sse: bool,
-    /// Redis URL for state shared between replicas
+    /// Redis URL for state shared between processes
     ///
-    /// Replicas share used confirmations, request counts and sessions. Requires a build with the feature redis.
+    /// Processes share open confirmations, the project of a key, and request counts; a session stays with its process. Requires
+    /// POSTHOG_MCP_STATE_KEY and a build with the feature redis. `rediss://` uses TLS.
     #[arg(long, env = "POSTHOG_MCP_REDIS", value_name = "URL")]
     pub redis: Option<String>,
     /// Per-credential request limit per minute

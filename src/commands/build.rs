@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 
 use crate::config::{
-    AUTH_TOKEN, ApiKey, ApiKeySource, Config, ConfigError, HttpConfig, no_api_key,
+    AUTH_TOKEN, ApiKey, ApiKeySource, Config, ConfigError, HttpConfig, STATE_KEY, no_api_key,
 };
 use crate::coordination::Store;
 use crate::http::{
@@ -131,8 +131,17 @@ pub(super) async fn http_server(
         AuthMode::ServerKey { posthog, .. } => posthog.connection(),
         AuthMode::PerRequestKey => connection(config)?,
     };
+    // Before anything that is measured.
+    let metrics = Metrics::install()?;
     let store = match &http.redis {
-        Some(url) => Store::connect(url).await.context("--redis")?,
+        Some(url) => {
+            let key = http.state_key.as_ref().with_context(|| {
+                format!(
+                    "--redis needs {STATE_KEY}, the same in every process: openssl rand -hex 32"
+                )
+            })?;
+            Store::connect(url, key).await.context("--redis")?
+        }
         None => Store::default(),
     };
     let mut confirmer = Confirmer::new(config.confirm, false).with_store(store.clone());
@@ -184,7 +193,7 @@ pub(super) async fn http_server(
             ..HttpLimits::default()
         },
         legacy_sse: http.legacy_sse,
-        metrics: Metrics::install()?,
+        metrics,
         store,
     };
     Ok((listener, server, options))

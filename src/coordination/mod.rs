@@ -1,8 +1,9 @@
-//! State that must be one thing though there may be several processes: consumed confirmations, requests per credential,
-//! sessions and the credentials that opened them.
+//! State that must be one thing though there may be several processes: open confirmations, the project of a key, and request
+//! counts. Nothing else is shared: a session belongs to the process that opened it.
 //!
-//! One process keeps it in memory; several share it through Redis. Without Redis, reads go on and everything that a
-//! deletion rests on fails closed. Invariant: no module outside this one knows whether there is a Redis.
+//! One process keeps it in memory; several share it through Redis. All of it is bounded and expires, and what is absent is
+//! refused, so that losing Redis or its data never grants anything. Invariants: no module outside this one knows whether
+//! there is a Redis, and no API key and no personal data is stored.
 
 mod memory;
 #[cfg(feature = "redis")]
@@ -12,4 +13,4 @@ mod redis;
 mod redis;
 mod store;
 
-pub use store::{ConnectError, ElicitationLock, RelayedMessage, SESSION_IDLE, Store, Unavailable};
+pub use store::{ConnectError, Store, Unavailable};

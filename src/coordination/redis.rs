@@ -1,312 +1,249 @@
-//! State that processes share through Redis: nonces, request counts, session parameters, fingerprints of credentials, and
-//! in passing what clients reply to elicitations. Invariant: no API key and no personal data is stored.
+//! State that processes share through Redis. Every key has a prefix with a fingerprint of the state key, so that two
+//! deployments on one Redis share nothing, and a time to live.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
-use redis::{AsyncCommands, Client, ExistenceCheck, RedisError, SetExpiry, SetOptions};
-use rmcp::transport::streamable_http_server::session::store::{
-    SessionState, SessionStore, SessionStoreError,
-};
-use tokio::sync::watch;
-use tokio::time::{interval, sleep, timeout};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::store::{ConnectError, RelayedMessage, SESSION_IDLE, Unavailable};
+use super::store::{ConnectError, Unavailable};
+use crate::sync::lock;
 
-const PREFIX: &str = "posthog-persons-mcp";
-/// A tool call must not wait longer for Redis.
-const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
-/// The pause before Redis is tried again, and between health checks.
-const RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
+/// How long connecting may take, at the start or in the background.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// No call waits longer for Redis. An unoptimized build on a busy machine, as in the tests, has more time.
+const RESPONSE_TIMEOUT: Duration =
+    Duration::from_millis(if cfg!(debug_assertions) { 2000 } else { 200 });
+/// The pause before an unreachable Redis is tried again. Meanwhile no call waits for it at all.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often the log repeats that Redis is unreachable.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// How long the project of a credential is remembered after its last use.
+const PROJECT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const COUNT_TTL: Duration = Duration::from_secs(120);
 
 /// A connection to Redis, which reconnects by itself.
 #[derive(Clone)]
 pub(super) struct Redis {
-    client: Client,
     connection: ConnectionManager,
-    /// Whether Redis is reachable and this process receives what others publish.
-    subscribed: watch::Sender<bool>,
+    prefix: Arc<str>,
+    health: Arc<Mutex<Health>>,
 }
 
-/// The lock on a session's one open elicitation, released at the latest when it is dropped.
-pub(super) struct RedisLock {
-    redis: Redis,
-    key: String,
-    tag: String,
-    held: bool,
+/// Whether Redis responded last.
+#[derive(Default)]
+struct Health {
+    failed: Option<Instant>,
+    logged: Option<Instant>,
 }
 
 impl Redis {
-    pub(super) async fn connect(url: &str) -> Result<Self, ConnectError> {
-        Self::open(url)
-            .await
-            .map_err(|error| ConnectError(format!("{:?}", error.kind())))
-    }
-
-    async fn open(url: &str) -> Result<Self, RedisError> {
-        let client = Client::open(url)?;
+    pub(super) async fn connect(url: &str, state_key: &SecretString) -> Result<Self, ConnectError> {
+        let failed = |error: RedisError| ConnectError::Connection(format!("{:?}", error.kind()));
+        let client = Client::open(url).map_err(failed)?;
         let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(REDIS_TIMEOUT))
-            .set_response_timeout(Some(REDIS_TIMEOUT))
+            .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_number_of_retries(1);
-        let connection = ConnectionManager::new_with_config(client.clone(), config).await?;
-        Ok(Self {
-            client,
+        let connection = ConnectionManager::new_with_config(client, config)
+            .await
+            .map_err(failed)?;
+        let redis = Self {
             connection,
-            subscribed: watch::Sender::new(false),
-        })
+            prefix: prefix(state_key).into(),
+            health: Arc::default(),
+        };
+        redis.try_commands().await?;
+        metrics::gauge!("mcp_redis_up").set(1.0);
+        Ok(redis)
     }
 
-    pub(super) async fn consume_nonce(
+    /// Runs each command once on a key of its own.
+    async fn try_commands(&self) -> Result<(), ConnectError> {
+        let key = self.key("start", &Uuid::new_v4().to_string());
+        let commands = [
+            ("SET", set(&key, "1", RETRY_PAUSE, false)),
+            ("GETEX", get_and_renew(&key, RETRY_PAUSE)),
+            ("GETDEL", take(&key)),
+            ("INCR", increment(&key)),
+            // Leaves nothing behind that does not expire.
+            ("GETDEL", take(&key)),
+        ];
+        for (name, command) in commands {
+            let mut connection = self.connection.clone();
+            if let Err(error) = command.exec_async(&mut connection).await {
+                return Err(match error.kind() {
+                    ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)
+                    | ErrorKind::Extension => ConnectError::Command(name),
+                    kind => ConnectError::Connection(format!("{kind:?}")),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn open_confirmation(
         &self,
         nonce: Uuid,
         ttl: Duration,
-    ) -> Result<bool, Unavailable> {
-        let key = format!("{PREFIX}:used:{nonce}");
-        self.set_if_absent(&key, "1", ttl).await
+    ) -> Result<(), Unavailable> {
+        let key = self.key("confirmation", &nonce.to_string());
+        self.query(&set(&key, "1", ttl, false)).await
     }
 
-    /// The reply may arrive at another process: without a subscription nothing can be locked.
-    pub(super) async fn lock_elicitation(
-        &self,
-        session: &str,
-        ttl: Duration,
-    ) -> Result<Option<RedisLock>, Unavailable> {
-        if !*self.subscribed.borrow() {
-            return Err(Unavailable);
-        }
-        let tag = Uuid::new_v4().simple().to_string();
-        let mut lock = RedisLock {
-            redis: self.clone(),
-            key: format!("{PREFIX}:question:{session}"),
-            tag: tag.chars().take(8).collect(),
-            // Before that is known: a release deletes only what holds this tag.
-            held: true,
+    pub(super) async fn take_confirmation(&self, nonce: Uuid) -> Result<bool, Unavailable> {
+        let key = self.key("confirmation", &nonce.to_string());
+        let taken: Option<String> = self.query(&take(&key)).await?;
+        Ok(taken.is_some())
+    }
+
+    /// Takes a confirmation as soon as Redis responds, so that no other process grants what was declined here.
+    pub(super) fn take_confirmation_later(&self, nonce: Uuid, ttl: Duration) {
+        let redis = self.clone();
+        let taken = async move {
+            while redis.take_confirmation(nonce).await.is_err() {
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
         };
-        lock.held = self.set_if_absent(&lock.key, &lock.tag, ttl).await?;
-        Ok(lock.held.then_some(lock))
+        tokio::spawn(tokio::time::timeout(ttl, taken));
     }
 
-    /// Deletes a lock unless another process holds it by now.
-    async fn release(&self, key: &str, tag: &str) {
-        const IF_OURS: &str =
-            "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
-        let mut redis = self.connection.clone();
-        let mut command = redis::cmd("EVAL");
-        command.arg(IF_OURS).arg(1).arg(key).arg(tag);
-        if let Err(error) = command.exec_async(&mut redis).await {
-            unavailable(&error);
-        }
+    pub(super) async fn project(&self, principal: &str) -> Result<Option<u64>, Unavailable> {
+        let key = self.key("project", principal);
+        self.query(&get_and_renew(&key, PROJECT_TTL)).await
     }
 
-    /// Sets a key that must not exist, and says whether it did not.
-    async fn set_if_absent(
+    pub(super) async fn settle_project(
         &self,
-        key: &str,
-        value: &str,
-        ttl: Duration,
-    ) -> Result<bool, Unavailable> {
-        let mut redis = self.connection.clone();
-        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
-        let options = SetOptions::default()
-            .conditional_set(ExistenceCheck::NX)
-            .with_expiration(SetExpiry::PX(milliseconds));
-        let set: Option<String> = redis
-            .set_options(key, value, options)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        Ok(set.is_some())
+        principal: &str,
+        project: u64,
+    ) -> Result<u64, Unavailable> {
+        let key = self.key("project", principal);
+        let set: Option<String> = self
+            .query(&set(&key, &project.to_string(), PROJECT_TTL, true))
+            .await?;
+        if set.is_some() {
+            return Ok(project);
+        }
+        // Expired between the two commands: nobody can say which project counts.
+        self.project(principal).await?.ok_or(Unavailable)
     }
 
-    /// Every request is counted: while Redis is known to be unreachable, none waits for it.
     pub(super) async fn count(&self, principal: &str) -> Result<u64, Unavailable> {
-        if !*self.subscribed.borrow() {
+        let minute = chrono::Utc::now().timestamp() / 60;
+        let key = self.key("count", &format!("{minute}:{principal}"));
+        // In this order, so that no count is left behind without a time to live.
+        let mut commands = redis::pipe();
+        commands
+            .add_command(set(&key, "0", COUNT_TTL, true))
+            .ignore()
+            .add_command(increment(&key));
+        let mut connection = self.connection.clone();
+        let (count,) = self.run(commands.query_async(&mut connection)).await?;
+        Ok(count)
+    }
+
+    fn key(&self, kind: &str, name: &str) -> String {
+        format!("{}:{kind}:{name}", self.prefix)
+    }
+
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
+        let mut connection = self.connection.clone();
+        self.run(command.query_async(&mut connection)).await
+    }
+
+    async fn run<T>(&self, query: impl Future<Output = RedisResult<T>>) -> Result<T, Unavailable> {
+        if self.is_pausing() {
             return Err(Unavailable);
         }
-        let minute = chrono::Utc::now().timestamp() / 60;
-        let key = format!("{PREFIX}:count:{minute}:{principal}");
-        let mut redis = self.connection.clone();
-        let counted: Result<(u64,), RedisError> = redis::pipe()
-            .atomic()
-            .incr(&key, 1)
-            .expire(&key, 120)
-            .ignore()
-            .query_async(&mut redis)
-            .await;
-        counted
-            .map(|(count,)| count)
-            .map_err(|error| unavailable(&error))
-    }
-
-    pub(super) async fn set_session_owner(&self, session: &str, principal: &str) {
-        let mut redis = self.connection.clone();
-        let key = format!("{PREFIX}:owner:{session}");
-        let set = redis
-            .set_ex::<_, _, ()>(key, principal, SESSION_IDLE.as_secs())
-            .await;
-        if let Err(error) = set {
-            unavailable(&error);
-        }
-    }
-
-    pub(super) async fn touch_session(&self, session: &str) {
-        let mut redis = self.connection.clone();
-        let seconds = SESSION_IDLE.as_secs().cast_signed();
-        let kept: Result<(), RedisError> = redis::pipe()
-            .expire(format!("{PREFIX}:session:{session}"), seconds)
-            .expire(format!("{PREFIX}:owner:{session}"), seconds)
-            .query_async(&mut redis)
-            .await;
-        if let Err(error) = kept {
-            unavailable(&error);
-        }
-    }
-
-    pub(super) async fn session_owner(&self, session: &str) -> Result<Option<String>, Unavailable> {
-        let mut redis = self.connection.clone();
-        let key = format!("{PREFIX}:owner:{session}");
-        let seconds = redis::Expiry::EX(SESSION_IDLE.as_secs());
-        redis
-            .get_ex(key, seconds)
-            .await
-            .map_err(|error| unavailable(&error))
-    }
-
-    pub(super) async fn publish(&self, message: &RelayedMessage) -> Result<(), Unavailable> {
-        let mut redis = self.connection.clone();
-        let text = serde_json::to_string(message).map_err(|_| Unavailable)?;
-        let receivers: usize = redis
-            .publish(format!("{PREFIX}:messages"), text)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        if receivers == 0 {
-            Err(Unavailable)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Receives what other processes publish, for as long as it is polled; reconnects when the connection breaks.
-    pub(super) async fn subscribe(&self, received: impl Fn(RelayedMessage)) {
-        loop {
-            if let Ok(Ok(messages)) = timeout(REDIS_TIMEOUT, self.open_subscription()).await {
-                self.subscribed.send_replace(true);
-                tracing::info!("Redis is reachable; subscribed to other processes");
-                self.listen(messages, &received).await;
-                self.subscribed.send_replace(false);
-                tracing::warn!("Redis is unreachable; reads continue, deletions are rejected");
+        match tokio::time::timeout(RESPONSE_TIMEOUT, query).await {
+            Ok(Ok(value)) => {
+                self.succeeded();
+                Ok(value)
             }
-            sleep(RECONNECT_BACKOFF).await;
+            Ok(Err(error)) => Err(self.failed(&format!("{:?}", error.kind()))),
+            Err(_) => Err(self.failed("no response in time")),
         }
     }
 
-    async fn open_subscription(&self) -> Result<PubSub, RedisError> {
-        // First the other connection: it notices only when it is used that Redis is back.
-        self.ping().await?;
-        let mut messages = self.client.get_async_pubsub().await?;
-        messages.subscribe(format!("{PREFIX}:messages")).await?;
-        Ok(messages)
+    fn is_pausing(&self) -> bool {
+        let health = lock(&self.health);
+        health
+            .failed
+            .is_some_and(|failed| failed.elapsed() < RETRY_PAUSE)
     }
 
-    /// Until the connection breaks, or Redis no longer responds.
-    async fn listen(&self, messages: PubSub, received: &impl Fn(RelayedMessage)) {
-        let mut messages = messages.into_on_message();
-        let mut health_check = interval(RECONNECT_BACKOFF);
-        loop {
-            tokio::select! {
-                message = messages.next() => {
-                    let Some(message) = message else { return };
-                    if let Ok(message) = serde_json::from_slice(message.get_payload_bytes()) {
-                        received(message);
-                    }
-                }
-                _ = health_check.tick() => if self.ping().await.is_err() { return },
-            }
+    fn succeeded(&self) {
+        let mut health = lock(&self.health);
+        if health.failed.take().is_some() {
+            health.logged = None;
+            metrics::gauge!("mcp_redis_up").set(1.0);
+            tracing::info!("Redis is reachable again");
         }
     }
 
-    async fn ping(&self) -> Result<(), RedisError> {
-        self.connection.clone().ping().await
-    }
-
-    pub(super) fn session_store(&self) -> Arc<dyn SessionStore> {
-        Arc::new(self.clone())
-    }
-}
-
-impl RedisLock {
-    pub(super) fn tag(&self) -> &str {
-        &self.tag
-    }
-
-    pub(super) async fn revoked(&self) {
-        let mut subscribed = self.redis.subscribed.subscribe();
-        let _ = subscribed.wait_for(|subscribed| !*subscribed).await;
-    }
-
-    pub(super) async fn release(mut self) {
-        self.redis.release(&self.key, &self.tag).await;
-        self.held = false;
-    }
-}
-
-impl Drop for RedisLock {
-    /// A cancelled call leaves no lock behind.
-    fn drop(&mut self) {
-        if let (true, Ok(runtime)) = (self.held, tokio::runtime::Handle::try_current()) {
-            let (redis, key, tag) = (self.redis.clone(), self.key.clone(), self.tag.clone());
-            runtime.spawn(async move { redis.release(&key, &tag).await });
-        }
-    }
-}
-
-/// Without Redis an `initialize` still succeeds: the session then lives in this process alone.
-#[async_trait::async_trait]
-impl SessionStore for Redis {
-    async fn load(&self, session: &str) -> Result<Option<SessionState>, SessionStoreError> {
-        let mut redis = self.connection.clone();
-        let key = format!("{PREFIX}:session:{session}");
-        let seconds = redis::Expiry::EX(SESSION_IDLE.as_secs());
-        let text: Result<Option<String>, RedisError> = redis.get_ex(key, seconds).await;
-        match text {
-            Ok(text) => Ok(text.and_then(|text| serde_json::from_str(&text).ok())),
-            Err(error) => {
-                unavailable(&error);
-                Ok(None)
-            }
-        }
-    }
-
-    async fn store(&self, session: &str, state: &SessionState) -> Result<(), SessionStoreError> {
-        let mut redis = self.connection.clone();
-        let key = format!("{PREFIX}:session:{session}");
-        let text = serde_json::to_string(state)?;
-        if let Err(error) = redis
-            .set_ex::<_, _, ()>(key, text, SESSION_IDLE.as_secs())
-            .await
+    fn failed(&self, kind: &str) -> Unavailable {
+        let mut health = lock(&self.health);
+        health.failed = Some(Instant::now());
+        metrics::gauge!("mcp_redis_up").set(0.0);
+        metrics::counter!("mcp_redis_failures_total").increment(1);
+        if health
+            .logged
+            .is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL)
         {
-            unavailable(&error);
+            health.logged = Some(Instant::now());
+            tracing::warn!(
+                kind,
+                "Redis is unreachable; reads continue, confirmations are refused"
+            );
         }
-        Ok(())
-    }
-
-    async fn delete(&self, session: &str) -> Result<(), SessionStoreError> {
-        let mut redis = self.connection.clone();
-        let keys = [
-            format!("{PREFIX}:session:{session}"),
-            format!("{PREFIX}:owner:{session}"),
-        ];
-        if let Err(error) = redis.del::<_, ()>(&keys).await {
-            unavailable(&error);
-        }
-        Ok(())
+        Unavailable
     }
 }
 
-fn unavailable(error: &RedisError) -> Unavailable {
-    tracing::warn!(kind = ?error.kind(), "Redis request failed");
-    Unavailable
+fn prefix(state_key: &SecretString) -> String {
+    let digest = Sha256::new()
+        .chain_update("redis prefix")
+        .chain_update(state_key.expose_secret())
+        .finalize();
+    let fingerprint = digest
+        .iter()
+        .take(8)
+        .fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+    format!("posthog-persons-mcp:{fingerprint:016x}")
+}
+
+fn milliseconds(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+fn set(key: &str, value: &str, ttl: Duration, only_if_absent: bool) -> Cmd {
+    let mut command = redis::cmd("SET");
+    command.arg(key).arg(value).arg("PX").arg(milliseconds(ttl));
+    if only_if_absent {
+        command.arg("NX");
+    }
+    command
+}
+
+fn get_and_renew(key: &str, ttl: Duration) -> Cmd {
+    let mut command = redis::cmd("GETEX");
+    command.arg(key).arg("PX").arg(milliseconds(ttl));
+    command
+}
+
+fn take(key: &str) -> Cmd {
+    let mut command = redis::cmd("GETDEL");
+    command.arg(key);
+    command
+}
+
+fn increment(key: &str) -> Cmd {
+    let mut command = redis::cmd("INCR");
+    command.arg(key);
+    command
 }

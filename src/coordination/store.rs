@@ -3,36 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmcp::transport::streamable_http_server::session::store::SessionStore;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::memory::Memory;
-use super::redis::{Redis, RedisLock};
-
-/// How long a session is remembered after its last use.
-pub const SESSION_IDLE: Duration = Duration::from_secs(600);
+use super::redis::Redis;
 
 /// The shared store cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the shared store cannot be reached")]
 pub struct Unavailable;
 
-/// The shared store could not be reached at the start.
+/// Why the shared store cannot be used, found at the start.
 ///
 /// Only the kind of the failure: the URL may hold a password, and the library's message may hold the URL.
 #[derive(Debug, thiserror::Error)]
-#[error("no connection ({0})")]
-pub struct ConnectError(pub(super) String);
-
-/// A message that a client sent to one process and another may wait for.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RelayedMessage {
-    /// The session.
-    pub session: String,
-    /// The message, as the client sent it; none when it ended the session.
-    pub body: Option<Value>,
+pub enum ConnectError {
+    /// No connection.
+    #[error("no connection ({0})")]
+    Connection(String),
+    /// Redis rejects a command that is needed, for example by its access control list.
+    #[error("Redis rejects the command {0}, which is needed")]
+    Command(&'static str),
+    /// This binary cannot use Redis.
+    #[error("this binary was built without Redis support; build with `--features redis`")]
+    Unsupported,
 }
 
 /// State that processes share. Cheap to clone.
@@ -43,35 +38,70 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store that is shared with every process that uses the same Redis.
+    /// A store that is shared with every process that has the same Redis and the same state key.
     ///
     /// # Errors
-    /// When Redis cannot be reached: better at the start than at the first deletion.
-    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+    /// When Redis cannot be reached, or rejects a command: better at the start than at the first deletion.
+    pub async fn connect(url: &str, state_key: &SecretString) -> Result<Self, ConnectError> {
         Ok(Self {
             memory: Arc::default(),
-            redis: Some(Redis::connect(url).await?),
+            redis: Some(Redis::connect(url, state_key).await?),
         })
     }
 
-    /// Whether other processes may use the same store.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.redis.is_some()
-    }
-
-    /// Consumes a nonce, and says whether this was the first time. It can be forgotten after `ttl`.
+    /// Remembers that a confirmation was asked for. It can be taken once, for as long as `ttl`.
     ///
     /// # Errors
-    /// When that cannot be known: the nonce must not be accepted then.
-    pub async fn consume_nonce(&self, nonce: Uuid, ttl: Duration) -> Result<bool, Unavailable> {
-        if let Some(redis) = &self.redis
-            && !redis.consume_nonce(nonce, ttl).await?
-        {
+    /// When other processes could not take it: the question must not be asked then.
+    pub async fn open_confirmation(&self, nonce: Uuid, ttl: Duration) -> Result<(), Unavailable> {
+        if let Some(redis) = &self.redis {
+            redis.open_confirmation(nonce, ttl).await?;
+        } else {
+            self.memory.open_confirmation(nonce, ttl);
+        }
+        Ok(())
+    }
+
+    /// Takes an open confirmation, to grant it or because the user declined. Whether it was there to take; what was taken,
+    /// declined or lost is not.
+    ///
+    /// # Errors
+    /// When that cannot be known: nothing may be granted then, and this process never grants it later.
+    pub async fn take_confirmation(&self, nonce: Uuid, ttl: Duration) -> Result<bool, Unavailable> {
+        let Some(redis) = &self.redis else {
+            return Ok(self.memory.take_confirmation(nonce));
+        };
+        // First here, so that it stays taken when Redis fails.
+        if !self.memory.refuse_confirmation(nonce, ttl) {
             return Ok(false);
         }
-        // A nonce that this process consumed stays consumed when Redis has lost its data.
-        Ok(self.memory.consume_nonce(nonce, ttl))
+        let taken = redis.take_confirmation(nonce).await;
+        if taken.is_err() {
+            redis.take_confirmation_later(nonce, ttl);
+        }
+        taken
+    }
+
+    /// The project that the calls of a credential go to, if a process knows it.
+    ///
+    /// # Errors
+    /// When that cannot be known: another process may have chosen one.
+    pub async fn project(&self, principal: &str) -> Result<Option<u64>, Unavailable> {
+        match &self.redis {
+            Some(redis) => redis.project(principal).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Settles the project of a credential, unless another process did before. Returns the project that counts.
+    ///
+    /// # Errors
+    /// When that cannot be known: another process may have chosen another one.
+    pub async fn settle_project(&self, principal: &str, project: u64) -> Result<u64, Unavailable> {
+        match &self.redis {
+            Some(redis) => redis.settle_project(principal, project).await,
+            None => Ok(project),
+        }
     }
 
     /// Counts a request of a caller, and returns the number in the current minute, this one included.
@@ -90,100 +120,5 @@ impl Store {
     #[must_use]
     pub fn count_in_process(&self, principal: &str) -> u64 {
         self.memory.count(principal)
-    }
-
-    /// Locks a session's one open elicitation, so that a reply can belong to no other; none if another is open.
-    ///
-    /// # Errors
-    /// When it cannot be known whether another is open.
-    pub async fn lock_elicitation(
-        &self,
-        session: &str,
-        ttl: Duration,
-    ) -> Result<Option<ElicitationLock>, Unavailable> {
-        let Some(redis) = &self.redis else {
-            // One process tells elicitations apart by their ids.
-            return Ok(Some(ElicitationLock { lock: None }));
-        };
-        let lock = redis.lock_elicitation(session, ttl).await?;
-        Ok(lock.map(|lock| ElicitationLock { lock: Some(lock) }))
-    }
-
-    /// The sessions that other processes opened, for the protocol library to restore.
-    #[must_use]
-    pub fn session_store(&self) -> Option<Arc<dyn SessionStore>> {
-        self.redis.as_ref().map(Redis::session_store)
-    }
-
-    /// The credential that opened a session in another process, if that is known.
-    ///
-    /// # Errors
-    /// When Redis cannot be reached.
-    pub async fn session_owner(&self, session: &str) -> Result<Option<String>, Unavailable> {
-        match &self.redis {
-            Some(redis) => redis.session_owner(session).await,
-            None => Ok(None),
-        }
-    }
-
-    /// Lets other processes know which credential opened a session.
-    pub async fn set_session_owner(&self, session: &str, principal: &str) {
-        if let Some(redis) = &self.redis {
-            redis.set_session_owner(session, principal).await;
-        }
-    }
-
-    /// Remembers a session that is in use for as long as a new one.
-    pub async fn touch_session(&self, session: &str) {
-        if let Some(redis) = &self.redis {
-            redis.touch_session(session).await;
-        }
-    }
-
-    /// Passes a message on to the other processes.
-    ///
-    /// # Errors
-    /// When no process received it.
-    pub async fn publish(&self, message: &RelayedMessage) -> Result<(), Unavailable> {
-        match &self.redis {
-            Some(redis) => redis.publish(message).await,
-            None => Err(Unavailable),
-        }
-    }
-
-    /// Receives what other processes pass on, for as long as it is polled.
-    pub async fn subscribe(&self, received: impl Fn(RelayedMessage)) {
-        match &self.redis {
-            Some(redis) => redis.subscribe(received).await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// The lock on a session's open elicitation.
-pub struct ElicitationLock {
-    lock: Option<RedisLock>,
-}
-
-impl ElicitationLock {
-    /// What tells this elicitation from any other of the session, where its id does not.
-    #[must_use]
-    pub fn tag(&self) -> Option<&str> {
-        self.lock.as_ref().map(RedisLock::tag)
-    }
-
-    /// Waits until a reply may no longer arrive here.
-    pub async fn revoked(&self) {
-        match &self.lock {
-            Some(lock) => lock.revoked().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Releases the lock.
-    pub async fn release(self) {
-        if let Some(lock) = self.lock {
-            lock.release().await;
-        }
     }
 }

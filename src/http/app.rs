@@ -23,9 +23,11 @@ use super::metrics::{self as http_metrics, Metrics};
 use super::readiness::{self, Readiness};
 use super::streams::Streams;
 use super::{admission, body, connections, legacy_sse, sessions};
-use crate::coordination::{SESSION_IDLE, Store};
+use crate::coordination::Store;
 use crate::server::Server;
 
+/// How long a session is remembered after its last use.
+const SESSION_IDLE: Duration = Duration::from_secs(600);
 /// How long open streams may take to end after the last response.
 const STREAM_GRACE_PERIOD: Duration = Duration::from_secs(5);
 /// How long requests in flight may take when the server stops.
@@ -121,10 +123,8 @@ fn app(
     let sessions = Arc::new(sessions::Sessions::new(
         Arc::clone(&manager),
         options.limits.max_sessions,
-        options.store.clone(),
     ));
-    sessions.spawn_relay_listener(streams);
-    let mut service_config = StreamableHttpServerConfig::default()
+    let service_config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(true)
         .with_json_response(true)
         // The host policy checks both, on every route.
@@ -133,7 +133,6 @@ fn app(
         .with_max_request_body_bytes(body::MAX_BODY_BYTES)
         .with_sse_retry(None)
         .with_cancellation_token(streams.child_token());
-    service_config.session_store = options.store.session_store();
     let (for_mcp, closing) = (server.clone(), elicitations.clone());
     let new_service = move || Ok(for_mcp.with_shutdown(closing.child_token()));
     let mcp = StreamableHttpService::new(new_service, manager, service_config);

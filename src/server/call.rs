@@ -10,7 +10,7 @@ use rmcp::{ErrorData, Peer, RoleServer};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::caller::{Caller, session_id};
+use super::caller::Caller;
 use super::mcp_server::Inner;
 use super::notifications::{persons_changed, progress};
 use super::session::ClientSession;
@@ -164,7 +164,6 @@ impl Call {
             max_bytes: self.server.limits.bytes,
             state: request.request_state.as_deref(),
             responses: request.input_responses.as_ref(),
-            session: session_id(context),
             closed: &self.session.closed,
         };
         let confirmer = &self.server.safety.confirmer;

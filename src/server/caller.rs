@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use posthog_client::Client;
-use rmcp::RoleServer;
-use rmcp::service::RequestContext;
 
 use crate::policy::Policy;
 use crate::tools::ToolDefinition;
@@ -43,10 +41,4 @@ pub(super) enum CallerSource {
     Fixed(Caller),
     /// Each request over HTTP has its own.
     PerRequest,
-}
-
-/// The session of a request over HTTP, if it has one.
-pub(super) fn session_id(context: &RequestContext<RoleServer>) -> Option<&str> {
-    let parts = context.extensions.get::<http::request::Parts>()?;
-    parts.headers.get("mcp-session-id")?.to_str().ok()
 }

@@ -32,7 +32,7 @@ pub struct Confirmer {
     allow_token_confirmation: bool,
     sealer: Sealer,
     min_reading_time: Duration,
-    /// Remembers which confirmations were used.
+    /// Remembers which confirmations can be used.
     store: Store,
     open: OpenQuestions,
 }
@@ -59,8 +59,6 @@ pub struct ConfirmationRequest<'a> {
     pub state: Option<&'a str>,
     /// The user's replies that the client sends with it.
     pub responses: Option<&'a InputResponses>,
-    /// The session over HTTP, if there is one.
-    pub session: Option<&'a str>,
     /// Cancelled when the client can no longer reply.
     pub closed: &'a CancellationToken,
 }
@@ -155,7 +153,7 @@ impl Confirmer {
         }
     }
 
-    /// The same confirmer, with the used confirmations in a store that other processes share.
+    /// The same confirmer, with the open confirmations in a store that other processes share.
     #[must_use]
     pub fn with_store(self, store: Store) -> Self {
         Self { store, ..self }
@@ -179,9 +177,9 @@ impl Confirmer {
             (_, true, true, Some(state)) => self.check_reply(request, state).await,
             // No elicitation was sent to this client, so no state can be ours.
             (_, true, false, Some(_)) => invalid(&TokenError::Invalid, request),
-            (_, true, true, None) => self.input_required(request),
-            (_, false, true, _) => self.elicit_exclusive(request, context).await,
-            (_, _, false, _) => self.confirm_by_token(request),
+            (_, true, true, None) => self.input_required(request).await,
+            (_, false, true, _) => self.elicit(request, context).await,
+            (_, _, false, _) => self.confirm_by_token(request).await,
         }
     }
 
@@ -193,7 +191,7 @@ impl Confirmer {
         let Some(nonce) = grant.nonce else {
             return Ok(());
         };
-        match self.store.consume_nonce(nonce, self.sealer.ttl).await {
+        match self.store.take_confirmation(nonce, self.sealer.ttl).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(rejection(&TokenError::Used, "")),
             Err(Unavailable) => Err(STORE_UNAVAILABLE.to_owned()),
@@ -209,9 +207,10 @@ impl Confirmer {
     }
 
     /// 2026-07-28, first call: the question is the result.
-    fn input_required(&self, request: &ConfirmationRequest<'_>) -> Decision {
-        let Ok(state) = self.sealer.seal(request, SealKind::State) else {
-            return reject("the confirmation could not be sealed");
+    async fn input_required(&self, request: &ConfirmationRequest<'_>) -> Decision {
+        let state = match self.issue(request, SealKind::State).await {
+            Ok(state) => state,
+            Err(rejected) => return rejected,
         };
         let form = match elicitation::form(request.question, &self.open_for(), QUESTION) {
             Ok(form) => form,
@@ -232,7 +231,7 @@ impl Confirmer {
             Some(reply) => serde_json::from_value::<ElicitResult>(reply.clone()),
             None => {
                 return match sealed.check(request) {
-                    Ok(()) => self.input_required(request),
+                    Ok(()) => self.input_required(request).await,
                     Err(reason) => invalid(&reason, request),
                 };
             }
@@ -243,11 +242,9 @@ impl Confirmer {
         match elicitation::check(&reply, QUESTION, sealed.age(), self.min_reading_time) {
             Ok(()) => Self::grant(request, &sealed, ConfirmationMethod::InputRequired),
             Err(reason) => {
-                // Declining is final: the same state cannot confirm later.
-                let _ = self
-                    .store
-                    .consume_nonce(sealed.nonce, self.sealer.ttl)
-                    .await;
+                // Declining is final: the same state cannot confirm later, whatever becomes of the shared store.
+                let ttl = self.sealer.ttl;
+                let _ = self.store.take_confirmation(sealed.nonce, ttl).await;
                 not_confirmed(&reason)
             }
         }
@@ -269,7 +266,7 @@ impl Confirmer {
     }
 
     /// The model confirms by a second call, where the client supports no elicitation or the operator wants it so.
-    fn confirm_by_token(&self, request: &ConfirmationRequest<'_>) -> Decision {
+    async fn confirm_by_token(&self, request: &ConfirmationRequest<'_>) -> Decision {
         let allowed = match self.mode {
             Confirm::Token => true,
             Confirm::Auto => self.allow_token_confirmation,
@@ -287,8 +284,9 @@ impl Confirmer {
                 Err(reason) => invalid(&reason, request),
             };
         }
-        let Ok(token) = self.sealer.seal(request, SealKind::Token) else {
-            return reject("the confirmation could not be sealed");
+        let token = match self.issue(request, SealKind::Token).await {
+            Ok(token) => token,
+            Err(rejected) => return rejected,
         };
         let text = format!(
             "Nothing was sent yet. Show the user all of the following and wait for their decision. If no person can be shown this, stop and hand it on.\n\n{}\n\
@@ -306,10 +304,25 @@ impl Confirmer {
         Decision::TokenRequired { text, token }
     }
 
-    /// Elicits while the call waits, with no other elicitation open in the same session: if several processes serve it, a
-    /// reply carries only a request id, which two processes may both have used. For the same reason the checkbox has a
-    /// unique name there, so that a late reply cannot confirm another elicitation.
-    async fn elicit_exclusive(
+    /// Issues a confirmation that another call can bring, once.
+    async fn issue(
+        &self,
+        request: &ConfirmationRequest<'_>,
+        kind: SealKind,
+    ) -> Result<String, Decision> {
+        let nonce = Uuid::new_v4();
+        let sealed = self
+            .sealer
+            .seal(request, kind, nonce)
+            .map_err(|_| reject("the confirmation could not be sealed"))?;
+        match self.store.open_confirmation(nonce, self.sealer.ttl).await {
+            Ok(()) => Ok(sealed),
+            Err(Unavailable) => Err(Decision::Rejected(STORE_UNAVAILABLE.to_owned())),
+        }
+    }
+
+    /// Elicits while the call waits. The reply comes back to this process, on the session or the connection of the call.
+    async fn elicit(
         &self,
         request: &ConfirmationRequest<'_>,
         context: &RequestContext<RoleServer>,
@@ -319,47 +332,25 @@ impl Confirmer {
             Ok(open) => open,
             Err(reason) => return reject(&reason),
         };
-        let Some(session) = request.session else {
-            return self.elicit(request, QUESTION, context).await;
-        };
-        let lock = match self.store.lock_elicitation(session, self.sealer.ttl).await {
-            Ok(Some(lock)) => lock,
-            Ok(None) => {
-                return reject(
-                    "another confirmation is pending in this session; complete that first",
-                );
-            }
-            Err(Unavailable) => return Decision::Rejected(STORE_UNAVAILABLE.to_owned()),
-        };
-        let name = lock
-            .tag()
-            .map_or_else(|| QUESTION.to_owned(), |tag| format!("{QUESTION}_{tag}"));
-        let decision = tokio::select! {
-            decision = self.elicit(request, &name, context) => decision,
-            () = lock.revoked() => Decision::Rejected(STORE_UNAVAILABLE.to_owned()),
-        };
-        lock.release().await;
-        decision
-    }
-
-    async fn elicit(
-        &self,
-        request: &ConfirmationRequest<'_>,
-        name: &str,
-        context: &RequestContext<RoleServer>,
-    ) -> Decision {
+        let nonce = Uuid::new_v4();
+        if let Err(Unavailable) = self.store.open_confirmation(nonce, self.sealer.ttl).await {
+            return Decision::Rejected(STORE_UNAVAILABLE.to_owned());
+        }
         let reply = async {
-            let form = elicitation::form(request.question, &self.open_for(), name)?;
+            let form = elicitation::form(request.question, &self.open_for(), QUESTION)?;
             let (reply, took) =
                 elicitation::elicit(request, form, self.sealer.ttl, context).await?;
-            elicitation::check(&reply, name, took, self.min_reading_time)
+            elicitation::check(&reply, QUESTION, took, self.min_reading_time)
         };
         match reply.await {
             Ok(()) => Decision::Granted(Grant {
                 method: ConfirmationMethod::Elicited,
-                nonce: None,
+                nonce: Some(nonce),
             }),
-            Err(reason) => not_confirmed(&reason),
+            Err(reason) => {
+                let _ = self.store.take_confirmation(nonce, self.sealer.ttl).await;
+                not_confirmed(&reason)
+            }
         }
     }
 }
@@ -381,7 +372,7 @@ fn rejection(reason: &TokenError, tool: &str) -> String {
             "this server did not issue it to this caller, or it was altered".to_owned()
         }
         TokenError::Expired => "it has expired".to_owned(),
-        TokenError::Used => "it was already used or declined".to_owned(),
+        TokenError::Used => "it was already used or declined, or its record was lost".to_owned(),
         TokenError::OtherTool(other) => format!("it was given for {other}, not for {tool}"),
         TokenError::OtherProject => "it was given for another project".to_owned(),
         TokenError::OtherArguments(names) => {

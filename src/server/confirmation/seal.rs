@@ -84,8 +84,9 @@ impl Sealer {
         &self,
         request: &ConfirmationRequest<'_>,
         kind: SealKind,
+        nonce: Uuid,
     ) -> Result<String, RequestStateError> {
-        let sealed = Sealed::new(request);
+        let sealed = Sealed::new(request, nonce);
         let data = associated_data(request, kind);
         let options = SealOptions::new().associated_data(&data).ttl(self.ttl);
         self.codec.seal_json_with(&sealed, &options)
@@ -108,10 +109,10 @@ impl Sealer {
 }
 
 impl Sealed {
-    fn new(request: &ConfirmationRequest<'_>) -> Self {
+    fn new(request: &ConfirmationRequest<'_>, nonce: Uuid) -> Self {
         let arguments = request.arguments.iter();
         Self {
-            nonce: Uuid::new_v4(),
+            nonce,
             asked: now(),
             tool: request.tool.to_owned(),
             project: request.project,
@@ -130,7 +131,7 @@ impl Sealed {
 
     /// Whether it is for this call, about the same persons.
     pub(super) fn check(&self, request: &ConfirmationRequest<'_>) -> Result<(), TokenError> {
-        let now = Self::new(request);
+        let now = Self::new(request, self.nonce);
         if self.tool != now.tool {
             return Err(TokenError::OtherTool(self.tool.clone()));
         }

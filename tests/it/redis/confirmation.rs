@@ -1,4 +1,4 @@
-//! Confirmations between two calls, and limits.
+//! What processes share: confirmations between two calls, and request counts.
 
 use std::time::Duration;
 
@@ -7,8 +7,11 @@ use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{STALE, TOOL, Team, assert_queued, assert_rejected, deletion};
-use crate::wire::WITHOUT_HANDSHAKE;
+use super::session::discover;
+use super::{
+    Process, STALE, STATE_KEY, TOOL, Team, assert_queued, assert_rejected, deletion,
+    server_with_key,
+};
 use crate::writing::QA;
 
 #[tokio::test]
@@ -26,6 +29,10 @@ async fn confirmation_is_accepted_once_across_processes() {
             assert_rejected(&team.confirm_stateless(to, person, &state).await, STALE);
         }
         assert_eq!(team.deletions(), Vec::<Value>::new());
+    }
+    for process in &team.processes {
+        let log = process.log.lock().unwrap();
+        assert!(!log.contains(STATE_KEY), "{log}");
     }
 }
 
@@ -53,7 +60,7 @@ async fn declined_confirmation_is_rejected_by_the_other_process() {
     let result = team
         .call_stateless(&team.one(), TOOL, deletion(QA[0]), more)
         .await;
-    assert_rejected(&result, "the user declined");
+    assert_rejected(&result, "Nothing was sent");
     assert_rejected(
         &team.confirm_stateless(&team.other(), QA[0], &state).await,
         STALE,
@@ -61,12 +68,84 @@ async fn declined_confirmation_is_rejected_by_the_other_process() {
     assert_eq!(team.deletions(), Vec::<Value>::new());
 }
 
+#[tokio::test]
+async fn a_confirmation_for_other_persons_is_not_consumed() {
+    let team = Team::start().await;
+    let state = team.elicit_stateless(&team.one(), QA[0]).await;
+    for to in [team.one(), team.other()] {
+        assert_rejected(&team.confirm_stateless(&to, QA[1], &state).await, STALE);
+    }
+    assert_queued(&team.confirm_stateless(&team.other(), QA[0], &state).await);
+    assert_eq!(team.deletions().len(), 1);
+}
+
+/// What is in Redis expires, and holds no API key and no personal data.
+#[tokio::test]
+async fn every_record_expires_and_reveals_nothing() {
+    let team = Team::start().await;
+    team.elicit_stateless(&team.one(), QA[0]).await;
+    let session = team.session(&team.one(), &team.one()).await;
+    session.read(&team.one()).await;
+    let (_events, _question) = session.elicit(&team.one(), 1, QA[1]).await;
+    let mut redis = team.redis.connection().await;
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("*")
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    assert!(
+        keys.iter().any(|key| key.contains(":confirmation:")),
+        "{keys:?}"
+    );
+    assert!(keys.iter().any(|key| key.contains(":count:")), "{keys:?}");
+    for key in keys {
+        assert!(key.starts_with("posthog-persons-mcp:"), "{key}");
+        assert!(!key.contains(Sandbox::KEY), "{key}");
+        let mut ttl = redis::cmd("PTTL");
+        let left: i64 = ttl.arg(&key).query_async(&mut redis).await.unwrap();
+        assert!((1..=86_400_000).contains(&left), "{key}: {left}");
+        let value: String = redis::cmd("GET")
+            .arg(&key)
+            .query_async(&mut redis)
+            .await
+            .unwrap();
+        assert!(
+            value.chars().all(|digit| digit.is_ascii_digit()),
+            "{key}: {value}"
+        );
+    }
+}
+
+/// Two deployments are told apart by their state keys.
+#[tokio::test]
+async fn two_deployments_on_one_redis_share_nothing() {
+    let limit = ["--max-requests-per-minute", "4"];
+    let team = Team::start_with(&limit).await;
+    let key = "another key of at least thirty-two bytes";
+    let mut command = server_with_key(&team.sandbox, &team.redis.url(), key);
+    command.args(limit);
+    let stranger = Process::spawn(command).await;
+    begin_of_a_minute().await;
+    for _ in 0..4 {
+        let response = team
+            .send(&team.one(), Sandbox::KEY, None, &discover())
+            .await;
+        assert_eq!(response.status(), 200);
+    }
+    let response = team
+        .send(&team.other(), Sandbox::KEY, None, &discover())
+        .await;
+    assert_eq!(response.status(), 429);
+    let response = team
+        .send(&stranger.url(), Sandbox::KEY, None, &discover())
+        .await;
+    assert_eq!(response.status(), 200);
+}
+
 // Rate limits.
 
-#[tokio::test]
-async fn rate_limit_counts_requests_of_all_processes() {
-    let team = Team::start_with(&["--max-requests-per-minute", "6"]).await;
-    // The count restarts with each minute of the clock, which must not change during the test.
+/// The count restarts with each minute of the clock, which must not change during a test.
+async fn begin_of_a_minute() {
     let second = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()
@@ -75,11 +154,13 @@ async fn rate_limit_counts_requests_of_all_processes() {
     if second > 50 {
         sleep(Duration::from_secs(61 - second)).await;
     }
-    let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": {
-        "io.modelcontextprotocol/protocolVersion": WITHOUT_HANDSHAKE,
-        "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "0"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }}});
+}
+
+#[tokio::test]
+async fn rate_limit_counts_requests_of_all_processes() {
+    let team = Team::start_with(&["--max-requests-per-minute", "6"]).await;
+    begin_of_a_minute().await;
+    let discover = discover();
     for count in 1..=8 {
         let response = team
             .send(&team.proxy.url(), Sandbox::KEY, None, &discover)

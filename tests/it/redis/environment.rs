@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{EventStream, Session, deletion, poll_until};
 use crate::process::{binary, send};
 use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE};
+use crate::writing::QA;
 
 pub(super) const STATE_KEY: &str = "0123456789abcdef0123456789abcdef";
 pub(super) const VERSION: &str = "2025-11-25";
@@ -117,13 +117,18 @@ pub(super) async fn free_port() -> u16 {
 pub(super) struct Process {
     pub(super) address: SocketAddr,
     pub(super) log: Arc<Mutex<String>>,
-    pub(super) _child: Child,
+    child: Child,
 }
 
 impl Process {
     pub(super) async fn start(sandbox: &Sandbox, redis: &str, arguments: &[&str]) -> Self {
         let mut command = server(sandbox, redis);
-        let mut child = command.args(arguments).spawn().unwrap();
+        command.args(arguments);
+        Self::spawn(command).await
+    }
+
+    pub(super) async fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let address = loop {
@@ -144,7 +149,7 @@ impl Process {
         Self {
             address,
             log,
-            _child: child,
+            child,
         }
     }
 
@@ -155,45 +160,44 @@ impl Process {
 
 /// The binary as a server with per-request keys and the settings that all processes share.
 pub(super) fn server(sandbox: &Sandbox, redis: &str) -> Command {
+    server_with_key(sandbox, redis, STATE_KEY)
+}
+
+/// The same with another state key, or with none where it is empty.
+pub(super) fn server_with_key(sandbox: &Sandbox, redis: &str, state_key: &str) -> Command {
     let mut command = binary(&["http", "--bind", "127.0.0.1:0", "--redis", redis]);
     command
         .env("POSTHOG_HOST", sandbox.url())
         .env("POSTHOG_PROJECT_ID", Sandbox::PROJECT.to_string())
-        .env("POSTHOG_MCP_STATE_KEY", STATE_KEY);
+        .env("POSTHOG_MCP_STATE_KEY", state_key);
     command
 }
 
 /// Passes connections to the processes in turn.
 pub(super) struct Proxy {
     pub(super) address: SocketAddr,
-    pub(super) given: Arc<AtomicUsize>,
 }
 
 impl Proxy {
     pub(super) async fn start(processes: [SocketAddr; 2]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let given = Arc::new(AtomicUsize::new(0));
-        let giving = Arc::clone(&given);
         tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let turn = giving.fetch_add(1, Ordering::SeqCst) % processes.len();
+            for turn in (0..processes.len()).cycle() {
+                let Ok((mut client, _)) = listener.accept().await else {
+                    break;
+                };
                 tokio::spawn(async move {
                     let mut process = TcpStream::connect(processes[turn]).await.unwrap();
                     let _ = copy_bidirectional(&mut client, &mut process).await;
                 });
             }
         });
-        Self { address, given }
+        Self { address }
     }
 
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    /// The number of connections so far.
-    pub(super) fn connections(&self) -> usize {
-        self.given.load(Ordering::SeqCst)
     }
 }
 
@@ -232,15 +236,13 @@ impl Team {
             .timeout(TIMEOUT)
             .build()
             .unwrap();
-        let team = Self {
+        Self {
             redis,
             sandbox,
             processes,
             proxy,
             http,
-        };
-        team.wait_for_redis_state("reachable").await;
-        team
+        }
     }
 
     pub(super) fn one(&self) -> String {
@@ -251,13 +253,19 @@ impl Team {
         self.processes[1].url()
     }
 
-    /// Waits until both processes have logged that Redis is in this state.
-    pub(super) async fn wait_for_redis_state(&self, state: &str) {
-        for process in &self.processes {
-            poll_until("noticed", || async {
-                let log = process.log.lock().unwrap();
-                let last = log.lines().rfind(|line| line.contains("Redis is "));
-                last.is_some_and(|line| line.contains(&format!("Redis is {state}")))
+    /// Kills a process.
+    pub(super) async fn kill(&mut self, number: usize) {
+        self.processes[number].child.kill().await.unwrap();
+    }
+
+    /// Waits until both processes reach Redis again.
+    pub(super) async fn wait_for_redis(&self) {
+        for to in [self.one(), self.other()] {
+            poll_until("Redis is reached", || async {
+                let metrics = self.http.get(format!("{to}/metrics")).send().await.unwrap();
+                let up = metrics.text().await.unwrap().contains("mcp_redis_up 1");
+                let asked = self.call_stateless(&to, TOOL, deletion(QA[2]), json!({}));
+                asked.await["resultType"] == "input_required" && up
             })
             .await;
         }

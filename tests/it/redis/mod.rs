@@ -1,16 +1,18 @@
-//! Two processes with one Redis, behind a proxy that alternates between them, behave like one.
+//! Two processes with one Redis: what they share, and what becomes of it when Redis fails.
 //!
-//! Requires `redis-server` in the PATH; each test starts its own.
+//! Requires `redis-server`, `nginx` and `openssl` in the PATH; each test starts its own servers.
 
 mod confirmation;
-mod elicitation;
 mod environment;
+mod nginx;
 mod outage;
 mod session;
 mod sessions;
+mod start;
 
 use environment::{
-    RECONNECT_TIMEOUT, RedisServer, STALE, TOOL, Team, UNAVAILABLE, VERSION, free_port, server,
+    Process, RECONNECT_TIMEOUT, RedisServer, STALE, STATE_KEY, TOOL, Team, UNAVAILABLE, VERSION,
+    free_port, server, server_with_key,
 };
 use session::{
     EventStream, Session, assert_queued, assert_rejected, call, confirming_reply, deletion,

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{RECONNECT_TIMEOUT, TOOL, Team};
 use crate::ADA;
-use crate::wire::TIMEOUT;
+use crate::wire::{TIMEOUT, WITHOUT_HANDSHAKE};
 
 pub(super) fn deletion(person: &str) -> Value {
     json!({"ids": [person]})
@@ -18,6 +18,15 @@ pub(super) fn deletion(person: &str) -> Value {
 pub(super) fn call(id: u64, tool: &str, arguments: Value) -> Value {
     let params = json!({"name": tool, "arguments": arguments});
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+}
+
+/// A request of 2026-07-28 that needs no PostHog.
+pub(super) fn discover() -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": {
+        "io.modelcontextprotocol/protocolVersion": WITHOUT_HANDSHAKE,
+        "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "0"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }}})
 }
 
 pub(super) fn result_text(result: &Value) -> &str {
