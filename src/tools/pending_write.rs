@@ -45,6 +45,20 @@ pub struct WriteResult<T> {
     pub outcome: Outcome,
 }
 
+impl<T> WriteResult<T> {
+    /// The same result with other fields.
+    pub(super) fn map<U>(self, fields: impl FnOnce(T) -> U) -> WriteResult<U> {
+        WriteResult {
+            status: self.status,
+            output: ToolOutput {
+                structured: fields(self.output.structured),
+                text: self.output.text,
+            },
+            outcome: self.outcome,
+        }
+    }
+}
+
 /// The field `status` of a write's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -65,10 +65,10 @@ pub trait Tool {
 /// The arguments of every tool whose calls can require a confirmation. Tools never see them.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct ConfirmationArguments {
-    /// Show what the call would do and send nothing.
+    /// Preview only; send nothing.
     #[serde(default)]
     pub dry_run: bool,
-    /// Confirmation token from an earlier result, after the user agreed. Leave out in the first call.
+    /// The token of the preview, once the user agreed.
     #[serde(default, rename = "confirmation")]
     pub token: Option<String>,
 }

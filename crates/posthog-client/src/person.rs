@@ -110,6 +110,20 @@ impl Properties {
         json.map(|json| serde_json::from_str(json).unwrap_or_else(|_| json.into()))
     }
 
+    /// Whether there is a property of this name.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        self.entries().any(|(name, _)| name == *key)
+    }
+
+    /// Whether a property has this value. Numbers may be written in another form.
+    #[must_use]
+    pub fn has(&self, key: &str, value: &Value) -> bool {
+        self.entries().any(|(name, json)| {
+            name == *key && is_same(Self::value(json).expose_untrusted(), value)
+        })
+    }
+
     /// Whether a text is what [`Properties::value`] makes of JSON that it cannot decode.
     #[must_use]
     pub fn is_undecoded(text: &str) -> bool {
@@ -123,6 +137,28 @@ impl Properties {
         let key_end = self.text.len();
         self.text.push_str(json);
         self.ends.push((key_end, self.text.len()));
+    }
+}
+
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            one == other || (one.as_f64().is_some() && one.as_f64() == other.as_f64())
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| is_same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(key, value)| other.get(key).is_some_and(|other| is_same(value, other)))
+        }
+        _ => one == other,
     }
 }
 

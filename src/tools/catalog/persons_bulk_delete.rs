@@ -11,7 +11,7 @@ use uuid::Uuid;
 use self::plan::Plan;
 use self::result::Output;
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, PersonUuid, distinct};
+use crate::tools::arguments::{DistinctId, PersonUuid, WaitSeconds, distinct};
 use crate::tools::support::resolve_person::{once_each, partition};
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
 use posthog_client::{MAX_DELETED, Person, RequiredScopes, Untrusted};
@@ -23,7 +23,7 @@ pub(super) struct PersonsBulkDelete;
 pub(super) struct Input {
     /// Up to 1000 person UUIDs. Give this or `distinct_ids`.
     ids: Option<Vec<PersonUuid>>,
-    /// Up to 1000 distinct ids, such as ["user_123"]; each deletes its whole person. Give this or `ids`.
+    /// Up to 1000 distinct ids, such as ["user_123"]; each deletes its whole person.
     distinct_ids: Option<Vec<DistinctId>>,
     /// Also delete their events, in PostHog's weekly batch.
     #[serde(default)]
@@ -34,6 +34,9 @@ pub(super) struct Input {
     /// Keep the persons and delete only events or recordings.
     #[serde(default)]
     keep_person: bool,
+    /// Seconds to wait until the persons are deleted.
+    #[serde(default)]
+    wait_seconds: WaitSeconds,
 }
 
 impl Tool for PersonsBulkDelete {
@@ -43,7 +46,7 @@ impl Tool for PersonsBulkDelete {
     const TITLE: &'static str = "Delete persons";
     const DESCRIPTION: &'static str = "Delete persons (users, customers) permanently, with all their distinct ids \
          and properties, and optionally their events and recordings. To erase or forget a person (GDPR), set \
-         delete_events and delete_recordings. The user must confirm; dry_run shows who would be deleted. Verify with \
+         delete_events and delete_recordings. The user must confirm. Verify with \
          persons-retrieve (person) and persons-deletion-status-list (events).";
     const SEARCH_HINT: &'static str = "delete, remove, erase or forget a user, customer, contact or account; GDPR, \
          CCPA, right to be forgotten, privacy request";
@@ -73,6 +76,7 @@ impl Tool for PersonsBulkDelete {
         }
         let preview = plan.preview(context);
         let (context, deletion) = (context.clone(), plan.deletion.clone());
+        let wait = input.wait_seconds;
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: deletion.uuids.iter().map(Uuid::to_string).collect(),
             property_keys: Vec::new(),
@@ -85,7 +89,8 @@ impl Tool for PersonsBulkDelete {
                             .to_owned(),
                     )
                 })?;
-                Ok(plan.result(&context, summary.as_ref()))
+                let left = plan.left(&context, summary.as_ref(), wait).await;
+                Ok(plan.result(&context, summary.as_ref(), left))
             }
             .boxed(),
         }))

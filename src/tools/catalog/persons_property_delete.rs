@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use crate::output::{OutputOptions, ToolOutput, write_list};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, Id, distinct, subject};
-use crate::tools::support::property_change::{self, Changed};
+use crate::tools::arguments::{DistinctId, Id, WaitSeconds, distinct, subject};
+use crate::tools::support::poll::poll;
+use crate::tools::support::property_change::{self, Changed, Seen};
 use crate::tools::support::resolve_person::person_with_properties;
 use crate::tools::{
     Context, Outcome, PendingWrite, Status, Tool, ToolError, ToolOutcome, WriteResult,
@@ -36,6 +37,9 @@ pub(super) struct Input {
     distinct_id: Option<DistinctId>,
     /// Property name such as "plan", or a list of up to 100 property names.
     unset: Keys,
+    /// Seconds to wait for the effect.
+    #[serde(default)]
+    wait_seconds: WaitSeconds,
 }
 
 #[derive(Debug, JsonSchema)]
@@ -114,7 +118,7 @@ impl Tool for PersonsPropertyDelete {
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
     const EXAMPLE: &'static str =
         r#"{"id": "ada0ada0-1815-4852-8000-000000000101", "unset": "plan"}"#;
-    const STATUSES: &'static [Status] = &[Status::Queued, Status::Partly];
+    const STATUSES: &'static [Status] = &[Status::Queued, Status::Done, Status::Partly];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
@@ -131,14 +135,14 @@ impl Tool for PersonsPropertyDelete {
                 &absent,
             )));
         }
-        let uuid = person.uuid;
+        let (uuid, wait) = (person.uuid, input.wait_seconds);
         let context = context.clone();
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![uuid.to_string()],
             property_keys: keys.clone(),
             preview: None,
             execute: async move {
-                let mut result = remove(&context, uuid, keys).await?;
+                let mut result = remove(&context, uuid, keys, wait).await?;
                 if !absent.is_empty() {
                     let text = &mut result.output.text;
                     text.push_str("not on this person, not sent: ");
@@ -188,6 +192,7 @@ async fn remove(
     context: &Context,
     uuid: Uuid,
     keys: Vec<String>,
+    wait: WaitSeconds,
 ) -> Result<WriteResult<Output>, ToolError> {
     let (posthog, limits) = (&context.posthog, &context.limits);
     let id = PersonId::from(uuid);
@@ -217,18 +222,14 @@ async fn remove(
             Err(property_change::failed(error, uuid))
         }
         (_, None) => {
-            let WriteResult {
-                status,
-                output,
-                outcome,
-            } = property_change::queued(limits, uuid, &removed, "remove");
-            let structured = output.structured.into();
-            let text = output.text;
-            Ok(WriteResult {
-                status,
-                output: ToolOutput { structured, text },
-                outcome,
-            })
+            let gone = |person: &Person| {
+                let mut keys = removed.iter();
+                keys.all(|key| !person.properties.contains(key))
+            };
+            let person = poll(context, wait, || posthog.person(&id), gone).await;
+            let seen = Seen::new(wait, person.as_ref().map(gone));
+            let result = property_change::accepted(limits, uuid, &removed, "remove", seen);
+            Ok(result.map(Output::from))
         }
         (_, Some(last)) => {
             failed.push(last);

@@ -6,11 +6,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, Id, NonEmptyString, subject};
-use crate::tools::support::property_change::{self, Changed};
+use crate::tools::arguments::{DistinctId, Id, NonEmptyString, WaitSeconds, subject};
+use crate::tools::support::poll::poll;
+use crate::tools::support::property_change::{self, Changed, Seen};
 use crate::tools::support::resolve_person::uuid_of;
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
-use posthog_client::{PersonId, RequiredScopes};
+use posthog_client::{Person, PersonId, RequiredScopes};
 
 pub(super) struct PersonsPropertySet;
 
@@ -25,6 +26,9 @@ pub(super) struct Input {
     key: NonEmptyString,
     /// Any JSON value, such as "pro", 5, true or ["a"]; null is stored as null.
     value: Value,
+    /// Seconds to wait for the effect.
+    #[serde(default)]
+    wait_seconds: WaitSeconds,
 }
 
 impl Tool for PersonsPropertySet {
@@ -41,11 +45,11 @@ impl Tool for PersonsPropertySet {
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
     const EXAMPLE: &'static str =
         r#"{"id": "ada0ada0-1815-4852-8000-000000000101", "key": "plan", "value": "team"}"#;
-    const STATUSES: &'static [Status] = &[Status::Queued];
+    const STATUSES: &'static [Status] = &[Status::Queued, Status::Done];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Changed>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
-        let (key, value) = (input.key.0, input.value);
+        let (key, value, wait) = (input.key.0, input.value, input.wait_seconds);
         property_change::check_keys([&key])?;
         let uuid = uuid_of(context, &subject).await?;
         let context = context.clone();
@@ -54,16 +58,19 @@ impl Tool for PersonsPropertySet {
             property_keys: vec![key.clone()],
             preview: None,
             execute: async move {
-                let sent = context
-                    .posthog
-                    .set_property(&PersonId::from(uuid), &key, &value)
-                    .await;
+                let id = PersonId::from(uuid);
+                let sent = context.posthog.set_property(&id, &key, &value).await;
                 sent.map_err(|error| property_change::failed(error, uuid))?;
-                Ok(property_change::queued(
+                let applied = |person: &Person| person.properties.has(&key, &value);
+                let person = poll(&context, wait, || context.posthog.person(&id), applied).await;
+                let seen = Seen::new(wait, person.as_ref().map(applied));
+                let keys = std::slice::from_ref(&key);
+                Ok(property_change::accepted(
                     &context.limits,
                     uuid,
-                    &[key],
+                    keys,
                     "set",
+                    seen,
                 ))
             }
             .boxed(),

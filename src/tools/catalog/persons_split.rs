@@ -3,8 +3,6 @@
 mod loss;
 mod plan;
 
-use std::time::Duration;
-
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,14 +20,14 @@ pub(super) struct PersonsSplit;
 pub(super) struct Input {
     /// Person UUID, or the numeric person id as text.
     id: Id,
-    /// Up to 200 distinct ids to move off the person, such as ["user_123"]. Give this or `main_distinct_id`.
+    /// Up to 200 distinct ids to move off the person, such as ["user_123"]. Or `main_distinct_id`.
     distinct_ids_to_split: Option<Vec<DistinctId>>,
-    /// The only distinct id that stays, such as "user_123"; all others are moved. Give this or `distinct_ids_to_split`.
+    /// The only distinct id that stays, such as "user_123"; all others are moved.
     main_distinct_id: Option<DistinctId>,
     /// Allow moving the distinct id that the person's UUID was derived from. PostHog before autumn 2026 blanks the person instead.
     #[serde(default)]
     allow_creator_id: bool,
-    /// Wait up to this many seconds until PostHog has moved the distinct ids.
+    /// Seconds to wait for the effect.
     #[serde(default)]
     wait_seconds: WaitSeconds,
 }
@@ -40,8 +38,7 @@ impl Tool for PersonsSplit {
     const NAME: &'static str = "persons-split";
     const TITLE: &'static str = "Split a merged person";
     const DESCRIPTION: &'static str = "Undo a wrong merge: move distinct ids off a person, each to a new person without properties; \
-         their events follow. The split itself cannot be undone, so the user must confirm; dry_run shows the moves without \
-         sending anything.";
+         their events follow. A split cannot be undone, so the user must confirm.";
     const SEARCH_HINT: &'static str = "undo a merge, unmerge, split or separate two users, customers or accounts; \
          wrong duplicate, mixed-up identities";
     const EFFECT: Effect = Effect::Delete { idempotent: false };
@@ -72,10 +69,7 @@ impl Tool for PersonsSplit {
             input.allow_creator_id,
         )?;
         let preview = plan.preview();
-        let (context, wait) = (
-            context.clone(),
-            Duration::from_secs(input.wait_seconds.0.into()),
-        );
+        let (context, wait) = (context.clone(), input.wait_seconds);
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![plan.target.uuid.clone()],
             property_keys: Vec::new(),

@@ -90,6 +90,21 @@ pub(in crate::tools) fn quoted_line(before: &str, text: &str, after: &str) -> St
     format!("{before}{}{after}", quote(text, room.min(MAX_DETAIL_CHARS)))
 }
 
+/// A line with two quoted texts, of which the first has half of the room at most.
+pub(in crate::tools) fn quoted_pair_line(
+    before: &str,
+    first: &str,
+    between: &str,
+    second: &str,
+) -> String {
+    let room = WIDTH.saturating_sub(before.chars().count() + between.chars().count() + 4);
+    quoted_line(
+        &format!("{before}{}{between}", quote(first, room / 2)),
+        second,
+        "",
+    )
+}
+
 /// A line with a few quoted texts out of `total`, after what the server wrote.
 pub(in crate::tools) fn list_line(before: &str, texts: &[String], total: usize) -> String {
     let room = WIDTH.saturating_sub(before.chars().count());

@@ -2,11 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::output::{OutputOptions, ToolOutput, write_list};
+use crate::tools::arguments::WaitSeconds;
 use crate::tools::{Outcome, Status, ToolError, WriteResult};
-use posthog_client::Error;
+use posthog_client::{Error, Person};
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::tools) struct Changed {
@@ -52,35 +54,90 @@ pub(in crate::tools) fn failed(error: Error, uuid: Uuid) -> ToolError {
     ))
 }
 
+/// What was seen of a change that PostHog accepted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::tools) enum Seen {
+    /// Nothing was read.
+    NotRead,
+    /// The person was read until the time was up, and the change was not there.
+    NotYet,
+    /// The change is there.
+    Applied,
+}
+
+impl Seen {
+    /// From the last read; `None` if there was none.
+    pub(in crate::tools) fn new(wait: WaitSeconds, applied: Option<bool>) -> Self {
+        match (wait.0, applied) {
+            (0, _) => Self::NotRead,
+            (_, Some(true)) => Self::Applied,
+            _ => Self::NotYet,
+        }
+    }
+}
+
 /// The result if PostHog accepted everything.
-pub(in crate::tools) fn queued(
+pub(in crate::tools) fn accepted(
     limits: &OutputOptions,
     uuid: Uuid,
     keys: &[String],
     verb: &str,
+    seen: Seen,
 ) -> WriteResult<Changed> {
     let sanitizer = limits.sanitizer();
     let queued: Vec<String> = keys.iter().map(|key| sanitizer.argument(key)).collect();
-    let check = check(uuid, &queued);
-    let mut text = format!("Queued, not done yet: {verb} ");
+    let (status, outcome, head, check) = match seen {
+        Seen::Applied => (
+            Status::Done,
+            Outcome::Done,
+            "Done",
+            format!("{} shows it.", read(uuid, &queued)),
+        ),
+        Seen::NotRead => (
+            Status::Queued,
+            Outcome::Queued,
+            "Queued, not done yet",
+            check(uuid, &queued),
+        ),
+        Seen::NotYet => (
+            Status::Queued,
+            Outcome::Queued,
+            "Queued, not done within wait_seconds",
+            check(uuid, &queued),
+        ),
+    };
+    let mut text = format!("{head}: {verb} ");
     write_list(&mut text, &queued);
-    text.push_str(&format!(" of person {uuid}.\n{check}\n"));
+    text.push_str(&format!(" of person {uuid}. {check}\n"));
     let structured = Changed {
         person_uuid: uuid.to_string(),
         queued,
         check,
     };
     WriteResult {
-        status: Status::Queued,
+        status,
         output: ToolOutput { structured, text },
-        outcome: Outcome::Queued,
+        outcome,
     }
 }
 
 /// The read that shows the outcome of a change.
 pub(in crate::tools) fn check(uuid: Uuid, keys: &[String]) -> String {
     format!(
-        "PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id {uuid} and select {}.",
+        "PostHog applies it asynchronously and reports no failure; verify with {}.",
+        read(uuid, keys)
+    )
+}
+
+fn read(uuid: Uuid, keys: &[String]) -> String {
+    format!(
+        "persons-retrieve, id {uuid} and select {}",
         serde_json::json!(keys)
     )
+}
+
+/// Whether a person has all of these values.
+pub(in crate::tools) fn is_applied(person: &Person, properties: &Map<String, Value>) -> bool {
+    let mut properties = properties.iter();
+    properties.all(|(key, value)| person.properties.has(key, value))
 }

@@ -18,3 +18,4 @@ mod persons_split;
 mod persons_trends;
 mod persons_update;
 mod persons_values_retrieve;
+mod wait_seconds;

@@ -37,10 +37,7 @@ async fn sends_one_request_per_key() {
         .await;
     assert_eq!(session.bodies(), [json!(null), json!({"$unset": "plan"})]);
     assert_eq!(session.requests(), [read(), request()]);
-    assert_snapshot!(text(&result), @r#"
-    Queued, not done yet: remove plan of person ada0ada0-1815-4852-8000-000000000101.
-    PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan"].
-    "#);
+    assert_snapshot!(text(&result), @r#"Queued, not done yet: remove plan of person ada0ada0-1815-4852-8000-000000000101. PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan"]."#);
     assert_eq!(
         result.structured_content.unwrap(),
         json!({

@@ -17,10 +17,7 @@ async fn sends_key_and_value_and_reports_it_queued() {
         session.requests(),
         [format!("POST B/{ADA}/update_property/")]
     );
-    assert_snapshot!(text(&result), @r#"
-    Queued, not done yet: set plan of person ada0ada0-1815-4852-8000-000000000101.
-    PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan"].
-    "#);
+    assert_snapshot!(text(&result), @r#"Queued, not done yet: set plan of person ada0ada0-1815-4852-8000-000000000101. PostHog applies it asynchronously and reports no failure; verify with persons-retrieve, id ada0ada0-1815-4852-8000-000000000101 and select ["plan"]."#);
     assert_eq!(
         result.structured_content.unwrap(),
         json!({

@@ -1,5 +1,6 @@
 //! The result: what PostHog did with the deletion.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use schemars::JsonSchema;
@@ -7,7 +8,9 @@ use serde::Serialize;
 
 use super::plan::Plan;
 use crate::output::{ToolOutput, write_notes};
+use crate::tools::arguments::WaitSeconds;
 use crate::tools::support::confirmation_text;
+use crate::tools::support::poll::poll;
 use crate::tools::support::target::Target;
 use crate::tools::{Context, Outcome, Status, WriteResult};
 use posthog_client::BulkDeletionSummary;
@@ -52,42 +55,54 @@ struct NotDeleted {
 const UNNAMED: &str = "unknown";
 
 impl Plan {
-    /// What PostHog's response means.
+    /// What PostHog's response means. `left` is the number of persons that were still there after waiting.
     pub(super) fn result(
         &self,
         context: &Context,
         summary: Option<&BulkDeletionSummary>,
+        left: Option<u64>,
     ) -> WriteResult<Output> {
         summary.map_or_else(
-            || self.result_without_summary(context),
-            |summary| self.result_of(context, summary),
+            || self.result_without_summary(context, left),
+            |summary| self.result_of(context, summary, left),
         )
     }
 
     /// PostHog before April 2026 accepts a deletion without a response body.
-    fn result_without_summary(&self, context: &Context) -> WriteResult<Output> {
+    fn result_without_summary(&self, context: &Context, left: Option<u64>) -> WriteResult<Output> {
         let (mut facts, _) = self.facts(&context.limits);
-        let mut text = format!(
-            "Accepted by PostHog, which does not report what it deletes: {}.\n",
-            confirmation_text::persons(self.targets.len() as u64)
-        );
-        facts.notes.push(
-            "persons-batch-retrieve with the uuids shows which persons are gone; a deleted one is missing there."
-                .to_owned(),
-        );
+        let persons = confirmation_text::persons(self.targets.len() as u64);
+        let (status, outcome, mut text) = if left == Some(0) {
+            let text = format!("Deleted: {persons}.\n");
+            (Status::Deleted, Outcome::Done, text)
+        } else {
+            facts.notes.push(
+                "persons-batch-retrieve with the uuids shows which persons are gone; a deleted one is missing there."
+                    .to_owned(),
+            );
+            let text =
+                format!("Accepted by PostHog, which does not report what it deletes: {persons}.\n");
+            (Status::Queued, Outcome::Queued, text)
+        };
+        facts.notes.extend(waited(left));
         self.write_not_found(&mut text);
         write_notes(&mut text, &facts.notes);
         WriteResult {
-            status: Status::Queued,
+            status,
             output: ToolOutput {
                 structured: facts,
                 text,
             },
-            outcome: Outcome::Queued,
+            outcome,
         }
     }
 
-    fn result_of(&self, context: &Context, summary: &BulkDeletionSummary) -> WriteResult<Output> {
+    fn result_of(
+        &self,
+        context: &Context,
+        summary: &BulkDeletionSummary,
+        left: Option<u64>,
+    ) -> WriteResult<Output> {
         let queued = summary.persons_queued_for_deletion.unwrap_or(0);
         let failed = summary.deletion_errors.len() as u64;
         let keeps = self.deletion.keep_person;
@@ -101,7 +116,7 @@ impl Plan {
             (_, 1..) => (Status::Partly, Outcome::Partly),
             // A response that reports a failure with its status alone.
             _ if went < summary.persons_found => (Status::Partly, Outcome::Partly),
-            _ if keeps || queued > 0 => (Status::Queued, Outcome::Queued),
+            _ if keeps || (queued > 0 && left != Some(0)) => (Status::Queued, Outcome::Queued),
             _ => (Status::Deleted, Outcome::Done),
         };
         let sanitizer = context.limits.sanitizer();
@@ -132,10 +147,7 @@ impl Plan {
                 "Queued, not done yet: deletion of {}. PostHog completes it within minutes.\n",
                 confirmation_text::persons(queued)
             ),
-            Status::Deleted => format!(
-                "Deleted: {}.\n",
-                confirmation_text::persons(summary.persons_deleted)
-            ),
+            Status::Deleted => format!("Deleted: {}.\n", confirmation_text::persons(went)),
             Status::Failed if keeps => "No data was deleted.\n".to_owned(),
             Status::Failed => "No person was deleted.\n".to_owned(),
             _ if keeps => format!(
@@ -170,7 +182,8 @@ impl Plan {
                 self.targets.len()
             ));
         }
-        if !keeps {
+        notes.extend(waited(left));
+        if !keeps && left != Some(0) {
             notes.push(
                 "Verify with persons-retrieve and the uuid: it reports `not found` once the person is deleted."
                     .to_owned(),
@@ -202,5 +215,34 @@ impl Plan {
             },
             outcome,
         }
+    }
+
+    /// Waits until all persons are deleted, and returns how many are left; nothing where there is nothing to wait for.
+    pub(super) async fn left(
+        &self,
+        context: &Context,
+        summary: Option<&BulkDeletionSummary>,
+        wait: WaitSeconds,
+    ) -> Option<u64> {
+        let queued = summary.is_none_or(|summary| {
+            summary.deletion_errors.is_empty() && summary.persons_queued_for_deletion > Some(0)
+        });
+        if self.deletion.keep_person || !queued {
+            return None;
+        }
+        let read = || context.posthog.persons_by_uuids(&self.deletion.uuids);
+        let left = poll(context, wait, read, HashMap::is_empty).await;
+        left.map(|left| left.len() as u64)
+    }
+}
+
+/// What was seen of the deletion while waiting for it.
+fn waited(left: Option<u64>) -> Option<String> {
+    match left? {
+        0 => Some("persons-batch-retrieve no longer finds them.".to_owned()),
+        left => Some(format!(
+            "Not done within wait_seconds: {} still there.",
+            confirmation_text::persons(left)
+        )),
     }
 }

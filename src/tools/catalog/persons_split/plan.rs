@@ -2,28 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Selection;
 use super::loss::Loss;
 use crate::output::{ToolOutput, quote, write_list, write_notes};
+use crate::tools::arguments::WaitSeconds;
 use crate::tools::support::confirmation_text;
+use crate::tools::support::poll::{POLL_TIMEOUT, poll};
 use crate::tools::support::target::{Target, digest_of};
 use crate::tools::{Context, Outcome, Preview, Question, Status, ToolError, WriteResult};
-use posthog_client::{Person, PersonId, Untrusted, WaitReason, is_creator, split_uuid};
+use posthog_client::{Person, PersonId, Untrusted, is_creator, split_uuid};
 
 /// As many as a user can review and PostHog moves in one task.
 const MAX_MOVED: usize = 200;
-/// The interval between checks whether the split is done.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// The timeout of one check.
-const POLL_TIMEOUT: Duration = Duration::from_secs(5);
-
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(in crate::tools) struct Output {
     project: u64,
@@ -283,7 +279,7 @@ impl Plan {
     pub(super) async fn send(
         &self,
         context: &Context,
-        wait: Duration,
+        wait: WaitSeconds,
     ) -> Result<WriteResult<Output>, ToolError> {
         let ids: Vec<_> = self.moves.iter().map(|one| one.id.clone()).collect();
         let sent = match &self.only_main {
@@ -296,11 +292,7 @@ impl Plan {
                     .to_owned(),
             )
         })?;
-        let there = if wait.is_zero() {
-            None
-        } else {
-            Some(self.watch(context, &ids, wait).await)
-        };
+        let there = self.watch(context, &ids, wait).await;
         let status = match &there {
             Some(there) if there.len() == ids.len() => Status::Done,
             Some(there) if !there.is_empty() => Status::Partly,
@@ -343,33 +335,29 @@ impl Plan {
         result.output.structured.notes.insert(0, note);
     }
 
-    /// Polls until every distinct id is on its new person or the time is up. A failed read does not undo the split.
+    /// The distinct ids that are on their new persons, once all are or the time is up.
     async fn watch(
         &self,
         context: &Context,
         ids: &[Untrusted<String>],
-        wait: Duration,
-    ) -> HashSet<Untrusted<String>> {
-        let until = Instant::now() + wait;
+        wait: WaitSeconds,
+    ) -> Option<HashSet<Untrusted<String>>> {
         let goes_to: HashMap<_, _> = self.moves.iter().map(|one| (&one.id, one.uuid)).collect();
-        let mut there = HashSet::new();
-        loop {
-            context.posthog.notify(WaitReason::Result);
-            let last = Instant::now() >= until;
-            let look = context.posthog.persons_by_distinct_ids(ids);
-            if let Ok(Ok(found)) = timeout(POLL_TIMEOUT, look).await {
-                there = found
-                    .into_iter()
-                    .filter(|(id, person)| goes_to.get(id) == Some(&person.uuid))
-                    .map(|(id, _)| id)
-                    .collect();
-            }
-            if last || there.len() == ids.len() {
-                return there;
-            }
-            tokio::time::sleep(POLL_INTERVAL.min(until.saturating_duration_since(Instant::now())))
-                .await;
-        }
+        let is_there =
+            |id: &Untrusted<String>, person: &Person| goes_to.get(id) == Some(&person.uuid);
+        let all_there = |found: &HashMap<Untrusted<String>, Person>| {
+            let there = found.iter().filter(|(id, person)| is_there(id, person));
+            there.count() == ids.len()
+        };
+        let read = || context.posthog.persons_by_distinct_ids(ids);
+        let found = poll(context, wait, read, all_there).await;
+        (wait.0 > 0).then(|| {
+            let found = found.into_iter().flatten();
+            found
+                .filter(|(id, person)| is_there(id, person))
+                .map(|(id, _)| id)
+                .collect()
+        })
     }
 }
 
