@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use posthog_sandbox::{Clock, Fault, FaultKind, Sandbox, SandboxOptions};
+use posthog_sandbox::{Clock, Fault, FaultKind, Key, Sandbox, SandboxOptions};
 use tokio::net::TcpListener;
 
 use super::suite::{ApiKey, Fixture, InjectedFaultKind};
+
+/// A key for reading persons and for queries.
+const QUERY_KEY: &str = "phx_eval_query";
 
 /// Starts the sandbox of a task.
 ///
@@ -16,6 +19,7 @@ pub async fn start(fixture: &Fixture, clock: Clock) -> std::io::Result<Sandbox> 
     let options = SandboxOptions {
         persons: fixture.persons,
         clock,
+        keys: vec![Key::scoped(QUERY_KEY, &["person:read", "query:read"])],
         ..SandboxOptions::default()
     };
     let sandbox = Sandbox::start(listener, options).await?;
@@ -39,6 +43,7 @@ pub fn environment(fixture: &Fixture, url: &str) -> [(&'static str, String); 3] 
     let key = match fixture.key {
         ApiKey::All => Sandbox::KEY,
         ApiKey::Read => Sandbox::READ_KEY,
+        ApiKey::Query => QUERY_KEY,
         ApiKey::Legacy => Sandbox::LEGACY_KEY,
     };
     let project = fixture.project.unwrap_or(Sandbox::PROJECT);

@@ -56,7 +56,12 @@ impl ReceivedRequest {
     /// Whether the request changes something. Everything but the known reads counts as a write.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        let reads = ["/batch_by_distinct_ids/", "/batch_by_uuids/", "/funnel/"];
+        let reads = [
+            "/batch_by_distinct_ids/",
+            "/batch_by_uuids/",
+            "/funnel/",
+            "/query/",
+        ];
         self.method != "GET" && !reads.iter().any(|end| self.path.ends_with(end))
     }
 
@@ -287,6 +292,13 @@ pub async fn score(
         unexpected.is_empty(),
         format!("no unexpected tools: {unexpected:?}"),
     ));
+    if let Some(max) = task.max_calls {
+        let calls = transcript.calls.len();
+        findings.push(finding(
+            calls <= max,
+            format!("{calls} calls, at most {max}"),
+        ));
+    }
 
     let decisions: Vec<bool> = transcript
         .elicitations()

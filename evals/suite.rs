@@ -45,6 +45,8 @@ pub struct Task {
     /// Tools that the server's settings exclude; calling them is an error but does not fail the task.
     #[serde(default)]
     pub withheld_tools: Vec<String>,
+    /// Calls at most.
+    pub max_calls: Option<usize>,
     #[serde(default)]
     pub confirmation: ConfirmationExpectation,
     /// What the assistant's final message must say. Judged by a human.
@@ -92,6 +94,8 @@ pub enum ApiKey {
     All,
     /// `person:read` only.
     Read,
+    /// `person:read` and `query:read`.
+    Query,
     /// A legacy key without scopes.
     Legacy,
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use posthog_client::RequiredScopes;
 use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
@@ -66,12 +65,8 @@ fn readme(text: &str) -> Result<String, BoxError> {
     for tool in catalog() {
         let summary = tool.description.split(". ").next().unwrap_or_default();
         let summary = summary.trim_end_matches('.');
-        let legacy_only = match tool.access {
-            RequiredScopes::ClosedToScopedKeys => " ¹",
-            RequiredScopes::Scopes(_) => "",
-        };
         table.push_str(&format!(
-            "| `{}` | {} | {} | {summary}{legacy_only} |\n",
+            "| `{}` | {} | {} | {summary} |\n",
             tool.name,
             tool.effect.name(),
             tool.toolset.name()

@@ -23,10 +23,10 @@ pub use budget::{
 };
 pub use person_card::{PersonCard, person_card};
 pub use person_page::{Page, PersonsPage, page_of_persons};
-pub use person_row::{PersonRow, REQUESTED, VALUE_AT_DATA_POINT};
+pub use person_row::{ACTIVE_PERIODS, PersonRow, REQUESTED, VALUE_AT_DATA_POINT};
 pub use person_summary::PersonSummary;
 pub use quote::{quote, quote_list};
-pub use redact::Redaction;
+pub use redact::{RedactedTerms, Redaction};
 pub use sanitize::{Sanitizer, sanitize};
 pub use select::Select;
 pub use table::{Cells, Row, write_list, write_notes};

@@ -147,12 +147,13 @@ pub(super) const LAST_SEEN_AT: &str = "last_seen_at";
 /// Columns that some tools add.
 pub const REQUESTED: &str = "requested";
 pub const VALUE_AT_DATA_POINT: &str = "value_at_data_point";
+pub const ACTIVE_PERIODS: &str = "active_periods";
 
 /// The column of a property; a prefix distinguishes it from the columns above.
 fn property_column(key: &str) -> String {
     match key {
         "uuid" | NAME | NAME_UNLESS_SHOWN | REQUESTED | DISTINCT_IDS | CREATED_AT
-        | LAST_SEEN_AT | VALUE_AT_DATA_POINT => format!("properties.{key}"),
+        | LAST_SEEN_AT | VALUE_AT_DATA_POINT | ACTIVE_PERIODS => format!("properties.{key}"),
         other => other.to_owned(),
     }
 }

@@ -5,16 +5,20 @@ mod persons_batch_retrieve;
 mod persons_bulk_delete;
 mod persons_cohorts_retrieve;
 mod persons_deletion_status_list;
+mod persons_events_list;
 mod persons_funnel;
 mod persons_lifecycle;
 mod persons_list;
+mod persons_paths;
 mod persons_properties_at_time_retrieve;
 mod persons_properties_timeline_retrieve;
 mod persons_property_delete;
 mod persons_property_set;
 mod persons_reset_distinct_id;
+mod persons_retention;
 mod persons_retrieve;
 mod persons_split;
+mod persons_stickiness;
 mod persons_trends;
 mod persons_update;
 mod persons_values_retrieve;
@@ -35,6 +39,7 @@ pub fn catalog() -> Vec<ToolDefinition> {
         ToolDefinition::new::<persons_cohorts_retrieve::PersonsCohortsRetrieve>(),
         ToolDefinition::new::<persons_batch_retrieve::PersonsBatchRetrieve>(),
         ToolDefinition::new::<persons_activity_retrieve::PersonsActivityRetrieve>(),
+        ToolDefinition::new::<persons_events_list::PersonsEventsList>(),
         ToolDefinition::new::<
             persons_properties_timeline_retrieve::PersonsPropertiesTimelineRetrieve,
         >(),
@@ -44,6 +49,9 @@ pub fn catalog() -> Vec<ToolDefinition> {
         ToolDefinition::new::<persons_funnel::PersonsFunnel>(),
         ToolDefinition::new::<persons_trends::PersonsTrends>(),
         ToolDefinition::new::<persons_lifecycle::PersonsLifecycle>(),
+        ToolDefinition::new::<persons_stickiness::PersonsStickiness>(),
+        ToolDefinition::new::<persons_retention::PersonsRetention>(),
+        ToolDefinition::new::<persons_paths::PersonsPaths>(),
         ToolDefinition::new::<persons_update::PersonsUpdate>(),
         ToolDefinition::new::<persons_property_set::PersonsPropertySet>(),
         ToolDefinition::new::<persons_property_delete::PersonsPropertyDelete>(),

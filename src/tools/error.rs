@@ -161,10 +161,17 @@ impl ToolError {
                     Some(wait) => seconds(*wait),
                     None => "a minute".to_owned(),
                 };
-                format!("PostHog's rate limit for this API key is reached. Wait {wait}, then call again.")
+                if error.is_of_query() {
+                    format!(
+                        "PostHog's rate limit for queries is reached. Wait {wait}, then call again. Tools that make no query still \
+                         work: persons-list, persons-retrieve, persons-properties-at-time-retrieve."
+                    )
+                } else {
+                    format!("PostHog's rate limit for this API key is reached. Wait {wait}, then call again.")
+                }
             }
             ErrorKind::Server { status } => {
-                format!("PostHog failed (status {status}){reason} {NARROW}")
+                format!("PostHog failed (status {status}){reason} {}", narrow(error))
             }
             ErrorKind::InvalidResponse => format!(
                 "PostHog's response is invalid{reason} Try again later; if it happens again, POSTHOG_HOST ({host}) may not be the \
@@ -183,7 +190,7 @@ impl ToolError {
                  their results, then call again."
                     .to_owned()
             }
-            ErrorKind::Timeout => format!("PostHog did not respond in time. {NARROW}"),
+            ErrorKind::Timeout => format!("PostHog did not respond in time. {}", narrow(error)),
             ErrorKind::ConnectionLost => {
                 format!("The connection to {host} was lost{reason} Try again later.")
             }
@@ -221,8 +228,13 @@ impl ToolError {
 }
 
 /// What to do where PostHog is overloaded or the query is too expensive.
-const NARROW: &str =
-    "Try again later, or narrow the query: an exact email or distinct_id, a smaller limit.";
+fn narrow(error: &Error) -> &'static str {
+    if error.is_of_query() {
+        "Try again later, or narrow the query: a shorter range, fewer steps, events or keys."
+    } else {
+        "Try again later, or narrow the query: an exact email or distinct_id, a smaller limit."
+    }
+}
 
 /// The text for a write that may or may not have been performed.
 fn unknown_outcome(error: &Error, hint: &str, sanitizer: &Sanitizer) -> String {
@@ -251,6 +263,8 @@ fn unknown_outcome(error: &Error, hint: &str, sanitizer: &Sanitizer) -> String {
 fn seconds(wait: Duration) -> String {
     match wait.as_secs() + u64::from(wait.subsec_nanos() > 0) {
         1 => "1 second".to_owned(),
+        seconds @ 7200.. => format!("{} hours", seconds.div_ceil(3600)),
+        seconds @ 600.. => format!("{} minutes", seconds.div_ceil(60)),
         seconds => format!("{seconds} seconds"),
     }
 }

@@ -41,6 +41,8 @@ pub trait Tool {
     const DESCRIPTION: &'static str;
     /// What people call this job and the persons it is about, for clients that find tools by search. The model does not see it.
     const SEARCH_HINT: &'static str;
+    /// Arguments of earlier versions, which are accepted and not offered.
+    const UNLISTED: &'static [&'static str] = &[];
     /// What it does to data.
     const EFFECT: Effect;
     /// The group it belongs to.
@@ -99,6 +101,8 @@ pub struct ToolDefinition {
     pub confirmable: bool,
     /// JSON Schema of the arguments.
     pub input_schema: Arc<Map<String, Value>>,
+    /// The same with the arguments that are accepted and not offered.
+    accepted_schema: Arc<Map<String, Value>>,
     /// JSON Schema of the result's fields.
     pub output_schema: Arc<Map<String, Value>>,
     run: Run,
@@ -120,6 +124,10 @@ impl ToolDefinition {
         if T::EFFECT != Effect::Read {
             schema::add_status(&mut output_schema, T::STATUSES, confirmable);
         }
+        let accepted_schema = Arc::new(input_schema.clone());
+        if let Some(Value::Object(properties)) = input_schema.get_mut("properties") {
+            properties.retain(|name, _| !T::UNLISTED.contains(&name.as_str()));
+        }
         Self {
             name: T::NAME,
             title: T::TITLE,
@@ -131,6 +139,7 @@ impl ToolDefinition {
             example: T::EXAMPLE,
             confirmable,
             input_schema: Arc::new(input_schema),
+            accepted_schema,
             output_schema: Arc::new(output_schema),
             run: |context, arguments, dry_run| run::<T>(context, arguments, dry_run).boxed(),
         }
@@ -139,7 +148,7 @@ impl ToolDefinition {
     /// Arguments in the types of the schema, where the meaning of what was sent is unambiguous.
     #[must_use]
     pub fn arguments(&self, arguments: Map<String, Value>) -> Map<String, Value> {
-        arguments::coerce(arguments, &self.input_schema)
+        arguments::coerce(arguments, &self.accepted_schema)
     }
 
     /// Takes the arguments about the confirmation out of those of a call.
@@ -182,7 +191,7 @@ impl ToolDefinition {
         arguments: Map<String, Value>,
         dry_run: bool,
     ) -> Result<PreparedCall, ToolError> {
-        arguments::check_names(&arguments, &self.input_schema)?;
+        arguments::check_names(&arguments, &self.accepted_schema)?;
         (self.run)(context, arguments, dry_run).await
     }
 }

@@ -18,6 +18,7 @@ fn sample(tool: &ToolDefinition, name: &str) -> Value {
         "properties" if schema["type"] == "array" => json!([{"key": "plan", "value": "pro"}]),
         "select" => json!(["plan"]),
         "date_from" | "date_to" | "entrance_period_start" => json!("2026-10-28"),
+        "events" if schema["items"]["type"] == "string" => json!(["sign up"]),
         "events" => json!([{"id": "sign up"}]),
         "actions" => json!([{"id": 1}]),
         "distinct_ids_to_split" => json!(["katherine@example.com"]),
@@ -29,6 +30,7 @@ fn sample(tool: &ToolDefinition, name: &str) -> Value {
         // Nothing else would be deleted.
         "keep_person" => json!(false),
         "entity_math" => json!("total"),
+        "cursor" => json!("2026-11-01T09:00:00Z_01910000-0000-7000-8000-000000000007"),
         _ => match (schema["enum"].as_array(), schema["type"].as_str()) {
             (Some(values), _) => values[0].clone(),
             (_, Some("integer")) => schema["minimum"].as_i64().unwrap_or(1).max(1).into(),
@@ -46,6 +48,16 @@ async fn working(session: &Session, tool: &ToolDefinition, name: &str) -> Map<St
         .clone();
     if tool.confirmable {
         example.insert("dry_run".to_owned(), json!(true));
+    }
+    // What an argument needs beside it.
+    match name {
+        "breakdown_value" | "funnel_step_breakdown" => {
+            example.insert("breakdown".to_owned(), json!("plan"));
+        }
+        "position" => {
+            example.insert("step".to_owned(), json!(2));
+        }
+        _ => {}
     }
     let value = example
         .get(name)

@@ -20,6 +20,7 @@ mod http;
 mod http_client;
 mod human;
 mod ignored_limit;
+mod insight_routes;
 mod layers;
 mod numbers;
 mod packaging;
@@ -29,6 +30,7 @@ mod progress;
 mod project;
 mod prompts;
 mod protocol;
+mod queries;
 mod random_arguments;
 mod redaction;
 #[cfg(feature = "redis")]
@@ -60,12 +62,12 @@ use posthog_persons_mcp::server::audit::AuditLog;
 use posthog_persons_mcp::server::confirmation::Confirmer;
 use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::tools::{Context, catalog as all_tools};
-use posthog_sandbox::{Clock, RecordedRequest, Sandbox, SandboxOptions};
+use posthog_sandbox::{Clock, Fault, FaultKind, RecordedRequest, Sandbox, SandboxOptions};
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::service::RunningService;
 use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 /// The UUID of Ada, one of the sandbox's persons.
@@ -150,6 +152,16 @@ async fn connect() -> Session {
     connect_with(Setup::default()).await
 }
 
+/// A session without the query API, as with a PostHog that is too old or a key without the scope.
+async fn connect_without_queries(key: &'static str) -> Session {
+    let session = connect_as(key).await;
+    let body = json!({"type": "invalid_request", "code": "not_found", "detail": "Endpoint not found.", "attr": null});
+    session
+        .sandbox
+        .inject(Fault::always("/query/", FaultKind::json(404, &body)));
+    session
+}
+
 /// A session with another key.
 async fn connect_as(key: &'static str) -> Session {
     let setup = Setup::default();
@@ -225,12 +237,21 @@ impl Session {
         text(&result).replace(&self.sandbox.url(), "http://sandbox")
     }
 
-    /// The requests since the last call as `METHOD path?query`, decoded, with the path of the persons shortened to `B`.
+    /// The requests since the last call as `METHOD path?query`, decoded, with the path of the persons shortened to `B`, and that of the query API to `Q`.
     fn requests(&self) -> Vec<String> {
         assert_eq!(self.sandbox.violations(), Vec::<String>::new());
         let requests = self.sandbox.requests();
         self.sandbox.clear_requests();
         requests.iter().map(request_line).collect()
+    }
+
+    /// The nodes of the queries since the last call of [`Session::requests`].
+    fn queries(&self) -> Vec<Value> {
+        let requests = self.sandbox.requests().into_iter();
+        requests
+            .filter(|request| request.path.ends_with("/query/"))
+            .map(|request| request.body["query"].clone())
+            .collect()
     }
 
     /// The bodies of the requests since the last call of [`Session::requests`].
@@ -243,6 +264,7 @@ impl Session {
 fn request_line(request: &RecordedRequest) -> String {
     let root = format!("/api/projects/{}/persons/", Sandbox::PROJECT);
     let path = request.path.replacen(&root, "B/", 1);
+    let path = path.replacen(&root.replace("persons/", "query/"), "Q/", 1);
     let query: Vec<String> = url::form_urlencoded::parse(request.query.as_bytes())
         .map(|(name, value)| format!("{name}={value}"))
         .collect();

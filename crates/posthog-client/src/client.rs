@@ -16,7 +16,7 @@ use crate::decode::decode;
 use crate::error::{Error, ErrorKind};
 use crate::key_state::{KeyStanding, KeyState};
 use crate::project::{Project, ResolvedProject};
-use crate::rate_limit::{self, RateLimiter};
+use crate::rate_limit::{Quota, RateLimiter};
 use crate::request::Request;
 use crate::response::{self, ResponseHead};
 use crate::retry;
@@ -140,13 +140,12 @@ impl Client {
                 Ok(body) => return Ok(body),
                 Err(error) => error,
             };
-            let pause = retry::pause(
-                request.idempotent,
-                attempt,
-                &error,
-                started.elapsed(),
-                self.inner.connection.retry_pause(),
-            );
+            let base = self.inner.connection.retry_pause();
+            let pause = if request.quota == Quota::Query {
+                retry::query_pause(attempt, &error, base)
+            } else {
+                retry::pause(request.idempotent, attempt, &error, started.elapsed(), base)
+            };
             let Some(pause) = pause else {
                 return Err(error.with_subject(request.subject.as_deref()));
             };
@@ -188,6 +187,11 @@ impl Client {
             .map_err(|error| {
                 Error::new(ErrorKind::InvalidRequest).with_reason(error.to_string())
             })?;
+        let is_query = request.quota == Quota::Query;
+        let _query_slot = match is_query {
+            true => Some(self.acquire_query_slot().await?),
+            false => None,
+        };
         // Held until the body is read: bodies cost memory.
         let _slot = self.acquire_slot().await?;
         self.acquire_quota(request.quota).await?;
@@ -201,6 +205,9 @@ impl Client {
         }
         if let Some(body) = &request.body {
             builder = builder.json(body);
+        }
+        if is_query {
+            builder = builder.timeout(connection.query_timeout());
         }
         let response = builder.send().await.map_err(Error::from_transport);
         let status = response.as_ref().map_or("error".to_owned(), |response| {
@@ -232,6 +239,17 @@ impl Client {
         Err(error)
     }
 
+    /// Waits for the concurrency limit of the key's queries.
+    async fn acquire_query_slot(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let rate_limiter = &self.inner.rate_limiter;
+        if let Some(slot) = rate_limiter.try_acquire_query_slot() {
+            return Ok(slot);
+        }
+        self.notify(WaitReason::Concurrency);
+        let slot = rate_limiter.acquire_query_slot().await;
+        slot.ok_or_else(|| Error::new(ErrorKind::QueueTimeout))
+    }
+
     /// Waits for the concurrency limit of the key.
     async fn acquire_slot(&self) -> Result<SemaphorePermit<'_>, Error> {
         let rate_limiter = &self.inner.rate_limiter;
@@ -244,7 +262,7 @@ impl Client {
     }
 
     /// Waits for PostHog's rate limit for the key.
-    async fn acquire_quota(&self, kind: rate_limit::Quota) -> Result<(), Error> {
+    async fn acquire_quota(&self, kind: Quota) -> Result<(), Error> {
         let rate_limiters = self.inner.connection.rate_limiters();
         match rate_limiters.take(&self.inner.rate_limiter, kind) {
             Ok(Duration::ZERO) => Ok(()),

@@ -89,6 +89,7 @@ pub struct Connection {
     host: String,
     max_response_bytes: usize,
     retry_pause: Duration,
+    query_timeout: Duration,
     rate_limiters: RateLimiters,
     is_current: bool,
     features: OnceCell<KnownFeatures>,
@@ -151,6 +152,8 @@ impl Connection {
             host: shown,
             max_response_bytes: options.max_response_bytes,
             retry_pause: options.retry_pause,
+            // A query waits at PostHog for up to 30 s and runs for up to 60 s: 100 s by default.
+            query_timeout: options.timeout * 5 / 3,
             rate_limiters: RateLimiters::new(is_cloud(base)),
             is_current: options.assume_current || is_cloud(base),
             features: OnceCell::new(),
@@ -195,6 +198,11 @@ impl Connection {
     /// What PostHog was found to know.
     pub(crate) fn features(&self) -> &OnceCell<KnownFeatures> {
         &self.features
+    }
+
+    /// The timeout of a query.
+    pub(crate) fn query_timeout(&self) -> Duration {
+        self.query_timeout
     }
 
     pub(crate) fn retry_pause(&self) -> Duration {

@@ -15,6 +15,7 @@ pub struct Error {
     kind: ErrorKind,
     reason: Option<Untrusted<String>>,
     subject: Option<String>,
+    of_query: bool,
 }
 
 /// The kind of a failure.
@@ -189,6 +190,7 @@ impl Error {
             kind,
             reason: None,
             subject: None,
+            of_query: false,
         }
     }
 
@@ -200,6 +202,27 @@ impl Error {
     pub(crate) fn with_subject(mut self, subject: Option<&str>) -> Self {
         self.subject = self.subject.or_else(|| subject.map(str::to_owned));
         self
+    }
+
+    /// Marks the error as one of the query API, which has limits of its own.
+    pub(crate) fn of_query(mut self) -> Self {
+        self.of_query = true;
+        self
+    }
+
+    /// Whether this PostHog cannot serve the endpoint, though others work.
+    #[must_use]
+    pub fn is_of_failing_endpoint(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Unsupported(Unsupported::FailingEndpoint { .. })
+        )
+    }
+
+    /// Whether it is an error of the query API.
+    #[must_use]
+    pub fn is_of_query(&self) -> bool {
+        self.of_query
     }
 
     /// The kind of the failure.

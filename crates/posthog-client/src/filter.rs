@@ -103,7 +103,15 @@ impl<'de> Deserialize<'de> for Filter {
 /// One condition of an insight. As [`Filter`], but of type `event` by default.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub struct EventFilter(Filter);
+pub struct EventFilter(pub(crate) Filter);
+
+impl EventFilter {
+    /// The key, where the filter is one on the person.
+    #[must_use]
+    pub fn person_property(&self) -> Option<&str> {
+        self.0.person_property()
+    }
+}
 
 impl<'de> Deserialize<'de> for EventFilter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -120,6 +128,23 @@ fn named<T: serde::de::DeserializeOwned>(field: &str, name: String) -> Result<T,
 }
 
 impl Filter {
+    /// The key, unless the filter is one on a cohort or an event.
+    #[must_use]
+    pub fn person_property(&self) -> Option<&str> {
+        (self.kind == FilterType::Person).then_some(self.key.as_str())
+    }
+
+    /// A filter on persons who have the property.
+    #[must_use]
+    pub fn is_set(key: String) -> Self {
+        Self {
+            key,
+            value: "is_set".into(),
+            operator: Operator::IsSet,
+            kind: FilterType::Person,
+        }
+    }
+
     /// The filter without its value, which can be personal data.
     #[must_use]
     pub fn summary(&self) -> String {

@@ -1,15 +1,28 @@
-//! The persons of a funnel, a trend or a lifecycle. These endpoints do not support keys with scopes.
+//! The persons of an insight: by the query API or, where that is closed to the key or missing, by the endpoint that the
+//! insight had before. Keys with scopes have access to the former alone.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::person::{Person, cut_to};
+use crate::query::{ActorPage, ActorsQuery, is_closed};
 use crate::request::{Request, persons};
 use crate::url::Query;
 
-/// The parameters of an insight under the API's names. They are passed through unchecked.
+/// An insight that has an endpoint of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Insight {
+    /// `persons/funnel/`
+    Funnel,
+    /// `persons/trends/`
+    Trends,
+    /// `persons/lifecycle/`
+    Lifecycle,
+}
+
+/// The parameters of an insight's endpoint under the API's names. They are passed through unchecked.
 #[derive(Debug)]
 pub struct InsightArguments(Map<String, Value>);
 
@@ -56,17 +69,6 @@ fn pair(name: &str, value: &Value) -> (std::borrow::Cow<'static, str>, String) {
     (name.to_owned().into(), text)
 }
 
-/// One page of the persons of an insight.
-#[derive(Debug)]
-pub struct ActorPage {
-    /// The persons, in the insight's order.
-    pub people: Vec<Person>,
-    /// Whether there is a next page.
-    pub has_next: bool,
-    /// Persons that the insight counts and that were deleted.
-    pub missing_persons: u64,
-}
-
 #[derive(Deserialize)]
 struct RawActorPage {
     results: Vec<Bucket>,
@@ -91,18 +93,47 @@ impl ActorPage {
             people,
             has_next: page.next.is_some() || cut,
             missing_persons: page.missing_persons.unwrap_or(0),
+            ..Self::default()
         }
     }
 }
 
 impl Client {
-    /// `GET persons/funnel/` where every argument is a scalar, else `POST persons/funnel/`.
-    pub async fn funnel(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
+    /// The persons of an insight: by the query API, else by the insight's endpoint, with these arguments.
+    ///
+    /// # Errors
+    /// Where neither is open to the key, the error of the query, which names the scope that opens it.
+    pub async fn insight_persons(
+        &self,
+        query: &ActorsQuery,
+        insight: Insight,
+        arguments: &InsightArguments,
+    ) -> Result<ActorPage, Error> {
+        match self.actors(query).await {
+            Err(closed) if is_closed(&closed) => {
+                let page = self.insight_endpoint(insight, arguments).await;
+                page.map_err(|error| unless_closed(error, closed))
+            }
+            result => result,
+        }
+    }
+
+    /// `GET persons/{insight}/`, or `POST persons/funnel/` for a funnel with lists. Does not support keys with scopes.
+    async fn insight_endpoint(
+        &self,
+        insight: Insight,
+        arguments: &InsightArguments,
+    ) -> Result<ActorPage, Error> {
         /// PostHog reads these from the query even with a body.
         const ALWAYS_QUERY: [&str; 2] = ["entrance_period_start", "drop_off"];
         let project = self.project().await?.to_string();
-        let path = persons(&project, &["funnel"]);
-        let request = if arguments.is_scalar() {
+        let name = match insight {
+            Insight::Funnel => "funnel",
+            Insight::Trends => "trends",
+            Insight::Lifecycle => "lifecycle",
+        };
+        let path = persons(&project, &[name]);
+        let request = if insight != Insight::Funnel || arguments.is_scalar() {
             Request::get(path).query(arguments.query())
         } else {
             let (query, body): (Map<_, _>, Map<_, _>) = arguments
@@ -112,29 +143,22 @@ impl Client {
                 .partition(|(name, _)| ALWAYS_QUERY.contains(&name.as_str()));
             Request::read_by_post(path, Value::Object(body)).query(InsightArguments(query).query())
         };
-        let page = self.json(request).await?;
-        Ok(ActorPage::new(page, arguments))
+        let page = self.json(request).await;
+        let page = page.map(|page| ActorPage::new(page, arguments));
+        match insight {
+            Insight::Lifecycle => self.or_failing(name, page).await,
+            Insight::Funnel | Insight::Trends => page,
+        }
     }
+}
 
-    /// `GET persons/trends/`, sorted by the value at the data point, descending.
-    pub async fn trends(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
-        self.actors("trends", arguments).await
-    }
-
-    /// `GET persons/lifecycle/`.
-    pub async fn lifecycle(&self, arguments: &InsightArguments) -> Result<ActorPage, Error> {
-        self.or_failing("lifecycle", self.actors("lifecycle", arguments).await)
-            .await
-    }
-
-    async fn actors(
-        &self,
-        insight: &'static str,
-        arguments: &InsightArguments,
-    ) -> Result<ActorPage, Error> {
-        let project = self.project().await?.to_string();
-        let request = Request::get(persons(&project, &[insight])).query(arguments.query());
-        let page = self.json(request).await?;
-        Ok(ActorPage::new(page, arguments))
+/// The error of an endpoint that was called because a query was not possible: the reason of the latter, where the endpoint
+/// is closed as well and a scope would open the query API.
+pub(crate) fn unless_closed(error: Error, query: Error) -> Error {
+    let scope_is_missing = matches!(query.kind(), ErrorKind::MissingScope(_));
+    if scope_is_missing && is_closed(&error) {
+        query
+    } else {
+        error
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::account::{KeyScope, Me, Team, me, own_key};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
+use crate::query::HogQl;
 use crate::request::{Request, persons};
 use crate::scopes::GrantedScopes;
 use crate::untrusted::Untrusted;
@@ -233,11 +234,12 @@ impl KeyInspector {
         let cohorts = Request::get(persons(&number, &["cohorts"])).query(vec![person]);
         let activity = Request::get(persons(&number, &[&missing, "activity"]));
         let timeline = Request::get(persons(&number, &[&missing, "properties_timeline"]));
-        let (read, cohorts, activity, timeline) = tokio::join!(
+        let (read, cohorts, activity, timeline, query) = tokio::join!(
             self.read::<Value>(deletions(&number)),
             self.read::<Value>(cohorts),
             self.read::<Value>(activity),
             self.read::<Value>(timeline),
+            self.read::<Value>(smallest_query(&number)),
         );
         if passes(&timeline) {
             return GrantedScopes::Everything;
@@ -247,6 +249,7 @@ impl KeyInspector {
             ("person:read", read),
             ("cohort:read", cohorts),
             ("activity_log:read", activity),
+            ("query:read", query),
         ];
         for (scope, response) in checks {
             match &response {
@@ -317,6 +320,15 @@ impl Client {
 /// A cheap read that returns nothing about persons but UUIDs.
 fn deletions(project: &str) -> Request<'_> {
     Request::get(persons(project, &["deletion_status"])).query(vec![("limit".into(), "1".into())])
+}
+
+/// A query that reads nothing.
+fn smallest_query(project: &str) -> Request<'_> {
+    let query = HogQl::new("select 1").node();
+    Request::read_by_post(
+        vec!["api", "projects", project, "query"],
+        json!({ "query": query }),
+    )
 }
 
 /// Whether a request passed the check of its scopes.

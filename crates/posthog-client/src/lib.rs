@@ -24,6 +24,7 @@ mod person;
 mod persons;
 mod probe;
 mod project;
+mod query;
 mod rate_limit;
 mod relative_date;
 mod request;
@@ -47,13 +48,20 @@ pub use history::{
     PropertiesTimeline, TimelinePoint,
 };
 pub use host::{HostError, parse_host};
-pub use insights::{ActorPage, InsightArguments};
+pub use insights::{Insight, InsightArguments};
 pub use key_info::{KeyFacts, KeyInspector, KeyKind, ProjectAccess, Region};
 pub use key_state::{KeyRejection, KeyStanding, KeyState};
 pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue, PropertyValues};
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
 pub use probe::{ConnectFailure, Endpoint, ProbeResult};
 pub use project::Project;
+pub use query::{
+    ActorPage, ActorsQuery, ActorsSource, Breakdown, BreakdownType, ChangeSource, Event,
+    EventCount, EventCounts, EventCursor, EventPage, EventSource, EventsQuery, FunnelActors,
+    FunnelOrder, FunnelWindow, FunnelWindowUnit, InsightBase, Interval, LifecycleStatus, PathNode,
+    PathPosition, PathType, Period, PropertyChange, PropertyChanges, PropertyChangesQuery,
+    Retention, Series, SeriesMath, StickinessOperator, TimeRange,
+};
 pub use scopes::{GrantedScopes, Permission, RequiredScopes};
 pub use untrusted::Untrusted;
 pub use writes::{

@@ -20,6 +20,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Concurrent requests of one key.
 const MAX_CONCURRENCY: usize = 8;
+/// Concurrent queries of one key. PostHog allows three in a project, for all keys together.
+const MAX_QUERIES: usize = 2;
+/// How long a query waits for those before it, which may take as long as a query may.
+const QUERY_QUEUE_TIMEOUT: Duration = Duration::from_secs(100);
 /// How long a request waits for a slot.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Keys that are tracked; beyond, the least recently used is dropped.
@@ -30,6 +34,8 @@ const MAX_KEYS: usize = 1000;
 pub(crate) enum Quota {
     /// Deletions.
     Delete,
+    /// Queries: `POST query/`.
+    Query,
     /// Everything else.
     Other,
 }
@@ -49,6 +55,8 @@ impl RateLimiters {
             keys: Mutex::default(),
             unverified: Arc::new(RateLimiter {
                 concurrency: Semaphore::new(MAX_CONCURRENCY),
+                query_concurrency: Semaphore::new(MAX_CONCURRENCY),
+                queries: Window::new(&[]),
                 deletes: None,
                 others: Window::new(&[]),
             }),
@@ -98,6 +106,8 @@ impl RateLimiters {
 /// The rate limiter of one key.
 pub(crate) struct RateLimiter {
     concurrency: Semaphore,
+    query_concurrency: Semaphore,
+    queries: Mutex<Window>,
     deletes: Option<Mutex<Window>>,
     others: Mutex<Window>,
 }
@@ -105,15 +115,22 @@ pub(crate) struct RateLimiter {
 impl RateLimiter {
     /// A personal API key has two limits, an OAuth token one for everything.
     fn of(key: &str) -> Self {
+        // Projects with older limits have 120 queries in HogQL per hour, of which only PostHog knows.
+        let queries = Window::new(&[(240, MINUTE), (2400, HOUR)]);
+        let query_concurrency = Semaphore::new(MAX_QUERIES);
         if key.starts_with("pha_") {
             return Self {
                 concurrency: Semaphore::new(MAX_CONCURRENCY),
+                query_concurrency,
+                queries,
                 deletes: None,
                 others: Window::new(&[(180, MINUTE), (1200, HOUR)]),
             };
         }
         Self {
             concurrency: Semaphore::new(MAX_CONCURRENCY),
+            query_concurrency,
+            queries,
             deletes: Some(Window::new(&[(480, MINUTE), (4800, HOUR)])),
             others: Window::new(&[(240, MINUTE)]),
         }
@@ -130,9 +147,21 @@ impl RateLimiter {
         slot.ok()?.ok()
     }
 
+    /// A slot for a query, if one is free.
+    pub(crate) fn try_acquire_query_slot(&self) -> Option<SemaphorePermit<'_>> {
+        self.query_concurrency.try_acquire().ok()
+    }
+
+    /// Waits for a slot for a query; `None` after [`QUERY_QUEUE_TIMEOUT`].
+    pub(crate) async fn acquire_query_slot(&self) -> Option<SemaphorePermit<'_>> {
+        let slot = timeout(QUERY_QUEUE_TIMEOUT, self.query_concurrency.acquire()).await;
+        slot.ok()?.ok()
+    }
+
     fn window(&self, kind: Quota) -> &Mutex<Window> {
         match (kind, &self.deletes) {
             (Quota::Delete, Some(deletes)) => deletes,
+            (Quota::Query, _) => &self.queries,
             _ => &self.others,
         }
     }
@@ -242,6 +271,41 @@ mod tests {
         assert!(other.try_acquire_slot().is_some());
         running.pop();
         assert!(one.acquire_slot().await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_queries_run_and_further_ones_wait() {
+        let rate_limiters = RateLimiters::new(true);
+        let rate_limiter = rate_limiters.of("phx_1");
+        let mut running: Vec<_> = (0..MAX_QUERIES)
+            .map(|_| rate_limiter.try_acquire_query_slot().unwrap())
+            .collect();
+        assert!(rate_limiter.try_acquire_query_slot().is_none());
+        assert!(rate_limiter.acquire_query_slot().await.is_none());
+        // Other requests go on.
+        assert!(rate_limiter.try_acquire_slot().is_some());
+        running.pop();
+        assert!(rate_limiter.acquire_query_slot().await.is_some());
+    }
+
+    #[test]
+    fn queries_have_limits_of_their_own() {
+        let rate_limiter = RateLimiter::of("phx_1");
+        let mut now = Instant::now();
+        for minute in 0..10 {
+            for _ in 0..240 {
+                let taken = rate_limiter.take(Quota::Query, true, now);
+                assert_eq!(taken, Ok(Duration::ZERO), "{minute}");
+            }
+            assert!(rate_limiter.take(Quota::Query, true, now).is_err());
+            assert!(rate_limiter.take(Quota::Other, true, now).is_ok());
+            now += MINUTE;
+        }
+        let rest_of_hour = HOUR - MINUTE * 10;
+        assert_eq!(
+            rate_limiter.take(Quota::Query, true, now),
+            Err(rest_of_hour)
+        );
     }
 
     #[test]

@@ -232,6 +232,8 @@ impl Envelope {
 }
 
 fn truncate(text: &str) -> String {
+    // ClickHouse appends the whole query.
+    let text = text.split(" In scope ").next().unwrap_or(text);
     match text.char_indices().nth(MAX_REASON_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

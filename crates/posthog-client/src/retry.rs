@@ -8,6 +8,9 @@
 //! | connection lost | after a backoff | never |
 //! | timeout, TLS failure, any other status, an invalid response | never | never |
 //!
+//! A query, which is a read, differs: the 429 of the concurrency limit has no `Retry-After`, and another query of the
+//! project has to end first; a 504 is the time limit of the query itself, which another attempt would reach again.
+//!
 //! A write is retried only where it definitely was not performed. There are at most [`MAX_RETRIES`] retries, and none after
 //! [`RETRY_DEADLINE`]: a longer wait is reported to the model instead.
 
@@ -45,6 +48,28 @@ pub(crate) fn pause(
         _ => return None,
     };
     (elapsed.saturating_add(pause) <= RETRY_DEADLINE).then_some(pause)
+}
+
+/// The backoff before the next attempt of a query, as [`pause`].
+pub(crate) fn query_pause(attempt: u32, error: &Error, base: Duration) -> Option<Duration> {
+    if attempt >= MAX_RETRIES {
+        return None;
+    }
+    let pause = match error.kind() {
+        ErrorKind::RateLimited {
+            retry_after: Some(wait),
+        } => *wait,
+        // One to five seconds with the default backoff.
+        ErrorKind::RateLimited { retry_after: None } => with_jitter(
+            base.saturating_mul(4 << attempt)
+                .min(base.saturating_mul(10)),
+        ),
+        ErrorKind::Connect
+        | ErrorKind::ConnectionLost
+        | ErrorKind::Server { status: 502 | 503 } => with_jitter(base.saturating_mul(1 << attempt)),
+        _ => return None,
+    };
+    (pause <= RETRY_DEADLINE).then_some(pause)
 }
 
 /// Between half of the backoff and all of it, so that processes do not retry at the same moment.
@@ -102,6 +127,26 @@ mod tests {
             assert!(pause >= full / 2 && pause <= full, "{attempt}: {pause:?}");
         }
         assert_eq!(decide(true, 3, ErrorKind::ConnectionLost, 0), None);
+    }
+
+    #[test]
+    fn queries_wait_for_others_and_never_for_an_hour() {
+        let decide = |attempt, kind| query_pause(attempt, &Error::new(kind), BASE);
+        let limited = |seconds: Option<u64>| ErrorKind::RateLimited {
+            retry_after: seconds.map(Duration::from_secs),
+        };
+        assert_eq!(decide(0, limited(Some(7))), Some(Duration::from_secs(7)));
+        assert_eq!(decide(0, limited(Some(3594))), None);
+        let seconds = Duration::from_secs(1)..=Duration::from_secs(5);
+        for attempt in 0..3 {
+            let pause = decide(attempt, limited(None)).unwrap();
+            assert!(seconds.contains(&pause), "{attempt}: {pause:?}");
+        }
+        assert_eq!(decide(3, limited(None)), None);
+        assert!(decide(0, ErrorKind::Server { status: 503 }).is_some());
+        for status in [500, 504, 512] {
+            assert_eq!(decide(0, ErrorKind::Server { status }), None);
+        }
     }
 
     #[test]

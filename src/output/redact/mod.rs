@@ -3,6 +3,6 @@
 mod person;
 mod rules;
 
-pub(super) use person::RedactedTerms;
+pub use person::RedactedTerms;
 pub(super) use rules::REDACTED;
 pub use rules::Redaction;

@@ -156,6 +156,12 @@ impl RedactedTerms {
         self.redact(text.expose_untrusted()).into()
     }
 
+    /// Redacts these texts in a value that belongs to the same person.
+    #[must_use]
+    pub fn redact_json(&self, value: &Untrusted<Value>) -> Untrusted<Value> {
+        self.redact_value(value.expose_untrusted().clone()).into()
+    }
+
     pub(in crate::output) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.0 {
             Some(pattern) => pattern.replace_all(text, REDACTED),

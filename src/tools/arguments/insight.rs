@@ -1,30 +1,60 @@
 //! The parts of insights.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::types::NonEmptyString;
-use posthog_client::EventFilter;
+use crate::tools::ToolError;
+use posthog_client::{Breakdown, BreakdownType, EventFilter, Series, SeriesMath};
 
 // An event of an insight.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(in crate::tools) struct Event {
-    /// Event name, such as "$pageview".
+    /// Event name, such as "sign up".
     id: NonEmptyString,
-    /// Position, from 0.
+    /// Position, from 0. Default: as listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1000))]
     order: Option<u32>,
-    /// Aggregation, such as "total" or "dau".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    math: Option<NonEmptyString>,
+    /// Only a person's first event counts. Default: any.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "first_time"
+    )]
+    #[schemars(with = "Option<FirstTime>")]
+    math: Option<FirstTime>,
     /// Filters on the event, such as [{"key": "$browser", "value": "Safari"}].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<EventFilter>,
+}
+
+// Only a person's first event counts.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(in crate::tools) enum FirstTime {
+    FirstTimeForUser,
+    FirstTimeForUserWithFilters,
+}
+
+/// Insights copied from PostHog have other ways of counting, which do not apply to persons.
+fn first_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FirstTime>, D::Error> {
+    let name = Option::<String>::deserialize(deserializer)?;
+    Ok(name.and_then(|name| serde_json::from_value(name.into()).ok()))
+}
+
+impl From<FirstTime> for SeriesMath {
+    fn from(math: FirstTime) -> Self {
+        match math {
+            FirstTime::FirstTimeForUser => Self::FirstTimeForUser,
+            FirstTime::FirstTimeForUserWithFilters => Self::FirstTimeForUserWithFilters,
+        }
+    }
 }
 
 // An action of an insight.
@@ -35,36 +65,91 @@ pub(in crate::tools) struct Action {
     /// Number of the action, such as 12.
     #[schemars(range(max = 2_147_483_647))]
     id: u32,
-    /// Position, from 0.
+    /// Position, from 0. Default: as listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1000))]
     order: Option<u32>,
-    /// Aggregation, such as "total" or "dau".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    math: Option<NonEmptyString>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "first_time"
+    )]
+    #[schemars(skip)]
+    math: Option<FirstTime>,
 }
 
-// The length of a period.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub(in crate::tools) enum Interval {
-    Minute,
-    Hour,
-    Day,
-    Week,
-    Month,
+impl Event {
+    /// The keys of person properties in the event's filters.
+    pub(in crate::tools) fn person_properties(&self) -> impl Iterator<Item = &str> {
+        self.properties
+            .iter()
+            .filter_map(EventFilter::person_property)
+    }
 }
 
-// What a breakdown looks at.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub(in crate::tools) enum BreakdownType {
-    Event,
-    Person,
-    Cohort,
-    Group,
+/// The events and actions in the order of their positions.
+pub(in crate::tools) fn series(events: &[Event], actions: &[Action]) -> Vec<Series> {
+    let events = events.iter().map(|event| {
+        let math = event.math.map(SeriesMath::from);
+        let series = Series::event(event.id.0.clone(), &event.properties, math);
+        (event.order, series)
+    });
+    let actions = actions.iter().map(|action| {
+        let math = action.math.map(SeriesMath::from);
+        let id = action.id;
+        (action.order, Series::ActionsNode { id, math })
+    });
+    let mut all: Vec<(u32, Series)> = (0..)
+        .zip(events.chain(actions))
+        .map(|(index, (order, series))| (order.unwrap_or(index), series))
+        .collect();
+    all.sort_by_key(|(order, _)| *order);
+    all.into_iter().map(|(_, series)| series).collect()
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("type" = ["string", "array"]))]
+pub(in crate::tools) struct BreakdownKeys(#[schemars(with = "Vec<String>")] Value);
+
+impl<'de> Deserialize<'de> for BreakdownKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let scalar = |value: &Value| value.is_string() || value.is_number();
+        let known = match &value {
+            Value::Array(items) => !items.is_empty() && items.iter().all(scalar),
+            other => scalar(other),
+        };
+        if known {
+            return Ok(Self(value));
+        }
+        Err(serde::de::Error::custom(
+            "expected a property name or a list of property names",
+        ))
+    }
+}
+
+/// Reads the arguments of a breakdown, of which a value needs a property.
+pub(in crate::tools) fn breakdown(
+    keys: Option<&BreakdownKeys>,
+    kind: Option<BreakdownType>,
+    value: Option<&NonEmptyString>,
+    value_name: &str,
+) -> Result<Option<(Breakdown, Option<String>)>, ToolError> {
+    let value = value.map(|value| value.0.clone());
+    match keys {
+        Some(keys) => Ok(Some((
+            Breakdown {
+                breakdown: keys.0.clone(),
+                breakdown_type: kind.unwrap_or(BreakdownType::Event),
+            },
+            value,
+        ))),
+        None if value.is_none() => Ok(None),
+        None => Err(ToolError::invalid_input(format!(
+            "`{value_name}` is a value of the property in `breakdown`; give both."
+        ))),
+    }
 }
 
 // A filter as a schema: persons-list describes it in full, an insight by an example.

@@ -7,10 +7,10 @@ mod read;
 mod types;
 
 pub(super) use coerce::coerce;
-pub(super) use insight::{Action, AnyFilter, BreakdownType, Event, Interval};
+pub(super) use insight::{Action, AnyFilter, BreakdownKeys, Event, breakdown, series};
 pub(super) use names::check_names;
 pub(super) use read::read;
 pub(super) use types::{
-    Date, DistinctId, Id, Limit, NonEmptyString, Offset, PageNumber, Periods, PersonUuid,
+    Cursor, Date, DistinctId, Id, Limit, NonEmptyString, Offset, PageNumber, Periods, PersonUuid,
     SearchText, Select, Subject, Timestamp, WaitSeconds, distinct, select, subject,
 };

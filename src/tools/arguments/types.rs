@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::output;
 use crate::tools::ToolError;
-use posthog_client::{PersonId, is_date, is_timestamp};
+use posthog_client::{EventCursor, PersonId, is_date, is_timestamp};
 
 /// PostHog stores no distinct id that is longer.
 const MAX_DISTINCT_ID_CHARS: usize = 400;
@@ -190,7 +190,9 @@ impl<'de> Deserialize<'de> for PageNumber {
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(in crate::tools) struct Periods(#[schemars(range(min = 1, max = 1000))] u32);
+pub(in crate::tools) struct Periods(
+    #[schemars(range(min = 1, max = 1000))] pub(in crate::tools) u32,
+);
 
 impl<'de> Deserialize<'de> for Periods {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -226,7 +228,7 @@ fn bounded<'de, D: Deserializer<'de>>(
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(in crate::tools) struct Date(String);
+pub(in crate::tools) struct Date(pub(in crate::tools) String);
 
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -237,6 +239,18 @@ impl<'de> Deserialize<'de> for Date {
         Err(D::Error::custom(
             "not a date; use a format such as 2026-01-31, 2026-01-31T12:00:00Z or, relative to now, -7d",
         ))
+    }
+}
+
+// Where a page of events begins.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(inline, transparent)]
+pub(in crate::tools) struct Cursor(#[schemars(with = "String")] pub(in crate::tools) EventCursor);
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.trim().parse().map(Self).map_err(D::Error::custom)
     }
 }
 

@@ -64,19 +64,37 @@ impl Tool for PersonsCohortsRetrieve {
     const EXAMPLE: &'static str = r#"{"person_id": "ada0ada0-1815-4852-8000-000000000101"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
-        let cohorts = context.posthog.person_cohorts(&input.person_id.0).await?;
+        let posthog = &context.posthog;
+        let id = &input.person_id.0;
+        // That endpoint looks in the project that the key's owner has selected, and fails in some versions of PostHog. A query
+        // finds the cohorts in this project.
+        let (cohorts, is_verified) = match posthog.person_cohorts(id).await {
+            Ok(cohorts) if cohorts.is_empty() => match posthog.cohorts_in_project(id).await {
+                Ok(cohorts) => (cohorts, true),
+                Err(_) => (cohorts, false),
+            },
+            Ok(cohorts) => (cohorts, true),
+            Err(error) if error.is_of_failing_endpoint() => {
+                let cohorts = posthog.cohorts_in_project(id).await;
+                (cohorts.map_err(|_| error)?, true)
+            }
+            Err(error) => return Err(error.into()),
+        };
         let truncated = truncate_rows(&context.limits, &cohorts, |cohort, sanitizer| CohortRow {
             id: cohort.id,
             name: cohort.name.as_ref().map(|name| sanitizer.text(name)),
             count: cohort.count,
         });
         let mut notes = vec!["As of each cohort's last calculation.".to_owned()];
-        if cohorts.is_empty() {
-            let project = context.posthog.project().await?;
+        if !is_verified {
+            let project = posthog.project().await?;
             notes.push(format!(
                 "No cohorts. PostHog searches the project that the API key's owner has selected: if that is not project \
-                 {project}, the list is empty even if the person is in cohorts."
+                 {project}, the list is empty even if the person is in cohorts. With the scope query:read the key can search project \
+                 {project}."
             ));
+        } else if cohorts.is_empty() {
+            notes.push("No cohorts.".to_owned());
         }
         let output = truncated.into_output("", notes, |results, notes| Output { results, notes });
         Ok(output.into())

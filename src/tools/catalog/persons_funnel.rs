@@ -1,25 +1,28 @@
 //! `persons-funnel`: who reached or left a step of a funnel.
 
+use chrono::Utc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    Action, AnyFilter, BreakdownType, Date, Event, Interval, Limit, NonEmptyString, Offset,
-    Periods, SearchText, Select, select,
+    Action, AnyFilter, BreakdownKeys, Date, Event, Limit, NonEmptyString, Offset, Periods,
+    SearchText, Select, breakdown, select, series,
 };
-use crate::tools::support::insight_page::{actor_page, arguments_of};
+use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{Filter, RequiredScopes};
+use posthog_client::{
+    ActorsSource, BreakdownType, Filter, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit,
+    Insight, InsightBase, Interval, Period, RequiredScopes,
+};
 
 pub(super) struct PersonsFunnel;
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Steps of the funnel, in the order of `order`.
+    /// Steps of the funnel, in the order of `order`; with actions at least two.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     events: Vec<Event>,
     /// Steps that are actions.
@@ -28,7 +31,7 @@ pub(super) struct Input {
     /// n lists who reached step n, counted from 1; -n who reached step n-1 and not step n.
     #[schemars(range(min = -100, max = 100))]
     funnel_step: Option<i32>,
-    /// Several steps at the same time, such as [1, 2]; in place of funnel_step.
+    /// Several steps, each as the last one reached, such as [1, 2]; in place of funnel_step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     funnel_custom_steps: Vec<i32>,
     /// Value of the breakdown whose persons are listed, such as "pro".
@@ -36,11 +39,11 @@ pub(super) struct Input {
     /// Time to complete the funnel, in funnel_window_interval_unit. Default: 14 days.
     funnel_window_interval: Option<Periods>,
     /// Unit of funnel_window_interval. Default: day.
-    funnel_window_interval_unit: Option<WindowUnit>,
+    funnel_window_interval_unit: Option<FunnelWindowUnit>,
     /// Kind of funnel. Default: steps.
     funnel_viz_type: Option<VizType>,
     /// Whether the order of the steps counts. Default: ordered.
-    funnel_order_type: Option<OrderType>,
+    funnel_order_type: Option<FunnelOrder>,
     /// Period of entry, for funnel_viz_type trends: a date such as 2026-01-31.
     entrance_period_start: Option<Date>,
     /// With entrance_period_start: list who dropped off instead of who completed. Default: false.
@@ -52,10 +55,10 @@ pub(super) struct Input {
     /// Length of a period, for funnel_viz_type trends. Default: day.
     interval: Option<Interval>,
     /// Property name such as "plan", or a list of property names, to break down by.
-    breakdown: Option<Breakdown>,
+    breakdown: Option<BreakdownKeys>,
     /// Kind of the breakdown. Default: event.
     breakdown_type: Option<BreakdownType>,
-    /// Property filters, as in persons-list, such as [{"key": "plan", "value": "pro"}]. All must match.
+    /// As in persons-list; all must match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
@@ -74,56 +77,12 @@ pub(super) struct Input {
     select: Option<Select>,
 }
 
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-enum WindowUnit {
-    Second,
-    Minute,
-    Hour,
-    Day,
-    Week,
-    Month,
-}
-
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum VizType {
     Steps,
     Trends,
-    TimeToConvert,
-}
-
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-enum OrderType {
-    Ordered,
-    Strict,
-    Unordered,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline, extend("type" = ["string", "array"]))]
-struct Breakdown(#[schemars(with = "Vec<String>")] Value);
-
-impl<'de> Deserialize<'de> for Breakdown {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let scalar = |value: &Value| value.is_string() || value.is_number();
-        let known = match &value {
-            Value::Array(items) => !items.is_empty() && items.iter().all(scalar),
-            other => scalar(other),
-        };
-        if known {
-            return Ok(Self(value));
-        }
-        Err(serde::de::Error::custom(
-            "expected a property name or a list of property names",
-        ))
-    }
 }
 
 impl Tool for PersonsFunnel {
@@ -131,25 +90,27 @@ impl Tool for PersonsFunnel {
     type Output = PersonsPage;
     const NAME: &'static str = "persons-funnel";
     const TITLE: &'static str = "List persons in a funnel step";
-    const DESCRIPTION: &'static str = "List the persons who reached a step of a funnel, or dropped off before it. Works only with an \
-         API key without scopes; otherwise use persons-list with a cohort filter.";
+    const DESCRIPTION: &'static str = "List the persons who reached a step of a funnel, or dropped off before it: who did one event and \
+         then another, or did not. Needs the scope query:read.";
     const SEARCH_HINT: &'static str = "who converted or dropped off in a funnel, such as signup or checkout; users \
          and customers who were lost at a step";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
-    const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
+    const ACCESS: RequiredScopes = ACCESS;
     const EXAMPLE: &'static str =
         r#"{"events": [{"id": "sign up"}, {"id": "purchase"}], "funnel_step": 1}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
-        if input.funnel_step == Some(0) {
-            return Err(ToolError::invalid_input(
-                "`funnel_step` counts from 1; a negative number means those who left before that step.",
-            ));
-        }
-        check_step(&input)?;
-        let arguments = arguments_of(&input)?;
-        let page = context.posthog.funnel(&arguments).await;
+        let query = actors_query(
+            ActorsSource::Funnel(funnel(&input)?),
+            input.search.as_ref(),
+            input.limit,
+            input.offset,
+        );
+        let page = context
+            .posthog
+            .insight_persons(&query, Insight::Funnel, &arguments_of(&input)?)
+            .await;
         let range = (input.limit, input.offset);
         actor_page(
             context,
@@ -157,26 +118,89 @@ impl Tool for PersonsFunnel {
             page,
             range,
             &select(input.select),
-            |row, _| row,
+            |row, _, _| row,
         )
     }
 }
 
-/// PostHog fails on a funnel without a step, and on one over time without a period.
-fn check_step(input: &Input) -> Result<(), ToolError> {
-    if matches!(input.funnel_viz_type, Some(VizType::Trends)) {
-        if input.entrance_period_start.is_none() || input.drop_off.is_none() {
-            return Err(ToolError::invalid_input(
-                "funnel_viz_type trends needs `entrance_period_start` and `drop_off`.",
-            ));
+fn funnel(input: &Input) -> Result<FunnelActors, ToolError> {
+    let steps = series(&input.events, &input.actions);
+    let entered = match input.funnel_viz_type {
+        Some(VizType::Trends) => Some(entered(input)?),
+        _ => {
+            check_steps(input, steps.len())?;
+            None
         }
-        return Ok(());
-    }
-    if input.funnel_step.is_none() && input.funnel_custom_steps.is_empty() {
+    };
+    if steps.len() < 2 {
         return Err(ToolError::invalid_input(
-            "Give `funnel_step` (1 for those who entered, 2 for those who reached the second step, -2 for those who dropped off before it) \
-             or `funnel_custom_steps`.",
+            "A funnel has at least two steps: give them in `events`, or in `actions`.",
         ));
     }
-    Ok(())
+    let breakdown = breakdown(
+        input.breakdown.as_ref(),
+        input.breakdown_type,
+        input.funnel_step_breakdown.as_ref(),
+        "funnel_step_breakdown",
+    )?;
+    let (breakdown, breakdown_value) = breakdown.unzip();
+    let date = |date: &Option<Date>| date.as_ref().map(|date| date.0.clone());
+    Ok(FunnelActors {
+        base: InsightBase::new(steps)
+            .between(date(&input.date_from), date(&input.date_to))
+            .in_periods_of(input.interval)
+            .matching(&input.properties)
+            .without_test_accounts(input.filter_test_accounts),
+        step: input.funnel_step,
+        furthest: input.funnel_custom_steps.clone(),
+        entered,
+        window: FunnelWindow {
+            interval: input.funnel_window_interval.map(|window| window.0),
+            unit: input.funnel_window_interval_unit,
+        },
+        order: input.funnel_order_type,
+        breakdown,
+        breakdown_value: breakdown_value.flatten(),
+    })
+}
+
+/// PostHog fails on a funnel over time without a period.
+fn entered(input: &Input) -> Result<(String, bool), ToolError> {
+    let start = input.entrance_period_start.as_ref();
+    let start = start.and_then(|start| Period::start(&start.0, Utc::now()));
+    start.zip(input.drop_off).ok_or_else(|| {
+        ToolError::invalid_input(
+            "funnel_viz_type trends needs `entrance_period_start` and `drop_off`.",
+        )
+    })
+}
+
+/// PostHog fails on a step 0 or -1, and lists other persons for a step beyond the last.
+fn check_steps(input: &Input, steps: usize) -> Result<(), ToolError> {
+    let exists = |step: i32| usize::try_from(step.unsigned_abs()).is_ok_and(|step| step <= steps);
+    if let Some(step) = input
+        .funnel_custom_steps
+        .iter()
+        .find(|step| **step < 1 || !exists(**step))
+    {
+        return Err(ToolError::invalid_input(format!(
+            "`funnel_custom_steps` has {step}, and the funnel has steps 1 to {steps}."
+        )));
+    }
+    match input.funnel_step {
+        None if input.funnel_custom_steps.is_empty() => Err(ToolError::invalid_input(
+            "Give `funnel_step` (1 for those who entered, 2 for those who reached the second step, -2 for those who dropped off before it) \
+             or `funnel_custom_steps`.",
+        )),
+        Some(0) => Err(ToolError::invalid_input(
+            "`funnel_step` counts from 1; a negative number means those who left before that step.",
+        )),
+        Some(-1) => Err(ToolError::invalid_input(
+            "`funnel_step` -1 has no persons: nobody leaves before the first step. Use -2 for those who dropped off before the second.",
+        )),
+        Some(step) if !exists(step) => Err(ToolError::invalid_input(format!(
+            "`funnel_step` {step} does not exist: the funnel has {steps} steps."
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -1,14 +1,20 @@
 //! `persons-lifecycle`: who was new, returning, resurrecting or dormant.
 
+use chrono::Utc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{Action, Date, Event, Interval, Limit, Offset, Select, select};
-use crate::tools::support::insight_page::{actor_page, arguments_of};
+use crate::tools::arguments::{
+    Action, AnyFilter, Date, Event, Limit, Offset, Select, select, series,
+};
+use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::RequiredScopes;
+use posthog_client::{
+    ActorsSource, Filter, Insight, InsightBase, Interval, LifecycleStatus, Period, RequiredScopes,
+    Series,
+};
 
 pub(super) struct PersonsLifecycle;
 
@@ -18,19 +24,24 @@ pub(super) struct Input {
     /// A date in the period to look at, such as 2026-01-31.
     target_date: Date,
     /// Lifecycle stage in that period: new; returning from the previous period; resurrecting after a pause; dormant since then.
-    lifecycle_type: LifecycleType,
-    /// The event that counts as activity; or give `actions`.
+    lifecycle_type: LifecycleStatus,
+    /// The event that counts as activity; or give `actions`. Default: $pageview.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     events: Vec<Event>,
     /// The action that counts as activity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     actions: Vec<Action>,
-    /// Start: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -30d. Default: -7d.
+    // The period and the one before are all that counts; still accepted.
     date_from: Option<Date>,
-    /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
     /// Length of a period. Default: day.
     interval: Option<Interval>,
+    /// As in persons-list; all must match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<AnyFilter>")]
+    properties: Vec<Filter>,
+    /// Leave out the project's internal and test users. Default: false.
+    filter_test_accounts: Option<bool>,
     /// Number of persons per page.
     #[serde(default)]
     limit: Limit,
@@ -42,28 +53,19 @@ pub(super) struct Input {
     select: Option<Select>,
 }
 
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-enum LifecycleType {
-    New,
-    Returning,
-    Resurrecting,
-    Dormant,
-}
-
 impl Tool for PersonsLifecycle {
     type Input = Input;
     type Output = PersonsPage;
     const NAME: &'static str = "persons-lifecycle";
     const TITLE: &'static str = "List persons by lifecycle stage";
-    const DESCRIPTION: &'static str = "List the persons who were new, returning, resurrecting or dormant in a period. Works only with \
-         an API key without scopes; otherwise use persons-list with a cohort filter.";
+    const DESCRIPTION: &'static str = "List the persons who were new, returning, resurrecting or dormant in a period, by their \
+         activity in it and in the period before. Needs the scope query:read.";
     const SEARCH_HINT: &'static str = "new, returning, inactive, dormant or churned users and customers; who came \
          back, who left";
+    const UNLISTED: &'static [&'static str] = &["date_from", "date_to"];
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
-    const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
+    const ACCESS: RequiredScopes = ACCESS;
     const EXAMPLE: &'static str = r#"{"target_date": "2026-10-28", "lifecycle_type": "new"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
@@ -72,8 +74,12 @@ impl Tool for PersonsLifecycle {
                 "Give `events` or `actions`, not both.",
             ));
         }
-        let arguments = arguments_of(&input)?;
-        let page = context.posthog.lifecycle(&arguments).await;
+        let source = lifecycle(&input)?;
+        let query = actors_query(source, None, input.limit, input.offset);
+        let page = context
+            .posthog
+            .insight_persons(&query, Insight::Lifecycle, &arguments_of(&input)?)
+            .await;
         let range = (input.limit, input.offset);
         actor_page(
             context,
@@ -81,7 +87,31 @@ impl Tool for PersonsLifecycle {
             page,
             range,
             &select(input.select),
-            |row, _| row,
+            |row, _, _| row,
         )
     }
+}
+
+fn lifecycle(input: &Input) -> Result<ActorsSource, ToolError> {
+    let interval = input.interval.unwrap_or(Interval::Day);
+    let period = Period::around(&input.target_date.0, interval, Utc::now())
+        .ok_or_else(|| ToolError::invalid_input("`target_date` is a date in the period."))?;
+    let mut activity = series(&input.events, &input.actions);
+    if activity.len() > 1 {
+        return Err(ToolError::invalid_input(
+            "PostHog looks at one event or action; give only one.",
+        ));
+    }
+    if activity.is_empty() {
+        activity.push(Series::event("$pageview".to_owned(), &[], None));
+    }
+    Ok(ActorsSource::Lifecycle {
+        base: InsightBase::new(activity)
+            .between(Some(period.from), Some(period.to))
+            .in_periods_of(Some(interval))
+            .matching(&input.properties)
+            .without_test_accounts(input.filter_test_accounts),
+        day: period.day,
+        status: input.lifecycle_type,
+    })
 }

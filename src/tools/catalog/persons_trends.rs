@@ -7,11 +7,14 @@ use serde_json::Number;
 use crate::output::{Cells, PersonRow, PersonsPage, Row, VALUE_AT_DATA_POINT};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    AnyFilter, Date, Limit, NonEmptyString, Offset, SearchText, Select, select,
+    AnyFilter, BreakdownKeys, Date, Limit, NonEmptyString, Offset, SearchText, Select, breakdown,
+    select,
 };
-use crate::tools::support::insight_page::{actor_page, arguments_of};
+use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{Filter, RequiredScopes};
+use posthog_client::{
+    ActorsSource, BreakdownType, Filter, Insight, InsightBase, RequiredScopes, Series, SeriesMath,
+};
 
 pub(super) struct PersonsTrends;
 
@@ -23,18 +26,24 @@ pub(super) struct Input {
     /// Whether entity_id names an event or an action.
     #[serde(default)]
     entity_type: EntityType,
-    /// Aggregation, such as total, dau or weekly_active. Default: total.
-    entity_math: Option<NonEmptyString>,
+    /// Aggregation: dau and the like count a person once. Default: total.
+    entity_math: Option<Math>,
     /// Start: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -30d. Default: -7d.
     date_from: Option<Date>,
     /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
+    /// Property name such as "plan" to break down by.
+    breakdown: Option<BreakdownKeys>,
+    /// Kind of the breakdown. Default: event.
+    breakdown_type: Option<BreakdownType>,
     /// Value of the breakdown whose persons are listed, such as "pro".
     breakdown_value: Option<NonEmptyString>,
-    /// Property filters, as in persons-list, such as [{"key": "plan", "value": "pro"}]. All must match.
+    /// As in persons-list; all must match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
+    /// Leave out the project's internal and test users. Default: false.
+    filter_test_accounts: Option<bool>,
     /// Part of an email, name, distinct id or UUID, such as "@example.com".
     search: Option<SearchText>,
     /// Number of persons per page.
@@ -46,6 +55,29 @@ pub(super) struct Input {
     /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     #[serde(skip_serializing)]
     select: Option<Select>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Math {
+    Total,
+    Dau,
+    WeeklyActive,
+    MonthlyActive,
+    UniqueSession,
+}
+
+impl From<Math> for SeriesMath {
+    fn from(math: Math) -> Self {
+        match math {
+            Math::Total => Self::Total,
+            Math::Dau => Self::Dau,
+            Math::WeeklyActive => Self::WeeklyActive,
+            Math::MonthlyActive => Self::MonthlyActive,
+            Math::UniqueSession => Self::UniqueSession,
+        }
+    }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -88,21 +120,29 @@ impl Tool for PersonsTrends {
     type Output = PersonsPage<TrendRow>;
     const NAME: &'static str = "persons-trends";
     const TITLE: &'static str = "List persons behind a trend";
-    const DESCRIPTION: &'static str = "List the persons who did an event or action, most active first, with their counts. Works only \
-         with an API key without scopes; otherwise use persons-list with a cohort filter.";
+    const DESCRIPTION: &'static str = "List the persons who did an event or action, most active first, with their counts. For one \
+         person's events use persons-events-list. Needs the scope query:read.";
     const SEARCH_HINT: &'static str = "most active users or customers; who did an event or action, used a feature or \
          purchased, and how often";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
-    const ACCESS: RequiredScopes = RequiredScopes::ClosedToScopedKeys;
+    const ACCESS: RequiredScopes = ACCESS;
     const EXAMPLE: &'static str = r#"{"entity_id": "sign up"}"#;
 
     async fn call(
         context: &Context,
         input: Input,
     ) -> Result<ToolOutcome<PersonsPage<TrendRow>>, ToolError> {
-        let arguments = arguments_of(&input)?;
-        let page = context.posthog.trends(&arguments).await;
+        let query = actors_query(
+            trend(&input)?,
+            input.search.as_ref(),
+            input.limit,
+            input.offset,
+        );
+        let page = context
+            .posthog
+            .insight_persons(&query, Insight::Trends, &arguments_of(&input)?)
+            .await;
         let range = (input.limit, input.offset);
         actor_page(
             context,
@@ -110,10 +150,41 @@ impl Tool for PersonsTrends {
             page,
             range,
             &select(input.select),
-            |person, sent| TrendRow {
+            |person, sent, _| TrendRow {
                 person,
                 value_at_data_point: sent.value_at_data_point.clone(),
             },
         )
     }
+}
+
+fn trend(input: &Input) -> Result<ActorsSource, ToolError> {
+    let math = input.entity_math.map(SeriesMath::from);
+    let series = match input.entity_type {
+        EntityType::Events => Series::event(input.entity_id.0.clone(), &[], math),
+        EntityType::Actions => {
+            let id = input.entity_id.0.trim().parse().map_err(|_| {
+                ToolError::invalid_input("`entity_id` is the number of the action.")
+            })?;
+            Series::ActionsNode { id, math }
+        }
+    };
+    let breakdown = breakdown(
+        input.breakdown.as_ref(),
+        input.breakdown_type,
+        input.breakdown_value.as_ref(),
+        "breakdown_value",
+    )?;
+    let date = |date: &Option<Date>| date.as_ref().map(|date| date.0.clone());
+    Ok(ActorsSource::Trend {
+        base: InsightBase::new(vec![series])
+            .between(date(&input.date_from), date(&input.date_to))
+            .matching(&input.properties)
+            .without_test_accounts(input.filter_test_accounts),
+        breakdown: match breakdown {
+            Some((breakdown, Some(value))) => Some((breakdown, value)),
+            // Without a value, the persons of every value.
+            _ => None,
+        },
+    })
 }

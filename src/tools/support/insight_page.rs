@@ -3,11 +3,16 @@
 use serde::Serialize;
 
 use crate::output::{Page, PersonRow, PersonsPage, Row, Select, page_of_persons};
-use crate::tools::arguments::{Limit, Offset};
+use crate::tools::arguments::{Limit, Offset, SearchText};
 use crate::tools::{Context, ToolError, ToolOutcome};
-use posthog_client::{ActorPage, Error, InsightArguments, Person};
+use posthog_client::{
+    ActorPage, ActorsQuery, ActorsSource, Error, InsightArguments, Person, RequiredScopes,
+};
 
-/// The alternative for keys that insights do not support.
+/// What the tools of this kind require.
+pub(in crate::tools) const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["query:read"]);
+
+/// The alternative where this PostHog serves insights to no key with scopes.
 const ALTERNATIVE: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
      with a cohort filter then lists them.";
 
@@ -19,6 +24,21 @@ pub(in crate::tools) fn arguments_of(
         .map_err(|_| ToolError::invalid_input("The arguments could not be encoded as a request."))
 }
 
+/// The query for a page of an insight.
+pub(in crate::tools) fn actors_query(
+    source: ActorsSource,
+    search: Option<&SearchText>,
+    limit: Limit,
+    offset: Offset,
+) -> ActorsQuery {
+    ActorsQuery {
+        source,
+        search: search.map(|text| text.0.clone()),
+        limit: limit.0,
+        offset: offset.0,
+    }
+}
+
 /// The output of a page. `row` adds the columns that only this tool has.
 pub(in crate::tools) fn actor_page<R: Row>(
     context: &Context,
@@ -26,25 +46,28 @@ pub(in crate::tools) fn actor_page<R: Row>(
     page: Result<ActorPage, Error>,
     (limit, offset): (Limit, Offset),
     select: &Select,
-    row: impl Fn(PersonRow, &Person) -> R,
+    row: impl Fn(PersonRow, &Person, &ActorPage) -> R,
 ) -> Result<ToolOutcome<PersonsPage<R>>, ToolError> {
-    let page = page.map_err(|error| ToolError::from(error).with_alternative(ALTERNATIVE))?;
+    let actors = page.map_err(|error| ToolError::from(error).with_alternative(ALTERNATIVE))?;
     let mut notes = Vec::new();
-    if page.missing_persons > 0 {
+    if actors.missing_persons > 0 {
         notes.push(format!(
             "Persons counted in the insight that no longer exist: {}.",
-            page.missing_persons
+            actors.missing_persons
         ));
     }
     let page = Page {
         tool,
         offset: offset.0,
         limit: limit.0,
-        has_next: page.has_next,
+        has_next: actors.has_next,
         count: None,
         select,
         notes,
-        persons: &page.people,
+        persons: &actors.people,
     };
-    Ok(page_of_persons(&context.limits, page, row).into())
+    let output = page_of_persons(&context.limits, page, |shown, person| {
+        row(shown, person, &actors)
+    });
+    Ok(output.into())
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod confirmation_text;
 pub(super) mod insight_page;
+pub(super) mod known_person;
 pub(super) mod poll;
 pub(super) mod property_change;
 pub(super) mod resolve_person;

@@ -17,7 +17,7 @@ async fn scopes_of_an_oauth_token_are_read() {
     );
     assert_eq!(
         check(&page, "scopes"),
-        "warning scopes person:read, user:read and 1 that no tool needs; missing: activity_log:read, cohort:read, person:write \
+        "warning scopes person:read, user:read, query:read; missing: activity_log:read, cohort:read, person:write \
          -> Add the missing scopes when you authorize the application that received the token, or exclude the tools (--read-only, \
          --exclude-tools)."
     );
@@ -51,7 +51,8 @@ async fn unlisted_scopes_are_probed_by_reading() {
     let page = examined(&sandbox, TEST_KEY, &[], 0).await;
     assert_eq!(
         check(&page, "scopes").split(" -> ").next().unwrap(),
-        "warning scopes PostHog does not list them; determined by probing: person:read, cohort:read; missing: activity_log:read"
+        "warning scopes PostHog does not list them; determined by probing: person:read, cohort:read; missing: activity_log:read, \
+         query:read"
     );
     // Write access is not probed by writing.
     let unknown = tools(&page, "unknown");
@@ -66,9 +67,10 @@ async fn unlisted_scopes_are_probed_by_reading() {
         unknown[0].ends_with("could not determine whether the key has person:write"),
         "{page}"
     );
-    assert_eq!(tools(&page, "fails").len(), 5);
+    assert_eq!(tools(&page, "fails").len(), 9);
     for request in sandbox.requests() {
-        let read = request.method == "GET" || request.path.ends_with("/batch_by_distinct_ids/");
+        let reads = ["/batch_by_distinct_ids/", "/query/"];
+        let read = request.method == "GET" || reads.iter().any(|end| request.path.ends_with(end));
         assert!(read, "{} {}", request.method, request.path);
     }
 }

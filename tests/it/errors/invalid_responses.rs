@@ -76,8 +76,8 @@ async fn unexpected_shape_names_the_field_and_quotes_nothing() {
         ),
         (
             "persons-funnel",
-            json!({"funnel_step": 1}),
-            json!({"results": [{"people": secret}]}),
+            json!({"events": [{"id": "a"}, {"id": "b"}], "funnel_step": 1}),
+            json!({"results": [secret]}),
             "results",
         ),
         (

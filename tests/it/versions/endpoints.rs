@@ -5,7 +5,7 @@ use posthog_sandbox::{Era, Fault, FaultKind, Sandbox};
 use serde_json::json;
 
 use super::support::{GRACE, of, on};
-use crate::{ADA, Setup, connect_with};
+use crate::{ADA, Session, Setup, connect_with};
 
 #[tokio::test]
 async fn missing_endpoints_are_not_missing_persons() {
@@ -96,10 +96,32 @@ async fn endpoints_that_always_fail_are_named_as_such() {
             ..of(era)
         })
         .await;
+        without_queries(&session);
         let error = session.error(tool, arguments).await;
         let named = format!("fails on every request to its endpoint `{endpoint}`");
         assert!(error.contains(&named), "{error}");
         assert!(!error.contains("Try again later"), "{error}");
+    }
+}
+
+fn without_queries(session: &Session) {
+    let body =
+        json!({"type": "x", "code": "not_found", "detail": "Endpoint not found.", "attr": null});
+    let fault = FaultKind::json(404, &body);
+    session.sandbox.inject(Fault::always("/query/", fault));
+}
+
+#[tokio::test]
+async fn queries_replace_endpoints_that_always_fail() {
+    for era in [Era::August2025, Era::June2026] {
+        let session = on(era).await;
+        let arguments = json!({"target_date": "2026-10-28", "lifecycle_type": "new", "events": [{"id": "sign up"}]});
+        let page = session.call("persons-lifecycle", arguments).await;
+        assert_eq!(page["results"].as_array().unwrap().len(), 1, "{era:?}");
+        let cohorts = session
+            .call("persons-cohorts-retrieve", json!({"person_id": ADA}))
+            .await;
+        assert_eq!(cohorts["results"].as_array().unwrap().len(), 2, "{era:?}");
     }
 }
 
@@ -127,6 +149,7 @@ async fn failure_of_the_moment_is_not_a_failing_endpoint() {
             "properties_at_time",
         ),
     ] {
+        without_queries(&session);
         let fault = FaultKind::ServerError { status: 500 };
         session.sandbox.inject(Fault::once(endpoint, fault));
         let error = session.error(tool, arguments).await;

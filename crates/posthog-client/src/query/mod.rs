@@ -1,0 +1,30 @@
+//! The query API: `POST query/`, which computes persons and values from events, for keys with the scope `query:read`.
+//!
+//! Invariant: the text of a query consists of literals of this module. What a caller gives is a field of a node or one of
+//! the `values` of a text, which PostHog puts into the parsed query as constants.
+
+mod actors;
+mod cohorts;
+mod events;
+mod hogql;
+mod insight;
+mod property_changes;
+#[cfg(test)]
+mod recorded;
+mod response;
+mod send;
+mod time_range;
+
+pub use actors::{ActorPage, ActorsQuery, ActorsSource};
+pub use events::{
+    Event, EventCount, EventCounts, EventCursor, EventPage, EventSource, EventsQuery,
+};
+pub(crate) use hogql::HogQl;
+pub use insight::{
+    Breakdown, BreakdownType, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit,
+    InsightBase, Interval, LifecycleStatus, PathNode, PathPosition, PathType, Retention, Series,
+    SeriesMath, StickinessOperator,
+};
+pub use property_changes::{ChangeSource, PropertyChange, PropertyChanges, PropertyChangesQuery};
+pub(crate) use send::is_closed;
+pub use time_range::{Period, TimeRange};
