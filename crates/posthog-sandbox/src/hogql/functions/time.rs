@@ -25,6 +25,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
     aware(
+        "toDateTime64",
+        (1, 3),
+        |_| Ok(Type::Time(6).nullable()),
+        |a| {
+            Ok(match argument(a, 0) {
+                Value::Time(time) => Value::Time(*time),
+                _ => dates::parse(text(a, 0).trim()).map_or(Value::Null, Value::Time),
+            })
+        },
+    ),
+    aware(
         "toDate",
         (1, 1),
         |_| Ok(Type::Date.nullable()),

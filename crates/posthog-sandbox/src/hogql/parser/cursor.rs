@@ -78,6 +78,8 @@ pub(super) struct Parser<'a> {
     pub(super) tokens: Vec<Token>,
     pub(super) at: usize,
     values: &'a Map<String, Json>,
+    /// How many expressions are open.
+    pub(super) depth: usize,
     /// The named queries of WITH.
     pub(super) named: Vec<(String, Select)>,
 }
@@ -88,6 +90,7 @@ impl<'a> Parser<'a> {
             tokens: tokens(text)?,
             at: 0,
             values,
+            depth: 0,
             named: Vec::new(),
         })
     }

@@ -7,6 +7,9 @@ use crate::hogql::ast::{Call, Comparison, Node};
 use crate::hogql::error::QueryError;
 use crate::hogql::lexer::Token;
 
+/// Bounds the recursion.
+const MAX_DEPTH: usize = 60;
+
 const COMPARISONS: [(&str, Comparison); 10] = [
     ("==", Comparison::Equal),
     ("=", Comparison::Equal),
@@ -40,6 +43,22 @@ impl Parser<'_> {
     }
 
     pub(super) fn expression(&mut self) -> Result<Node, QueryError> {
+        self.enter()?;
+        let node = self.conditional();
+        self.depth -= 1;
+        node
+    }
+
+    /// Counts one more level of recursion.
+    pub(super) fn enter(&mut self) -> Result<(), QueryError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(QueryError::syntax("expression is nested too deeply"));
+        }
+        Ok(())
+    }
+
+    fn conditional(&mut self) -> Result<Node, QueryError> {
         let condition = self.or()?;
         if !self.take_symbol("?") {
             return Ok(condition);
@@ -70,7 +89,10 @@ impl Parser<'_> {
 
     fn not(&mut self) -> Result<Node, QueryError> {
         if self.take_keyword("not") {
-            return Ok(Node::Not(Box::new(self.not()?)));
+            self.enter()?;
+            let node = self.not();
+            self.depth -= 1;
+            return Ok(Node::Not(Box::new(node?)));
         }
         self.comparison()
     }
@@ -184,7 +206,10 @@ impl Parser<'_> {
 
     pub(super) fn unary(&mut self) -> Result<Node, QueryError> {
         if self.take_symbol("-") {
-            return Ok(match self.unary()? {
+            self.enter()?;
+            let operand = self.unary();
+            self.depth -= 1;
+            return Ok(match operand? {
                 Node::Constant(Json::Number(number)) => {
                     Node::Constant(Json::Number(negated(&number)))
                 }

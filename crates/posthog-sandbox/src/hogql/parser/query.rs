@@ -8,6 +8,13 @@ use crate::hogql::lexer::Token;
 impl Parser<'_> {
     /// SELECTs joined by UNION ALL, after the named queries of a WITH.
     pub(super) fn query(&mut self) -> Result<Select, QueryError> {
+        self.enter()?;
+        let select = self.open_query();
+        self.depth -= 1;
+        select
+    }
+
+    fn open_query(&mut self) -> Result<Select, QueryError> {
         if self.take_keyword("with") {
             loop {
                 let Some(name) = self.take_name() else {

@@ -5,4 +5,5 @@ mod envelope;
 mod eras;
 mod hogql;
 mod insights;
+mod robustness;
 mod sending;
