@@ -35,7 +35,7 @@ function config(model, server, modelName, approval) {
 export function run(model, server, { modelName = 'simulated', flags = [] } = {}) {
   const files = { '.codex/config.toml': config(model, server, modelName, 'never') };
   return withHome(files, async (home) => {
-    const child = start(home, ['codex', 'exec', '--skip-git-repo-check', ...flags, 'Go on.']);
+    const child = start(home, ['.bin/codex', 'exec', '--skip-git-repo-check', ...flags, 'Go on.']);
     child.stdin.end();
     await within(child, child.ended);
   });
@@ -45,7 +45,7 @@ export function run(model, server, { modelName = 'simulated', flags = [] } = {})
 export function runWithUser(model, server, reply) {
   const files = { '.codex/config.toml': config(model, server, 'simulated', 'on-request') };
   return withHome(files, async (home) => {
-    const child = start(home, ['codex', 'app-server']);
+    const child = start(home, ['.bin/codex', 'app-server']);
     const questions = [];
     const replies = new Map();
     let completed;

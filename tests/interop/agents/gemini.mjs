@@ -13,7 +13,7 @@ export function run(model, server) {
     general: { enableAutoUpdate: false },
   };
   return withHome({ '.gemini/settings.json': JSON.stringify(settings) }, async (home) => {
-    const child = start(home, ['gemini', '--model', 'gemini-2.5-pro', '--prompt', 'Go on.'], {
+    const child = start(home, ['.bin/gemini', '--model', 'gemini-2.5-pro', '--prompt', 'Go on.'], {
       GEMINI_API_KEY: 'simulated',
       GOOGLE_GEMINI_BASE_URL: model.url,
       GEMINI_CLI_TRUST_WORKSPACE: 'true',

@@ -1,4 +1,5 @@
-// A simulated model: an HTTP server that speaks OpenAI's Responses API and Gemini's API, and answers with scripted tool calls.
+// A simulated model: an HTTP server that speaks OpenAI's Responses API, Gemini's API and Anthropic's Messages API, and answers
+// with scripted tool calls.
 // It keeps what the agent program sends to it, which is all that a real model would know.
 
 import { createServer } from 'node:http';
@@ -106,6 +107,36 @@ const apis = {
       const candidate = { content: { role: 'model', parts: [part] }, finishReason: 'STOP', index: 0 };
       const usageMetadata = { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 };
       return `data: ${JSON.stringify({ candidates: [candidate], usageMetadata })}\n\n`;
+    },
+  },
+  messages: {
+    serves: /\/v1\/messages$/,
+    read({ tools = [], messages }) {
+      const blocks = messages.flatMap(({ content }) => (Array.isArray(content) ? content : []));
+      const results = blocks.filter(({ type }) => type === 'tool_result');
+      const part = (part) => part.text ?? part.tool_name ?? '';
+      const text = ({ content }) => (typeof content === 'string' ? content : content.map(part).join('\n'));
+      return { tools, results: results.map(text) };
+    },
+    write(call) {
+      const search = call?.search && { name: 'ToolSearch', arguments: { query: call.search, max_results: 4 } };
+      const { name, arguments: input } = search || call || {};
+      const block = call ? { type: 'tool_use', id: call.id, name, input: {} } : { type: 'text', text: '' };
+      const delta = call
+        ? { type: 'input_json_delta', partial_json: JSON.stringify(input) }
+        : { type: 'text_delta', text: 'Done.' };
+      const usage = { input_tokens: 1, output_tokens: 1 };
+      const message = { id: 'message', type: 'message', role: 'assistant', model: 'simulated', content: [], usage };
+      return [
+        { type: 'message_start', message },
+        { type: 'content_block_start', index: 0, content_block: block },
+        { type: 'content_block_delta', index: 0, delta },
+        { type: 'content_block_stop', index: 0 },
+        { type: 'message_delta', delta: { stop_reason: call ? 'tool_use' : 'end_turn' }, usage },
+        { type: 'message_stop' },
+      ]
+        .map(event)
+        .join('');
     },
   },
 };

@@ -22,11 +22,11 @@ export async function withHome(files, work) {
   }
 }
 
-/** Starts a program from `node_modules/.bin` with nothing but these variables in its environment. */
-export function start(home, [name, ...args], variables = {}) {
-  const path = join(import.meta.dirname, 'node_modules/.bin', name);
+/** Starts a program, a file of `node_modules`, with nothing but these variables in its environment. */
+export function start(home, [file, ...args], variables = {}) {
+  const path = join(import.meta.dirname, 'node_modules', file);
   const env = { PATH: process.env.PATH, HOME: home, TERM: 'dumb', NO_PROXY: '127.0.0.1,localhost', ...variables };
-  const child = spawn(path, args, { cwd: join(home, 'work'), env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn('node', [path, ...args], { cwd: join(home, 'work'), env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   child.log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (child.log += chunk));
   child.ended = new Promise((resolve) => child.on('close', resolve));

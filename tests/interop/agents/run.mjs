@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import * as claude from './claude.mjs';
 import * as codex from './codex.mjs';
 import * as gemini from './gemini.mjs';
 import { startModel } from './model.mjs';
@@ -81,7 +82,7 @@ function play(transport, script, run) {
 const plain = (name) => name.replaceAll('-', '_');
 const confirmation = (results) => /rs1\.[\w.-]+/.exec(results.at(-1))[0];
 
-for (const program of [codex, gemini]) {
+for (const program of [claude, codex, gemini]) {
   for (const transport of ['stdio', 'http']) {
     const place = `${program.name}, ${transport}`;
     await check(`${place}: the model is offered every tool and gets a page of 100 persons whole`, async () => {
@@ -97,16 +98,23 @@ for (const program of [codex, gemini]) {
   }
 }
 
-await check('codex, tool search: finds the right tool among the first four for every question', async () => {
-  const file = new URL('../../it/tool_search.json', import.meta.url);
-  const questions = Object.entries(JSON.parse(await readFile(file)));
-  const script = questions.map(([search]) => ({ search }));
-  // Codex has tool search for the models that it knows to support it.
-  const { results } = await play('stdio', script, (...to) => codex.run(...to, { modelName: 'gpt-5.5' }));
-  const missed = questions.filter(([, tool], index) => !results[index]?.split('\n').includes(plain(tool)));
-  assert.deepEqual(missed, []);
-  return `${questions.length} questions`;
-});
+// Codex has tool search for the models that it knows to support it.
+const searching = [
+  [claude, { search: true }],
+  [codex, { modelName: 'gpt-5.5' }],
+];
+for (const [program, options] of searching) {
+  await check(`${program.name}, tool search: finds the right tool among the first four for every question`, async () => {
+    const file = new URL('../../it/tool_search.json', import.meta.url);
+    const questions = Object.entries(JSON.parse(await readFile(file)));
+    const script = questions.map(([search]) => ({ search }));
+    const { results } = await play('stdio', script, (...to) => program.run(...to, options));
+    const found = (index) => results[index]?.split('\n').map(plain) ?? [];
+    const missed = questions.filter(([, tool], index) => !found(index).some((name) => name.endsWith(plain(tool))));
+    assert.deepEqual(missed, []);
+    return `${questions.length} questions`;
+  });
+}
 
 for (const transport of ['stdio', 'http']) {
   await check(`codex app-server, ${transport}: deletes after the user confirms`, async () => {
@@ -122,13 +130,15 @@ for (const transport of ['stdio', 'http']) {
     assert.match(seen.results[0], /nothing was sent/i);
     assert.equal(seen.deletions, 0);
   });
+  const bypass = '--dangerously-bypass-approvals-and-sandbox';
   const modes = [
-    ['codex exec', []],
-    ['codex exec --dangerously-bypass-approvals-and-sandbox', ['--dangerously-bypass-approvals-and-sandbox']],
+    ['claude --print', claude.run],
+    ['codex exec', codex.run],
+    [`codex exec ${bypass}`, (...to) => codex.run(...to, { flags: [bypass] })],
   ];
-  for (const [mode, flags] of modes) {
+  for (const [mode, run] of modes) {
     await check(`${mode}, ${transport}: declines without a user`, async () => {
-      const seen = await play(transport, [remove('qa-1')], (...to) => codex.run(...to, { flags }));
+      const seen = await play(transport, [remove('qa-1')], run);
       assert.equal(seen.results.length, 1, `${seen.results.length} results`);
       assert.equal(seen.deletions, 0);
       return JSON.stringify(seen.results[0].slice(0, 160));
