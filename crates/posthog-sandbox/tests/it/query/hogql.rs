@@ -359,3 +359,25 @@ async fn earlier_versions_refuse_under_another_code() {
         .await;
     assert_eq!(reply.status, 200, "{}", reply.text);
 }
+
+#[tokio::test]
+async fn generated_persons_have_duplicates() {
+    let options = SandboxOptions {
+        persons: 1000,
+        ..SandboxOptions::default()
+    };
+    let api = start(options).await;
+    let text = "select norm, count() as n, groupArray(20)(toString(id)) as ids from \
+                (select id, lower(trim(JSONExtractString(properties, {k}))) as norm from persons \
+                where JSONExtractString(properties, {k}) != '') \
+                group by norm having n > 1 order by n desc, norm limit 101";
+    let found = rows(&api.hogql(text, json!({"k": "email"})).await);
+    let found = found.as_array().unwrap().iter();
+    let found: Vec<Value> = found.map(|row| json!([row[0], row[1]])).collect();
+    let expected = [
+        json!(["user-0924@example.net", 3]),
+        json!(["user-0949@example.net", 2]),
+        json!(["user-0974@example.net", 2]),
+    ];
+    assert_eq!(found, expected);
+}
