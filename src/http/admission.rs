@@ -18,7 +18,7 @@ use super::limits::{BodyMemory, InFlight, Lane, Permit};
 use super::message_kind::MessageKind;
 use super::sessions::SESSION;
 use super::streams::{StreamPermit, Streams};
-use crate::server::Caller;
+use crate::server::{CallPlace, Caller, TransportPlace};
 use posthog_client::{Error, ErrorKind, KeyStanding};
 
 /// What a request passes before it is handled.
@@ -37,8 +37,16 @@ pub(super) struct Admission {
     _unverified: Option<Unverified>,
 }
 
+impl TransportPlace for Admission {
+    fn set_waiting(&self, waiting: bool) {
+        if let Place::InFlight(permit) = &self._place {
+            permit.set_waiting(waiting);
+        }
+    }
+}
+
 enum Place {
-    InFlight(#[expect(dead_code, reason = "held")] Permit),
+    InFlight(Permit),
     Stream(StreamPermit),
 }
 
@@ -57,6 +65,8 @@ pub(super) async fn admit(State(gate): State<Arc<Gate>>, request: Request, next:
     let admission = Arc::new(admission);
     if let Place::InFlight(_) = admission._place {
         request.extensions_mut().insert(Arc::clone(&admission));
+        let place = Arc::<Admission>::clone(&admission);
+        request.extensions_mut().insert(CallPlace(place));
     }
     let mut response = next.run(request).await;
     if let Place::Stream(stream) = &admission._place {

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
@@ -66,6 +66,8 @@ pub(super) enum Lane {
     Body,
     /// A request.
     Request,
+    /// A request whose call waits for a human: it must not keep others out for minutes.
+    Waiting,
     /// A response to the server or a notification.
     OneWay,
 }
@@ -91,6 +93,25 @@ struct InFlightCounts {
 impl InFlightCounts {
     fn of(&self, lane: Lane) -> usize {
         self.per_lane.get(&lane).copied().unwrap_or_default()
+    }
+
+    fn enter(&mut self, principal: &Arc<str>, lane: Lane) {
+        *self.per_lane.entry(lane).or_default() += 1;
+        let key = (Arc::clone(principal), lane);
+        *self.per_credential.entry(key).or_default() += 1;
+        self.report(lane);
+    }
+
+    fn leave(&mut self, principal: &Arc<str>, lane: Lane) {
+        release(&mut self.per_lane, &lane, 1);
+        release(&mut self.per_credential, &(Arc::clone(principal), lane), 1);
+        self.report(lane);
+    }
+
+    fn report(&self, lane: Lane) {
+        if lane == Lane::Request {
+            metrics::gauge!("mcp_requests_in_flight").set(self.of(lane) as f64);
+        }
     }
 }
 
@@ -162,7 +183,10 @@ impl InFlight {
     pub(super) async fn idle(&self) {
         let mut state = self.state.subscribe();
         let _ = state
-            .wait_for(|counts| counts.of(Lane::Request) + counts.of(Lane::OneWay) == 0)
+            .wait_for(|counts| {
+                let lanes = [Lane::Request, Lane::Waiting, Lane::OneWay];
+                lanes.iter().all(|lane| counts.of(*lane) == 0)
+            })
             .await;
     }
 
@@ -213,17 +237,14 @@ impl InFlight {
             } else if own >= self.limits.max_in_flight_per_credential {
                 Err(Rejection::CredentialBusy)
             } else {
-                *counts.per_lane.entry(lane).or_default() += 1;
-                counts.per_credential.insert(key.clone(), own + 1);
-                if lane == Lane::Request {
-                    metrics::gauge!("mcp_requests_in_flight").set(counts.of(lane) as f64);
-                }
+                counts.enter(principal, lane);
                 Ok(())
             };
         });
         admitted.map(|()| Permit {
             in_flight: Arc::clone(self),
             key,
+            waiting: AtomicBool::new(false),
         })
     }
 
@@ -257,18 +278,37 @@ impl Drop for Waiting<'_> {
 pub(super) struct Permit {
     in_flight: Arc<InFlight>,
     key: (Arc<str>, Lane),
+    waiting: AtomicBool,
+}
+
+impl Permit {
+    /// Counts a request apart while its call waits for a human. Afterwards it counts again, whatever the limits: it was
+    /// admitted.
+    pub(super) fn set_waiting(&self, waiting: bool) {
+        let (principal, lane) = &self.key;
+        if *lane != Lane::Request || self.waiting.swap(waiting, Ordering::Relaxed) == waiting {
+            return;
+        }
+        let (from, to) = match waiting {
+            true => (Lane::Request, Lane::Waiting),
+            false => (Lane::Waiting, Lane::Request),
+        };
+        self.in_flight.state.send_modify(|counts| {
+            counts.leave(principal, from);
+            counts.enter(principal, to);
+        });
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.in_flight.state.send_modify(|counts| {
-            let lane = self.key.1;
-            release(&mut counts.per_lane, &lane, 1);
-            release(&mut counts.per_credential, &self.key, 1);
-            if lane == Lane::Request {
-                metrics::gauge!("mcp_requests_in_flight").set(counts.of(lane) as f64);
-            }
-        });
+        let (principal, lane) = &self.key;
+        let lane = match self.waiting.load(Ordering::Relaxed) {
+            true => Lane::Waiting,
+            false => *lane,
+        };
+        let leave = |counts: &mut InFlightCounts| counts.leave(principal, lane);
+        self.in_flight.state.send_modify(leave);
     }
 }
 

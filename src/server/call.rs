@@ -10,7 +10,7 @@ use rmcp::{ErrorData, Peer, RoleServer};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::caller::Caller;
+use super::caller::{Caller, Waiting};
 use super::mcp_server::Inner;
 use super::notifications::{persons_changed, progress};
 use super::session::ClientSession;
@@ -167,6 +167,7 @@ impl Call {
             closed: &self.session.closed,
         };
         let confirmer = &self.server.safety.confirmer;
+        let _waiting = Waiting::begin(context);
         match confirmer.decide(&confirmation_request, context).await {
             Decision::Granted(grant) => Ok(grant),
             Decision::InputRequired(result) => Err(CallError::Response(Box::new(result.into()))),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use posthog_client::Client;
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
 
 use crate::policy::Policy;
 use crate::tools::ToolDefinition;
@@ -41,4 +43,36 @@ pub(super) enum CallerSource {
     Fixed(Caller),
     /// Each request over HTTP has its own.
     PerRequest,
+}
+
+/// What a call occupies at its transport while it works.
+pub trait TransportPlace: Send + Sync {
+    /// Gives the place back while the call waits for a human, and takes it again afterwards.
+    fn set_waiting(&self, waiting: bool);
+}
+
+/// The place of a call, among the extensions of its request.
+#[derive(Clone)]
+pub struct CallPlace(pub Arc<dyn TransportPlace>);
+
+/// A call that waits for a human, and occupies no place until this is dropped.
+pub(super) struct Waiting(Option<CallPlace>);
+
+impl Waiting {
+    pub(super) fn begin(context: &RequestContext<RoleServer>) -> Self {
+        let parts = context.extensions.get::<http::request::Parts>();
+        let place = parts.and_then(|parts| parts.extensions.get::<CallPlace>());
+        if let Some(CallPlace(place)) = place {
+            place.set_waiting(true);
+        }
+        Self(place.cloned())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(CallPlace(place)) = &self.0 {
+            place.set_waiting(false);
+        }
+    }
 }

@@ -18,5 +18,5 @@ pub mod prompts;
 pub mod resources;
 mod session;
 
-pub use caller::Caller;
+pub use caller::{CallPlace, Caller, TransportPlace};
 pub use mcp_server::{Server, WriteGuards, to_protocol_tool};

@@ -269,7 +269,7 @@ async fn declining_is_final() {
             .await;
         assert_rejected(
             &result,
-            "Invalid confirmation: it was already used or declined.",
+            "Invalid confirmation: it was already used or declined,",
         );
         assert_eq!(writes(&session), no_requests(), "{}", attack.name);
     }

@@ -239,7 +239,7 @@ async fn rejection_names_what_does_not_match() {
     assert_eq!(writes(&session), [DELETE]);
     assert_eq!(
         session.error(TOOL, same).await,
-        "Invalid confirmation: it was already used or declined. Nothing was sent. Call again without it to request a new confirmation."
+        "Invalid confirmation: it was already used or declined, or its record was lost. Nothing was sent. Call again without it to request a new confirmation."
     );
     // How long a call waits does not change what it does.
     let token = session.call("persons-split", split()).await["confirmation"].clone();
