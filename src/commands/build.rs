@@ -154,7 +154,7 @@ pub(super) async fn http_server(
     };
     let offered = tools(config)?;
     let scopes = tools::scopes(&offered).into_iter().collect();
-    let server = Server::shared(offered, config.output.clone()?, safety);
+    let server = Server::shared(offered, config.output.clone()?, safety, store.clone());
     let listener = TcpListener::bind(http.bind)
         .await
         .with_context(|| format!("could not listen on {}", http.bind))?;

@@ -49,6 +49,12 @@ impl Store {
         })
     }
 
+    /// Whether other processes may use the same store.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.redis.is_some()
+    }
+
     /// Remembers that a confirmation was asked for. It can be taken once, for as long as `ttl`.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use super::caller::{Caller, Waiting};
 use super::mcp_server::Inner;
 use super::notifications::{persons_changed, progress};
 use super::session::ClientSession;
+use super::shared_project::{self, NotSettled};
 use crate::output::ToolOutput;
 use crate::server::audit::{Intent, Line};
 use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision, Grant};
@@ -50,6 +51,15 @@ impl From<ToolError> for CallError {
 impl From<CallToolResult> for CallError {
     fn from(result: CallToolResult) -> Self {
         Self::Response(Box::new(result.into()))
+    }
+}
+
+impl From<NotSettled> for CallError {
+    fn from(reason: NotSettled) -> Self {
+        match reason {
+            NotSettled::PostHog(error) => Self::Tool(error.into()),
+            NotSettled::Refused(text) => error_result(text).into(),
+        }
     }
 }
 
@@ -103,6 +113,7 @@ impl Call {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, CallError> {
         let confirmation = self.tool.take_confirmation(&mut self.arguments)?;
+        shared_project::settle(&self.server.store, &self.caller, self.tool.effect).await?;
         let write = match self.prepare(confirmation.dry_run).await? {
             PreparedCall::Complete(output) => return Ok(self.success(output)),
             PreparedCall::Write(write) => write,

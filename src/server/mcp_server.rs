@@ -14,6 +14,7 @@ use super::call::Call;
 use super::caller::{Caller, CallerSource};
 use super::confirmation::Confirmer;
 use super::session::ClientSession;
+use crate::coordination::Store;
 use crate::output::OutputOptions;
 use crate::policy::Confirm;
 use crate::tools::{Context, ToolDefinition};
@@ -52,6 +53,8 @@ pub(super) struct Inner {
     pub(super) listed: Vec<ProtocolTool>,
     pub(super) limits: OutputOptions,
     pub(super) safety: WriteGuards,
+    /// What this process shares with others.
+    pub(super) store: Store,
     pub(super) slots: Semaphore,
     /// Writes in progress. They complete even if their calls are cancelled.
     pub(super) writes: TaskTracker,
@@ -63,13 +66,18 @@ impl Server {
     pub fn new(tools: Vec<ToolDefinition>, context: Context, safety: WriteGuards) -> Self {
         Self {
             callers: CallerSource::Fixed(Caller::local(context.posthog)),
-            ..Self::shared(tools, context.limits, safety)
+            ..Self::shared(tools, context.limits, safety, Store::default())
         }
     }
 
     /// A server with these tools for callers over HTTP: each request has a [`Caller`] among its extensions.
     #[must_use]
-    pub fn shared(tools: Vec<ToolDefinition>, limits: OutputOptions, safety: WriteGuards) -> Self {
+    pub fn shared(
+        tools: Vec<ToolDefinition>,
+        limits: OutputOptions,
+        safety: WriteGuards,
+        store: Store,
+    ) -> Self {
         let listed = tools
             .iter()
             .map(|tool| to_protocol_tool(tool, limits.structured))
@@ -80,6 +88,7 @@ impl Server {
                 listed,
                 limits,
                 safety,
+                store,
                 slots: Semaphore::new(SLOTS),
                 writes: TaskTracker::new(),
             }),

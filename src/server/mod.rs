@@ -17,6 +17,7 @@ mod notifications;
 pub mod prompts;
 pub mod resources;
 mod session;
+mod shared_project;
 
 pub use caller::{CallPlace, Caller, TransportPlace};
 pub use mcp_server::{Server, WriteGuards, to_protocol_tool};

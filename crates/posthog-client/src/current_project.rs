@@ -24,11 +24,30 @@ impl Client {
             Project::Current => self
                 .inner
                 .resolved
-                .0
+                .number()
                 .get_or_try_init(|| self.current_project())
                 .await
                 .copied(),
         }
+    }
+
+    /// Whether the number of the project depends on what the key's owner has selected.
+    #[must_use]
+    pub fn resolves_project(&self) -> bool {
+        self.inner.project == Project::Current
+    }
+
+    /// Whether every process that serves the key is known to work on the same project.
+    #[must_use]
+    pub fn is_project_settled(&self) -> bool {
+        !self.resolves_project() || self.inner.resolved.is_settled()
+    }
+
+    /// Works on this project from now on, as other processes that serve the key do. False if this process already works on
+    /// another: a project never changes.
+    #[must_use]
+    pub fn settle_project(&self, number: u64) -> bool {
+        self.inner.resolved.settle(number)
     }
 
     /// The project that the key's owner has selected, unless the key is limited to others; else the first that it can

@@ -1,6 +1,7 @@
 //! Which project a client works on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::OnceCell;
 
@@ -33,4 +34,30 @@ impl std::str::FromStr for Project {
 
 /// A project's number once it is known. Clones share it; it holds no key.
 #[derive(Debug, Clone, Default)]
-pub struct ResolvedProject(pub(crate) Arc<OnceCell<u64>>);
+pub struct ResolvedProject(Arc<Resolved>);
+
+#[derive(Debug, Default)]
+struct Resolved {
+    number: OnceCell<u64>,
+    /// Whether every process that serves the key uses this number.
+    settled: AtomicBool,
+}
+
+impl ResolvedProject {
+    pub(crate) fn number(&self) -> &OnceCell<u64> {
+        &self.0.number
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0.settled.load(Ordering::Acquire)
+    }
+
+    /// Settles on a number, unless another is in use here.
+    pub(crate) fn settle(&self, number: u64) -> bool {
+        // An error means that there is one already.
+        let _ = self.0.number.set(number);
+        let same = self.0.number.get() == Some(&number);
+        self.0.settled.fetch_or(same, Ordering::AcqRel);
+        same
+    }
+}

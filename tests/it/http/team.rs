@@ -124,6 +124,7 @@ pub(super) async fn team_on(sandbox: Sandbox, setup: Setup) -> Team {
             confirmer,
             audit: None,
         },
+        Store::default(),
     );
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();

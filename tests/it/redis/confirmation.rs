@@ -12,6 +12,7 @@ use super::{
     Process, STALE, STATE_KEY, TOOL, Team, assert_queued, assert_rejected, deletion,
     server_with_key,
 };
+use crate::ADA;
 use crate::writing::QA;
 
 #[tokio::test]
@@ -126,6 +127,7 @@ async fn two_deployments_on_one_redis_share_nothing() {
     command.args(limit);
     let stranger = Process::spawn(command).await;
     begin_of_a_minute().await;
+    team.verify_key().await;
     for _ in 0..4 {
         let response = team
             .send(&team.one(), Sandbox::KEY, None, &discover())
@@ -144,6 +146,16 @@ async fn two_deployments_on_one_redis_share_nothing() {
 
 // Rate limits.
 
+impl Team {
+    /// A request at each process, after which it knows that PostHog accepts the key. Only later ones are counted together.
+    async fn verify_key(&self) {
+        for to in [self.one(), self.other()] {
+            let read = self.call_stateless(&to, "persons-retrieve", json!({"id": ADA}), json!({}));
+            assert_eq!(read.await["isError"], false);
+        }
+    }
+}
+
 /// The count restarts with each minute of the clock, which must not change during a test.
 async fn begin_of_a_minute() {
     let second = std::time::SystemTime::now()
@@ -160,6 +172,7 @@ async fn begin_of_a_minute() {
 async fn rate_limit_counts_requests_of_all_processes() {
     let team = Team::start_with(&["--max-requests-per-minute", "6"]).await;
     begin_of_a_minute().await;
+    team.verify_key().await;
     let discover = discover();
     for count in 1..=8 {
         let response = team

@@ -6,6 +6,7 @@ mod confirmation;
 mod environment;
 mod nginx;
 mod outage;
+mod projects;
 mod session;
 mod sessions;
 mod start;
