@@ -145,7 +145,7 @@ impl Tool for PersonsEventsList {
     const NAME: &'static str = "persons-events-list";
     const TITLE: &'static str = "List a person's events";
     const DESCRIPTION: &'static str = "List what a user did: the events of a person, newest first, with chosen properties, or with `summary` \
-         how often each happened, first and last. Always within a range, 30 days by default. Needs the scope query:read.";
+         how often each happened, first and last. Always within a range, 30 days by default.";
     const SEARCH_HINT: &'static str = "what did a user or customer do; activity, visits, purchases, events of a person; \
          last seen, how often";
     const EFFECT: Effect = Effect::Read;

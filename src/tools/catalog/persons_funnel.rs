@@ -72,7 +72,7 @@ pub(super) struct Input {
     /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
+    /// As in persons-list: property names to show.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }
@@ -91,7 +91,7 @@ impl Tool for PersonsFunnel {
     const NAME: &'static str = "persons-funnel";
     const TITLE: &'static str = "List persons in a funnel step";
     const DESCRIPTION: &'static str = "List the persons who reached a step of a funnel, or dropped off before it: who did one event and \
-         then another, or did not. Needs the scope query:read.";
+         then another, or did not.";
     const SEARCH_HINT: &'static str = "who converted or dropped off in a funnel, such as signup or checkout; users \
          and customers who were lost at a step";
     const EFFECT: Effect = Effect::Read;

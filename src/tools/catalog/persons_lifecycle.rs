@@ -48,7 +48,7 @@ pub(super) struct Input {
     /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
+    /// As in persons-list: property names to show.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }
@@ -59,7 +59,7 @@ impl Tool for PersonsLifecycle {
     const NAME: &'static str = "persons-lifecycle";
     const TITLE: &'static str = "List persons by lifecycle stage";
     const DESCRIPTION: &'static str = "List the persons who were new, returning, resurrecting or dormant in a period, by their \
-         activity in it and in the period before. Needs the scope query:read.";
+         activity in it and in the period before.";
     const SEARCH_HINT: &'static str = "new, returning, inactive, dormant or churned users and customers; who came \
          back, who left";
     const UNLISTED: &'static [&'static str] = &["date_from", "date_to"];

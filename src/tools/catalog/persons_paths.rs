@@ -48,7 +48,7 @@ pub(super) struct Input {
     /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
+    /// As in persons-list: property names to show.
     select: Option<Select>,
 }
 
@@ -62,7 +62,7 @@ impl Tool for PersonsPaths {
     const NAME: &'static str = "persons-paths";
     const TITLE: &'static str = "List persons on a path";
     const DESCRIPTION: &'static str = "List the persons who came to a page, screen or event as a step of their path, went on from it, or \
-         left there. Needs the scope query:read.";
+         left there.";
     const SEARCH_HINT: &'static str = "which users and customers visited or left a page or screen; navigation, journey, \
          exits";
     const EFFECT: Effect = Effect::Read;

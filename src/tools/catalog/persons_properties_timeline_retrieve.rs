@@ -131,8 +131,7 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
     const NAME: &'static str = "persons-properties-timeline-retrieve";
     const TITLE: &'static str = "Person property timeline";
     const DESCRIPTION: &'static str = "Show when properties of a person changed, with the old and the new value of each change: those in \
-         `keys`, or all that changed. For all properties at one moment use persons-properties-at-time-retrieve. Needs the \
-         scope query:read.";
+         `keys`, or all that changed. For all properties at one moment use persons-properties-at-time-retrieve.";
     const SEARCH_HINT: &'static str = "when did a property of a user or customer change, such as plan or email; \
          history of an attribute";
     const UNLISTED: &'static [&'static str] = &[

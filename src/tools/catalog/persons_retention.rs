@@ -49,7 +49,7 @@ pub(super) struct Input {
     /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
+    /// As in persons-list: property names to show.
     select: Option<Select>,
 }
 
@@ -109,7 +109,7 @@ impl Tool for PersonsRetention {
     const NAME: &'static str = "persons-retention";
     const TITLE: &'static str = "List persons by their return";
     const DESCRIPTION: &'static str = "List the persons who did one event and in which later periods they did another: who came back, and \
-         who stayed away. Needs the scope query:read.";
+         who stayed away.";
     const SEARCH_HINT: &'static str = "retained or lost users and customers after signup; who returned in later days, \
          weeks or months";
     const EFFECT: Effect = Effect::Read;

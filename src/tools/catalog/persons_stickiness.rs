@@ -42,7 +42,7 @@ pub(super) struct Input {
     /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
+    /// As in persons-list: property names to show.
     select: Option<Select>,
 }
 
@@ -52,7 +52,7 @@ impl Tool for PersonsStickiness {
     const NAME: &'static str = "persons-stickiness";
     const TITLE: &'static str = "List persons by number of active days";
     const DESCRIPTION: &'static str = "List the persons who did an event on a number of days, weeks or other periods of a range: the \
-         regular or the rare users. Needs the scope query:read.";
+         regular or the rare users.";
     const SEARCH_HINT: &'static str = "regular, loyal, power or rare users and customers; on how many days or weeks \
          they used a feature";
     const EFFECT: Effect = Effect::Read;

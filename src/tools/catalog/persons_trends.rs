@@ -52,7 +52,7 @@ pub(super) struct Input {
     /// Number of persons to skip; take it from `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
+    /// As in persons-list: property names to show.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }
@@ -121,7 +121,7 @@ impl Tool for PersonsTrends {
     const NAME: &'static str = "persons-trends";
     const TITLE: &'static str = "List persons behind a trend";
     const DESCRIPTION: &'static str = "List the persons who did an event or action, most active first, with their counts. For one \
-         person's events use persons-events-list. Needs the scope query:read.";
+         person's events use persons-events-list.";
     const SEARCH_HINT: &'static str = "most active users or customers; who did an event or action, used a feature or \
          purchased, and how often";
     const EFFECT: Effect = Effect::Read;
