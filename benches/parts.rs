@@ -13,12 +13,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use posthog_client::PersonPage;
+use posthog_client::{Person, PersonPage};
 use posthog_persons_mcp::output::{
-    OutputOptions, Page, Redaction, Select, page_of_persons, sanitize,
+    OutputOptions, Page, Redaction, Select, page_of_persons, person_card, sanitize,
 };
 use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
+use serde_json::json;
 
 /// The text properties of the persons, which the sanitizer processes.
 fn property_texts() -> Vec<String> {
@@ -97,11 +98,63 @@ fn stages(criterion: &mut Criterion) {
     });
 }
 
+/// One person of 500 KB with `--redact email`, decoded and shown with every property, whatever end users wrote.
+fn large_person(criterion: &mut Criterion) {
+    const BYTES: usize = 500_000;
+    let text = |part: &str| part.repeat(BYTES / part.len());
+    let addresses: Vec<String> = (0..4000)
+        .map(|number| format!("person{number:05}@example.com"))
+        .collect();
+    let nested: Vec<String> = (1..=600).map(|length| "a".repeat(length)).collect();
+    let (one, addresses, nested) = (json!("ada@example.com"), json!(addresses), json!(nested));
+    let mut group = criterion.benchmark_group("one person of 500 KB, redacted");
+    for (name, email, text) in [
+        (
+            "words",
+            &one,
+            text("The quick brown fox jumps over the lazy dog. "),
+        ),
+        (
+            "URLs",
+            &one,
+            text("https://x.example/?q=ada%40example.com&a=%C3%A4%20b%2540c&"),
+        ),
+        ("not ASCII", &one, text("größe İstanbul 王伟 Κόσμος ")),
+        ("escapes", &one, text("%25&\\")),
+        ("an entity without an end", &one, text("&#")),
+        (
+            "4,000 addresses",
+            &addresses,
+            text("person00001@example.com or person00002%40example.com, "),
+        ),
+        ("values that contain each other", &nested, text("a")),
+    ] {
+        let person = json!({
+            "uuid": page::uuid(1), "name": "ada@example.com", "distinct_ids": ["ada@example.com"],
+            "properties": {"email": email, "text": text},
+        });
+        let json = person.to_string();
+        let options = OutputOptions {
+            redaction: Redaction::new(&["email".to_owned()], false),
+            ..OutputOptions::default()
+        };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let person: Person = serde_json::from_str(black_box(&json)).expect("a person");
+                person_card(&options, &person, "", &Select::All, &[])
+                    .text
+                    .len()
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = stages
+    targets = stages, large_person
 }
 criterion_main!(benches);

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::redact::Redaction;
+use super::redact::{RedactedTerms, Redaction};
 use super::sanitize::Sanitizer;
 use super::table::{self, Row, write_notes};
 
@@ -40,6 +40,16 @@ impl Default for OutputOptions {
 }
 
 impl OutputOptions {
+    /// The size from which on the processing of a response can take more than about five milliseconds.
+    #[must_use]
+    pub fn large_response_bytes(&self) -> usize {
+        if self.redaction.is_active() || self.redaction.masks_emails() {
+            64 * 1024
+        } else {
+            1024 * 1024
+        }
+    }
+
     /// The bytes available to rows.
     #[must_use]
     pub fn for_rows(&self) -> usize {
@@ -51,6 +61,15 @@ impl OutputOptions {
     pub fn without(&self, bytes: usize) -> Self {
         Self {
             bytes: self.bytes - bytes.min(self.bytes / 2),
+            ..self.clone()
+        }
+    }
+
+    /// The same for a result about a person of whom these texts are withheld.
+    #[must_use]
+    pub fn knowing(&self, terms: RedactedTerms) -> Self {
+        Self {
+            redaction: self.redaction.knowing(terms),
             ..self.clone()
         }
     }

@@ -23,26 +23,32 @@ fn rewritten(text: &str, truncated: bool, redaction: &Redaction) -> Option<Strin
     if header.is_empty() {
         return None;
     }
-    let columns = header.iter().map(|column| cell(column, redaction));
-    writer.write_record(columns).ok()?;
     let redacted: Vec<bool> = header
         .iter()
-        .map(|column| redacts_column(redaction, column))
+        .map(|column| {
+            let path = column.strip_prefix("properties.");
+            path.is_some_and(|path| redaction.redacts(path))
+        })
         .collect();
     let mut records: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().ok()?;
     if truncated {
         records.pop();
     }
-    for record in &records {
-        let cells = || record.iter().zip(&redacted);
-        let texts: Vec<String> = cells()
-            .filter(|(_, redacted)| **redacted)
-            .map(|(cell, _)| cell.to_owned())
-            .collect();
-        let terms = RedactedTerms::new(&texts);
+    let texts: Vec<Vec<String>> = records
+        .iter()
+        .map(|record| redacted_texts(record, &redacted, redaction))
+        .collect();
+    // A column can be named after a value in any record.
+    let terms = RedactedTerms::new(texts.iter().flatten());
+    let columns = header
+        .iter()
+        .map(|column| cell(&terms.redact(column), redaction));
+    writer.write_record(columns).ok()?;
+    for (record, texts) in records.iter().zip(&texts) {
+        let terms = RedactedTerms::new(texts);
         let known: Vec<String> = header
             .iter()
-            .zip(cells())
+            .zip(record.iter().zip(&redacted))
             .filter(|(column, (_, redacted))| !**redacted && *column != "name")
             .map(|(_, (cell, _))| cell.to_owned())
             .collect();
@@ -63,6 +69,25 @@ fn rewritten(text: &str, truncated: bool, redaction: &Redaction) -> Option<Strin
     String::from_utf8(writer.into_inner().ok()?).ok()
 }
 
+/// The texts of a record that are redacted wherever they occur in it.
+fn redacted_texts(
+    record: &csv::StringRecord,
+    redacted: &[bool],
+    redaction: &Redaction,
+) -> Vec<String> {
+    if !redaction.is_active() {
+        return Vec::new();
+    }
+    record
+        .iter()
+        .enumerate()
+        .flat_map(|(index, cell)| match redacted.get(index) {
+            Some(false) => redaction.texts_within(cell),
+            _ => vec![cell.to_owned()],
+        })
+        .collect()
+}
+
 /// A cell on one line that no spreadsheet takes for a formula.
 fn cell(text: &str, redaction: &Redaction) -> String {
     let text = sanitize(text);
@@ -78,20 +103,6 @@ fn cell(text: &str, redaction: &Redaction) -> String {
     } else {
         text.into_owned()
     }
-}
-
-/// Whether a column holds values of a redacted property. Nested keys are joined by dots, and keys can hold dots.
-fn redacts_column(redaction: &Redaction, column: &str) -> bool {
-    let Some(path) = column.strip_prefix("properties.") else {
-        return false;
-    };
-    let ends = path.match_indices('.').map(|(end, _)| end);
-    let starts = std::iter::once(0).chain(ends.clone().map(|dot| dot + 1));
-    let ends: Vec<usize> = ends.chain([path.len()]).collect();
-    starts
-        .flat_map(|start| ends.iter().map(move |end| (start, *end)))
-        .filter_map(|(start, end)| path.get(start..end))
-        .any(|key| !key.is_empty() && redaction.redacts(key))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::budget::{OutputOptions, ToolOutput, fits};
 use super::person_row::{CREATED_AT, DISTINCT_IDS, LAST_SEEN_AT, distinct_ids, timestamp};
+use super::redact::Redaction;
 use super::sanitize::Sanitizer;
 use super::select::Select;
 use super::table::{write_list, write_notes, write_text, write_value};
@@ -104,6 +105,11 @@ pub fn person_card(
     notes: &[String],
 ) -> ToolOutput<PersonCard> {
     let person = &*options.redaction.person(person);
+    // Once is enough: a large person takes a while, and several sizes may be tried.
+    let options = &OutputOptions {
+        redaction: Redaction::default(),
+        ..options.clone()
+    };
     let [mut size, smaller @ ..] = CARD_SIZES;
     if matches!(select, Select::Keys(_)) {
         // Named properties are shown as long as possible; with "*", more properties matter more than long values.

@@ -5,14 +5,17 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use posthog_client::{Person, Untrusted};
-use serde_json::Value;
+use posthog_client::{Error, Person, Untrusted};
+use serde_json::{Map, Value};
 
 use super::csv;
-use super::redact::Redaction;
+use super::redact::{REDACTED, Redaction, insert_renamed};
 
 /// Characters of a name, a key or a distinct id at most.
 const MAX_NAME_CHARS: usize = 400;
+
+/// No date or time is longer.
+const MAX_TIME_CHARS: usize = 40;
 
 /// A value that is nested more deeply is shown as text: JSON parsers have a limit, and a tool result beyond it would be
 /// lost as a whole.
@@ -87,10 +90,48 @@ impl Sanitizer {
         self.redaction.mask(&sanitize_lines(message)).into_owned()
     }
 
-    /// A date or a time, which is never truncated.
+    /// A date or a time, which is truncated only where it is none.
     #[must_use]
     pub fn timestamp(&self, time: &Untrusted<String>) -> String {
-        self.sanitized(time.expose_untrusted()).into_owned()
+        let time = self.redaction.time(time.expose_untrusted());
+        self.truncate(&sanitize(&time), self.max_name_chars.max(MAX_TIME_CHARS))
+    }
+
+    /// A word that PostHog's code chose: a status, a field, a scope.
+    #[must_use]
+    pub fn word(&self, word: &Untrusted<String>) -> String {
+        let word = self
+            .redaction
+            .machine(word.expose_untrusted(), |character| {
+                character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | ':' | '.')
+            });
+        self.truncate(&sanitize(&word), self.max_name_chars)
+    }
+
+    /// The reason of an error. PostHog's words can quote any property of any person, so that they are withheld where
+    /// properties are redacted.
+    #[must_use]
+    pub fn reason(&self, error: &Error) -> Option<String> {
+        let reason = error.reason()?;
+        if error.quotes_posthog() && self.redaction.is_active() {
+            return Some("PostHog's reason is withheld (--redact)".to_owned());
+        }
+        Some(self.text(reason))
+    }
+
+    /// A property's value where a result is about many persons: withheld where properties are redacted, as nothing is known
+    /// of the person.
+    #[must_use]
+    pub fn unattributed<K: AsRef<str>>(
+        &self,
+        key: &Untrusted<K>,
+        value: &Untrusted<Value>,
+    ) -> Value {
+        let empty = value.expose_untrusted().is_null();
+        if self.redaction.is_active() && !self.redaction.knows_person() && !empty {
+            return REDACTED.into();
+        }
+        self.property(key, value)
     }
 
     /// A property's value, as a value.
@@ -186,10 +227,14 @@ impl Sanitizer {
         match value {
             Value::String(text) => Value::String(self.sanitized(text).into_owned()),
             Value::Array(items) => items.iter().map(|item| self.cleaned(item)).collect(),
-            Value::Object(fields) => fields
-                .iter()
-                .map(|(key, value)| (self.sanitized(key).into_owned(), self.cleaned(value)))
-                .collect(),
+            Value::Object(fields) => {
+                let mut cleaned = Map::new();
+                for (key, value) in fields {
+                    let key = self.sanitized(key).into_owned();
+                    insert_renamed(&mut cleaned, key, self.cleaned(value));
+                }
+                Value::Object(cleaned)
+            }
             other => other.clone(),
         }
     }
@@ -238,9 +283,7 @@ fn filtered(text: &str, keep_lines: bool) -> Cow<'_, str> {
     let replacement = |character: char| match character {
         '\n' if keep_lines => Some('\n'),
         '\r' if keep_lines => None,
-        '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
-        other if is_invisible(other) => None,
-        other => Some(other),
+        other => visible(other),
     };
     // Most text is printable ASCII, which is not copied.
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
@@ -251,6 +294,15 @@ fn filtered(text: &str, keep_lines: bool) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().filter_map(replacement).collect())
+}
+
+/// What stands for a character: itself, a space for a line break, or nothing.
+pub(super) fn visible(character: char) -> Option<char> {
+    match character {
+        '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
+        other if is_invisible(other) => None,
+        other => Some(other),
+    }
 }
 
 /// Characters without a visible shape that change how the rest is read.

@@ -8,11 +8,12 @@ use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, Conte
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, Peer, RoleServer};
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::caller::{Caller, Waiting};
 use super::mcp_server::Inner;
 use super::notifications::{persons_changed, progress};
+use super::offload::offload;
 use super::session::ClientSession;
 use super::shared_project::{self, NotSettled};
 use crate::output::ToolOutput;
@@ -30,6 +31,8 @@ pub(super) struct Call {
     pub(super) caller: Caller,
     pub(super) tool: ToolDefinition,
     pub(super) arguments: Map<String, Value>,
+    /// Notified when a response was read that takes long to process.
+    pub(super) large_response_read: Arc<Notify>,
 }
 
 /// Why a call has no output of its tool.
@@ -137,7 +140,8 @@ impl Call {
             posthog: self.caller.posthog.clone(),
             limits: self.server.limits.clone(),
         };
-        let call = self.tool.call(context, self.arguments.clone(), dry_run);
+        let (tool, arguments) = (self.tool.clone(), self.arguments.clone());
+        let call = async move { tool.call(context, arguments, dry_run).await };
         Ok(self.in_slot(call).await??)
     }
 
@@ -206,10 +210,11 @@ impl Call {
             let line = call
                 .record(&write.persons, &write.property_keys, confirmation)
                 .await?;
-            let execute = async {
+            let server = Arc::clone(&call.server);
+            let execute = async move {
                 // The last step before the request: arguments and persons were checked before.
                 if let Some(grant) = grant {
-                    call.server.safety.confirmer.redeem(grant).await?;
+                    server.safety.confirmer.redeem(grant).await?;
                 }
                 Ok::<_, String>(write.execute.await)
             };
@@ -274,15 +279,22 @@ impl Call {
     }
 
     /// Waits for a slot, then runs a part of the call, and catches its panic.
-    async fn in_slot<T>(&self, work: impl Future<Output = T>) -> Result<T, CallError> {
+    async fn in_slot<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, CallError> {
         let Ok(_slot) = self.server.slots.acquire().await else {
             return Err(ErrorData::internal_error("the server is stopping", None).into());
         };
-        AssertUnwindSafe(work).catch_unwind().await.map_err(|_| {
-            // The panic hook has logged where.
-            tracing::error!(tool = self.tool.name, "tool panicked");
-            ErrorData::internal_error("internal error", None).into()
-        })
+        let work = AssertUnwindSafe(work).catch_unwind().boxed();
+        match offload(work, &self.large_response_read).await {
+            Some(Ok(result)) => Ok(result),
+            Some(Err(_)) | None => {
+                // The panic hook has logged where.
+                tracing::error!(tool = self.tool.name, "tool panicked");
+                Err(ErrorData::internal_error("internal error", None).into())
+            }
+        }
     }
 
     fn success(&self, output: ToolOutput<Value>) -> CallToolResult {

@@ -82,10 +82,12 @@ async fn properties(
         }
     };
     let sanitizer = limits.sanitizer();
-    let entries = persons
-        .iter()
-        .flat_map(|person| person.properties.entries());
-    let mut names: Vec<String> = entries.map(|(key, _)| sanitizer.text(&key)).collect();
+    let mut names = Vec::new();
+    for person in &persons {
+        let terms = limits.redaction.terms(person);
+        let keys = person.properties.entries().map(|(key, _)| key);
+        names.extend(keys.map(|key| sanitizer.text(&terms.redact_text(&key))));
+    }
     names.sort_unstable();
     names.dedup();
     Ok(names)

@@ -23,6 +23,7 @@ use super::completion::{CompletionRequest, complete};
 use super::instructions::instructions;
 use super::mcp_server::Server;
 use super::notifications::call_finished;
+use super::offload::offload;
 use super::session::MAX_WATCHED;
 use super::{prompts, resources};
 use crate::policy::Effect;
@@ -142,7 +143,7 @@ impl ServerHandler for Server {
         let caller = self.caller(&context)?;
         let Some(tool) = self.tool(&request.name, &caller) else {
             // The name may be an email address.
-            let name = self.inner.limits.redaction.mask(&request.name);
+            let name = self.inner.limits.sanitizer().argument(&request.name);
             let message = format!("unknown tool: {name}");
             return Err(ErrorData::invalid_params(message, None));
         };
@@ -236,7 +237,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let unknown = || {
-            let uri = self.inner.limits.redaction.mask(&request.uri);
+            let uri = self.inner.limits.sanitizer().argument(&request.uri);
             let data = serde_json::json!({ "uri": uri });
             ErrorData::resource_not_found("resource not found", Some(data))
         };
@@ -268,26 +269,31 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let caller = self.caller(&context)?;
-        let offers = |tool: &str| self.tool(tool, &caller).is_some();
-        let context = request.context.unwrap_or_default();
-        let person = context
-            .get_argument(prompts::PERSON)
-            .map(|person| person.trim());
-        let typing = CompletionRequest {
-            argument: &request.argument.name,
-            typed: request.argument.value.trim(),
-            person: person.filter(|person| !person.is_empty()),
-        };
-        let values = match &request.r#ref {
-            Reference::Prompt(prompt) if prompts::takes(&prompt.name, typing.argument, offers) => {
-                let values = complete(&caller.posthog, &self.inner.limits, &typing, offers);
-                values.boxed().await
+        let (caller, large_response_read) = self.observing(self.caller(&context)?);
+        let server = self.clone();
+        let values = async move {
+            let offers = |tool: &str| server.tool(tool, &caller).is_some();
+            let context = request.context.unwrap_or_default();
+            let person = context
+                .get_argument(prompts::PERSON)
+                .map(|person| person.trim());
+            let typing = CompletionRequest {
+                argument: &request.argument.name,
+                typed: request.argument.value.trim(),
+                person: person.filter(|person| !person.is_empty()),
+            };
+            match &request.r#ref {
+                Reference::Prompt(prompt)
+                    if prompts::takes(&prompt.name, typing.argument, offers) =>
+                {
+                    complete(&caller.posthog, &server.inner.limits, &typing, offers).await
+                }
+                _ => Vec::new(),
             }
-            _ => Vec::new(),
         };
-        let completion =
-            CompletionInfo::new(values).map_err(|error| ErrorData::internal_error(error, None))?;
+        let values = offload(values.boxed(), &large_response_read).await;
+        let completion = CompletionInfo::new(values.unwrap_or_default())
+            .map_err(|error| ErrorData::internal_error(error, None))?;
         Ok(CompleteResult::new(completion))
     }
 
@@ -308,7 +314,7 @@ impl ServerHandler for Server {
             }
             _ => Err(ErrorData::new(
                 ErrorCode::METHOD_NOT_FOUND,
-                request.method,
+                self.inner.limits.sanitizer().argument(&request.method),
                 None,
             )),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rmcp::model::{JsonObject, MetaObject, Tool as ProtocolTool, ToolAnnotations};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -112,18 +112,30 @@ impl Server {
         self.inner.writes.wait().await;
     }
 
+    /// The same caller, and what is notified when a response was read that takes long to process.
+    pub(super) fn observing(&self, caller: Caller) -> (Caller, Arc<Notify>) {
+        let read = Arc::new(Notify::new());
+        let min_bytes = self.inner.limits.large_response_bytes();
+        let posthog = caller
+            .posthog
+            .with_large_responses(min_bytes, Arc::clone(&read));
+        (Caller { posthog, ..caller }, read)
+    }
+
     pub(super) fn prepare_call(
         &self,
         tool: &ToolDefinition,
         caller: Caller,
         arguments: JsonObject,
     ) -> Call {
+        let (caller, large_response_read) = self.observing(caller);
         Call {
             server: Arc::clone(&self.inner),
             session: Arc::clone(&self.session),
             caller,
             tool: tool.clone(),
             arguments: tool.arguments(arguments),
+            large_response_read,
         }
     }
 

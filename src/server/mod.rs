@@ -14,6 +14,7 @@ mod handler;
 mod instructions;
 mod mcp_server;
 mod notifications;
+mod offload;
 pub mod prompts;
 pub mod resources;
 mod session;

@@ -154,7 +154,7 @@ pub fn get(
     let template = available(is_enabled)
         .find(|template| template.name == name)
         .ok_or_else(|| {
-            let message = format!("unknown prompt: {}", redaction.mask(name));
+            let message = format!("unknown prompt: {}", redaction.mask(&sanitize(name)));
             ErrorData::invalid_params(message, None)
         })?;
     let given = |name: &str| {

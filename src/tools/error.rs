@@ -102,7 +102,7 @@ impl ToolError {
     }
 
     fn posthog_text(&self, error: &Error, host: &str, sanitizer: &Sanitizer) -> String {
-        let reason = match error.reason().map(|reason| sanitizer.text(reason)) {
+        let reason = match sanitizer.reason(error) {
             Some(reason) if !reason.is_empty() => {
                 format!(": {}.", reason.trim_end_matches(['.', '!', ' ']))
             }
@@ -119,7 +119,7 @@ impl ToolError {
             ),
             ErrorKind::MissingScope(scope) => format!(
                 "The API key lacks the scope {}. The user can add it at {host}/settings/user-api-keys, or use a key that has it.",
-                sanitizer.text(scope)
+                sanitizer.word(scope)
             ),
             ErrorKind::ScopedKeysUnsupported => format!(
                 "PostHog does not serve this endpoint to personal API keys with scopes, whatever the scopes are{reason} {}",
@@ -151,7 +151,7 @@ impl ToolError {
             }
             ErrorKind::Invalid { argument } => {
                 let subject = match argument {
-                    Some(name) => format!("argument `{}`", sanitizer.text(name)),
+                    Some(name) => format!("argument `{}`", sanitizer.word(name)),
                     None => "request".to_owned(),
                 };
                 format!("PostHog rejected the {subject}{reason} Change it and call again.")
@@ -245,7 +245,7 @@ fn unknown_outcome(error: &Error, hint: &str, sanitizer: &Sanitizer) -> String {
         ErrorKind::ResponseTooLarge { .. } => "PostHog's response was too large".to_owned(),
         _ => "PostHog's response was invalid".to_owned(),
     };
-    let reason = error.reason().map(|reason| sanitizer.text(reason));
+    let reason = sanitizer.reason(error);
     let reason = match reason
         .as_deref()
         .map(|reason| reason.trim_end_matches(['.', ' ']))

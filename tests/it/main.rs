@@ -15,6 +15,7 @@ mod doctor;
 mod errors;
 mod evals;
 mod fault_matrix;
+mod framing;
 mod hostile;
 mod http;
 mod http_client;

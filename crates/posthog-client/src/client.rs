@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use reqwest::header::ACCEPT;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use tokio::sync::SemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, SemaphorePermit};
 
 use crate::connection::Connection;
 use crate::decode::decode;
 use crate::error::{Error, ErrorKind};
 use crate::key_state::{KeyStanding, KeyState};
 use crate::project::{Project, ResolvedProject};
+use crate::quoted_key::without_key;
 use crate::rate_limit::{Quota, RateLimiter};
 use crate::request::Request;
 use crate::response::{self, ResponseHead};
@@ -28,6 +29,14 @@ use crate::retry;
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
     waits: Option<UnboundedSender<WaitReason>>,
+    large_responses: Option<LargeResponses>,
+}
+
+/// Who is notified of responses that take long to process.
+#[derive(Clone)]
+struct LargeResponses {
+    min_bytes: usize,
+    read: Arc<Notify>,
 }
 
 /// Why a call waits.
@@ -67,6 +76,7 @@ impl Client {
                 state: None,
             }),
             waits: None,
+            large_responses: None,
         }
     }
 
@@ -94,6 +104,7 @@ impl Client {
                 state: Some(state),
             }),
             waits: None,
+            large_responses: None,
         }
     }
 
@@ -102,6 +113,16 @@ impl Client {
     pub fn with_progress(self, waits: UnboundedSender<WaitReason>) -> Self {
         Self {
             waits: Some(waits),
+            ..self
+        }
+    }
+
+    /// The same client, which notifies and yields once after it has read a response of this size, so that the caller can
+    /// process it elsewhere.
+    #[must_use]
+    pub fn with_large_responses(self, min_bytes: usize, read: Arc<Notify>) -> Self {
+        Self {
+            large_responses: Some(LargeResponses { min_bytes, read }),
             ..self
         }
     }
@@ -217,7 +238,13 @@ impl Client {
         let response = response?;
         let head = ResponseHead::new(&response);
         let body = connection.read(response, request.max_bytes).await?;
-        let body = response::without_key(body, head.status, self.inner.key.expose_secret());
+        if let Some(large) = &self.large_responses
+            && body.len() >= large.min_bytes
+        {
+            large.read.notify_one();
+            tokio::task::yield_now().await;
+        }
+        let body = without_key(body, head.status, self.inner.key.expose_secret());
         if head.status.is_success() && head.html {
             // A login page or a load balancer's. It says nothing about the key or the request.
             let expected = match request.accept {

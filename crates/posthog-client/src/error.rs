@@ -14,7 +14,8 @@ use crate::untrusted::Untrusted;
 pub struct Error {
     kind: ErrorKind,
     reason: Option<Untrusted<String>>,
-    subject: Option<String>,
+    quotes_posthog: bool,
+    subject: Option<Box<str>>,
     of_query: bool,
 }
 
@@ -189,6 +190,7 @@ impl Error {
         Self {
             kind,
             reason: None,
+            quotes_posthog: false,
             subject: None,
             of_query: false,
         }
@@ -199,8 +201,16 @@ impl Error {
         self
     }
 
+    /// Gives a reason in PostHog's words.
+    pub(crate) fn quoting(self, reason: String) -> Self {
+        Self {
+            quotes_posthog: true,
+            ..self.with_reason(reason)
+        }
+    }
+
     pub(crate) fn with_subject(mut self, subject: Option<&str>) -> Self {
-        self.subject = self.subject.or_else(|| subject.map(str::to_owned));
+        self.subject = self.subject.or_else(|| subject.map(Into::into));
         self
     }
 
@@ -235,6 +245,12 @@ impl Error {
     #[must_use]
     pub fn reason(&self) -> Option<&Untrusted<String>> {
         self.reason.as_ref()
+    }
+
+    /// Whether the reason is in PostHog's words, which can quote any person.
+    #[must_use]
+    pub fn quotes_posthog(&self) -> bool {
+        self.quotes_posthog
     }
 
     /// The identifier that the request was about, as the caller gave it.

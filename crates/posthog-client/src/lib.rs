@@ -25,6 +25,7 @@ mod persons;
 mod probe;
 mod project;
 mod query;
+mod quoted_key;
 mod rate_limit;
 mod relative_date;
 mod request;

@@ -1,28 +1,35 @@
 //! Redaction of a person as a whole.
 //!
 //! A redacted value is also found where else the same person contains it: in the name, in distinct ids, in other
-//! properties. Names of unknown origin are redacted as well.
+//! properties and their keys. Names of unknown origin are redacted as well.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use posthog_client::{Person, Properties, Untrusted};
-use regex_lite::Regex;
 use serde_json::{Map, Value};
 
-use super::rules::{REDACTED, Redaction};
+use super::rules::{REDACTED, Redaction, nested_path};
+use super::terms::{RedactedTerms, insert_renamed};
 
-/// Shorter values are redacted only where they are the whole text: within a longer one they would occur by chance.
-const MIN_SUBSTRING_LEN: usize = 3;
+/// The size of a person that is searched at most, without the values that are redacted in any case.
+const MAX_PERSON_BYTES: usize = 2 * 1024 * 1024;
+
+/// JSON in the text of JSON is read to this depth.
+const MAX_TEXTS_IN_TEXTS: usize = 4;
 
 impl Redaction {
     /// Redacts a person: the properties, and their values wherever else the person contains them.
     pub(in crate::output) fn person<'a>(&self, person: &'a Person) -> Cow<'a, Person> {
-        if !self.is_active() {
+        if self.is_empty() {
             return Cow::Borrowed(person);
         }
-        let values = values(person);
-        let terms = self.terms_among(&values);
+        let values = values(&person.properties);
+        let terms = if size(person) > MAX_PERSON_BYTES {
+            RedactedTerms::everything()
+        } else {
+            RedactedTerms::new(self.redacted_texts(&values))
+        };
+        let shown = |text: &str| self.mask(&terms.redact(text)).into_owned();
         let ids = person.distinct_ids.iter().map(Untrusted::expose_untrusted);
         let mut known: Vec<String> = ids.clone().cloned().collect();
         let mut properties = Map::new();
@@ -31,20 +38,41 @@ impl Redaction {
                 known.push(text(&value));
             }
             let value = terms.redact_value(self.value(key, value));
-            properties.insert(key.to_owned(), value);
+            insert_renamed(&mut properties, shown(key), self.masked(value));
         }
         let name = text(person.name.expose_untrusted());
-        let name = self.name(&name, &known, &terms).into_owned();
+        let name = self.mask(&self.name(&name, &known, &terms)).into_owned();
+        let time = |time: &Option<Untrusted<String>>| {
+            let time = time.as_ref().map(Untrusted::expose_untrusted);
+            time.map(|time| self.time(time).into_owned().into())
+        };
         // Every field is listed, so that a new one does not compile before it is decided how to redact it.
         Cow::Owned(Person {
             uuid: person.uuid,
             name: Value::from(name).into(),
-            distinct_ids: ids.map(|id| terms.redact(id).into_owned().into()).collect(),
+            distinct_ids: ids.map(|id| shown(id).into()).collect(),
             properties: Properties::from(properties),
-            created_at: person.created_at.clone(),
-            last_seen_at: person.last_seen_at.clone(),
+            created_at: time(&person.created_at),
+            last_seen_at: time(&person.last_seen_at),
             value_at_data_point: person.value_at_data_point.clone(),
         })
+    }
+
+    /// A value without e-mail addresses, if they are masked.
+    fn masked(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => self.mask(&text).into_owned().into(),
+            Value::Array(items) => items.into_iter().map(|item| self.masked(item)).collect(),
+            Value::Object(fields) => {
+                let mut masked = Map::new();
+                for (key, value) in fields {
+                    let key = self.mask(&key).into_owned();
+                    insert_renamed(&mut masked, key, self.masked(value));
+                }
+                Value::Object(masked)
+            }
+            other => other,
+        }
     }
 
     /// Redacts a name, unless it is the text of something that is not redacted.
@@ -54,7 +82,8 @@ impl Redaction {
         known: &[String],
         terms: &RedactedTerms,
     ) -> Cow<'a, str> {
-        if name.is_empty() || known.iter().any(|text| text == name) {
+        let is_known = || known.iter().any(|text| text == name);
+        if !self.is_active() || name.is_empty() || is_known() {
             terms.redact(name)
         } else {
             Cow::Borrowed(REDACTED)
@@ -79,81 +108,109 @@ impl Redaction {
         if !self.is_active() {
             return RedactedTerms::default();
         }
-        self.terms_among(&values(person))
+        RedactedTerms::new(self.redacted_texts(&values(&person.properties)))
     }
 
-    fn terms_among(&self, values: &[(&str, Value)]) -> RedactedTerms {
+    /// The same of properties and the values that they had.
+    #[must_use]
+    pub fn terms_of_values<'a>(
+        &self,
+        values: impl IntoIterator<Item = (&'a Untrusted<String>, &'a Untrusted<Value>)>,
+    ) -> RedactedTerms {
+        let mut texts = Vec::new();
+        for (key, value) in values.into_iter().filter(|_| self.is_active()) {
+            let (key, value) = (key.expose_untrusted(), value.expose_untrusted());
+            self.collect(key, value, false, 0, &mut texts);
+        }
+        RedactedTerms::new(texts)
+    }
+
+    fn redacted_texts(&self, values: &[(&str, Value)]) -> Vec<String> {
         let mut texts = Vec::new();
         for (key, value) in values {
-            self.collect(key, value, false, &mut texts);
+            self.collect(key, value, false, 0, &mut texts);
         }
-        RedactedTerms::new(&texts)
+        texts
     }
 
-    fn collect(&self, key: &str, value: &Value, redacted: bool, texts: &mut Vec<String>) {
-        let redacted = redacted || self.redacts(key);
+    /// `path` holds the keys down to the value.
+    fn collect(
+        &self,
+        path: &str,
+        value: &Value,
+        redacted: bool,
+        depth: usize,
+        texts: &mut Vec<String>,
+    ) {
+        let redacted = redacted || self.redacts(path);
         match value {
             Value::Object(fields) => {
                 for (key, value) in fields {
-                    self.collect(key, value, redacted, texts);
+                    self.collect(&nested_path(path, key), value, redacted, depth, texts);
                 }
             }
             Value::Array(items) => {
                 for item in items {
-                    self.collect("", item, redacted, texts);
+                    self.collect(path, item, redacted, depth, texts);
                 }
             }
-            Value::String(_) | Value::Number(_) if redacted => texts.push(text(value)),
+            Value::String(text) => {
+                if redacted {
+                    texts.push(text.clone());
+                }
+                self.collect_within(path, text, redacted, depth, texts);
+            }
+            Value::Number(number) if redacted => texts.push(number.to_string()),
             _ => {}
         }
     }
-}
 
-/// Texts of one person that are redacted wherever they occur.
-#[derive(Default)]
-pub struct RedactedTerms(Option<Regex>);
+    /// The texts of redacted properties within a text that is JSON or a URL.
+    pub(in crate::output) fn texts_within(&self, text: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        self.collect_within("", text, false, 0, &mut texts);
+        texts
+    }
 
-impl fmt::Debug for RedactedTerms {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("RedactedTerms")
+    fn collect_within(
+        &self,
+        path: &str,
+        text: &str,
+        redacted: bool,
+        depth: usize,
+        texts: &mut Vec<String>,
+    ) {
+        let json = text.trim_start().starts_with(['[', '{']) && depth < MAX_TEXTS_IN_TEXTS;
+        if json && let Ok(inner) = serde_json::from_str(text) {
+            self.collect(path, &inner, redacted, depth + 1, texts);
+        } else if !redacted {
+            self.collect_parameters(text, texts);
+        }
+    }
+
+    /// The values of redacted properties in a URL's query.
+    fn collect_parameters(&self, text: &str, texts: &mut Vec<String>) {
+        if !text.contains('=') {
+            return;
+        }
+        for parameter in text.split(['?', '&', '#', ';', ' ']) {
+            if let Some((key, value)) = parameter.split_once('=')
+                && self.redacts(key)
+            {
+                texts.push(value.to_owned());
+            }
+        }
     }
 }
 
 impl RedactedTerms {
-    pub(in crate::output) fn new(texts: &[String]) -> Self {
-        let mut texts: Vec<&str> = texts
-            .iter()
-            .map(|text| text.trim())
-            .filter(|text| !text.is_empty())
-            .collect();
-        // Longest first: a part must not be replaced before the whole.
-        texts.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
-        texts.dedup();
-        if texts.is_empty() {
-            return Self(None);
-        }
-        let patterns: Vec<String> = texts
-            .iter()
-            .flat_map(|text| {
-                let encoded =
-                    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
-                let escaped = regex_lite::escape(text);
-                if text.chars().count() < MIN_SUBSTRING_LEN {
-                    vec![format!("^{escaped}$")]
-                } else {
-                    vec![escaped, regex_lite::escape(&encoded.to_string())]
-                }
-            })
-            .collect();
-        let pattern = format!("(?i){}", patterns.join("|"));
-        // Where the pattern is too large to compile, everything is redacted.
-        Self(Regex::new(&pattern).or_else(|_| Regex::new("(?s).+")).ok())
-    }
-
     /// Redacts these texts in another text of the same person.
     #[must_use]
-    pub fn redact_text<'a>(&self, text: &'a Untrusted<String>) -> Untrusted<Cow<'a, str>> {
-        self.redact(text.expose_untrusted()).into()
+    pub fn redact_text<'a, T: AsRef<str>>(
+        &self,
+        text: &'a Untrusted<T>,
+    ) -> Untrusted<Cow<'a, str>> {
+        self.redact(text.expose_untrusted().as_ref()).into()
     }
 
     /// Redacts these texts in a value that belongs to the same person.
@@ -161,43 +218,26 @@ impl RedactedTerms {
     pub fn redact_json(&self, value: &Untrusted<Value>) -> Untrusted<Value> {
         self.redact_value(value.expose_untrusted().clone()).into()
     }
-
-    pub(in crate::output) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match &self.0 {
-            Some(pattern) => pattern.replace_all(text, REDACTED),
-            None => Cow::Borrowed(text),
-        }
-    }
-
-    fn redact_value(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => self.redact(&text).into_owned().into(),
-            Value::Number(number) => match self.redact(&number.to_string()) {
-                Cow::Borrowed(_) => number.into(),
-                Cow::Owned(redacted) => redacted.into(),
-            },
-            Value::Array(items) => items
-                .into_iter()
-                .map(|item| self.redact_value(item))
-                .collect(),
-            Value::Object(fields) => fields
-                .into_iter()
-                .map(|(key, value)| (key, self.redact_value(value)))
-                .collect(),
-            other => other,
-        }
-    }
 }
 
 /// A person's properties, decoded.
-fn values(person: &Person) -> Vec<(&str, Value)> {
-    let entries = person.properties.entries();
+fn values(properties: &Properties) -> Vec<(&str, Value)> {
+    let entries = properties.entries();
     entries
         .map(|(key, json)| {
             let value = Properties::value(json).expose_untrusted_owned();
             (key.expose_untrusted_owned(), value)
         })
         .collect()
+}
+
+fn size(person: &Person) -> usize {
+    let properties = person.properties.entries();
+    let ids = person.distinct_ids.iter();
+    properties
+        .map(|(key, json)| key.expose_untrusted().len() + json.expose_untrusted().len())
+        .chain(ids.map(|id| id.expose_untrusted().len()))
+        .sum()
 }
 
 fn text(value: &Value) -> String {
@@ -224,29 +264,40 @@ mod tests {
         Redaction::new(&keys, emails)
     }
 
+    fn shown(person: &Person) -> Vec<String> {
+        let entries = person.properties.entries();
+        entries
+            .map(|(key, json)| format!("{}={}", key.expose_untrusted(), json.expose_untrusted()))
+            .collect()
+    }
+
     #[test]
     fn a_redacted_value_is_found_in_everything_else_of_the_person() {
         let person = person(&json!({
             "uuid": UUID, "name": "ada@example.com", "distinct_ids": ["ADA@example.com", "user-1"],
-            "properties": {"email": "ada@example.com", "url": "/?e=ada%40example%2Ecom", "nested": {"email": 5, "plan": "pro"},
-                "note": "is ada@example.com"},
+            "properties": {
+                "email": "ada@example.com", "url": "/?e=ada%40example%2Ecom", "nested": {"email": 5, "plan": "pro"},
+                "note": "is ada@example.com", "to ada@example.com": 1, "to ADA@example.com": {"ada@example.com": 2},
+            },
         }));
         let redaction = redaction(&["email"], false);
-        let shown = redaction.person(&person);
-        assert_eq!(*shown.name.expose_untrusted(), json!(REDACTED));
-        let ids = shown.distinct_ids.iter().map(Untrusted::expose_untrusted);
+        let redacted = redaction.person(&person);
+        assert_eq!(*redacted.name.expose_untrusted(), json!(REDACTED));
+        let ids = redacted
+            .distinct_ids
+            .iter()
+            .map(Untrusted::expose_untrusted);
         assert!(ids.eq([REDACTED, "user-1"]));
-        let properties: Vec<String> = shown
-            .properties
-            .entries()
-            .map(|(key, json)| format!("{}={}", key.expose_untrusted(), json.expose_untrusted()))
-            .collect();
+        let mut properties = shown(&redacted);
+        properties.sort_unstable();
         assert_eq!(
             properties,
             [
                 "email=\"[redacted]\"",
                 "nested={\"email\":\"[redacted]\",\"plan\":\"pro\"}",
                 "note=\"is [redacted]\"",
+                "to [redacted] (2)=1",
+                "to [redacted]={\"[redacted]\":2}",
                 "url=\"/?e=[redacted]\"",
             ]
         );
@@ -269,6 +320,27 @@ mod tests {
             let person = named(name);
             let redacted = redaction.person(&person);
             assert_eq!(*redacted.name.expose_untrusted(), json!(shown));
+        }
+    }
+
+    #[test]
+    fn too_much_to_search_is_withheld_and_says_so() {
+        let many: Vec<String> = (0..40_000).map(|i| format!("value-{i}")).collect();
+        for properties in [
+            json!({"email": many, "plan": "pro"}),
+            json!({"email": "a@x.org", "plan": "pro", "large": "x".repeat(MAX_PERSON_BYTES)}),
+        ] {
+            let person = person(&json!({
+                "uuid": UUID, "name": "pro", "distinct_ids": ["id-1"], "properties": properties,
+            }));
+            let redacted = redaction(&["email"], false).person(&person).into_owned();
+            assert!(redacted.distinct_ids[0] == *"[redacted: too large to be searched]");
+            let shown = shown(&redacted);
+            assert!(
+                shown.iter().all(|property| property.contains("[redacted")),
+                "{shown:?}"
+            );
+            assert!(shown.iter().any(|property| property.contains("too large")));
         }
     }
 }

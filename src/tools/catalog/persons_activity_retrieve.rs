@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::output::{Cells, Row, Sanitizer, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{Id, Limit, PageNumber};
+use crate::tools::support::known_person::limits_knowing;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{Activity, Change, ErrorKind, Merge, MergedPerson, RequiredScopes};
 
@@ -127,7 +128,7 @@ const MAX_MERGED: usize = 10;
 
 fn merge_row(merge: &Merge, sanitizer: &Sanitizer) -> MergeRow {
     let merged = |person: &MergedPerson| MergedRow {
-        uuid: person.uuid.as_ref().map(|uuid| sanitizer.text(uuid)),
+        uuid: person.uuid.as_ref().map(|uuid| sanitizer.word(uuid)),
         name: person
             .name
             .as_ref()
@@ -146,17 +147,16 @@ fn row(entry: &Activity, sanitizer: &Sanitizer) -> ActivityRow {
     let detail = entry.detail.as_ref();
     let change = |change: &Change| {
         let field = change.field.clone().unwrap_or_default();
-        let text = |text: &Option<_>| text.as_ref().map(|text| sanitizer.text(text));
         ChangeRow {
-            field: text(&change.field),
-            action: text(&change.action),
-            before: sanitizer.property(&field, &change.before),
-            after: sanitizer.property(&field, &change.after),
+            field: change.field.as_ref().map(|field| sanitizer.text(field)),
+            action: change.action.as_ref().map(|action| sanitizer.word(action)),
+            before: sanitizer.unattributed(&field, &change.before),
+            after: sanitizer.unattributed(&field, &change.after),
         }
     };
     ActivityRow {
         created_at: sanitizer.timestamp(&entry.created_at),
-        activity: sanitizer.text(&entry.activity),
+        activity: sanitizer.word(&entry.activity),
         user: user.map_or_else(String::new, |user| sanitizer.text(&user.label())),
         person_id: entry.item_id,
         name: detail
@@ -200,7 +200,11 @@ impl Tool for PersonsActivityRetrieve {
             }
             error.into()
         })?;
-        let truncated = truncate_rows(&context.limits, &activity.results, row);
+        let limits = match id {
+            Some(id) => limits_knowing(context, id).await?,
+            None => context.limits.clone(),
+        };
+        let truncated = truncate_rows(&limits, &activity.results, row);
         let shown = truncated.rows.len();
         let cut = shown < activity.results.len();
         let next = if cut {

@@ -104,8 +104,8 @@ impl Tool for PersonsDeletionStatusList {
         let page = context.posthog.deletion_status(&query).await?;
         let truncated = truncate_rows(&context.limits, &page.results, |row, sanitizer| {
             DeletionRow {
-                person_uuid: sanitizer.text(&row.person_uuid),
-                status: sanitizer.text(&row.status),
+                person_uuid: sanitizer.word(&row.person_uuid),
+                status: sanitizer.word(&row.status),
                 created_at: sanitizer.timestamp(&row.created_at),
                 delete_verified_at: row
                     .delete_verified_at

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use crate::output::{PersonCard, person_card};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, Select, Timestamp, select};
+use crate::tools::support::known_person::limits_knowing;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{PropertiesAtTimeQuery, PropertiesAtTimeSubject, RequiredScopes};
+use posthog_client::{PersonId, PropertiesAtTimeQuery, PropertiesAtTimeSubject, RequiredScopes};
 
 pub(super) struct PersonsPropertiesAtTimeRetrieve;
 
@@ -58,18 +59,13 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
             include_set_once: input.include_set_once,
         };
         let person = context.posthog.properties_at_time(&query).await?;
+        let id = PersonId::from(person.uuid);
+        let limits = limits_knowing(context, &id).await?;
         let url = context.posthog.person_url(person.uuid).await?;
         let notes = [format!(
             "Properties as of {}, rebuilt from events; name, distinct ids and dates are today's.",
             query.timestamp
         )];
-        Ok(person_card(
-            &context.limits,
-            &person,
-            &url,
-            &select(input.select),
-            &notes,
-        )
-        .into())
+        Ok(person_card(&limits, &person, &url, &select(input.select), &notes).into())
     }
 }

@@ -186,6 +186,11 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
         } else {
             found.changes
         };
+        let values = changes.iter().flat_map(|change| {
+            let values = change.before.iter().chain(&change.after);
+            values.map(|value| (&change.key, value))
+        });
+        let known = known.and_at_other_times(context.limits.redaction.terms_of_values(values));
         let truncated = truncate_rows(&context.limits, &changes, |change, sanitizer| {
             row(change, &known, sanitizer)
         });

@@ -257,10 +257,9 @@ fn partial_result(
         .iter()
         .map(|(key, error)| FailedKey {
             key: sanitizer.argument(key),
-            reason: error.reason().map_or_else(
-                || error.kind().name().to_owned(),
-                |reason| sanitizer.text(reason),
-            ),
+            reason: sanitizer
+                .reason(error)
+                .unwrap_or_else(|| error.kind().name().to_owned()),
             outcome_unknown: error.kind().outcome_unknown(),
         })
         .collect();

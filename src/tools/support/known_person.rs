@@ -6,13 +6,15 @@
 use posthog_client::{ErrorKind, EventSource, PersonId, Untrusted};
 use serde_json::Value;
 
-use crate::output::{RedactedTerms, Sanitizer};
+use crate::output::{OutputOptions, RedactedTerms, Sanitizer};
 use crate::tools::{Context, ToolError};
 
 /// What is known of the person of some events.
 #[derive(Debug, Default)]
 pub(in crate::tools) struct KnownPerson {
     terms: RedactedTerms,
+    /// What is withheld of the person at other times.
+    earlier: RedactedTerms,
     /// Whether there is no such person, whose values nobody knows then.
     is_unknown: bool,
 }
@@ -37,11 +39,16 @@ impl KnownPerson {
         match context.posthog.person(&PersonId::from(*uuid)).await {
             Ok(person) => Ok(Self {
                 terms: redaction.terms(&person),
-                is_unknown: false,
+                ..Self::default()
             }),
             Err(error) if *error.kind() == ErrorKind::NotFound => Ok(unknown),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The same, with what is withheld of the person at other times.
+    pub(in crate::tools) fn and_at_other_times(self, earlier: RedactedTerms) -> Self {
+        Self { earlier, ..self }
     }
 
     /// The distinct id of an event.
@@ -58,7 +65,7 @@ impl KnownPerson {
 
     /// A text of an event, such as its name.
     pub(in crate::tools) fn text(&self, text: &Untrusted<String>, sanitizer: &Sanitizer) -> String {
-        sanitizer.text(&self.terms.redact_text(text))
+        sanitizer.text(&self.earlier.redact_text(&self.terms.redact_text(text)))
     }
 
     /// The value of a property.
@@ -68,6 +75,25 @@ impl KnownPerson {
         value: &Untrusted<Value>,
         sanitizer: &Sanitizer,
     ) -> Value {
-        sanitizer.property(key, &self.terms.redact_json(value))
+        sanitizer.property(
+            key,
+            &self.earlier.redact_json(&self.terms.redact_json(value)),
+        )
+    }
+}
+
+/// The limits of a result about one person, in which redacted values of today are withheld wherever they occur.
+pub(in crate::tools) async fn limits_knowing(
+    context: &Context,
+    id: &PersonId,
+) -> Result<OutputOptions, ToolError> {
+    let limits = &context.limits;
+    if !limits.redaction.is_active() {
+        return Ok(limits.clone());
+    }
+    match context.posthog.person(id).await {
+        Ok(person) => Ok(limits.knowing(limits.redaction.terms(&person))),
+        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(limits.clone()),
+        Err(error) => Err(error.into()),
     }
 }

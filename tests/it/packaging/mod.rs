@@ -6,6 +6,7 @@ mod links;
 mod manual;
 mod names;
 mod registry;
+mod security;
 
 use std::collections::BTreeSet;
 

@@ -6,5 +6,7 @@
 mod calls;
 mod faults;
 mod leaks;
+mod moments;
 mod sandbox_persons;
 mod session;
+mod spellings;

@@ -128,8 +128,8 @@ impl Plan {
                 person_uuid: error
                     .person_uuid
                     .as_ref()
-                    .map_or_else(|| UNNAMED.to_owned(), |uuid| sanitizer.text(uuid)),
-                step: error.step.as_ref().map(|step| sanitizer.text(step)),
+                    .map_or_else(|| UNNAMED.to_owned(), |uuid| sanitizer.word(uuid)),
+                step: error.step.as_ref().map(|step| sanitizer.word(step)),
             })
             .collect();
         let all = self.targets.len();

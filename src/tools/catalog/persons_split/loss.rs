@@ -40,7 +40,9 @@ impl Loss {
             distinct_ids: lost_ids
                 .map(|id| sanitizer.text(&terms.redact_text(id)))
                 .collect(),
-            properties: lost_keys.map(|key| sanitizer.text(&key)).collect(),
+            properties: lost_keys
+                .map(|key| sanitizer.text(&terms.redact_text(&key)))
+                .collect(),
         }
     }
 
