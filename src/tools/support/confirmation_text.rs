@@ -193,7 +193,7 @@ fn notes(target: &Target) -> impl Iterator<Item = String> {
 }
 
 /// The day of a timestamp; nothing where it is none.
-fn day(timestamp: &str) -> Option<&str> {
+pub(in crate::tools) fn day(timestamp: &str) -> Option<&str> {
     let day = timestamp.get(..10)?;
     let digits = |(place, byte): (usize, u8)| match place {
         4 | 7 => byte == b'-',

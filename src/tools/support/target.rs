@@ -1,9 +1,14 @@
 //! A person that a write is about: what a preview shows of it, and what a confirmation is bound to.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use posthog_client::{MINIMAL_DISTINCT_IDS, Person, PersonId, Untrusted};
+use posthog_client::{DeletionStatusQuery, MINIMAL_DISTINCT_IDS, Person, PersonId, Untrusted};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::confirmation_text::day;
+use super::poll::POLL_TIMEOUT;
 
 use crate::output::{Cells, OutputOptions, PersonSummary, Row};
 use crate::tools::{Context, FactsDigest, ToolError};
@@ -12,6 +17,8 @@ use crate::tools::{Context, FactsDigest, ToolError};
 const MAX_SHOWN_IDS: usize = 3;
 /// Persons that are read one by one at most, because a batch does not send all their distinct ids.
 const MAX_READ: usize = 100;
+/// Earlier deletions that are looked through.
+const MAX_DELETIONS: u32 = 1000;
 /// Requests of one preview that run at the same time.
 const CONCURRENCY: usize = 8;
 
@@ -149,6 +156,43 @@ pub(in crate::tools) async fn targets(
         .buffered(CONCURRENCY)
         .try_collect()
         .await
+}
+
+/// Notes which persons were deleted before, as far as PostHog lists the deletion of their events: a distinct id that sends
+/// events again gets its old UUID. A preview goes on without it.
+pub(in crate::tools) async fn note_earlier_deletions(context: &Context, targets: &mut [Target]) {
+    let query = DeletionStatusQuery {
+        person_uuid: match &*targets {
+            [one] => Uuid::try_parse(&one.uuid).ok(),
+            _ => None,
+        },
+        status: None,
+        limit: MAX_DELETIONS,
+        offset: 0,
+    };
+    let page = timeout(POLL_TIMEOUT, context.posthog.deletion_status(&query));
+    let Ok(Ok(page)) = page.await else {
+        return;
+    };
+    let sanitizer = context.limits.sanitizer();
+    for row in &page.results {
+        let is_target = |target: &&mut Target| row.person_uuid == *target.uuid.as_str();
+        let Some(target) = targets.iter_mut().find(is_target) else {
+            continue;
+        };
+        let deleted = sanitizer.timestamp(&row.created_at);
+        let Some(day) = day(&deleted) else {
+            continue;
+        };
+        // To the second, without what the two forms of UTC differ in.
+        let seen = target.last_seen_at.as_ref();
+        let again = seen.is_some_and(|seen| seen.get(..19) > deleted.get(..19));
+        target.notes.push(if again {
+            format!("deleted before on {day}, sends events again.")
+        } else {
+            format!("its events were queued for deletion before, on {day}.")
+        });
+    }
 }
 
 /// The digest of several persons.

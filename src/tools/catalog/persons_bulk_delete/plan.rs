@@ -6,7 +6,7 @@ use super::Input;
 use super::result::Output;
 use crate::output::{OutputOptions, truncate_names, truncate_rows, write_list, write_notes};
 use crate::tools::support::confirmation_text;
-use crate::tools::support::target::{Target, digest_of, targets};
+use crate::tools::support::target::{Target, digest_of, note_earlier_deletions, targets};
 use crate::tools::{Context, Preview, Question, ToolError};
 use posthog_client::{BulkDeletion, Person, Untrusted};
 
@@ -29,16 +29,19 @@ impl Plan {
         not_found: Vec<Untrusted<String>>,
     ) -> Result<Self, ToolError> {
         let sanitizer = context.limits.sanitizer();
+        let uuids = persons.iter().map(|(person, _)| person.uuid).collect();
+        let mut targets = targets(context, persons).await?;
+        note_earlier_deletions(context, &mut targets).await;
         Ok(Self {
             // By UUID even if distinct ids were given: one of them could move to another person before the request
             // arrives, and that person was not previewed.
             deletion: BulkDeletion {
-                uuids: persons.iter().map(|(person, _)| person.uuid).collect(),
+                uuids,
                 delete_events: input.delete_events,
                 delete_recordings: input.delete_recordings,
                 keep_person: input.keep_person,
             },
-            targets: targets(context, persons).await?,
+            targets,
             not_found: not_found.iter().map(|id| sanitizer.text(id)).collect(),
             not_found_bytes: context.limits.bytes / 4,
             project: context.posthog.project().await?,

@@ -1,7 +1,10 @@
 //! The preview for the user and the model.
 
 use super::support::*;
-use crate::writing::{QA, approving, approving_with, elicitations, inject_fault, write_requests};
+use crate::writing::{
+    CHANGE_DELAY, DELETION_DELAY, QA, approving, approving_with, elicitations, inject_fault,
+    write_requests,
+};
 use crate::{NOBODY, Setup, connect_with};
 use insta::assert_snapshot;
 use posthog_persons_mcp::policy::Confirm;
@@ -15,7 +18,7 @@ async fn distinct_id_count_is_exact() {
     let arguments = json!({"distinct_ids": ["kiosk-badge-0001", "#1"], "dry_run": true});
     let result = session.result(TOOL, arguments).await;
     let requests = session.requests();
-    assert_eq!(requests.len(), 2, "{requests:?}");
+    assert_eq!(requests.len(), 3, "{requests:?}");
     assert_eq!(requests[0], BY_DISTINCT_IDS);
     assert!(requests[1].starts_with("GET B/"), "{requests:?}");
     let persons = &result.structured_content.unwrap()["persons"];
@@ -188,4 +191,43 @@ async fn off_mode_keeps_the_checks() {
         write_requests(&session),
         [(DELETE.to_owned(), body(&QA[..1], false, false, false))]
     );
+}
+
+/// A distinct id that sends events after its person was deleted gets the old UUID back.
+#[tokio::test]
+async fn person_that_was_deleted_before_is_flagged() {
+    let session = approving().await;
+    let arguments = json!({"distinct_ids": ["qa-1"], "delete_events": true});
+    session.call(TOOL, arguments.clone()).await;
+    assert!(!elicitations(&session).join("").contains("NOTE"));
+    // Not there again: the deletion is queued.
+    let mut preview = arguments.clone();
+    preview["dry_run"] = json!(true);
+    let text = session.text(TOOL, preview.clone()).await;
+    assert!(
+        text.contains("its events were queued for deletion before, on 2026-"),
+        "{text}"
+    );
+    session.sandbox.advance(DELETION_DELAY);
+    session.sandbox.capture("qa-1", "$pageview", Map::new());
+    let reset = json!({"distinct_id": "qa-1"});
+    session.call("persons-reset-distinct-id", reset).await;
+    session.sandbox.advance(CHANGE_DELAY);
+    let text = session.text(TOOL, preview.clone()).await;
+    assert!(text.contains("deleted before on 2026-"), "{text}");
+    assert!(text.contains("sends events again."), "{text}");
+    session.call(TOOL, arguments).await;
+    let question = elicitations(&session).pop().unwrap();
+    assert!(
+        question.contains("  NOTE: deleted before on 2026-"),
+        "{question}"
+    );
+
+    // A PostHog that does not list deletions is no reason to delete nobody.
+    inject_fault(
+        &session,
+        "GET B/deletion_status/",
+        FaultKind::ServerError { status: 404 },
+    );
+    session.text(TOOL, preview).await;
 }

@@ -13,9 +13,13 @@ use serde_json::json;
 async fn sends_one_request_and_reports_it_queued() {
     let session = approving().await;
     let result = session.result(TOOL, json!({"ids": [QA[0], QA[1]]})).await;
-    assert_eq!(session.bodies()[2], body(&QA[..2], false, false, false));
+    assert_eq!(session.bodies()[4], body(&QA[..2], false, false, false));
     // Read again after the confirmation, which may have taken a while.
-    assert_eq!(session.requests(), [BY_UUIDS, BY_UUIDS, DELETE]);
+    let earlier = "GET B/deletion_status/?limit=1000&offset=0";
+    assert_eq!(
+        session.requests(),
+        [BY_UUIDS, earlier, BY_UUIDS, earlier, DELETE]
+    );
     assert_snapshot!(elicitations(&session).join("\n---\n"), @r#"
     Delete 2 persons for good?
     "qa-1@example.org", "qa-2@example.org"
@@ -237,7 +241,10 @@ async fn dry_run_previews_without_confirmation() {
     let session = approving().await;
     let arguments = json!({"ids": [QA[0], GRACE, NOBODY], "delete_events": true, "dry_run": true});
     let result = session.result(TOOL, arguments).await;
-    assert_eq!(session.requests(), [BY_UUIDS]);
+    assert_eq!(
+        session.requests(),
+        [BY_UUIDS, "GET B/deletion_status/?limit=1000&offset=0"]
+    );
     assert_eq!(elicitations(&session), Vec::<String>::new());
     assert_snapshot!(text(&result).replace(&session.sandbox.url(), "http://sandbox"), @r"
     Nothing was sent. A call without dry_run would delete these persons, in project 1 at http://sandbox:
