@@ -1,5 +1,6 @@
 //! Errors of tools, as text that a model can act on: what failed, PostHog's reason, what to do next.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use super::Outcome;
@@ -45,6 +46,13 @@ impl ToolError {
     /// The arguments are invalid; the text says why and what to do.
     pub(super) fn invalid_input(text: impl Into<String>) -> Self {
         Self::new(Cause::InvalidInput(text.into()))
+    }
+
+    /// PostHog responded 500 to a request that it can never answer.
+    pub(super) fn lasting_failure(cause: impl Display, advice: &str) -> Self {
+        Self::invalid_input(format!(
+            "PostHog failed (status 500), most likely because {cause}. Retrying will not help. {advice}"
+        ))
     }
 
     /// A write of several requests, none of which succeeded, with a text of its own.

@@ -19,6 +19,12 @@ pub(super) fn text(unsupported: &Unsupported) -> String {
             "The project has no cohort {cohort}, so nothing was requested: an older PostHog would ignore the filter and list everyone. \
              Check the number in PostHog under People, Cohorts."
         ),
+        Unsupported::NotADate { property } => format!(
+            "PostHog does not know `{property}` as a date in this project, and would compare it as text and list other persons than \
+             meant, so nothing was requested. persons-values-retrieve shows how it is written; `regex` with the beginning of the date, \
+             such as ^2026-01, finds a month or a day. The user can set the type of the property in PostHog under Data management, \
+             Properties."
+        ),
         Unsupported::StaticCohort { cohort } => format!(
             "Cohort {cohort} is static, and this PostHog (older than December 2025) ignores static cohorts in filters: it would list \
              everyone, so nothing was requested. A filter on this cohort with `in`, without any other condition, works."

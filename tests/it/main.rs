@@ -84,6 +84,8 @@ struct Setup {
     limits: OutputOptions,
     max_response_bytes: usize,
     timeout: Duration,
+    /// The backoff before the first retry.
+    retry_pause: Duration,
     /// Whether the client skips the detection of PostHog's version.
     assume_current: bool,
     sandbox: SandboxOptions,
@@ -108,6 +110,7 @@ impl Default for Setup {
             limits: OutputOptions::default(),
             max_response_bytes: 32 * 1024 * 1024,
             timeout: Duration::from_secs(60),
+            retry_pause: Duration::from_millis(1),
             assume_current: true,
             sandbox: SandboxOptions {
                 clock: Clock::Manual,
@@ -173,7 +176,7 @@ async fn connect_with(setup: Setup) -> Session {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let sandbox = Sandbox::start(listener, setup.sandbox).await.unwrap();
     let mut options = ConnectionOptions::new(sandbox.url().parse().unwrap());
-    options.retry_pause = Duration::from_millis(1);
+    options.retry_pause = setup.retry_pause;
     options.max_response_bytes = setup.max_response_bytes;
     options.timeout = setup.timeout;
     options.assume_current = setup.assume_current;

@@ -64,7 +64,7 @@ impl Client {
                 Err(error)
             }
             Err(error) => {
-                tracing::warn!(
+                tracing::info!(
                     kind = error.kind().name(),
                     "the schema of PostHog could not be read"
                 );

@@ -135,6 +135,12 @@ impl Client {
         }
     }
 
+    /// The pause before something is requested again: doubled with each attempt, from 0.
+    #[must_use]
+    pub fn backoff(&self, attempt: u32) -> Duration {
+        self.inner.connection.retry_pause() * 2_u32.saturating_pow(attempt)
+    }
+
     /// The connection, to be shared with other clients.
     #[must_use]
     pub fn connection(&self) -> Arc<Connection> {

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Unsupported};
 use crate::feature::{Feature, Support};
 use crate::filter::{Filter, FilterType, Operator};
 use crate::persons::PersonsQuery;
+use crate::property_types::is_closed;
 use crate::request::Request;
 
 /// How a list of persons has to be requested.
@@ -58,17 +59,7 @@ impl Client {
                 }
                 Ok(_) => {}
                 Err(error) if *error.kind() == ErrorKind::NotFound => return Err(unknown(number)),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::MissingScope(_)
-                            | ErrorKind::ScopedKeysUnsupported
-                            | ErrorKind::Forbidden
-                            | ErrorKind::Unsupported(_)
-                    ) =>
-                {
-                    check = CohortCheck::Unchecked;
-                }
+                Err(error) if is_closed(&error) => check = CohortCheck::Unchecked,
                 Err(error) => return Err(error),
             }
         }

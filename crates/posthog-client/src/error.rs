@@ -112,6 +112,11 @@ pub enum Unsupported {
         /// The cohort's number.
         cohort: u64,
     },
+    /// It would compare dates with this property as text; the list was not requested.
+    NotADate {
+        /// The property's name.
+        property: String,
+    },
     /// It ignores filters on static cohorts; the list was not requested.
     StaticCohort {
         /// The cohort's number.

@@ -48,10 +48,11 @@ impl Client {
 /// A request that a working endpoint refuses, and that reads no person.
 pub(crate) fn refused<'a>(project: &'a str, endpoint: &'static str) -> Request<'a> {
     let request = Request::get(persons(project, &[endpoint]));
-    if endpoint == "cohorts" {
+    match endpoint {
         // Without a person it fails on every version; an unknown one is not found.
-        request.query(vec![("person_id".into(), Uuid::new_v4().to_string())])
-    } else {
-        request
+        "cohorts" => request.query(vec![("person_id".into(), Uuid::new_v4().to_string())]),
+        // It needs no argument. One row is enough.
+        "deletion_status" => request.query(vec![("limit".into(), "1".to_owned())]),
+        _ => request,
     }
 }

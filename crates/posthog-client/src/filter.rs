@@ -236,9 +236,11 @@ impl Filter {
             {
                 Err("a date filter needs a date: 2026-01-31, 2026-01-31T12:00:00Z or a relative one such as -7d".to_owned())
             }
-            Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte if !value.is_number() && !value.is_string() => {
-                Err("a comparison needs one number or one text as its `value`".to_owned())
-            }
+            Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte if !is_number(&value) => Err(
+                "a comparison needs one number as its `value`, because versions of PostHog compare text differently; \
+                 is_date_after and is_date_before compare dates"
+                    .to_owned(),
+            ),
             _ => Ok(value),
         }
     }
@@ -261,6 +263,14 @@ impl Filter {
                     .to_owned(),
             ),
         }
+    }
+}
+
+/// Whether this is a number, or a text that is one.
+fn is_number(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.trim().parse::<serde_json::Number>().is_ok(),
+        other => other.is_number(),
     }
 }
 
@@ -330,6 +340,7 @@ mod tests {
             json!({"key": "plan", "operator": "regex", "value": "("}),
             json!({"key": "plan", "operator": "not_regex", "value": ["a", "(?=b)"]}),
             json!({"key": "seats", "operator": "gt", "value": [3, 4]}),
+            json!({"key": "seats", "operator": "lt", "value": "1.2.3"}),
             json!({"key": "signed_up", "operator": "is_date_after", "value": "all"}),
             json!({"key": "created_at", "operator": "is_date_after", "value": "-7d"}),
             json!({"key": "distinct_id", "value": "ada"}),

@@ -124,7 +124,7 @@ impl Filter {
 }
 
 /// A scalar as PostHog stores it in JSON, without quotes.
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -225,7 +225,6 @@ mod tests {
             ),
             ("gt", json!(3), vec![("gt", json!(3))]),
             ("gte", json!("3"), vec![("gte", json!(3))]),
-            ("lt", json!("1.2.3"), vec![("lt", json!("1.2.3"))]),
             ("lte", json!("30.50"), vec![("lte", json!(30.50))]),
             ("is_set", json!(null), vec![("is_set", json!("is_set"))]),
             (

@@ -124,9 +124,9 @@ pub enum ProjectAccess {
 
 /// Inspects the key of a client, with a timeout for each request and for all of them.
 pub struct KeyInspector {
-    client: Client,
+    pub(crate) client: Client,
     timeout: Duration,
-    deadline: Instant,
+    pub(crate) deadline: Instant,
 }
 
 impl KeyInspector {
@@ -151,7 +151,7 @@ impl KeyInspector {
         }
     }
 
-    async fn read<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {
+    pub(crate) async fn read<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {
         let body = self.in_time(self.client.send_once(&request)).await?;
         crate::decode::decode(&body)
     }
@@ -293,13 +293,22 @@ impl KeyInspector {
         }
     }
 
-    /// Whether the key does not support batches: some PostHog versions do not serve them to keys with scopes.
+    /// Whether this is PostHog Cloud, which is always current.
+    #[must_use]
+    pub fn is_cloud(&self) -> bool {
+        self.client.inner.connection.is_current()
+    }
+
+    /// Whether the key does not support batches: some PostHog versions do not have them, or not for keys with scopes.
     pub async fn batches_unsupported(&self, project: u64) -> bool {
         let number = project.to_string();
         let path = persons(&number, &["batch_by_distinct_ids"]);
         let missing = Request::read_by_post(path, json!({ "distinct_ids": [] }));
         let response = self.read::<Value>(missing).await;
-        matches!(response, Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported)
+        matches!(
+            response,
+            Err(error) if matches!(error.kind(), ErrorKind::ScopedKeysUnsupported | ErrorKind::Unsupported(_))
+        )
     }
 }
 

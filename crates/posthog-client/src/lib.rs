@@ -3,12 +3,14 @@
 //! Invariant: knows nothing of MCP, of command lines, or of how a result is worded for a model.
 
 mod account;
+mod availability;
 mod capabilities;
 mod client;
 mod cohort_filter;
 mod connection;
 mod current_project;
 mod date;
+mod date_filter;
 mod decode;
 mod error;
 mod failing_endpoint;
@@ -24,6 +26,7 @@ mod person;
 mod persons;
 mod probe;
 mod project;
+mod property_types;
 mod query;
 mod quoted_key;
 mod rate_limit;
@@ -36,10 +39,12 @@ mod untrusted;
 mod url;
 mod writes;
 
+pub use availability::Availability;
 pub use client::{Client, WaitReason};
 pub use cohort_filter::CohortCheck;
 pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
 pub use date::{is_date, is_timestamp};
+pub use date_filter::DateCheck;
 pub use error::{Error, ErrorKind, Unsupported};
 pub use feature::{Feature, Support};
 pub use filter::{EventFilter, Filter, FilterType, Operator};
@@ -56,6 +61,7 @@ pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
 pub use probe::{ConnectFailure, Endpoint, ProbeResult};
 pub use project::Project;
+pub use property_types::{PropertyType, TypeMismatch};
 pub use query::{
     ActorPage, ActorsQuery, ActorsSource, Breakdown, BreakdownType, ChangeSource, Event,
     EventCount, EventCounts, EventCursor, EventPage, EventSource, EventsQuery, FunnelActors,

@@ -76,16 +76,18 @@ pub(crate) fn classify(
         let error = Error::new(ErrorKind::Server { status });
         return match envelope.and_then(|envelope| envelope.reason) {
             Some(reason) => error.with_reason(reason),
+            None if head.html || looks_like_html(body) => error.with_reason("with a web page"),
             None => error,
         };
     }
     if envelope.is_none() && (400..500).contains(&status) && status != 429 {
-        // Without an envelope, a client error comes from a load balancer or another web server. The exception is the
-        // empty 400 of the CSV endpoint.
+        // Without an envelope, a client error comes from a load balancer or another web server. The exceptions are the
+        // empty errors of the CSV endpoint.
         let page = head.html || looks_like_html(body);
         return match status {
             401 => Error::new(ErrorKind::Authentication),
             400 if !page => Error::new(ErrorKind::Invalid { argument: None }),
+            403 if body.trim_ascii().is_empty() => Error::new(ErrorKind::Forbidden),
             _ => {
                 let what = if page { "a web page" } else { "no reason" };
                 Error::new(ErrorKind::InvalidResponse)

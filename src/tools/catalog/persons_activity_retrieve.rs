@@ -193,10 +193,10 @@ impl Tool for PersonsActivityRetrieve {
         let activity = activity.map_err(|error| {
             // PostHog has no empty page after the last one.
             if page > 1 && *error.kind() == (ErrorKind::Server { status: 500 }) {
-                return ToolError::invalid_input(format!(
-                    "PostHog failed (status 500), most likely because page {page} is past the last page. Retrying will not help; \
-                     call with page 1, and go on only while a result names a next page."
-                ));
+                return ToolError::lasting_failure(
+                    format_args!("page {page} is past the last page"),
+                    "Call with page 1, and go on only while a result names a next page.",
+                );
             }
             error.into()
         })?;

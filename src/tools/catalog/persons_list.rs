@@ -8,10 +8,9 @@ use crate::output::{
 };
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Limit, Offset, SearchText, Select, select};
+use crate::tools::support::filters::{FilterChecks, filters_failed};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{
-    CohortCheck, Error, ErrorKind, Filter, PersonPage, PersonsQuery, RequiredScopes,
-};
+use posthog_client::{CohortCheck, Filter, PersonPage, PersonsQuery, RequiredScopes};
 
 pub(super) struct PersonsList;
 
@@ -93,10 +92,10 @@ impl Tool for PersonsList {
             return csv(context, &query, input.select.is_some()).await;
         }
         let select = select(input.select);
-        let check = context.posthog.check_cohorts(&query).await?;
-        let mut page = request(context, &query, check).await?;
+        let checks = FilterChecks::new(context, &query).await?;
+        let mut page = request(context, &query, checks).await?;
         let count = page.count;
-        let mut output = page_output(context, &query, &page, check, count, &select);
+        let mut output = page_output(context, &query, &page, checks, count, &select);
         for _ in 0..MAX_SHORTER_PAGES {
             let shown = output.structured.shown();
             let Some(limit) = limit_ending_at(&page, query.limit, shown) else {
@@ -104,8 +103,8 @@ impl Tool for PersonsList {
             };
             query.limit = limit;
             query.include_total = false;
-            page = request(context, &query, check).await?;
-            output = page_output(context, &query, &page, check, count, &select);
+            page = request(context, &query, checks).await?;
+            output = page_output(context, &query, &page, checks, count, &select);
         }
         Ok(ToolOutput {
             structured: Output {
@@ -122,36 +121,24 @@ impl Tool for PersonsList {
 async fn request(
     context: &Context,
     query: &PersonsQuery,
-    check: CohortCheck,
+    checks: FilterChecks,
 ) -> Result<PersonPage, ToolError> {
     let posthog = &context.posthog;
-    let page = match check {
+    let page = match checks.cohorts {
         CohortCheck::Members(cohort) => {
             let page = posthog.cohort_members(cohort, query.limit, query.offset);
             page.await
         }
         CohortCheck::Filter | CohortCheck::Unchecked => posthog.persons(query).await,
     };
-    page.map_err(|error| filters_failed(query, error))
+    match page {
+        Ok(page) => Ok(page),
+        Err(error) => Err(filters_failed(context, query, error).await),
+    }
 }
 
 /// Shorter pages that one call requests at most. Each is shorter than the one before, and one is nearly always enough.
 const MAX_SHORTER_PAGES: usize = 4;
-
-/// PostHog fails on filters that it cannot evaluate; retrying does not help.
-fn filters_failed(query: &PersonsQuery, error: Error) -> ToolError {
-    if query.properties.is_empty() || *error.kind() != (ErrorKind::Server { status: 500 }) {
-        return error.into();
-    }
-    let filters: Vec<String> = query.properties.iter().map(Filter::summary).collect();
-    ToolError::invalid_input(format!(
-        "PostHog failed (status 500), and the filters are the likely cause: {}. Retrying will not help. `gt`, `gte`, `lt` and `lte` with \
-         a number need a property that PostHog knows as Numeric; `is_date_after` and `is_date_before` need dates; `exact` with text \
-         works for every property. persons-values-retrieve shows the values of a property. Leave filters out one at a time to find \
-         the one that fails.",
-        filters.join(", ")
-    ))
-}
 
 /// The limit for requesting the page again, if the result shows only its first rows and the offset of the next row is
 /// unknown. A page that ends at the last row shown determines that offset.
@@ -171,18 +158,11 @@ fn page_output(
     context: &Context,
     query: &PersonsQuery,
     page: &PersonPage,
-    check: CohortCheck,
+    checks: FilterChecks,
     count: Option<u64>,
     select: &output::Select,
 ) -> ToolOutput<PersonsPage> {
-    let mut notes = Vec::new();
-    if check == CohortCheck::Unchecked {
-        notes.push(
-            "Whether the cohort exists could not be checked (the key lacks cohort:read): an older PostHog ignores a filter on an unknown or \
-             static cohort and lists everyone."
-                .to_owned(),
-        );
-    }
+    let mut notes = checks.notes();
     if let Some(search) = &query.search
         && query.offset == 0
         && is_exact_hit(search, page)
@@ -223,16 +203,19 @@ async fn csv(
     selects: bool,
 ) -> Result<ToolOutcome<Output>, ToolError> {
     let most = context.limits.for_rows();
-    if let CohortCheck::Members(cohort) = context.posthog.check_cohorts(query).await? {
+    let checks = FilterChecks::new(context, query).await?;
+    if let CohortCheck::Members(cohort) = checks.cohorts {
         return Err(ToolError::invalid_input(format!(
             "Cohort {cohort} is static, and this PostHog ignores static cohorts in a CSV: it would list everyone. Call without `format`."
         )));
     }
-    let csv = context.posthog.persons_csv(query, most).await;
-    let (csv, cut) = csv.map_err(|error| filters_failed(query, error))?;
+    let (csv, cut) = match context.posthog.persons_csv(query, most).await {
+        Ok(csv) => csv,
+        Err(error) => return Err(filters_failed(context, query, error).await),
+    };
     let whole = context.limits.sanitizer().csv(&csv, cut);
     let csv = truncate_lines(&context.limits, &whole);
-    let mut notes = Vec::new();
+    let mut notes = checks.notes();
     if selects {
         notes.push("CSV contains all properties; `select` does not apply.".to_owned());
     }

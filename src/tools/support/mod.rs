@@ -1,6 +1,7 @@
 //! Shared by several tools.
 
 pub(super) mod confirmation_text;
+pub(super) mod filters;
 pub(super) mod insight_page;
 pub(super) mod known_person;
 pub(super) mod poll;

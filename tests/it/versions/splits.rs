@@ -1,5 +1,7 @@
 //! A split does what it was told, or is not sent.
 
+use std::time::Duration;
+
 use posthog_sandbox::{Clock, Era};
 use serde_json::json;
 
@@ -31,10 +33,8 @@ async fn split_by_main_distinct_id_keeps_the_properties_on_every_version() {
             "id": GRACE, "main_distinct_id": "grace@example.com", "allow_creator_id": true, "wait_seconds": 1,
         });
         let split = session.call("persons-split", arguments).await;
-        assert_eq!(
-            split["notes"].as_array().map_or(0, Vec::len),
-            usize::from(split["status"] != "done")
-        );
+        let notes = split["notes"].as_array().map_or(0, Vec::len);
+        assert_eq!(notes == 0, split["status"] == "done", "{split}");
         session.sandbox.advance(std::time::Duration::from_secs(60));
         let person = session
             .call("persons-retrieve", json!({"id": GRACE, "select": ["*"]}))
@@ -50,22 +50,42 @@ async fn split_by_main_distinct_id_keeps_the_properties_on_every_version() {
 
 #[tokio::test]
 async fn split_that_takes_more_than_planned_is_reported() {
-    let mut setup = Setup {
-        assume_current: true,
-        ..of(Era::August2025)
+    let split = |wait_seconds: u32| async move {
+        let mut setup = Setup {
+            assume_current: true,
+            retry_pause: Duration::from_millis(500),
+            ..of(Era::August2025)
+        };
+        setup.sandbox.clock = Clock::Real;
+        let session = connect_with(setup).await;
+        let arguments = json!({
+            "id": GRACE, "distinct_ids_to_split": ["katherine-laptop"], "wait_seconds": wait_seconds,
+        });
+        session.call("persons-split", arguments).await
     };
-    setup.sandbox.clock = Clock::Real;
-    let session = connect_with(setup).await;
-    let arguments = json!({
-        "id": GRACE, "distinct_ids_to_split": ["katherine-laptop"], "wait_seconds": 20,
-    });
+    // The person is compared after the split, also if the call does not wait.
+    let (waited, at_once) = tokio::join!(split(20), split(0));
+    for split in [waited, at_once] {
+        assert_eq!(split["status"], "partly");
+        let note = split["notes"][0].as_str().unwrap();
+        assert!(
+            note.starts_with("PostHog took more from the person than planned."),
+            "{note}"
+        );
+        assert!(note.contains("katherine@example.com"), "{note}");
+        assert!(note.contains("Properties that are gone: "), "{note}");
+    }
+}
+
+#[tokio::test]
+async fn split_that_is_not_applied_yet_is_not_called_as_planned() {
+    let session = on(Era::September2026).await;
+    let arguments = json!({"id": GRACE, "distinct_ids_to_split": ["katherine-laptop"]});
     let split = session.call("persons-split", arguments).await;
-    assert_eq!(split["status"], "partly");
-    let note = split["notes"][0].as_str().unwrap();
+    assert_eq!(split["status"], "queued");
+    let notes = split["notes"].to_string();
     assert!(
-        note.starts_with("PostHog took more from the person than planned."),
-        "{note}"
+        notes.contains("could not be compared with the plan yet"),
+        "{notes}"
     );
-    assert!(note.contains("katherine@example.com"), "{note}");
-    assert!(note.contains("Properties that are gone: "), "{note}");
 }

@@ -5,15 +5,14 @@ use std::fmt::Write as _;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Selection;
-use super::loss::Loss;
+use super::loss::{self, Comparison};
 use crate::output::{ToolOutput, quote, write_list, write_notes};
 use crate::tools::arguments::WaitSeconds;
 use crate::tools::support::confirmation_text;
-use crate::tools::support::poll::{POLL_TIMEOUT, poll};
+use crate::tools::support::poll::poll;
 use crate::tools::support::target::{Target, digest_of};
 use crate::tools::{Context, Outcome, Preview, Question, Status, ToolError, WriteResult};
 use posthog_client::{Person, PersonId, Untrusted, is_creator, split_uuid};
@@ -303,17 +302,20 @@ impl Plan {
         Ok(result)
     }
 
-    /// Reports losses beyond the plan at the top of the result.
+    /// Compares the person with the plan. Losses are reported at the top of the result.
     async fn report_loss(&self, context: &Context, result: &mut WriteResult<Output>) {
-        let after = timeout(POLL_TIMEOUT, context.posthog.person(&self.id)).await;
         let moved = self.moves.iter().map(|one| &one.id).collect();
-        let sanitizer = context.limits.sanitizer();
-        let note = match after {
-            Ok(Ok(after)) => {
-                let loss = Loss::new(&self.before, &after, &moved, &sanitizer);
-                if loss.is_empty() {
-                    return;
-                }
+        let note = match loss::compare(context, &self.id, &self.before, &moved).await {
+            Comparison::AsPlanned => return,
+            Comparison::NotApplied => {
+                let note = "The person could not be compared with the plan yet: verify with persons-retrieve that it keeps its other \
+                            distinct ids and its properties."
+                    .to_owned();
+                let _ = writeln!(result.output.text, "{note}");
+                result.output.structured.notes.push(note);
+                return;
+            }
+            Comparison::Loss(loss) => {
                 result.status = Status::Partly;
                 result.outcome = Outcome::Partly;
                 let mut note = "PostHog took more from the person than planned.".to_owned();
@@ -328,7 +330,7 @@ impl Plan {
                 note.push_str(" Tell the user; persons-update can set properties again.");
                 note
             }
-            _ => "The person could not be read after the split: compare it with the preview, with persons-retrieve."
+            Comparison::Unread => "The person could not be read after the split: compare it with the preview, with persons-retrieve."
                 .to_owned(),
         };
         result.output.text.insert_str(0, &format!("{note}\n"));

@@ -42,6 +42,7 @@ async fn wait_timeout_lists_what_has_not_moved() {
     - "katherine@example.com" to cb6afac3-9b8e-52f6-90cd-885fdcc94639 (not moved yet)
     - "katherine-laptop" to 6651cb37-b670-5900-9cec-a4bd1bff21d0 (not moved yet)
     PostHog applies the split within seconds and reports no failure; verify with persons-batch-retrieve and the distinct ids.
+    The person could not be compared with the plan yet: verify with persons-retrieve that it keeps its other distinct ids and its properties.
     "#);
     let facts = result.structured_content.unwrap();
     assert_eq!(facts["status"], "queued");
