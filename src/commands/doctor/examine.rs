@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::checks;
 use super::findings::Findings;
 use super::report::{Check, Report};
+use super::version;
 use crate::commands::build;
 use crate::config::{Config, no_api_key};
 use posthog_client::{
@@ -147,6 +148,9 @@ impl Doctor {
             }
             (None, None) => (None, false),
         };
+        if let Some(project) = project {
+            version::examine(config, &inspector, project, findings).await;
+        }
         findings.no_project = project.is_none();
         findings.batches_unsupported = batches_unsupported;
         findings.grants = grants;

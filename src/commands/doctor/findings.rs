@@ -18,6 +18,8 @@ pub(super) struct Findings {
     pub(super) grants: Option<GrantedScopes>,
     pub(super) oauth: bool,
     pub(super) batches_unsupported: bool,
+    /// Tools whose endpoint PostHog does not serve, and why.
+    pub(super) unserved: Vec<(&'static str, &'static str)>,
 }
 
 impl Findings {
@@ -92,7 +94,10 @@ impl Findings {
                     Some("no project to use".to_owned()),
                     None,
                 ),
-                Permission::Granted => (ToolStatus::Available, None, None),
+                Permission::Granted => match self.unserved(tool.name) {
+                    Some(reason) => (ToolStatus::Fails, Some(reason.to_owned()), None),
+                    None => (ToolStatus::Available, None, None),
+                },
                 Permission::Unknown(Some(scope)) => (
                     ToolStatus::Unknown,
                     Some(format!("could not determine whether the key has {scope}")),
@@ -111,6 +116,14 @@ impl Findings {
             reason,
             scope,
         }
+    }
+
+    /// Why PostHog does not serve the endpoint of a tool.
+    fn unserved(&self, tool: &str) -> Option<&'static str> {
+        let mut unserved = self.unserved.iter();
+        unserved
+            .find(|(name, _)| *name == tool)
+            .map(|(_, reason)| *reason)
     }
 
     /// The scopes that the key has and lacks, of those that the tools need.

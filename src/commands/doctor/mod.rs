@@ -8,6 +8,7 @@ mod checks;
 mod examine;
 mod findings;
 mod report;
+mod version;
 
 pub use examine::Doctor;
 pub(super) use examine::run;

@@ -31,10 +31,10 @@ async fn json_fields_are_documented() {
     assert_eq!(
         names,
         [
-            "settings", "key", "host", "clock", "access", "project", "scopes", "tools"
+            "settings", "key", "host", "clock", "access", "project", "posthog", "scopes", "tools"
         ]
     );
-    assert_eq!(checks[6]["status"], "warning");
+    assert_eq!(checks[7]["status"], "warning");
     let tools = report["tools"].as_array().unwrap();
     assert_eq!(tools.len(), catalog().len());
     assert_eq!(

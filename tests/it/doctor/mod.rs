@@ -9,6 +9,7 @@ mod project;
 mod scopes;
 mod support;
 mod tls;
+mod version;
 
 use support::{
     KEY, PROJECT, Regions, TEST_KEY, UNREACHABLE, check, checks, config, doctor, examine, examined,
