@@ -210,6 +210,12 @@ pub(super) fn nested_path(path: &str, key: &str) -> String {
 }
 
 fn normal(key: &str) -> String {
+    // Most keys hold nothing to decode or to fold.
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$');
+    if key.bytes().all(is_plain) {
+        return key.to_ascii_lowercase();
+    }
     NormalForm::new(key).text()
 }
 
