@@ -16,16 +16,17 @@ use super::credentials::{AuthError, Credentials};
 use super::key_registry::CallerKey;
 use super::limits::{BodyMemory, InFlight, Lane, Permit};
 use super::message_kind::MessageKind;
-use super::sessions::SESSION;
+use super::sessions::{SESSION, Sessions};
 use super::streams::{StreamPermit, Streams};
 use crate::server::{CallPlace, Caller, TransportPlace};
-use posthog_client::{Error, ErrorKind, KeyStanding};
+use posthog_client::{Error, ErrorKind, KeyRejection, KeyStanding};
 
 /// What a request passes before it is handled.
 pub(super) struct Gate {
     pub(super) credentials: Arc<Credentials>,
     pub(super) in_flight: Arc<InFlight>,
     pub(super) streams: Arc<Streams>,
+    pub(super) sessions: Arc<Sessions>,
 }
 
 /// What a request holds until its response is written: its place, the memory of its body, its key.
@@ -141,7 +142,7 @@ impl Gate {
     ) -> Result<Option<Unverified>, Response> {
         match key.standing() {
             KeyStanding::Accepted => return Ok(None),
-            KeyStanding::Rejected(why) => return Err(self.reject(AuthError::Rejected(why))),
+            KeyStanding::Rejected(why) => return Err(self.turn_away(&key, why).await),
             KeyStanding::Unverified => {}
         }
         let place = self.in_flight.unverified_place().await;
@@ -152,7 +153,7 @@ impl Gate {
         // Another request may have settled it meanwhile.
         match key.standing() {
             KeyStanding::Accepted => Ok(None),
-            KeyStanding::Rejected(why) => Err(self.reject(AuthError::Rejected(why))),
+            KeyStanding::Rejected(why) => Err(self.turn_away(&key, why).await),
             KeyStanding::Unverified => Ok(Some(Unverified { key, _place: place })),
         }
     }
@@ -169,14 +170,17 @@ impl Gate {
         key.settle();
         match verified.as_ref().map_err(Error::kind) {
             Ok(()) => Ok(()),
-            Err(ErrorKind::KeyRejected(why)) => Err(self.reject(AuthError::Rejected(*why))),
-            Err(_) if outlives => Err(self.reject(AuthError::NotVerified)),
+            Err(ErrorKind::KeyRejected(why)) => Err(self.turn_away(key, *why).await),
+            Err(_) if outlives => Err(self.credentials.reject(&AuthError::NotVerified)),
             Err(_) => Ok(()),
         }
     }
 
-    fn reject(&self, error: AuthError) -> Response {
-        self.credentials.reject(&error)
+    /// The response to a request whose key PostHog does not accept. What it opened while PostHog did ends.
+    async fn turn_away(&self, key: &CallerKey, why: KeyRejection) -> Response {
+        self.streams.close_all(&key.principal);
+        self.sessions.end_all(&key.principal).await;
+        self.credentials.reject(&AuthError::Rejected(why))
     }
 }
 

@@ -153,6 +153,7 @@ fn app(
         credentials: Arc::clone(&credentials),
         in_flight: Arc::clone(in_flight),
         streams: open,
+        sessions: Arc::clone(&sessions),
     };
     let protected = protected.layer(from_fn_with_state(Arc::new(gate), admission::admit));
     let open = Router::new()

@@ -11,7 +11,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use serde::Serialize;
 use subtle::ConstantTimeEq;
 
 use super::key_registry::{CallerKey, KeyRegistry};
@@ -233,18 +233,28 @@ impl Credentials {
     }
 }
 
+/// The protected resource metadata (RFC 9728).
+#[derive(Serialize)]
+struct ResourceMetadata {
+    resource: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_servers: Option<[String; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes_supported: Option<Vec<&'static str>>,
+    bearer_methods_supported: [&'static str; 1],
+    resource_name: &'static str,
+}
+
 /// The protected resource metadata. The token of a server with its own key is issued by its operator, not by PostHog.
 pub(super) async fn metadata(State(credentials): State<Arc<Credentials>>) -> impl IntoResponse {
-    let mut metadata = json!({
-        "resource": format!("{}/mcp", credentials.public_url),
-        "bearer_methods_supported": ["header"],
-        "resource_name": "PostHog Persons",
-    });
-    if let AuthMode::PerRequestKey = credentials.auth_mode {
-        metadata["authorization_servers"] = json!([credentials.connection.host()]);
-        metadata["scopes_supported"] = json!(credentials.scopes);
-    }
-    Json(metadata)
+    let takes_keys = matches!(credentials.auth_mode, AuthMode::PerRequestKey);
+    Json(ResourceMetadata {
+        resource: format!("{}/mcp", credentials.public_url),
+        authorization_servers: takes_keys.then(|| [credentials.connection.host().to_owned()]),
+        scopes_supported: takes_keys.then(|| credentials.scopes.clone()),
+        bearer_methods_supported: ["header"],
+        resource_name: "PostHog Persons",
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -30,7 +30,7 @@ impl Readiness {
 
 /// Any response of PostHog will do.
 pub(super) async fn ready(State(readiness): State<Arc<Readiness>>) -> impl IntoResponse {
-    // Held while PostHog is asked: whoever comes meanwhile gets the same result.
+    // Held while PostHog is asked: concurrent requests get the same result.
     let mut last = readiness.last.lock().await;
     if let Some((at, result)) = &*last
         && at.elapsed() < FRESH_FOR

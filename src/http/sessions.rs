@@ -61,6 +61,21 @@ impl Sessions {
         })
     }
 
+    /// Ends the sessions of a credential.
+    pub(super) async fn end_all(&self, principal: &Arc<str>) {
+        let own: Vec<String> = {
+            let owners = self.owners();
+            let own = owners
+                .iter()
+                .filter(|(_, owner)| owner.principal == *principal);
+            own.map(|(session, _)| session.clone()).collect()
+        };
+        for session in own {
+            let _ = self.manager.close_session(&session.as_str().into()).await;
+            self.owners().remove(&session);
+        }
+    }
+
     fn opened(&self, session: &str, principal: &Arc<str>) {
         let owner = Owner {
             principal: Arc::clone(principal),

@@ -80,6 +80,18 @@ impl Streams {
     }
 }
 
+impl Streams {
+    /// Closes the streams of a credential.
+    pub(super) fn close_all(&self, principal: &Arc<str>) {
+        let open = lock(&self.open);
+        let own = open
+            .streams
+            .values()
+            .filter(|stream| stream.principal == *principal);
+        own.for_each(|stream| stream.closed.cancel());
+    }
+}
+
 /// The place of an open stream.
 pub(super) struct StreamPermit {
     id: u64,

@@ -84,7 +84,7 @@ async fn outcome_is_unknown_after_a_web_page() {
     check_tools(FaultKind::page(200), |tool| tool == "persons-bulk-delete").await;
 }
 
-/// Whoever responds so did not wait for PostHog, or is not PostHog.
+/// Proxies that send these responses did not wait for PostHog.
 #[tokio::test]
 async fn outcome_is_unknown_unless_posthog_reports_it() {
     let reason = json!({"type": "invalid_request", "code": "error", "detail": "No.", "attr": null});

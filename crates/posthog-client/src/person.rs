@@ -247,7 +247,7 @@ impl PersonPage {
 }
 
 /// Drops rows beyond the limit of the request, and says whether there were any: a cache in front of PostHog may ignore the
-/// limit, and whoever asks for a page relies on its size.
+/// limit, and callers rely on the size of a page.
 pub(crate) fn cut_to<T>(rows: &mut Vec<T>, limit: u32) -> bool {
     let limit = limit as usize;
     let cut = rows.len() > limit;

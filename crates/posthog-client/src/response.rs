@@ -52,8 +52,8 @@ pub(crate) fn looks_like_html(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"<")
 }
 
-/// Whether a write with this response may have been performed: whoever responds did not wait for PostHog, or is not
-/// PostHog. A redirect to the same method says that nothing was done here.
+/// Whether a write with this response may have been performed: a proxy that sends it did not wait for PostHog. A redirect
+/// to the same method says that nothing was done here.
 fn leaves_write_open(status: u16, envelope: Option<&Envelope>) -> bool {
     match (status, envelope) {
         (_, Some(envelope)) if envelope.failed => false,

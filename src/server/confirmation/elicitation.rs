@@ -14,9 +14,14 @@ use crate::tools::Question;
 pub(super) const QUESTION: &str = "confirm";
 
 /// Whether the client can show a form. No mode named means the form, as in the first version of elicitation.
+///
+/// A client with a handshake says so in it: what one of its requests carries besides does not take that back.
 pub(super) fn is_supported(context: &RequestContext<RoleServer>) -> bool {
-    context
-        .client_capabilities()
+    let handshake = context.peer.peer_info();
+    let handshake = handshake.filter(|info| info.protocol_version.has_initialize());
+    handshake
+        .map(|info| info.capabilities.clone())
+        .or_else(|| context.client_capabilities())
         .and_then(|capabilities| capabilities.elicitation)
         .is_some_and(|modes| modes.form.is_some() || modes.url.is_none())
 }

@@ -64,6 +64,26 @@ pub(super) async fn result(id: u64, mut events: EventStream) -> Value {
     response["result"].clone()
 }
 
+/// A client of these versions declares its capabilities once, in its handshake.
+#[tokio::test]
+async fn request_does_not_take_back_the_capabilities_of_its_session() {
+    let team = team().await;
+    let mary = team.caller(MARY).with_elicitation();
+    let mut session = McpClient::begin(&mary, WAITING[0]).await;
+    let mut params = calling(TOOL, &deletion());
+    params["_meta"] = json!({"io.modelcontextprotocol/clientCapabilities": {}});
+    let (_, mut events) = session.open("tools/call", params).await;
+    let question = events.next_message().await;
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    // Nor does it add to them.
+    let mut plain = McpClient::begin(&team.caller(MARY), WAITING[0]).await;
+    let mut params = calling(TOOL, &deletion());
+    params["_meta"] = json!({"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}});
+    let message = plain.send_request("tools/call", params).await;
+    assert_eq!(message["result"]["isError"], true, "{message}");
+    assert_eq!(team.writes(), no_requests());
+}
+
 #[tokio::test]
 async fn session_elicits_on_the_stream_of_the_call() {
     for version in WAITING {

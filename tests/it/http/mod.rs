@@ -20,6 +20,7 @@ mod session_owner;
 mod slow_clients;
 mod stopping;
 mod team;
+mod under_attack;
 mod unverified_keys;
 
 use reqwest::Method;

@@ -159,6 +159,7 @@ async fn revoked_key_is_rejected_and_asked_about_again() {
     let team = team().await;
     let mary = team.caller(MARY);
     let mut session = McpClient::begin(&mary, WITH_HANDSHAKE[2]).await;
+    let legacy = LegacyClient::begin(&mary).await;
     let revoked = json!({"type": "authentication_error", "code": "authentication_failed", "detail": "No.", "attr": null});
     team.sandbox
         .inject(Fault::once("/persons/", FaultKind::json(403, &revoked)));
@@ -167,6 +168,8 @@ async fn revoked_key_is_rejected_and_asked_about_again() {
     let list = request(session.version, 7, "tools/list", json!({}));
     assert_eq!(session.post(&list).await.status(), 401);
     assert_eq!(mary.read(handshake(&mary)).await.status, 401);
+    // What the key opened before has ended.
+    legacy.events.end().await;
     // Others are not affected.
     assert_eq!(person(&team.caller(JOHN)).await["isError"], false);
 }
@@ -230,7 +233,7 @@ async fn abort_all_statuses(calls: Vec<tokio::task::JoinHandle<u16>>) {
     }
 }
 
-/// The project that `@current` stood for when a key first called is fixed, whoever else calls.
+/// The project that `@current` stood for when a key first called is fixed, whatever others call.
 #[tokio::test]
 async fn made_up_keys_move_no_key_to_another_project() {
     const MADE_UP: usize = 10_001;

@@ -133,7 +133,7 @@ async fn misspelt_variable_is_named_with_the_one_it_is_meant_for() {
 async fn foreign_variables_warn_and_service_links_are_ignored() {
     let mut command = binary(&["tools"]);
     command
-        .env("POSTHOG_MCP_OF_SOMEBODY_ELSE", "secret")
+        .env("POSTHOG_MCP_OF_ANOTHER_PROGRAM", "secret")
         .env("POSTHOG_MCP_SERVICE_HOST", "10.0.0.1")
         .env("POSTHOG_MCP_SERVICE_PORT", "80")
         .env("POSTHOG_MCP_PORT", "tcp://10.0.0.1:80")
@@ -142,7 +142,7 @@ async fn foreign_variables_warn_and_service_links_are_ignored() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let warnings: Vec<&str> = ended.stderr.lines().collect();
     assert_eq!(warnings.len(), 1, "{}", ended.stderr);
-    assert!(warnings[0].contains("POSTHOG_MCP_OF_SOMEBODY_ELSE"));
+    assert!(warnings[0].contains("POSTHOG_MCP_OF_ANOTHER_PROGRAM"));
     assert!(!warnings[0].contains("secret"));
 }
 
