@@ -4,7 +4,7 @@
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Value, json};
 
-use crate::{Session, Setup, connect_with};
+use crate::{NOBODY, Session, Setup, connect_with};
 
 /// Requests that one call may need besides its first page.
 const MAX_FURTHER_REQUESTS: usize = 6;
@@ -45,6 +45,20 @@ async fn rows_beyond_the_limit_are_dropped_and_the_next_page_is_named() {
         assert!(more.is_some(), "{tool}: {result}");
         session.requests();
     }
+}
+
+/// The same cache, for the query that finds a person by distinct id.
+#[tokio::test]
+async fn person_without_the_distinct_id_is_not_written_to() {
+    let session = connect_with(Setup::default()).await;
+    let other = json!({"uuid": NOBODY, "distinct_ids": ["another"], "properties": {}});
+    let page = json!({"results": [other], "next": null});
+    let fault = Fault::once("GET /api/projects/1/persons/", FaultKind::json(200, &page));
+    session.sandbox.inject(fault);
+    let arguments = json!({"distinct_id": "ada@example.com", "key": "plan", "value": "team"});
+    let error = session.error("persons-property-set", arguments).await;
+    assert!(error.contains("without this distinct id"), "{error}");
+    assert_eq!(session.requests(), ["GET B/?distinct_id=ada@example.com"]);
 }
 
 #[tokio::test]

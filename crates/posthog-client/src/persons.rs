@@ -179,10 +179,17 @@ impl Client {
         let query = vec![("distinct_id".into(), distinct_id.to_owned())];
         let request = Request::get(persons(&project, &[])).query(query);
         let page: PersonPage = self.json(request).await?;
-        page.results
-            .into_iter()
-            .next()
-            .ok_or_else(|| Error::new(ErrorKind::NotFound).with_subject(Some(distinct_id)))
+        let person = page.results.into_iter().next();
+        let person = person
+            .ok_or_else(|| Error::new(ErrorKind::NotFound).with_subject(Some(distinct_id)))?;
+        // A cache that ignores the query has the first page for every distinct id, and a write would go to the wrong person.
+        let ids = &person.distinct_ids;
+        let is_complete = !ids.is_empty() && ids.len() < MINIMAL_DISTINCT_IDS;
+        if is_complete && !ids.iter().any(|id| *id == *distinct_id) {
+            return Err(Error::new(ErrorKind::InvalidResponse)
+                .with_reason("it is about a person without this distinct id"));
+        }
+        Ok(person)
     }
 
     /// `POST persons/batch_by_distinct_ids/`, in as many requests as needed. Ids without a person are missing from the map.
