@@ -91,7 +91,11 @@ async fn value_that_no_request_matches_is_refused() {
             "https://app.example.com/path",
             "--allowed-origins",
         ),
-        ("POSTHOG_MCP_PUBLIC_URL", "host.without.scheme", "--public-url"),
+        (
+            "POSTHOG_MCP_PUBLIC_URL",
+            "host.without.scheme",
+            "--public-url",
+        ),
     ] {
         let error = error_with(name, value).await;
         assert!(error.contains(says), "{name}: {error}");
