@@ -17,6 +17,8 @@ pub struct Error {
     quotes_posthog: bool,
     subject: Option<Box<str>>,
     of_query: bool,
+    /// Whether it has the form of PostHog's own errors, with a code.
+    has_code: bool,
 }
 
 /// The kind of a failure.
@@ -198,7 +200,18 @@ impl Error {
             quotes_posthog: false,
             subject: None,
             of_query: false,
+            has_code: false,
         }
+    }
+
+    pub(crate) fn with_code(mut self, has_code: bool) -> Self {
+        self.has_code = has_code;
+        self
+    }
+
+    /// Whether PostHog's API sent it, and not a proxy.
+    pub(crate) fn has_code(&self) -> bool {
+        self.has_code
     }
 
     pub(crate) fn with_reason(mut self, reason: impl Into<String>) -> Self {

@@ -96,24 +96,22 @@ impl KeyState {
 
     /// Records what a response to a request with this kind of key says about it.
     pub(crate) fn record<T>(&self, kind: KeyKind, response: &Result<T, Error>) {
-        match (response.as_ref().map_err(Error::kind), kind) {
-            (Err(ErrorKind::Authentication), _) => self.reject(KeyRejection::Invalid),
-            (_, KeyKind::OAuth) => {}
+        let error = response.as_ref().err();
+        match error.map(Error::kind) {
+            Some(ErrorKind::Authentication) => self.reject(KeyRejection::Invalid),
+            _ if kind == KeyKind::OAuth => {}
+            None => self.accept(ACCEPTED_FOR),
             // PostHog authenticates before it denies access or reads arguments.
-            (
-                Ok(_)
-                | Err(
-                    ErrorKind::MissingScope(_)
-                    | ErrorKind::ScopedKeysUnsupported
-                    | ErrorKind::Forbidden
-                    | ErrorKind::NotFound
-                    | ErrorKind::ProjectNotFound
-                    | ErrorKind::Invalid { .. },
-                ),
-                _,
-            ) => self.accept(ACCEPTED_FOR),
-            // Another server may have sent the rest, or none.
-            _ => {}
+            Some(
+                ErrorKind::MissingScope(_)
+                | ErrorKind::ScopedKeysUnsupported
+                | ErrorKind::Forbidden
+                | ErrorKind::NotFound
+                | ErrorKind::ProjectNotFound
+                | ErrorKind::Invalid { .. },
+            ) if error.is_some_and(Error::has_code) => self.accept(ACCEPTED_FOR),
+            // A proxy may have sent the rest.
+            Some(_) => {}
         }
     }
 
@@ -224,7 +222,8 @@ mod tests {
 
     fn standing(kind: KeyKind, response: Result<(), ErrorKind>) -> KeyStanding {
         let state = KeyState::default();
-        state.record(kind, &response.map_err(Error::new));
+        let response = response.map_err(|kind| Error::new(kind).with_code(true));
+        state.record(kind, &response);
         state.standing()
     }
 
@@ -254,6 +253,11 @@ mod tests {
         ] {
             assert_eq!(key(Err(kind)), KeyStanding::Unverified);
         }
+        // A proxy's 403, without PostHog's code.
+        let state = KeyState::default();
+        let denied: Result<(), _> = Err(Error::new(ErrorKind::Forbidden));
+        state.record(KeyKind::Personal, &denied);
+        assert_eq!(state.standing(), KeyStanding::Unverified);
         // A response to an OAuth token can only reject it.
         assert_eq!(standing(KeyKind::OAuth, Ok(())), KeyStanding::Unverified);
     }

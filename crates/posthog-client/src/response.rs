@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Unsupported};
+use crate::retry::retry_after;
 use crate::untrusted::Untrusted;
 
 /// Longer reasons are truncated.
@@ -33,19 +34,6 @@ impl ResponseHead {
                 .is_some_and(|value| value.as_bytes().starts_with(b"text/html")),
         }
     }
-}
-
-/// Whole seconds, as PostHog sends them; a date or a negative number counts as missing.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    /// No call waits for longer, and no sum of this and another time overflows.
-    const MAX_SECONDS: u64 = 24 * 60 * 60;
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    // Only a number that is too large fails to parse: a wait that is too long, not a missing one.
-    let seconds = text.parse().unwrap_or(MAX_SECONDS);
-    Some(Duration::from_secs(seconds.min(MAX_SECONDS)))
 }
 
 pub(crate) fn looks_like_html(body: &[u8]) -> bool {
@@ -72,27 +60,31 @@ pub(crate) fn classify(
 ) -> Error {
     let envelope = Envelope::read(body);
     let status = head.status.as_u16();
+    let page = head.html || looks_like_html(body);
+    let not_posthogs = || {
+        let what = if page { "a web page" } else { "no reason" };
+        Error::new(ErrorKind::InvalidResponse).with_reason(format!("status {status} with {what}"))
+    };
     if is_write && leaves_write_open(status, envelope.as_ref()) {
         let error = Error::new(ErrorKind::Server { status });
-        return match envelope.and_then(|envelope| envelope.reason) {
-            Some(reason) => error.with_reason(reason),
-            None if head.html || looks_like_html(body) => error.with_reason("with a web page"),
+        return match envelope {
+            None if status < 500 => not_posthogs(),
             None => error,
+            Some(Envelope { reason: None, .. }) => error,
+            Some(Envelope {
+                reason: Some(reason),
+                ..
+            }) => error.with_reason(reason),
         };
     }
     if envelope.is_none() && (400..500).contains(&status) && status != 429 {
         // Without an envelope, a client error comes from a load balancer or another web server. The exceptions are the
         // empty errors of the CSV endpoint.
-        let page = head.html || looks_like_html(body);
         return match status {
             401 => Error::new(ErrorKind::Authentication),
             400 if !page => Error::new(ErrorKind::Invalid { argument: None }),
             403 if body.trim_ascii().is_empty() => Error::new(ErrorKind::Forbidden),
-            _ => {
-                let what = if page { "a web page" } else { "no reason" };
-                Error::new(ErrorKind::InvalidResponse)
-                    .with_reason(format!("status {status} with {what}"))
-            }
+            _ => not_posthogs(),
         };
     }
     let envelope = envelope.unwrap_or_default();
@@ -126,7 +118,7 @@ pub(crate) fn classify(
         ErrorKind::Invalid { .. } if envelope.is_about_id(last_segment) => unsupported(),
         kind => kind,
     };
-    let error = Error::new(kind);
+    let error = Error::new(kind).with_code(!envelope.code.is_empty());
     match envelope.reason {
         Some(reason) => error.quoting(reason),
         None => error,
@@ -374,26 +366,6 @@ mod tests {
         }
         for status in [301, 302, 307, 308] {
             assert!(!outcome_unknown(status, ""), "{status}");
-        }
-    }
-
-    #[test]
-    fn retry_after_never_overflows() {
-        let wait = |text: &str| {
-            let value = text.parse().unwrap();
-            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)])).map(|wait| wait.as_secs())
-        };
-        assert_eq!(wait("7"), Some(7));
-        for long in [
-            "86401",
-            "18446744073709551615",
-            "18446744073709551616",
-            "9".repeat(99).as_str(),
-        ] {
-            assert_eq!(wait(long), Some(86_400), "{long}");
-        }
-        for none in ["", "-1", "1.5", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT"] {
-            assert_eq!(wait(none), None, "{none}");
         }
     }
 }

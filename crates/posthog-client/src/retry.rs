@@ -16,6 +16,8 @@
 
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
 use crate::error::{Error, ErrorKind};
 
 const MAX_RETRIES: u32 = 3;
@@ -70,6 +72,19 @@ pub(crate) fn query_pause(attempt: u32, error: &Error, base: Duration) -> Option
         _ => return None,
     };
     (pause <= RETRY_DEADLINE).then_some(pause)
+}
+
+/// Whole seconds, as PostHog sends them; a date or a negative number counts as missing.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    /// No call waits for longer, and no sum of this and another time overflows.
+    const MAX_SECONDS: u64 = 24 * 60 * 60;
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Only a number that is too large fails to parse: a wait that is too long, not a missing one.
+    let seconds = text.parse().unwrap_or(MAX_SECONDS);
+    Some(Duration::from_secs(seconds.min(MAX_SECONDS)))
 }
 
 /// Between half of the backoff and all of it, so that processes do not retry at the same moment.
@@ -157,5 +172,25 @@ mod tests {
         assert_eq!(decide(true, 0, limited(7), 0), Some(Duration::from_secs(7)));
         assert_eq!(decide(true, 0, limited(31), 0), None);
         assert_eq!(decide(true, 1, limited(7), 24), None);
+    }
+
+    #[test]
+    fn retry_after_never_overflows() {
+        let wait = |text: &str| {
+            let value = text.parse().unwrap();
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)])).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("7"), Some(7));
+        for long in [
+            "86401",
+            "18446744073709551615",
+            "18446744073709551616",
+            "9".repeat(99).as_str(),
+        ] {
+            assert_eq!(wait(long), Some(86_400), "{long}");
+        }
+        for none in ["", "-1", "1.5", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            assert_eq!(wait(none), None, "{none}");
+        }
     }
 }

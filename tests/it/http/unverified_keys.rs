@@ -125,6 +125,8 @@ async fn failing_posthog_accepts_no_key() {
         FaultKind::ServerError { status: 502 },
         FaultKind::page(200),
         FaultKind::page(404),
+        FaultKind::json(403, &json!({"message": "Forbidden"})),
+        FaultKind::json(404, &json!({"detail": "Not found."})),
         FaultKind::redirect(302, "https://login.example/"),
         FaultKind::DropBeforeEffect,
     ] {
