@@ -67,14 +67,10 @@ pub(crate) fn classify(
     };
     if is_write && leaves_write_open(status, envelope.as_ref()) {
         let error = Error::new(ErrorKind::Server { status });
-        return match envelope {
+        return match envelope.map(|envelope| envelope.reason) {
             None if status < 500 => not_posthogs(),
-            None => error,
-            Some(Envelope { reason: None, .. }) => error,
-            Some(Envelope {
-                reason: Some(reason),
-                ..
-            }) => error.with_reason(reason),
+            Some(Some(reason)) => error.with_reason(reason),
+            _ => error,
         };
     }
     if envelope.is_none() && (400..500).contains(&status) && status != 429 {
