@@ -39,7 +39,7 @@ pub fn quotable(value: &str) -> &str {
             .all(|word| word.len() <= 16)
         && value
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:=".contains(&byte));
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:=*".contains(&byte));
     if harmless { value } else { "(not shown)" }
 }
 
