@@ -225,7 +225,11 @@ mod tests {
             ),
             ("gt", json!(3), vec![("gt", json!(3))]),
             ("gte", json!("3"), vec![("gte", json!(3))]),
-            ("lte", json!("30.50"), vec![("lte", json!(30.50))]),
+            (
+                "lte",
+                json!("30.50"),
+                vec![("lte", serde_json::from_str("30.50").unwrap())],
+            ),
             ("is_set", json!(null), vec![("is_set", json!("is_set"))]),
             (
                 "is_not_set",

@@ -264,8 +264,11 @@ fn display_name(properties: &Properties, ids: &[Untrusted<String>]) -> Untrusted
         let mut entries = properties.entries();
         let (_, json) = entries.find(|(key, _)| *key == *wanted)?;
         let value = Properties::value(json);
-        let shown = !matches!(value.expose_untrusted(), Value::Null)
-            && *value.expose_untrusted() != Value::from("");
+        let shown = match value.expose_untrusted() {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            _ => true,
+        };
         shown.then_some(value)
     };
     DISPLAYED

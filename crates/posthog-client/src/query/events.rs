@@ -345,11 +345,12 @@ mod tests {
             null
         ]);
         let event: Event = serde_json::from_value(row).unwrap();
-        let values: Vec<String> = event
-            .properties
-            .iter()
-            .map(|value| format!("{:?}", value.as_ref().map(Untrusted::expose_untrusted)))
+        let values = event.properties.into_iter();
+        let values: Vec<Option<Value>> = values
+            .map(|value| value.map(Untrusted::expose_untrusted_owned))
             .collect();
-        assert_eq!(values, ["Some(Number(12.5))", "None", "None"]);
+        // Numbers keep their digits.
+        let amount: Value = serde_json::from_str("12.50").unwrap();
+        assert_eq!(values, [Some(amount), None, None]);
     }
 }
