@@ -193,7 +193,7 @@ impl Confirmer {
         };
         match self.store.take_confirmation(nonce, self.sealer.ttl).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(rejection(&TokenError::Used, "")),
+            Ok(false) => Err(TokenError::Used.text("")),
             Err(Unavailable) => Err(STORE_UNAVAILABLE.to_owned()),
         }
     }
@@ -357,35 +357,8 @@ impl Confirmer {
 
 const STORE_UNAVAILABLE: &str = "Confirmation state is unavailable (shared store unreachable). Nothing was sent. Tools that read still work; try again later.";
 
-/// The text where the persons are no longer those that the user was asked about.
-pub const CHANGED: &str = "The persons have changed since the user was asked. Nothing was sent. Call again to ask about the current ones.";
-
 fn invalid(reason: &TokenError, request: &ConfirmationRequest<'_>) -> Decision {
-    Decision::Rejected(rejection(reason, request.tool))
-}
-
-/// Why a confirmation does not match a call of `tool`.
-fn rejection(reason: &TokenError, tool: &str) -> String {
-    let why = match reason {
-        TokenError::Changed => return CHANGED.to_owned(),
-        TokenError::Invalid => {
-            "this server did not issue it to this caller, or it was altered".to_owned()
-        }
-        TokenError::Expired => "it has expired".to_owned(),
-        TokenError::Used => "it was already used or declined, or its record was lost".to_owned(),
-        TokenError::OtherTool(other) => format!("it was given for {other}, not for {tool}"),
-        TokenError::OtherProject => "it was given for another project".to_owned(),
-        TokenError::OtherArguments(names) => {
-            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            format!(
-                "it was given for other arguments (different: {}); repeat the call with exactly those",
-                names.join(", ")
-            )
-        }
-    };
-    format!(
-        "Invalid confirmation: {why}. Nothing was sent. Call again without it to request a new confirmation."
-    )
+    Decision::Rejected(reason.text(request.tool))
 }
 
 fn not_confirmed(reason: &NotConfirmed) -> Decision {

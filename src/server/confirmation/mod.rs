@@ -19,4 +19,5 @@ mod elicitation;
 mod open_questions;
 mod seal;
 
-pub use confirmer::{CHANGED, ConfirmationMethod, ConfirmationRequest, Confirmer, Decision, Grant};
+pub use confirmer::{ConfirmationMethod, ConfirmationRequest, Confirmer, Decision, Grant};
+pub use seal::CHANGED;

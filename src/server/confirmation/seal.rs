@@ -57,6 +57,35 @@ pub(super) enum TokenError {
     Changed,
 }
 
+/// The text where the persons are no longer those that the user was asked about.
+pub const CHANGED: &str = "The persons have changed since the user was asked. Nothing was sent. Call again to ask about the current ones.";
+
+impl TokenError {
+    /// Why a confirmation does not match a call of `tool`.
+    pub(super) fn text(&self, tool: &str) -> String {
+        let why = match self {
+            Self::Changed => return CHANGED.to_owned(),
+            Self::Invalid => {
+                "this server did not issue it to this caller, or it was altered".to_owned()
+            }
+            Self::Expired => "it has expired".to_owned(),
+            Self::Used => "it was already used or declined, or its record was lost".to_owned(),
+            Self::OtherTool(other) => format!("it was given for {other}, not for {tool}"),
+            Self::OtherProject => "it was given for another project".to_owned(),
+            Self::OtherArguments(names) => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                format!(
+                    "it was given for other arguments (different: {}); repeat the call with exactly those",
+                    names.join(", ")
+                )
+            }
+        };
+        format!(
+            "Invalid confirmation: {why}. Nothing was sent. Call again without it to request a new confirmation."
+        )
+    }
+}
+
 /// Seals and opens, with one key.
 pub(super) struct Sealer {
     codec: RequestStateCodec,

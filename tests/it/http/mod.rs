@@ -8,6 +8,7 @@ mod host_policy;
 mod limits;
 mod mcp_client;
 mod oauth;
+mod open_questions;
 mod processes;
 mod prompts_and_resources;
 mod protocol;
