@@ -15,7 +15,8 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use posthog_client::{Person, PersonPage};
 use posthog_persons_mcp::output::{
-    OutputOptions, Page, Redaction, Select, page_of_persons, person_card, sanitize,
+    Card, DistinctIdPage, OutputOptions, Page, Redaction, Select, page_of_persons, person_card,
+    sanitize,
 };
 use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
@@ -55,14 +56,14 @@ fn stages(criterion: &mut Criterion) {
     group.bench_function("decode", |bencher| {
         bencher.iter(|| serde_json::from_str::<PersonPage>(black_box(&json)));
     });
-    let text = OutputOptions {
-        structured: false,
+    let text = OutputOptions::default();
+    let both = OutputOptions {
+        structured: true,
         ..OutputOptions::default()
     };
-    let both = OutputOptions::default();
     let redacted = OutputOptions {
         redaction: Redaction::new(&["email".to_owned(), "*phone*".to_owned()], true),
-        ..OutputOptions::default()
+        ..both.clone()
     };
     for (name, options, select) in [
         ("table", &text, Select::Default),
@@ -91,7 +92,7 @@ fn stages(criterion: &mut Criterion) {
         bencher.iter(|| {
             let listed: Vec<_> = tools
                 .iter()
-                .map(|tool| to_protocol_tool(tool, true))
+                .map(|tool| to_protocol_tool(tool, &text))
                 .collect();
             serde_json::to_string(&listed)
         });
@@ -141,9 +142,18 @@ fn large_person(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let person: Person = serde_json::from_str(black_box(&json)).expect("a person");
-                person_card(&options, &person, "", &Select::All, &[])
-                    .text
-                    .len()
+                person_card(
+                    &options,
+                    &Card {
+                        person: &person,
+                        url: "",
+                        select: &Select::All,
+                        distinct_ids: &DistinctIdPage::default(),
+                        notes: &[],
+                    },
+                )
+                .text
+                .len()
             });
         });
     }

@@ -41,6 +41,8 @@ pub async fn play(
 ) -> Result<Playback, BoxError> {
     let sandbox = sandbox::start(&task.fixture, Clock::Manual).await?;
     command.args(sandbox::arguments(&task.fixture));
+    // Scripts capture fields and compare them.
+    command.args(["--structured", "on"]);
     command.envs(sandbox::environment(&task.fixture, &sandbox.url()));
     let mut server = command.spawn()?;
     let (Some(output), Some(input)) = (server.stdout.take(), server.stdin.take()) else {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::server::to_protocol_tool;
 use posthog_persons_mcp::tools::catalog;
 use serde_json::{Value, json};
@@ -39,8 +40,12 @@ pub async fn files(
             manifest(&fs::read_to_string(root.join(MANIFEST))?)?,
         ),
     ];
+    let structured = OutputOptions {
+        structured: true,
+        ..OutputOptions::default()
+    };
     for tool in catalog() {
-        let contract = serde_json::to_string_pretty(&to_protocol_tool(&tool, true))?;
+        let contract = serde_json::to_string_pretty(&to_protocol_tool(&tool, &structured))?;
         let path = Path::new(CONTRACTS).join(format!("{}.json", tool.name));
         files.push((path, contract + "\n"));
     }

@@ -182,12 +182,15 @@ pub struct ResultArgs {
         value_parser = clap::value_parser!(u32).range(4000..=8_000_000))]
     pub max_result_bytes: u32,
     /// Whether tool results carry structured content besides the text
+    ///
+    /// For programs that read fields. Many clients give a model the structured content in place of the text, or both, which
+    /// costs two to four times as much.
     #[arg(
         long,
         global = true,
         env = "POSTHOG_MCP_STRUCTURED",
         value_name = "SWITCH",
-        default_value = "on"
+        default_value = "off"
     )]
     pub structured: Switch,
     /// Redact the values of these person properties (comma-separated, * is a wildcard)

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::build;
 use super::mcp_client::McpClient;
 use crate::config::Config;
+use crate::output::OutputOptions;
 use crate::policy::Confirm;
 
 pub(super) async fn run(
@@ -20,6 +21,10 @@ pub(super) async fn run(
     let arguments = serde_json::from_str(arguments)
         .map(Value::Object)
         .context("the arguments are not a JSON object")?;
+    config.output = config.output.map(|output| OutputOptions {
+        structured: json,
+        ..output
+    });
     // A confirmation token is not valid in the next process: only the user at the terminal can confirm.
     if config.confirm == Confirm::Token {
         config.confirm = Confirm::Strict;

@@ -11,10 +11,10 @@ pub(super) fn run(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let tools = build::tools(config)?;
     if json {
-        let structured = config.output.as_ref().map_err(Clone::clone)?.structured;
+        let limits = config.output.as_ref().map_err(Clone::clone)?;
         let tools: Vec<_> = tools
             .iter()
-            .map(|tool| to_protocol_tool(tool, structured))
+            .map(|tool| to_protocol_tool(tool, limits))
             .collect();
         serde_json::to_writer_pretty(&mut out, &tools)?;
         writeln!(out)?;

@@ -3,20 +3,23 @@
 use std::io;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::redact::{RedactedTerms, Redaction};
 use super::sanitize::Sanitizer;
 use super::table::{self, Row, write_notes};
 
 /// The default maximum size of a tool result, in bytes.
-pub const BYTES: u32 = 80_000;
+///
+/// Claude Code hides what is above about 48,000 from its model.
+pub const BYTES: u32 = 40_000;
 
 /// Reserved for the lines before and after a table.
 const MARGIN: usize = 4096;
 
 /// The maximum length of values and of names: the first pair and, where not even one row fits with it, the next. The last
 /// one fits into the smallest budget that can be set, so that every page has a row.
-const LENGTHS: [(usize, usize); 5] = [(500, 400), (100, 400), (30, 100), (0, 100), (0, 30)];
+const LENGTHS: [(usize, usize); 5] = [(300, 400), (100, 400), (30, 100), (0, 100), (0, 30)];
 
 /// The size of a tool result, and what is redacted in it.
 #[derive(Debug, Clone)]
@@ -33,7 +36,7 @@ impl Default for OutputOptions {
     fn default() -> Self {
         Self {
             bytes: BYTES as usize,
-            structured: true,
+            structured: false,
             redaction: Redaction::default(),
         }
     }
@@ -225,7 +228,29 @@ pub fn fits<T: Serialize>(options: &OutputOptions, output: &ToolOutput<T>) -> bo
         && (!options.structured || json_len(&output.structured) <= options.bytes)
 }
 
-fn json_len(value: &impl Serialize) -> usize {
+/// The fields of a write's result within the budget: its `message` says everything, so that lists are dropped first.
+#[must_use]
+pub fn fit_fields(options: &OutputOptions, mut fields: Value) -> Value {
+    let complete = fields.get("message").is_some();
+    if let (true, Value::Object(fields)) = (complete, &mut fields)
+        && json_len(fields) > options.bytes
+    {
+        for field in fields.values_mut() {
+            if let Value::Array(items) = field {
+                items.clear();
+            }
+        }
+        let others = json_len(fields);
+        if let Some(Value::String(message)) = fields.get_mut("message")
+            && others > options.bytes
+        {
+            *message = truncate_lines(options, message).to_owned();
+        }
+    }
+    fields
+}
+
+pub(super) fn json_len(value: &impl Serialize) -> usize {
     struct Counter(usize);
     impl io::Write for Counter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -6,7 +6,10 @@
 //! Invariant: knows persons as PostHog sends them, and nothing of MCP or of any tool.
 
 mod budget;
+mod comparison;
 mod csv;
+mod csv_page;
+mod identifier;
 mod person_card;
 mod person_page;
 mod person_row;
@@ -18,11 +21,14 @@ mod select;
 mod table;
 
 pub use budget::{
-    BYTES, OutputOptions, ToolOutput, Truncated, fits, truncate_lines, truncate_names,
+    BYTES, OutputOptions, ToolOutput, Truncated, fit_fields, fits, truncate_lines, truncate_names,
     truncate_rows,
 };
-pub use person_card::{PersonCard, person_card};
-pub use person_page::{Page, PersonsPage, page_of_persons};
+pub use comparison::{ChangedProperty, Comparison, compare};
+pub use csv_page::{CsvPage, csv_page};
+pub use identifier::{quoted, unescape};
+pub use person_card::{Card, DistinctIdPage, PersonCard, person_card};
+pub use person_page::{Page, PersonsPage, RowNotes, page_of_persons};
 pub use person_row::{ACTIVE_PERIODS, PersonRow, REQUESTED, VALUE_AT_DATA_POINT};
 pub use person_summary::PersonSummary;
 pub use quote::{quote, quote_list};

@@ -1,10 +1,14 @@
 //! A page of persons.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
 use posthog_client::{LISTED_DISTINCT_IDS, Person};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::budget::{OutputOptions, ToolOutput, truncate_rows};
+use super::identifier::quoted;
 use super::person_row::PersonRow;
 use super::select::Select;
 use super::table::Row;
@@ -61,6 +65,48 @@ pub struct Page<'a> {
     pub notes: Vec<String>,
 }
 
+/// What to say about the rows of persons, beyond what each row shows.
+#[derive(Debug, Default)]
+pub struct RowNotes {
+    /// Whether some row shows only some of its distinct ids.
+    omits_distinct_ids: Cell<bool>,
+    /// Selected properties that no row has.
+    never_set: RefCell<Option<BTreeSet<String>>>,
+}
+
+impl RowNotes {
+    /// Takes a row into account.
+    pub fn observe(&self, row: &PersonRow) {
+        if row.omits_distinct_ids() {
+            self.omits_distinct_ids.set(true);
+        }
+        let not_set: BTreeSet<String> = row.not_set().cloned().collect();
+        let mut never_set = self.never_set.borrow_mut();
+        *never_set = Some(match never_set.take() {
+            None => not_set,
+            Some(before) => before.intersection(&not_set).cloned().collect(),
+        });
+    }
+
+    /// Writes the notes.
+    pub fn write(self, notes: &mut Vec<String>) {
+        if self.omits_distinct_ids.get() {
+            notes.push(
+                "Not all distinct ids of a person are listed here; persons-retrieve shows them in pages."
+                    .to_owned(),
+            );
+        }
+        let never_set = self.never_set.into_inner().unwrap_or_default();
+        if !never_set.is_empty() {
+            let names: Vec<String> = never_set.iter().map(|name| quoted(name)).collect();
+            notes.push(format!(
+                "No person here has {}. Property names are case-sensitive.",
+                names.join(", ")
+            ));
+        }
+    }
+}
+
 /// The output of a tool that lists persons. `row` adds the columns that only this tool has.
 #[must_use]
 pub fn page_of_persons<R: Row>(
@@ -69,12 +115,15 @@ pub fn page_of_persons<R: Row>(
     row: impl Fn(PersonRow, &Person) -> R,
 ) -> ToolOutput<PersonsPage<R>> {
     let persons = page.persons;
+    let row_notes = RowNotes::default();
     let truncated = truncate_rows(options, persons, |person, sanitizer| {
         let shown = PersonRow::new(person, page.select, LISTED_DISTINCT_IDS, sanitizer);
+        row_notes.observe(&shown);
         row(shown, person)
     });
     let shown = truncated.rows.len();
     let mut notes = page.notes;
+    row_notes.write(&mut notes);
     if truncated.values_omitted && shown > 0 {
         notes.push(
             "Property values are omitted: those of a single person exceed the size limit. Select fewer properties."

@@ -2,7 +2,7 @@
 
 use posthog_client::{Person, Properties};
 
-use super::person_row::{distinct_ids, timestamp};
+use super::person_row::distinct_ids;
 use super::sanitize::Sanitizer;
 
 /// A person's names, redacted and sanitized.
@@ -30,12 +30,13 @@ impl PersonSummary {
             .entries()
             .find(|(key, _)| *key == *"email");
         let email = email.map(|(_, json)| sanitizer.redacted_text(&Properties::value(json)));
+        let timestamp = |time: &Option<_>| time.as_ref().map(|time| sanitizer.timestamp(time));
         Self {
-            name: sanitizer.display_name(person),
+            name: sanitizer.redacted_text(&person.name),
             email: email.filter(|email| !email.is_empty()),
-            distinct_ids: distinct_ids(person, max_ids, sanitizer),
-            created_at: timestamp(person.created_at.as_ref(), sanitizer),
-            last_seen_at: timestamp(person.last_seen_at.as_ref(), sanitizer),
+            distinct_ids: distinct_ids(&person.distinct_ids, max_ids, sanitizer),
+            created_at: timestamp(&person.created_at),
+            last_seen_at: timestamp(&person.last_seen_at),
         }
     }
 }

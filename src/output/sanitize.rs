@@ -5,10 +5,12 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use posthog_client::{Error, Person, Untrusted};
+use chrono::{DateTime, Utc};
+use posthog_client::{Error, Person, Properties, Untrusted};
 use serde_json::{Map, Value};
 
 use super::csv;
+use super::identifier::escape;
 use super::redact::{REDACTED, Redaction, insert_renamed};
 
 /// Characters of a name, a key or a distinct id at most.
@@ -78,6 +80,45 @@ impl Sanitizer {
         self.truncate(&self.sanitized(text), self.max_name_chars)
     }
 
+    /// A distinct id or a property name, in a form that can be given back: quoted and escaped if it holds characters that a
+    /// reader does not see.
+    #[must_use]
+    pub fn identifier<T: AsRef<str>>(&self, identifier: &Untrusted<T>) -> String {
+        self.given_identifier(identifier.expose_untrusted().as_ref())
+    }
+
+    /// The same for an identifier that the caller gave.
+    #[must_use]
+    pub fn given_identifier(&self, identifier: &str) -> String {
+        let shown = self.argument(identifier);
+        match sanitize(identifier) {
+            // Otherwise it is masked or too long, and cannot be given back anyway.
+            Cow::Owned(cleaned) if cleaned == shown => {
+                self.truncate(&escape(identifier), self.max_name_chars)
+            }
+            _ => shown,
+        }
+    }
+
+    /// Whether an identifier was given, literally or as it is shown.
+    #[must_use]
+    pub fn is_identifier<T: AsRef<str>>(&self, identifier: &Untrusted<T>, given: &str) -> bool {
+        let identifier = identifier.expose_untrusted().as_ref();
+        identifier == given
+            || (given.starts_with('"') && self.given_identifier(identifier) == given)
+    }
+
+    /// A property name as it is, to look it up.
+    pub(super) fn key(key: &Untrusted<&str>) -> String {
+        (*key.expose_untrusted()).to_owned()
+    }
+
+    /// Whether an identifier begins with this text.
+    #[must_use]
+    pub fn has_prefix(identifier: &Untrusted<String>, prefix: &str) -> bool {
+        identifier.expose_untrusted().starts_with(prefix)
+    }
+
     /// A message of one line. What it quotes of [`Untrusted`] is sanitized already; what the caller gave may not be.
     #[must_use]
     pub fn line(&self, message: &str) -> String {
@@ -134,6 +175,15 @@ impl Sanitizer {
         self.property(key, value)
     }
 
+    /// The day of a time, in UTC.
+    #[must_use]
+    pub fn day(&self, time: &Untrusted<String>) -> String {
+        match DateTime::parse_from_rfc3339(time.expose_untrusted()) {
+            Ok(time) => time.with_timezone(&Utc).format("%Y-%m-%d").to_string(),
+            Err(_) => self.timestamp(time),
+        }
+    }
+
     /// A property's value, as a value.
     #[must_use]
     pub fn property<K: AsRef<str>>(&self, key: &Untrusted<K>, value: &Untrusted<Value>) -> Value {
@@ -146,15 +196,32 @@ impl Sanitizer {
         self.value_text(&self.redacted(&Untrusted::from(key), value))
     }
 
-    /// A person's display name: text, or the value of the property that the project displays.
-    #[must_use]
-    pub fn person_name(&self, person: &Person) -> String {
-        self.display_name(&self.redaction.person(person))
+    /// The name of a person that is redacted already: the property `name`, else the display name, unless that is the e-mail
+    /// or a distinct id, which are shown as such.
+    pub(super) fn name(&self, redacted: &Person) -> Option<String> {
+        if let Some(name) = property_value(redacted, "name") {
+            return Some(self.value_text(&name));
+        }
+        let name = redacted.name.expose_untrusted();
+        let is_id = |id: &Untrusted<String>| name == id.expose_untrusted();
+        let is_email = EMAIL_PROPERTIES
+            .iter()
+            .any(|key| property_value(redacted, key).as_ref() == Some(name));
+        let said = is_blank(name) || is_email || redacted.distinct_ids.iter().any(is_id);
+        (!said).then(|| self.value_text(name))
     }
 
-    /// The display name of a person that is redacted already.
-    pub(super) fn display_name(&self, redacted: &Person) -> String {
-        self.value_text(redacted.name.expose_untrusted())
+    /// The e-mail of a person that is redacted already, and the property that holds it.
+    pub(super) fn email(&self, redacted: &Person) -> Option<(&'static str, String)> {
+        EMAIL_PROPERTIES.into_iter().find_map(|key| {
+            let email = property_value(redacted, key)?;
+            Some((key, self.value_text(&email)))
+        })
+    }
+
+    /// A property of a person that is redacted already, as text.
+    pub(super) fn property_of(&self, redacted: &Person, key: &str) -> Option<String> {
+        property_value(redacted, key).map(|value| self.value_text(&value))
     }
 
     /// The value of a property of a person that is redacted already.
@@ -255,6 +322,27 @@ impl Sanitizer {
     }
 }
 
+/// Where projects store the e-mail of a person.
+pub(super) const EMAIL_PROPERTIES: [&str; 3] = ["email", "$email", "Email"];
+
+/// A property that is set to something.
+fn property_value(person: &Person, key: &str) -> Option<Value> {
+    let (_, json) = person
+        .properties
+        .entries()
+        .find(|(name, _)| *name == *key)?;
+    let value = Properties::value(json).expose_untrusted_owned();
+    (!is_blank(&value)).then_some(value)
+}
+
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
 /// Whether arrays and objects are nested more deeply than `levels`.
 fn is_deeper(value: &Value, levels: usize) -> bool {
     let mut within: Box<dyn Iterator<Item = &Value>> = match value {
@@ -306,7 +394,7 @@ pub(super) fn visible(character: char) -> Option<char> {
 }
 
 /// Characters without a visible shape that change how the rest is read.
-fn is_invisible(character: char) -> bool {
+pub(super) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
             // Soft hyphen, combining joiner, Arabic letter mark, Mongolian separators.

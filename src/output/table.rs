@@ -8,6 +8,8 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::identifier::write_identifier;
+
 /// A row, as fields and as cells.
 pub trait Row: Serialize + Sized {
     /// The columns that these rows need.
@@ -40,6 +42,22 @@ impl Cells<'_> {
     pub fn text(&mut self, text: &str) {
         self.next();
         write_text(self.text, text);
+    }
+
+    /// A distinct id or a property name.
+    pub fn identifier(&mut self, identifier: &str) {
+        self.next();
+        write_identifier(self.text, identifier);
+    }
+
+    /// Text that is no JSON even if it looks like it.
+    pub fn plain(&mut self, text: &str) {
+        self.next();
+        if text.bytes().any(|byte| matches!(byte, b'\t' | b'\n')) || text.is_empty() {
+            write_quoted(self.text, text);
+        } else {
+            self.text.push_str(text);
+        }
     }
 
     /// Text or nothing.
@@ -84,7 +102,7 @@ pub(super) fn table<R: Row>(rows: &[R]) -> String {
         first: true,
     };
     for column in &header {
-        cells.text(column);
+        cells.identifier(column);
     }
     text.push('\n');
     for row in rows {
@@ -116,21 +134,13 @@ pub(super) fn write_value(out: &mut String, value: &Value) {
     }
 }
 
-/// Appends names, separated by commas and quoted where that would be ambiguous.
+/// Appends identifiers, separated by commas and quoted where that would be ambiguous.
 pub fn write_list<'a>(out: &mut String, items: impl IntoIterator<Item = &'a String>) {
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
             out.push_str(", ");
         }
-        if item.is_empty()
-            || item.bytes().any(|byte| matches!(byte, b',' | b'"'))
-            || item.starts_with('…')
-            || item.trim() != item
-        {
-            write_quoted(out, item);
-        } else {
-            out.push_str(item);
-        }
+        write_identifier(out, item);
     }
 }
 

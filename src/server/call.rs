@@ -16,7 +16,7 @@ use super::notifications::{persons_changed, progress};
 use super::offload::offload;
 use super::session::ClientSession;
 use super::shared_project::{self, NotSettled};
-use crate::output::ToolOutput;
+use crate::output::{ToolOutput, fit_fields};
 use crate::server::audit::{Intent, Line};
 use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision, Grant};
 use crate::tools::{
@@ -299,8 +299,9 @@ impl Call {
 
     fn success(&self, output: ToolOutput<Value>) -> CallToolResult {
         let mut result = CallToolResult::success(vec![ContentBlock::text(output.text)]);
-        if self.server.limits.structured {
-            result.structured_content = Some(output.structured);
+        let limits = &self.server.limits;
+        if limits.structured {
+            result.structured_content = Some(fit_fields(limits, output.structured));
         }
         result
     }

@@ -80,7 +80,7 @@ impl Server {
     ) -> Self {
         let listed = tools
             .iter()
-            .map(|tool| to_protocol_tool(tool, limits.structured))
+            .map(|tool| to_protocol_tool(tool, &limits))
             .collect();
         Self {
             inner: Arc::new(Inner {
@@ -162,9 +162,16 @@ impl Server {
     }
 }
 
-/// What Claude Code reads about a tool and the model does not.
-fn metadata(tool: &ToolDefinition) -> MetaObject {
+/// What Claude Code reads about a tool and the model does not. It hides larger results than the default from the model,
+/// unless the tool announces them.
+fn metadata(tool: &ToolDefinition, limits: &OutputOptions) -> MetaObject {
     let mut meta = MetaObject::new();
+    if limits.bytes > OutputOptions::default().bytes {
+        meta.0.insert(
+            "anthropic/maxResultSizeChars".to_owned(),
+            limits.bytes.into(),
+        );
+    }
     meta.0
         .insert("anthropic/searchHint".to_owned(), tool.search_hint.into());
     meta
@@ -172,7 +179,7 @@ fn metadata(tool: &ToolDefinition) -> MetaObject {
 
 /// A tool as `tools/list` shows it.
 #[must_use]
-pub fn to_protocol_tool(tool: &ToolDefinition, structured: bool) -> ProtocolTool {
+pub fn to_protocol_tool(tool: &ToolDefinition, limits: &OutputOptions) -> ProtocolTool {
     let hints = tool.effect.hints();
     let annotations = ToolAnnotations::from_raw(
         None,
@@ -184,8 +191,8 @@ pub fn to_protocol_tool(tool: &ToolDefinition, structured: bool) -> ProtocolTool
     let listed = ProtocolTool::new(tool.name, tool.description, tool.input_schema.clone())
         .with_title(tool.title)
         .with_annotations(annotations)
-        .with_meta(metadata(tool));
-    if structured {
+        .with_meta(metadata(tool, limits));
+    if limits.structured {
         listed.with_raw_output_schema(tool.output_schema.clone())
     } else {
         listed

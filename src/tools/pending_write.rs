@@ -153,6 +153,8 @@ struct Fields<'a, T> {
     status: Status,
     #[serde(flatten)]
     facts: &'a T,
+    /// The whole text: many clients give the model the fields alone, and what it says must reach it.
+    message: &'a str,
 }
 
 impl<T: Serialize + 'static> ToolOutcome<T> {
@@ -189,6 +191,7 @@ impl<T: Serialize + 'static> ToolOutcome<T> {
             let structured = to_value(&Fields {
                 status: result.status,
                 facts: &result.output.structured,
+                message: &result.output.text,
             })?;
             let text = result.output.text;
             Ok((ToolOutput { structured, text }, result.outcome))

@@ -88,52 +88,44 @@ impl Hasher for Sha256Hasher {
     }
 }
 
-/// The fields of the result that asks for a confirmation by token.
+/// The fields of a result that shows a preview.
 #[derive(Serialize)]
-struct ConfirmationRequired<'a, T> {
+struct PreviewFields<'a, T> {
     status: Status,
-    confirmation: &'a str,
-    /// The lines of the text: some clients show the model the fields alone.
-    instructions: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmation: Option<&'a str>,
+    /// The whole text: many clients give the model the fields alone, and what it says must reach it.
+    message: &'a str,
     #[serde(flatten)]
     facts: &'a T,
 }
 
 impl<T: Serialize> Preview<T> {
-    /// The fields of a result that asks for a confirmation by token. `instructions` is its text.
+    /// The fields of a result that asks for a confirmation by token. `message` is its text.
     ///
     /// # Errors
     /// When they have no JSON form, which is a defect.
-    pub fn confirmation_required(
-        &self,
-        token: &str,
-        instructions: &str,
-    ) -> Result<Value, ToolError> {
-        to_value(&ConfirmationRequired {
+    pub fn confirmation_required(&self, token: &str, message: &str) -> Result<Value, ToolError> {
+        to_value(&PreviewFields {
             status: Status::ConfirmationRequired,
-            confirmation: token,
-            instructions: instructions.lines().collect(),
+            confirmation: Some(token),
+            message,
             facts: &self.facts,
         })
     }
 
     pub(super) fn dry_run(&self) -> Result<ToolOutput<Value>, ToolError> {
-        #[derive(Serialize)]
-        struct DryRun<'a, T> {
-            status: Status,
-            #[serde(flatten)]
-            facts: &'a T,
-        }
-        Ok(ToolOutput {
-            structured: to_value(&DryRun {
-                status: Status::DryRun,
-                facts: &self.facts,
-            })?,
-            text: format!(
-                "Nothing was sent. A call without dry_run would {}",
-                self.text
-            ),
-        })
+        let text = format!(
+            "Nothing was sent. A call without dry_run would {}",
+            self.text
+        );
+        let structured = to_value(&PreviewFields {
+            status: Status::DryRun,
+            confirmation: None,
+            message: &text,
+            facts: &self.facts,
+        })?;
+        Ok(ToolOutput { structured, text })
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn of_output<T: JsonSchema>() -> Map<String, Value> {
     schema::<T>(settings().for_serialize(), true)
 }
 
-/// Adds the arguments `C` about a confirmation, and the fields of a result that asks for one.
+/// Adds the arguments `C` about a confirmation, and the field that carries its token.
 pub(super) fn add_confirmation<C: JsonSchema>(
     input: &mut Map<String, Value>,
     output: &mut Map<String, Value>,
@@ -27,12 +27,10 @@ pub(super) fn add_confirmation<C: JsonSchema>(
     }
     if let Some(Value::Object(properties)) = output.get_mut("properties") {
         properties.insert("confirmation".to_owned(), json!({ "type": "string" }));
-        let lines = json!({ "items": { "type": "string" }, "type": "array" });
-        properties.insert("instructions".to_owned(), lines);
     }
 }
 
-/// Adds the field `status` of a write's result.
+/// Adds the fields that every write's result has: `status`, and `message`, its whole text.
 pub(super) fn add_status(output: &mut Map<String, Value>, statuses: &[Status], confirmable: bool) {
     let before: &[Status] = if confirmable {
         &[Status::DryRun, Status::ConfirmationRequired]
@@ -44,10 +42,11 @@ pub(super) fn add_status(output: &mut Map<String, Value>, statuses: &[Status], c
     if let Some(Value::Object(properties)) = output.get_mut("properties") {
         let status = json!({ "description": names, "type": "string" });
         properties.insert("status".to_owned(), status);
+        properties.insert("message".to_owned(), json!({ "type": "string" }));
     }
     let required = output.entry("required").or_insert_with(|| json!([]));
     if let Value::Array(required) = required {
-        required.insert(0, "status".into());
+        required.splice(0..0, ["status".into(), "message".into()]);
     }
 }
 

@@ -11,7 +11,9 @@ mod argument_forms;
 mod audit_log;
 mod catalog;
 mod confirm;
+mod csv;
 mod doctor;
+mod empty_results;
 mod errors;
 mod evals;
 mod fault_matrix;
@@ -20,6 +22,7 @@ mod hostile;
 mod http;
 mod http_client;
 mod human;
+mod identifiers;
 mod ignored_limit;
 mod insight_routes;
 mod layers;
@@ -107,7 +110,11 @@ impl Default for Setup {
         Self {
             key: Sandbox::KEY,
             project: Project::Number(Sandbox::PROJECT),
-            limits: OutputOptions::default(),
+            // Tests read the fields, and compare the text with them.
+            limits: OutputOptions {
+                structured: true,
+                ..OutputOptions::default()
+            },
             max_response_bytes: 32 * 1024 * 1024,
             timeout: Duration::from_secs(60),
             retry_pause: Duration::from_millis(1),
@@ -215,8 +222,11 @@ impl Session {
     async fn result(&self, tool: &'static str, arguments: Value) -> CallToolResult {
         let arguments = arguments.as_object().unwrap().clone();
         let request = CallToolRequestParams::new(tool).with_arguments(arguments);
-        let result = self.client.call_tool(request).await.unwrap();
+        let mut result = self.client.call_tool(request).await.unwrap();
         result_invariants::check(tool, self.key, &self.limits, &result);
+        // The text once more, in the fields of every write.
+        let fields = result.structured_content.as_mut();
+        fields.and_then(|fields| fields.as_object_mut()?.remove("message"));
         result
     }
 

@@ -25,6 +25,8 @@ pub(crate) fn binary(arguments: &[&str]) -> Command {
             command.env_remove(&name);
         }
     }
+    // Tests read the fields.
+    command.env("POSTHOG_MCP_STRUCTURED", "on");
     command
 }
 

@@ -9,7 +9,7 @@ use crate::{ADA, Session, Setup, connect_with};
 
 const USER: &str = "GET /api/users/@me/";
 const KEY: &str = "GET /api/personal_api_keys/@current/";
-const PERSON: &str = "GET B/101/";
+const PERSON: &str = "GET B/ada0ada0-1815-4852-8000-000000000101/";
 
 /// The key that a test adds to the sandbox.
 const TEST_KEY: &str = "phx_test_own";
@@ -42,20 +42,20 @@ async fn connect_with_key(scopes: &[&str], teams: &[u64], organizations: &[&str]
 async fn current_project_is_resolved_once_before_the_first_call() {
     let session = connect_as(Sandbox::KEY).await;
     assert!(session.requests().is_empty());
-    let person = session.call("persons-retrieve", json!({"id": 101})).await;
+    let person = session.call("persons-retrieve", json!({"id": ADA})).await;
     assert_eq!(session.requests(), [USER, KEY, PERSON]);
     assert_eq!(
         person["url"],
         format!("{}/project/1/persons/{ADA}", session.sandbox.url())
     );
-    session.call("persons-retrieve", json!({"id": 101})).await;
+    session.call("persons-retrieve", json!({"id": ADA})).await;
     assert_eq!(session.requests(), [PERSON]);
 }
 
 #[tokio::test]
 async fn concurrent_calls_resolve_the_project_together() {
     let session = connect_as(Sandbox::KEY).await;
-    let call = || session.call("persons-retrieve", json!({"id": 101}));
+    let call = || session.call("persons-retrieve", json!({"id": ADA}));
     tokio::join!(call(), call(), call());
     assert_eq!(session.requests(), [USER, KEY, PERSON, PERSON, PERSON]);
 }
@@ -63,29 +63,29 @@ async fn concurrent_calls_resolve_the_project_together() {
 #[tokio::test]
 async fn resolved_project_stays_if_the_owner_selects_another() {
     let session = connect_as(Sandbox::KEY).await;
-    session.call("persons-retrieve", json!({"id": 101})).await;
+    session.call("persons-retrieve", json!({"id": ADA})).await;
     session
         .sandbox
         .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
-    session.call("persons-retrieve", json!({"id": 101})).await;
+    session.call("persons-retrieve", json!({"id": ADA})).await;
     assert_eq!(session.requests()[3..], [PERSON]);
 }
 
 #[tokio::test]
 async fn key_without_access_to_projects_must_set_one() {
     let session = connect_as(Sandbox::READ_KEY).await;
-    assert_snapshot!(session.error("persons-retrieve", json!({"id": 101})).await, @"Could not determine which project to use: the key cannot read which one its owner has selected. The user must set POSTHOG_PROJECT_ID (or --project) to the project's number.");
+    assert_snapshot!(session.error("persons-retrieve", json!({"id": ADA})).await, @"Could not determine which project to use: the key cannot read which one its owner has selected. The user must set POSTHOG_PROJECT_ID (or --project) to the project's number.");
     let requests = [USER, KEY, "GET /api/projects/@current/"];
     assert_eq!(session.requests(), requests);
     // Not cached: the key may be changed while the server runs.
-    session.error("persons-retrieve", json!({"id": 101})).await;
+    session.error("persons-retrieve", json!({"id": ADA})).await;
     assert_eq!(session.requests(), requests);
 }
 
 #[tokio::test]
 async fn key_with_project_read_uses_the_current_project() {
     let session = connect_with_key(&["person:read", "project:read"], &[], &[]).await;
-    session.call("persons-retrieve", json!({"id": 101})).await;
+    session.call("persons-retrieve", json!({"id": ADA})).await;
     assert_eq!(
         session.requests(),
         [USER, KEY, "GET /api/projects/@current/", PERSON]
@@ -98,21 +98,21 @@ async fn key_limited_to_one_project_uses_it() {
     session
         .sandbox
         .update_behaviors(|behaviors| behaviors.foreign_current_project = true);
-    session.call("persons-retrieve", json!({"id": 101})).await;
+    session.call("persons-retrieve", json!({"id": ADA})).await;
     assert_eq!(session.requests(), [USER, KEY, PERSON]);
 }
 
 #[tokio::test]
 async fn limited_key_uses_the_selected_project_if_allowed() {
     let session = connect_with_key(&["*"], &[7, Sandbox::PROJECT], &[]).await;
-    session.call("persons-retrieve", json!({"id": 101})).await;
+    session.call("persons-retrieve", json!({"id": ADA})).await;
     assert_eq!(session.requests(), [USER, KEY, PERSON]);
 }
 
 #[tokio::test]
 async fn key_limited_to_several_projects_must_set_one() {
     let session = connect_with_key(&["person:read"], &[Sandbox::PROJECT, 7], &[]).await;
-    let error = session.error("persons-retrieve", json!({"id": 101})).await;
+    let error = session.error("persons-retrieve", json!({"id": ADA})).await;
     assert_snapshot!(error, @"Could not determine which project to use: the key can access several. The user must set POSTHOG_PROJECT_ID (or --project) to the project's number.");
 }
 
@@ -120,7 +120,7 @@ async fn key_limited_to_several_projects_must_set_one() {
 async fn key_limited_to_the_organization_uses_the_selected_project() {
     let organization = "018b2c3d-0000-7000-8000-000000000001";
     let session = connect_with_key(&["*"], &[], &[organization]).await;
-    session.call("persons-retrieve", json!({"id": 101})).await;
+    session.call("persons-retrieve", json!({"id": ADA})).await;
     assert_eq!(session.requests(), [USER, KEY, PERSON]);
 }
 
@@ -130,19 +130,19 @@ async fn failed_resolution_is_reported_and_retried_by_the_next_call() {
     session
         .sandbox
         .inject(Fault::once("users", FaultKind::ServerError { status: 500 }));
-    let error = session.error("persons-retrieve", json!({"id": 101})).await;
+    let error = session.error("persons-retrieve", json!({"id": ADA})).await;
     assert!(
         error.starts_with("PostHog failed (status 500): "),
         "{error}"
     );
     assert_eq!(session.requests(), [USER]);
-    session.call("persons-retrieve", json!({"id": 101})).await;
+    session.call("persons-retrieve", json!({"id": ADA})).await;
 }
 
 #[tokio::test]
 async fn invalid_key_is_reported() {
     let session = connect_as("phx_wrong").await;
-    let error = session.error("persons-retrieve", json!({"id": 101})).await;
+    let error = session.error("persons-retrieve", json!({"id": ADA})).await;
     assert!(
         error.starts_with("PostHog at http://sandbox rejected the API key: "),
         "{error}"

@@ -41,7 +41,10 @@ fn context(host: &str) -> Context {
     let key = SecretString::from(Sandbox::KEY);
     Context {
         posthog: Client::new(Arc::new(connection), key, Project::Number(Sandbox::PROJECT)),
-        limits: OutputOptions::default(),
+        limits: OutputOptions {
+            structured: true,
+            ..OutputOptions::default()
+        },
     }
 }
 

@@ -59,6 +59,12 @@ pub(crate) fn check(tool: &str, key: &str, limits: &OutputOptions, result: &Call
     let bytes = content.to_string().len();
     assert!(bytes <= limits.bytes, "{tool}: {bytes} bytes");
     assert_no_hidden_characters(tool, content);
+    for sentence in guidance(&text) {
+        assert!(
+            holds(content, sentence),
+            "{tool}: {sentence:?} stands in the text alone: {content}"
+        );
+    }
     let tools = catalog();
     let schema = &tools
         .iter()
@@ -66,6 +72,36 @@ pub(crate) fn check(tool: &str, key: &str, limits: &OutputOptions, result: &Call
         .unwrap()
         .output_schema;
     assert_matches_schema(tool, &Value::Object(schema.as_ref().clone()), content);
+}
+
+/// The lines of a text that say what to do or how to read it: not rows, not the lines of a person's card.
+fn guidance(text: &str) -> impl Iterator<Item = &str> {
+    const CARD: [&str; 8] = [
+        "uuid: ",
+        "name: ",
+        "url: ",
+        "created_at: ",
+        "last_seen_at: ",
+        "distinct_ids (",
+        "not set: ",
+        "other properties",
+    ];
+    text.lines().map(str::trim_end).filter(|line| {
+        let data = line.starts_with("  ")
+            || line.contains('\t')
+            || CARD.iter().any(|start| line.starts_with(start));
+        line.ends_with('.') && !data
+    })
+}
+
+/// Whether some text among the fields contains this one.
+fn holds(fields: &Value, text: &str) -> bool {
+    match fields {
+        Value::String(field) => field.contains(text),
+        Value::Array(items) => items.iter().any(|item| holds(item, text)),
+        Value::Object(fields) => fields.values().any(|field| holds(field, text)),
+        _ => false,
+    }
 }
 
 /// Characters that are invisible or change how other text is displayed.
@@ -81,10 +117,10 @@ fn is_hidden(character: char) -> bool {
 fn assert_no_hidden_characters(place: &str, value: &Value) {
     match value {
         Value::String(text) => {
-            let lines = place.ends_with(".csv");
+            let lines = place.ends_with(".csv") || place.ends_with(".message");
             let hidden = text
                 .chars()
-                .find(|c| !(lines && *c == '\n') && is_hidden(*c));
+                .find(|c| !(lines && matches!(c, '\n' | '\t')) && is_hidden(*c));
             assert_eq!(hidden, None, "{place}: {text:?}");
         }
         Value::Array(items) => items

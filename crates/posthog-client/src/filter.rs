@@ -152,6 +152,20 @@ impl Filter {
         format!("`{}` {}", self.key, operator.as_str().unwrap_or_default())
     }
 
+    /// Persons whose `email` is one of these, in any letter case and with blanks around it.
+    pub(crate) fn email_in_any_case(emails: &[String]) -> Self {
+        let any: Vec<String> = emails
+            .iter()
+            .map(|email| regex_syntax::escape(email))
+            .collect();
+        Self {
+            key: "email".to_owned(),
+            value: format!(r"(?i)^\s*({})\s*$", any.join("|")).into(),
+            operator: Operator::Regex,
+            kind: FilterType::Person,
+        }
+    }
+
     fn check(filter: Unchecked, default_type: FilterType) -> Result<Self, String> {
         let key = filter.key.filter(|key| !key.is_empty()).ok_or(
             "a filter needs a `key`, the property's name; an incomplete filter would match everyone",

@@ -177,7 +177,7 @@ pub struct PropertiesAtTimeQuery {
 }
 
 /// A person, by either of two ids.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum PropertiesAtTimeSubject {
     /// One of the person's distinct ids.
     DistinctId(String),

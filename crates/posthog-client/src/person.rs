@@ -83,6 +83,20 @@ pub struct Person {
     pub value_at_data_point: Option<serde_json::Number>,
 }
 
+impl Person {
+    /// The property `email`, where it is text.
+    pub(crate) fn email(&self) -> Option<String> {
+        let (_, json) = self
+            .properties
+            .entries()
+            .find(|(key, _)| *key == *"email")?;
+        match Properties::value(json).expose_untrusted_owned() {
+            Value::String(email) => Some(email),
+            _ => None,
+        }
+    }
+}
+
 /// A person's properties as PostHog sent them. Values are decoded on demand: most are never shown.
 #[derive(Clone, Default)]
 pub struct Properties {

@@ -27,6 +27,10 @@ pub const LISTED_DISTINCT_IDS: usize = 1000;
 /// Distinct ids of a person in a batch at most.
 pub const MINIMAL_DISTINCT_IDS: usize = 10;
 
+/// E-mails in one filter: it is part of a URL.
+const EMAILS_PER_REQUEST: usize = 40;
+/// Persons of one page of the list.
+const MAX_PERSONS_PER_REQUEST: u32 = 1000;
 /// Concurrent requests of one call.
 const CONCURRENCY: usize = 8;
 /// Persons looked up one by one at most, where the key does not support batches.
@@ -236,6 +240,43 @@ impl Client {
             }
             persons => persons,
         }
+    }
+
+    /// `GET persons/`, filtered by the property `email` in any letter case: the persons of each e-mail, in the order given.
+    pub async fn persons_by_emails(
+        &self,
+        emails: &[String],
+    ) -> Result<Vec<(String, Vec<Person>)>, Error> {
+        let mut requests = Vec::new();
+        for chunk in emails.chunks(EMAILS_PER_REQUEST) {
+            let query = PersonsQuery {
+                properties: vec![Filter::email_in_any_case(chunk)],
+                limit: MAX_PERSONS_PER_REQUEST,
+                ..PersonsQuery::default()
+            };
+            requests.push(async move { self.persons(&query).await });
+        }
+        let pages: Vec<PersonPage> = stream::iter(requests)
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let mut found: HashMap<String, Vec<Person>> = HashMap::new();
+        for person in pages.into_iter().flat_map(|page| page.results) {
+            if let Some(email) = person.email() {
+                let email = email.trim().to_lowercase();
+                found.entry(email).or_default().push(person);
+            }
+        }
+        let of = |email: &String| {
+            found
+                .get(&email.to_lowercase())
+                .cloned()
+                .unwrap_or_default()
+        };
+        Ok(emails
+            .iter()
+            .map(|email| (email.clone(), of(email)))
+            .collect())
     }
 
     async fn batch<K: Eq + Hash + DeserializeOwned>(

@@ -63,7 +63,6 @@ impl From<FirstTime> for SeriesMath {
 #[schemars(inline)]
 pub(in crate::tools) struct Action {
     /// Number of the action, such as 12.
-    #[schemars(range(max = 2_147_483_647))]
     id: u32,
     /// Position, from 0. Default: as listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

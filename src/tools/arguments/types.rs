@@ -156,9 +156,7 @@ impl<'de> Deserialize<'de> for Limit {
 #[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(in crate::tools) struct Offset(
-    #[schemars(range(min = 0, max = 2_147_483_647))] pub(in crate::tools) u32,
-);
+pub(in crate::tools) struct Offset(pub(in crate::tools) u32);
 
 impl<'de> Deserialize<'de> for Offset {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -170,9 +168,7 @@ impl<'de> Deserialize<'de> for Offset {
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub(in crate::tools) struct PageNumber(
-    #[schemars(range(min = 1, max = 2_147_483_647))] pub(in crate::tools) u32,
-);
+pub(in crate::tools) struct PageNumber(#[schemars(range(min = 1))] pub(in crate::tools) u32);
 
 impl Default for PageNumber {
     fn default() -> Self {

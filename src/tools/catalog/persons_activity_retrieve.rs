@@ -98,7 +98,8 @@ impl Row for ActivityRow {
             "created_at",
             "activity",
             "user",
-            "person_id",
+            // The argument of other tools that takes it.
+            "id",
             "name",
             "changes",
         ]

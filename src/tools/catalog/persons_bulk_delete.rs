@@ -12,7 +12,7 @@ use self::plan::Plan;
 use self::result::Output;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, WaitSeconds, distinct};
-use crate::tools::support::resolve_person::{once_each, partition};
+use crate::tools::support::resolve_person::{once_each, partition, persons_of};
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
 use posthog_client::{MAX_DELETED, Person, RequiredScopes, Untrusted};
 
@@ -100,7 +100,7 @@ impl Tool for PersonsBulkDelete {
 /// The persons to delete, by UUID or by distinct id.
 enum Ids {
     Uuids(Vec<Uuid>),
-    DistinctIds(Vec<Untrusted<String>>),
+    DistinctIds(Vec<String>),
 }
 
 impl Ids {
@@ -116,9 +116,7 @@ impl Ids {
 fn validate_ids(input: &Input) -> Result<Ids, ToolError> {
     let ids = match (&input.ids, &input.distinct_ids) {
         (Some(ids), None) => Ids::Uuids(distinct(ids.iter().map(|id| id.0))),
-        (None, Some(ids)) => {
-            Ids::DistinctIds(distinct(ids.iter().map(|id| Untrusted::from(id.0.clone()))))
-        }
+        (None, Some(ids)) => Ids::DistinctIds(distinct(ids.iter().map(|id| id.0.clone()))),
         _ => {
             return Err(ToolError::invalid_input(
                 "Give exactly one of `ids` (person UUIDs) and `distinct_ids`. Nothing was sent.",
@@ -167,8 +165,9 @@ async fn resolve(
             (persons.collect::<Vec<_>>(), not_found.collect())
         }
         Ids::DistinctIds(ids) => {
-            let found = posthog.persons_by_distinct_ids(ids).await?;
-            let (persons, not_found) = partition(ids.clone(), found);
+            let found = persons_of(context, ids).await?;
+            let ids = ids.iter().map(|id| Untrusted::from(id.clone())).collect();
+            let (persons, not_found) = partition(ids, found);
             let persons = persons.into_iter().map(|(id, person)| (person, Some(id)));
             (persons.collect(), not_found)
         }

@@ -21,7 +21,7 @@ pub(super) struct Input {
     /// Number of rows per page.
     #[serde(default)]
     limit: Limit,
-    /// Number of rows to skip; take it from `next_offset` of the previous page.
+    /// Rows to skip: `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
 }

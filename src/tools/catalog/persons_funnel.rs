@@ -64,15 +64,15 @@ pub(super) struct Input {
     properties: Vec<Filter>,
     /// Leave out the project's internal and test users. Default: false.
     filter_test_accounts: Option<bool>,
-    /// Part of an email, name, distinct id or UUID, such as "@example.com".
+    /// As in persons-list.
     search: Option<SearchText>,
-    /// Number of persons per page.
+    /// Persons per page.
     #[serde(default)]
     limit: Limit,
-    /// Number of persons to skip; take it from `next_offset` of the previous page.
+    /// Persons to skip: `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// As in persons-list: property names to show.
+    /// As in persons-list.
     #[serde(skip_serializing)]
     select: Option<Select>,
 }

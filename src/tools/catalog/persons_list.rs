@@ -1,11 +1,13 @@
 //! `persons-list`: find and page through persons.
 
+mod csv;
+mod empty;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::output::{
-    self, Page, PersonsPage, ToolOutput, page_of_persons, truncate_lines, write_notes,
-};
+use self::csv::csv;
+use crate::output::{self, Page, PersonsPage, ToolOutput, page_of_persons};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Limit, Offset, SearchText, Select, select};
 use crate::tools::support::filters::{FilterChecks, filters_failed};
@@ -26,10 +28,10 @@ pub(super) struct Input {
     /// Property and cohort filters. All must match.
     #[serde(default)]
     properties: Vec<Filter>,
-    /// Number of persons per page.
+    /// Persons per page.
     #[serde(default)]
     limit: Limit,
-    /// Number of persons to skip; take it from `next_offset` of the previous page.
+    /// Persons to skip: `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
     /// Count all matching persons; slower.
@@ -37,7 +39,7 @@ pub(super) struct Input {
     include_total: bool,
     /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     select: Option<Select>,
-    /// csv exports all properties of all matching persons and ignores limit, offset and select.
+    /// csv: all matching persons, with every column unless `select` names some; ignores limit and offset.
     #[serde(default)]
     format: Format,
 }
@@ -88,14 +90,18 @@ impl Tool for PersonsList {
             offset: input.offset.0,
             include_total: input.include_total,
         };
-        if input.format == Format::Csv {
-            return csv(context, &query, input.select.is_some()).await;
-        }
         let select = select(input.select);
+        if input.format == Format::Csv {
+            return csv(context, &query, &select).await;
+        }
         let checks = FilterChecks::new(context, &query).await?;
         let mut page = request(context, &query, checks).await?;
         let count = page.count;
-        let mut output = page_output(context, &query, &page, checks, count, &select);
+        let mut notes = Vec::new();
+        if page.results.is_empty() && query.offset == 0 && !page.has_next() {
+            notes = empty::next_steps(context, &query).await;
+        }
+        let mut output = page_output(context, &query, &page, checks, count, &select, &notes);
         for _ in 0..MAX_SHORTER_PAGES {
             let shown = output.structured.shown();
             let Some(limit) = limit_ending_at(&page, query.limit, shown) else {
@@ -104,7 +110,7 @@ impl Tool for PersonsList {
             query.limit = limit;
             query.include_total = false;
             page = request(context, &query, checks).await?;
-            output = page_output(context, &query, &page, checks, count, &select);
+            output = page_output(context, &query, &page, checks, count, &select, &notes);
         }
         Ok(ToolOutput {
             structured: Output {
@@ -161,8 +167,10 @@ fn page_output(
     checks: FilterChecks,
     count: Option<u64>,
     select: &output::Select,
+    next_steps: &[String],
 ) -> ToolOutput<PersonsPage> {
     let mut notes = checks.notes();
+    notes.extend_from_slice(next_steps);
     if let Some(search) = &query.search
         && query.offset == 0
         && is_exact_hit(search, page)
@@ -195,50 +203,4 @@ fn is_exact_hit(search: &str, page: &PersonPage) -> bool {
     !page.has_next()
         && (person.distinct_ids.iter().any(|id| *id == *search)
             || search.eq_ignore_ascii_case(&person.uuid.to_string()))
-}
-
-async fn csv(
-    context: &Context,
-    query: &PersonsQuery,
-    selects: bool,
-) -> Result<ToolOutcome<Output>, ToolError> {
-    let most = context.limits.for_rows();
-    let checks = FilterChecks::new(context, query).await?;
-    if let CohortCheck::Members(cohort) = checks.cohorts {
-        return Err(ToolError::invalid_input(format!(
-            "Cohort {cohort} is static, and this PostHog ignores static cohorts in a CSV: it would list everyone. Call without `format`."
-        )));
-    }
-    let (csv, cut) = match context.posthog.persons_csv(query, most).await {
-        Ok(csv) => csv,
-        Err(error) => return Err(filters_failed(context, query, error).await),
-    };
-    let whole = context.limits.sanitizer().csv(&csv, cut);
-    let csv = truncate_lines(&context.limits, &whole);
-    let mut notes = checks.notes();
-    if selects {
-        notes.push("CSV contains all properties; `select` does not apply.".to_owned());
-    }
-    if csv.lines().count() <= 1 && !cut {
-        notes.push("No person matches.".to_owned());
-    }
-    if cut || csv.len() < whole.len() {
-        notes.push(
-            "The CSV is truncated at the maximum size of a tool result; more persons match. Narrow the filters, or page with format json."
-                .to_owned(),
-        );
-    }
-    let csv = csv.to_owned();
-    let mut text = csv.clone();
-    write_notes(&mut text, &notes);
-    let page = PersonsPage::empty(notes);
-    Ok(ToolOutput {
-        structured: Output {
-            page,
-            count: None,
-            csv: Some(csv),
-        },
-        text,
-    }
-    .into())
 }

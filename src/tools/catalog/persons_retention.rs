@@ -43,13 +43,13 @@ pub(super) struct Input {
     #[serde(default)]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
-    /// Number of persons per page.
+    /// Persons per page.
     #[serde(default)]
     limit: Limit,
-    /// Number of persons to skip; take it from `next_offset` of the previous page.
+    /// Persons to skip: `next_offset` of the previous page.
     #[serde(default)]
     offset: Offset,
-    /// As in persons-list: property names to show.
+    /// As in persons-list.
     select: Option<Select>,
 }
 

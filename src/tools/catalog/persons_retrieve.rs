@@ -3,11 +3,12 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::output::{PersonCard, person_card};
+use crate::output::{self, Card, DistinctIdPage, PersonCard, person_card, quoted};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, Id, Select, Subject, select, subject};
+use crate::tools::arguments::{DistinctId, Id, NonEmptyString, Select, Subject, select, subject};
+use crate::tools::support::resolve_person::person_of;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{LISTED_DISTINCT_IDS, PersonId, RequiredScopes};
+use posthog_client::{ErrorKind, LISTED_DISTINCT_IDS, Person, PersonId, RequiredScopes};
 
 pub(super) struct PersonsRetrieve;
 
@@ -20,6 +21,10 @@ pub(super) struct Input {
     distinct_id: Option<DistinctId>,
     /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     select: Option<Select>,
+    /// Show the distinct ids after this one, such as "user_123".
+    distinct_ids_after: Option<DistinctId>,
+    /// Show only distinct ids that begin so, such as "user_".
+    distinct_ids_prefix: Option<NonEmptyString>,
 }
 
 impl Tool for PersonsRetrieve {
@@ -38,20 +43,84 @@ impl Tool for PersonsRetrieve {
     const EXAMPLE: &'static str = r#"{"id": "ada0ada0-1815-4852-8000-000000000101"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonCard>, ToolError> {
-        let posthog = &context.posthog;
+        let mut notes = Vec::new();
+        let select = select(input.select);
+        let page = DistinctIdPage {
+            after: input.distinct_ids_after.map(|id| id.0),
+            prefix: input.distinct_ids_prefix.map(|prefix| prefix.0),
+        };
         let person = match subject(input.id, input.distinct_id)? {
-            Subject::Id(id) => posthog.person(&id).await?,
+            Subject::Id(id) => by_id(context, &id, &mut notes).await?,
             Subject::DistinctId(distinct_id) => {
-                let person = posthog.person_by_distinct_id(&distinct_id).await?;
+                let person = person_of(context, &distinct_id).await?;
                 if person.distinct_ids.len() >= LISTED_DISTINCT_IDS {
                     // The lookup by distinct id truncates them, and the count must be exact.
-                    posthog.person(&PersonId::from(person.uuid)).await?
+                    context.posthog.person(&PersonId::from(person.uuid)).await?
                 } else {
                     person
                 }
             }
         };
-        let url = posthog.person_url(person.uuid).await?;
-        Ok(person_card(&context.limits, &person, &url, &select(input.select), &[]).into())
+        if !page.begins_in(&context.limits, &person) {
+            return Err(ToolError::invalid_input(
+                "The person does not have the distinct id in `distinct_ids_after`. Give one of the person's distinct ids, as it is \
+                 shown, or leave the argument out.",
+            ));
+        }
+        if select == output::Select::All {
+            notes.push(
+                "This is the profile; the person's events and recordings are not part of it."
+                    .to_owned(),
+            );
+        }
+        let url = context.posthog.person_url(person.uuid).await?;
+        let card = Card {
+            person: &person,
+            url: &url,
+            select: &select,
+            distinct_ids: &page,
+            notes: &notes,
+        };
+        Ok(person_card(&context.limits, &card).into())
+    }
+}
+
+/// The person with this id. A numeric id can as well be a distinct id of another person, which is reported.
+async fn by_id(
+    context: &Context,
+    id: &PersonId,
+    notes: &mut Vec<String>,
+) -> Result<Person, ToolError> {
+    let person = context.posthog.person(id).await;
+    if id.uuid().is_some() {
+        return Ok(person?);
+    }
+    if let Err(error) = &person
+        && *error.kind() != ErrorKind::NotFound
+    {
+        return Ok(person?);
+    }
+    // Not worth failing for.
+    let namesake = context
+        .posthog
+        .person_by_distinct_id(id.as_str())
+        .await
+        .ok();
+    let shown = quoted(id.as_str());
+    match (person, namesake) {
+        (Ok(person), Some(other)) if other.uuid != person.uuid => {
+            notes.push(format!(
+                "Distinct id {shown} belongs to another person, UUID {}; call with distinct_id to see that one.",
+                other.uuid
+            ));
+            Ok(person)
+        }
+        (Err(_), Some(other)) => Err(ToolError::invalid_input(format!(
+            "No person has the numeric id {}, but the person with the UUID {} has the distinct id {shown}; call with distinct_id \
+                 to see that one.",
+            id.as_str(),
+            other.uuid
+        ))),
+        (person, _) => Ok(person?),
     }
 }

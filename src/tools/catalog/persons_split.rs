@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use self::plan::{Output, Plan};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, Id, WaitSeconds, distinct};
+use crate::tools::arguments::{DistinctId, Id, WaitSeconds};
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
-use posthog_client::{Feature, RequiredScopes, Support, Untrusted};
+use posthog_client::{Feature, RequiredScopes, Support};
 
 pub(super) struct PersonsSplit;
 
@@ -81,8 +81,8 @@ impl Tool for PersonsSplit {
 
 /// Which distinct ids are to move.
 enum Selection {
-    These(Vec<Untrusted<String>>),
-    AllBut(Untrusted<String>),
+    These(Vec<String>),
+    AllBut(String),
 }
 
 impl Selection {
@@ -91,10 +91,8 @@ impl Selection {
             (Some(ids), None) if ids.is_empty() => Err(ToolError::invalid_input(
                 "`distinct_ids_to_split` is empty. Nothing was sent.",
             )),
-            (Some(ids), None) => Ok(Self::These(distinct(
-                ids.into_iter().map(|id| Untrusted::from(id.0)),
-            ))),
-            (None, Some(main)) => Ok(Self::AllBut(main.0.into())),
+            (Some(ids), None) => Ok(Self::These(ids.into_iter().map(|id| id.0).collect())),
+            (None, Some(main)) => Ok(Self::AllBut(main.0)),
             _ => Err(ToolError::invalid_input(
                 "Give exactly one of `distinct_ids_to_split` and `main_distinct_id`: without either, PostHog would keep an arbitrary \
                  distinct id and move all others. Nothing was sent.",

@@ -40,7 +40,11 @@ impl Row for ValueRow {
     }
 
     fn cells(&self, _: &[String], cells: &mut Cells<'_>) {
-        cells.value(&self.value);
+        // PostHog sends every value as text, so that quotes would say nothing.
+        match &self.value {
+            Value::String(text) => cells.plain(text),
+            value => cells.value(value),
+        }
         match self.count {
             Some(count) => cells.number(count),
             None => cells.empty(),

@@ -14,7 +14,7 @@ export const [transport, era] = process.argv.slice(2);
 /** How to start a server over stdio. */
 export const stdio = {
   command: binary,
-  args: ['stdio'],
+  args: ['stdio', '--structured', 'on'],
   env: {
     POSTHOG_HOST: sandbox,
     POSTHOG_PROJECT_ID: '1',

@@ -36,7 +36,7 @@ def target(base, bearer):
             "POSTHOG_PERSONAL_API_KEY": key,
             "POSTHOG_MCP_LOG": "trace",
         }
-        return StdioServerParameters(command=os.environ["INTEROP_BINARY"], args=["stdio"], env=environment)
+        return StdioServerParameters(command=os.environ["INTEROP_BINARY"], args=["stdio", "--structured", "on"], env=environment)
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     if transport == "sse":
         return sse_client(f"{base}/sse", headers=headers)

@@ -54,7 +54,10 @@ pub(super) fn server_of(
     let project = Project::Number(Sandbox::PROJECT);
     let context = Context {
         posthog: Client::new(connection, SecretString::from(Sandbox::KEY), project),
-        limits: OutputOptions::default(),
+        limits: OutputOptions {
+            structured: true,
+            ..OutputOptions::default()
+        },
     };
     Server::new(
         tools,

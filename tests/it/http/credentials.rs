@@ -54,7 +54,7 @@ async fn each_request_uses_only_its_own_key() {
             ..shared.clone()
         };
         async move {
-            let id = 9_000 + turn;
+            let id = format!("00000000-0000-4000-8000-{turn:012}");
             caller.call("persons-retrieve", &json!({"id": id})).await;
             (format!("/api/projects/1/persons/{id}/"), key.clone())
         }
@@ -75,7 +75,7 @@ async fn each_request_of_a_session_uses_its_own_key() {
     let team = team().await;
     let mut mary = McpClient::begin(&team.caller(MARY), WITH_HANDSHAKE[2]).await;
     let mut legacy = LegacyClient::begin(&team.caller(JOHN)).await;
-    for id in [101, 102] {
+    for id in [ADA, NOBODY] {
         mary.call("persons-retrieve", &json!({"id": id})).await;
         legacy.call("persons-retrieve", &json!({"id": id})).await;
     }

@@ -33,9 +33,9 @@ async fn project_is_resolved_once_per_key() {
     for _ in 0..3 {
         for (key, project) in [(MARY, 1), (JOHN, 2)] {
             let caller = team.caller(key);
-            caller.call("persons-retrieve", &json!({"id": 101})).await;
+            caller.call("persons-retrieve", &json!({"id": ADA})).await;
             let mut session = McpClient::begin(&caller, WITH_HANDSHAKE[3]).await;
-            session.call("persons-retrieve", &json!({"id": 101})).await;
+            session.call("persons-retrieve", &json!({"id": ADA})).await;
             let requests = team.sandbox.requests();
             let last = requests.last().unwrap();
             assert!(
@@ -68,7 +68,7 @@ async fn request_selects_its_project_if_the_server_has_none() {
     })
     .await;
     let mary = team.caller(MARY).with_header("x-posthog-project-id", "1");
-    let person = mary.call("persons-retrieve", &json!({"id": 101})).await;
+    let person = mary.call("persons-retrieve", &json!({"id": ADA})).await;
     assert_eq!(person["isError"], false);
     // The project is not resolved, and not stored for other requests.
     let paths = |team: &Team| -> Vec<String> {
@@ -76,13 +76,22 @@ async fn request_selects_its_project_if_the_server_has_none() {
         team.sandbox.clear_requests();
         requests.into_iter().map(|request| request.path).collect()
     };
-    assert_eq!(paths(&team), ["/api/projects/1/persons/101/"]);
+    assert_eq!(
+        paths(&team),
+        ["/api/projects/1/persons/ada0ada0-1815-4852-8000-000000000101/"]
+    );
     let other = team.caller(MARY).with_header("x-posthog-project-id", "2");
-    other.call("persons-retrieve", &json!({"id": 101})).await;
-    assert_eq!(paths(&team), ["/api/projects/2/persons/101/"]);
+    other.call("persons-retrieve", &json!({"id": ADA})).await;
+    assert_eq!(
+        paths(&team),
+        ["/api/projects/2/persons/ada0ada0-1815-4852-8000-000000000101/"]
+    );
     let open = team.caller(MARY);
-    open.call("persons-retrieve", &json!({"id": 101})).await;
-    assert_eq!(paths(&team).last().unwrap(), "/api/projects/1/persons/101/");
+    open.call("persons-retrieve", &json!({"id": ADA})).await;
+    assert_eq!(
+        paths(&team).last().unwrap(),
+        "/api/projects/1/persons/ada0ada0-1815-4852-8000-000000000101/"
+    );
 }
 
 #[tokio::test]
@@ -105,12 +114,15 @@ async fn request_cannot_select_another_project_than_the_servers() {
             let mary = team
                 .caller(MARY)
                 .with_header("x-posthog-project-id", project);
-            let call = mary.calling("persons-retrieve", &json!({"id": 101}));
+            let call = mary.calling("persons-retrieve", &json!({"id": ADA}));
             let reply = mary.read(call).await;
             assert_eq!(reply.status, status, "{project}: {}", reply.text);
         }
         for request in team.sandbox.requests() {
-            assert_eq!(request.path, "/api/projects/1/persons/101/");
+            assert_eq!(
+                request.path,
+                "/api/projects/1/persons/ada0ada0-1815-4852-8000-000000000101/"
+            );
         }
     }
 }

@@ -116,7 +116,11 @@ pub(super) async fn team_on(sandbox: Sandbox, setup: Setup) -> Team {
         .filter(|tool| policy.offers(tool.name, tool.toolset, tool.effect));
     let offered: Vec<_> = tools.collect();
     let scopes = scopes(&offered).into_iter().collect();
-    let budget = Budget::default();
+    // Tests read the fields.
+    let budget = Budget {
+        structured: true,
+        ..Budget::default()
+    };
     let server = Server::shared(
         offered,
         budget,

@@ -16,7 +16,7 @@ async fn shows_the_users_who_changed_a_person() {
     );
     assert_snapshot!(text, @r#"
     2 of 2 entries
-    created_at	activity	user	person_id	name	changes
+    created_at	activity	user	id	name	changes
     2026-08-15T13:00:00Z	delete_property	Mary <mary.somerville@example.com>	101	ada0ada0-1815-4852-8000-000000000101	[{"action":"changed"}]
     2026-07-01T09:00:00Z	updated	Mary <mary.somerville@example.com>	101		[{"action":"changed","field":"properties"}]
     "#);

@@ -33,9 +33,9 @@ async fn lists_persons_who_reached_a_step() {
     assert_eq!(session.requests(), ["POST Q/"]);
     assert_snapshot!(text, @r"
     2 persons
-    uuid	name	plan	distinct_ids	created_at
-    2fed0c67-44a2-548d-90b5-f9d99dc2392c	margaret@example.com	pro	margaret@example.com	2026-10-27T11:00:00Z
-    2703d90f-e94c-5e97-ab64-5c56184dc852	hedy@example.com	pro	hedy@example.com	2026-10-27T09:00:00Z
+    uuid	name	plan	distinct_ids	created
+    2fed0c67-44a2-548d-90b5-f9d99dc2392c	Margaret Hamilton	pro	margaret@example.com	2026-10-27
+    2703d90f-e94c-5e97-ab64-5c56184dc852	Hedy Lamarr	pro	hedy@example.com	2026-10-27
     ");
 }
 
@@ -53,7 +53,7 @@ async fn endpoint_of_the_funnel_is_used_where_there_is_no_query_api() {
     assert_eq!(session.bodies()[1], body);
     assert_eq!(session.requests(), ["POST Q/", "POST B/funnel/"]);
     assert_eq!(
-        column(&page, "name"),
+        column(&page, "email"),
         ["hedy@example.com", "margaret@example.com"]
     );
 }
@@ -68,7 +68,7 @@ async fn pages_through_persons_who_dropped_off_before_a_step() {
     arguments["offset"] = json!(1);
     // From the second page on PostHog's own link is relative and without its leading slash.
     let second = session.call(TOOL, arguments.clone()).await;
-    let mut names = [column(&first, "name"), column(&second, "name")].concat();
+    let mut names = [column(&first, "email"), column(&second, "email")].concat();
     names.sort_unstable();
     assert_eq!(names, ["alan@example.com", "radia@example.com"]);
 }
@@ -92,7 +92,7 @@ async fn entrance_period_and_drop_off_are_always_in_the_query_string() {
         let request =
             format!("POST B/funnel/?drop_off={drop_off}&entrance_period_start=2026-10-27");
         assert_eq!(session.requests()[1], request);
-        let mut names = column(&page, "name");
+        let mut names = column(&page, "email");
         names.sort_unstable();
         assert_eq!(names, expected);
     }
@@ -116,7 +116,7 @@ async fn lists_are_sent_in_the_body() {
     body["events"][0]["properties"][0]["operator"] = json!("exact");
     assert_eq!(session.bodies()[1], body);
     assert_eq!(session.requests()[1], "POST B/funnel/");
-    let mut names = column(&page, "name");
+    let mut names = column(&page, "email");
     names.sort_unstable();
     assert_eq!(names, ["alan@example.com", "hedy@example.com"]);
 }
@@ -232,7 +232,7 @@ async fn cohort_filter_limits_persons() {
         cohort["operator"] = json!(operator);
         let arguments = json!({"events": steps(), "funnel_step": 1, "filter_test_accounts": true, "properties": [cohort]});
         let page = session.call(TOOL, arguments).await;
-        let mut found: Vec<String> = column(&page, "name")
+        let mut found: Vec<String> = column(&page, "email")
             .into_iter()
             .map(str::to_owned)
             .collect();

@@ -26,8 +26,8 @@ async fn lists_persons_new_in_a_period() {
     );
     assert_snapshot!(text, @r"
     1 person
-    uuid	name	plan	distinct_ids	created_at
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a	alan@example.com	free	alan@example.com	2026-10-28T10:00:00Z
+    uuid	name	plan	distinct_ids	created
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	free	alan@example.com	2026-10-28
     ");
 }
 
@@ -44,7 +44,7 @@ async fn statuses_select_different_persons() {
             "events": [{"id": "$pageview"}],
         });
         let page = session.call(TOOL, arguments).await;
-        let mut names = column(&page, "name");
+        let mut names = column(&page, "email");
         names.sort_unstable();
         assert_eq!(names, expected, "{kind}");
     }
@@ -58,7 +58,7 @@ async fn endpoint_of_the_lifecycle_is_used_where_there_is_no_query_api() {
         "target_date": "2026-10-28", "lifecycle_type": "new", "events": [{"id": "$pageview"}], "date_from": "2026-10-26",
     });
     let page = session.call(TOOL, arguments).await;
-    assert_eq!(column(&page, "name"), ["alan@example.com"]);
+    assert_eq!(column(&page, "email"), ["alan@example.com"]);
     assert_snapshot!(session.requests().remove(1), @r#"GET B/lifecycle/?date_from=2026-10-26&events=[{"id":"$pageview"}]&lifecycle_type=new&limit=20&offset=0&target_date=2026-10-28"#);
 }
 

@@ -16,7 +16,7 @@ async fn shows_properties_at_the_time() {
     );
     assert_snapshot!(text.replace(&session.sandbox.url(), "http://sandbox"), @r"
     uuid: ada0ada0-1815-4852-8000-000000000101
-    name: ada@example.com
+    name: Ada Lovelace
     url: http://sandbox/project/1/persons/ada0ada0-1815-4852-8000-000000000101
     created_at: 2026-03-02T10:00:00Z
     last_seen_at: 2026-11-02T08:00:00Z
@@ -29,7 +29,7 @@ async fn shows_properties_at_the_time() {
       name: Ada Lovelace
       plan: trial
       seats: 5
-    Properties as of 2026-05-20T00:00:00Z, rebuilt from events; name, distinct ids and dates are today's.
+    Properties as of 2026-05-20T00:00:00Z, rebuilt from events; distinct ids and dates are today's.
     ");
 }
 
@@ -103,4 +103,47 @@ async fn invalid_arguments_make_no_request() {
         assert!(error.contains(expected), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
+}
+
+#[tokio::test]
+async fn comparison_shows_only_what_differs() {
+    let session = connect().await;
+    let arguments = json!({"person_id": ADA, "timestamp": "2026-05-20", "compare_to": "now"});
+    let result = session.call(TOOL, arguments.clone()).await;
+    let comparison = &result["comparison"];
+    assert_eq!(comparison["person_uuid"], ADA);
+    let changed = comparison["changed"].as_array().unwrap();
+    let plan = changed
+        .iter()
+        .find(|row| row["property"] == "plan")
+        .unwrap();
+    assert_eq!(
+        (&plan["before"], &plan["after"]),
+        (&json!("trial"), &json!("pro"))
+    );
+    assert!(
+        changed.iter().all(|row| row["property"] != "company"),
+        "{comparison}"
+    );
+    assert_eq!(comparison["changed_count"], changed.len());
+    assert!(comparison["same_count"].as_u64().unwrap() > 0);
+    let text = session.text(TOOL, arguments).await;
+    assert!(text.contains("property\tbefore\tafter\n"), "{text}");
+    assert!(text.contains("\nplan\ttrial\tpro\n"), "{text}");
+    let selected = json!({"person_id": ADA, "timestamp": "2026-05-20", "compare_to": "2026-06-20", "select": ["company", "seats"]});
+    let result = session.call(TOOL, selected).await;
+    let names: Vec<&str> = result["comparison"]["changed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["property"].as_str().unwrap())
+        .collect();
+    assert!(names.iter().all(|name| *name == "seats"), "{names:?}");
+    let error = session
+        .error(
+            TOOL,
+            json!({"person_id": ADA, "timestamp": "2026-05-20", "compare_to": "then"}),
+        )
+        .await;
+    assert!(error.contains("Invalid argument `compare_to`"), "{error}");
 }

@@ -30,8 +30,8 @@ async fn lists_persons_with_the_periods_of_their_return() {
     );
     assert_snapshot!(text, @r"
     1 person
-    uuid	name (unless shown)	$geoip_country_code	email	distinct_ids	created_at	active_periods
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a		GB	alan@example.com	alan@example.com	2026-10-28T10:00:00Z	[0,1]
+    uuid	name	email	country	distinct_ids	created	active_periods
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	alan@example.com	GB	alan@example.com	2026-10-28	[0,1]
     ");
 }
 

@@ -23,10 +23,10 @@ async fn lists_persons_active_on_a_number_of_days() {
     );
     assert_snapshot!(text, @r"
     3 persons
-    uuid	name	plan	distinct_ids	created_at
-    ada0ada0-1815-4852-8000-000000000101	ada@example.com	pro	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2026-03-02T10:00:00Z
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a	alan@example.com	free	alan@example.com	2026-10-28T10:00:00Z
-    a2eaf793-9e0e-5398-b559-030e0dcc6488	radia@example.com	trial	radia@example.com	2026-10-30T08:00:00Z
+    uuid	name	plan	distinct_ids	created
+    ada0ada0-1815-4852-8000-000000000101	Ada Lovelace	pro	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2026-03-02
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	free	alan@example.com	2026-10-28
+    a2eaf793-9e0e-5398-b559-030e0dcc6488	Radia Perlman	trial	radia@example.com	2026-10-30
     ");
 }
 
@@ -39,7 +39,7 @@ async fn operators_select_different_persons() {
             "event": "$pageview", "periods": 2, "operator": operator, "date_from": "2026-10-26", "date_to": "2026-11-02",
         });
         let page = session.call(TOOL, arguments).await;
-        let mut names: Vec<String> = column(&page, "name")
+        let mut names: Vec<String> = column(&page, "email")
             .into_iter()
             .map(str::to_owned)
             .collect();

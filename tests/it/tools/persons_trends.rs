@@ -31,10 +31,10 @@ async fn lists_persons_by_descending_event_count() {
     );
     assert_snapshot!(text, @r"
     3 persons
-    uuid	name (unless shown)	$geoip_country_code	email	distinct_ids	created_at	value_at_data_point
-    ada0ada0-1815-4852-8000-000000000101		GB	ada@example.com	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2026-03-02T10:00:00Z	4
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a		GB	alan@example.com	alan@example.com	2026-10-28T10:00:00Z	3
-    707be5a0-b120-5ae0-b57a-f77976f29c41		US	grace@example.com	grace@example.com, katherine@example.com, katherine-laptop, 0190f1aa-2222-4aaa-8bbb-0000000009ac	2026-04-10T08:30:00Z	2
+    uuid	name	email	country	distinct_ids	created	value_at_data_point
+    ada0ada0-1815-4852-8000-000000000101	Ada Lovelace	ada@example.com	GB	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2026-03-02	4
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	alan@example.com	GB	alan@example.com	2026-10-28	3
+    707be5a0-b120-5ae0-b57a-f77976f29c41	Grace Hopper	grace@example.com	US	grace@example.com, katherine@example.com, katherine-laptop, 0190f1aa-2222-4aaa-8bbb-0000000009ac	2026-04-10	2
     There may be more: call persons-trends with the same arguments and offset 3.
     ");
 }
@@ -45,7 +45,7 @@ async fn action_is_selected_by_id() {
     let arguments = json!({"entity_id": 2, "entity_type": "actions", "search": "hedy"});
     let page = session.call(TOOL, arguments).await;
     assert_snapshot!(session.requests().remove(1), @"GET B/trends/?entity_id=2&entity_type=actions&limit=20&offset=0&search=hedy");
-    assert_eq!(column(&page, "name"), ["hedy@example.com"]);
+    assert_eq!(column(&page, "email"), ["hedy@example.com"]);
     assert_eq!(page["results"][0]["value_at_data_point"], 1);
 }
 

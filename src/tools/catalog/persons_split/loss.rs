@@ -83,7 +83,7 @@ impl Loss {
             .filter(|key| !keys.contains(key));
         Self {
             distinct_ids: lost_ids
-                .map(|id| sanitizer.text(&terms.redact_text(id)))
+                .map(|id| sanitizer.identifier(&terms.redact_text(id)))
                 .collect(),
             properties: lost_keys
                 .map(|key| sanitizer.text(&terms.redact_text(&key)))

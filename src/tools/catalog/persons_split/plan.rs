@@ -10,9 +10,10 @@ use uuid::Uuid;
 use super::Selection;
 use super::loss::{self, Comparison};
 use crate::output::{ToolOutput, quote, write_list, write_notes};
-use crate::tools::arguments::WaitSeconds;
+use crate::tools::arguments::{WaitSeconds, distinct};
 use crate::tools::support::confirmation_text;
 use crate::tools::support::poll::poll;
+use crate::tools::support::resolve_person::own_distinct_id;
 use crate::tools::support::target::{Target, digest_of};
 use crate::tools::{Context, Outcome, Preview, Question, Status, ToolError, WriteResult};
 use posthog_client::{Person, PersonId, Untrusted, is_creator, split_uuid};
@@ -74,11 +75,13 @@ impl Plan {
     ) -> Result<Self, ToolError> {
         let sanitizer = context.limits.sanitizer();
         let terms = sanitizer.redaction().terms(person);
-        let shown = |id: &_| sanitizer.text(&terms.redact_text(id));
+        let shown = |id: &_| sanitizer.identifier(&terms.redact_text(id));
         let has: HashSet<&Untrusted<String>> = person.distinct_ids.iter().collect();
         let mut only_main = None;
         let ids: Vec<Untrusted<String>> = match wanted {
-            Selection::These(ids) => {
+            Selection::These(given) => {
+                let own = given.iter().map(|id| own_distinct_id(person, id));
+                let ids = distinct(own.collect::<Result<Vec<_>, _>>()?);
                 let foreign_ids: Vec<String> = ids
                     .iter()
                     .filter(|id| !has.contains(id))
@@ -92,7 +95,8 @@ impl Plan {
                 }
                 ids
             }
-            Selection::AllBut(main) => {
+            Selection::AllBut(given) => {
+                let main = own_distinct_id(person, &given)?;
                 if !has.contains(&main) {
                     return Err(ToolError::invalid_input(format!(
                         "The person does not have the `main_distinct_id` {}: PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids.",

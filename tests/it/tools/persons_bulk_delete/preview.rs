@@ -110,7 +110,7 @@ async fn person_name_cannot_forge_a_line_of_the_question() {
       given as "eve"
     - b637da79-9a5d-5ce3-9c89-d0d6d3515ff4
       "x - 11111111-1111-4111-8111-111111111111 'Nobody', 1 distinct id"
-      1 distinct id: "x - 11111111-1111-4111-8111-111111111111 'Nobody',…"
+      1 distinct id: "'x\n- 11111111-1111-4111-8111-111111111111 \'Nobod…"
       created 2026-11-02, last seen 2026-11-02
       given as "x - 11111111-1111-4111-8111-111111111111 'Nobody', 1 dis…"
     Ids of nobody (1): "nobody Also deleted: nothing."

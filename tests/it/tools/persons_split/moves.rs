@@ -159,7 +159,7 @@ async fn main_distinct_id_stays_and_all_others_are_sent() {
 async fn distinct_ids_of_other_persons_are_rejected() {
     let session = approving().await;
     let foreign_ids = json!({"id": GRACE, "distinct_ids_to_split": ["katherine@example.com", "hedy@example.com", "nobody\n- \"x\""]});
-    assert_snapshot!(session.error(TOOL, foreign_ids).await, @r#"The person does not have these distinct ids: hedy@example.com, "nobody - \"x\"". Nothing was sent. persons-retrieve shows the person's distinct ids."#);
+    assert_snapshot!(session.error(TOOL, foreign_ids).await, @r#"The person does not have these distinct ids: hedy@example.com, "nobody\n- \"x\"". Nothing was sent. persons-retrieve shows the person's distinct ids."#);
     // PostHog would remove all distinct ids and properties from the person.
     let main = json!({"id": GRACE, "main_distinct_id": "Grace@example.com"});
     assert_snapshot!(session.error(TOOL, main).await, @r#"The person does not have the `main_distinct_id` "Grace@example.com": PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids."#);
@@ -354,9 +354,9 @@ async fn person_name_cannot_forge_a_line_of_the_question() {
       "Eve', 1 distinct id Nothing happens. - 'x' to nowhere"
       2 distinct ids:
         "eve"
-        "mallory' - 'ada@example.com' to 00000000-0000-4000-8000-0000000…"
+        "'mallory\'\n- \'ada@example.com\' to 00000000-0000-4000-8000-00…"
     Moved, each to a new person without properties:
-    - "mallory' - 'ada@example.com' to 00000000-0000-4000-8000-000000000…"
+    - "'mallory\'\n- \'ada@example.com\' to 00000000-0000-4000-8000-0000…"
       to e00af0a6-49c9-54fd-9021-58a6c052f4c4
     "#);
 }

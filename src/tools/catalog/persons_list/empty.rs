@@ -1,0 +1,57 @@
+//! What to try next where no person matches, by what was asked.
+
+use serde_json::json;
+
+use crate::output::quoted;
+use crate::tools::Context;
+use posthog_client::PersonsQuery;
+
+/// The next steps after an empty list.
+pub(super) async fn next_steps(context: &Context, query: &PersonsQuery) -> Vec<String> {
+    let sanitizer = context.limits.sanitizer();
+    let mut steps = Vec::new();
+    if query.distinct_id.is_some() {
+        steps.push(
+            "Letter case and blanks count in a distinct id. PostHog keeps no person for an anonymous visitor whose events were captured \
+             without a person profile."
+                .to_owned(),
+        );
+    }
+    if let Some(email) = &query.email {
+        let shown = sanitizer.argument(email);
+        let filter = json!([{"key": "$email", "value": shown}]);
+        steps.push(format!(
+            "`email` is compared exactly, with letter case: persons-batch-retrieve with emails {} ignores it. Some projects store the \
+             address in `$email` or `Email`: try properties {filter}.",
+            json!([shown])
+        ));
+    }
+    if let Some(search) = &query.search {
+        let filter = json!([{"key": "username", "operator": "icontains", "value": sanitizer.argument(search)}]);
+        steps.push(format!(
+            "`search` looks at email, name, distinct ids and UUID only: for another property use a filter such as {filter}."
+        ));
+    }
+    if !query.properties.is_empty() {
+        steps.push(
+            "Filters compare names and values with letter case, except `icontains`: persons-values-retrieve lists the values of a \
+             property."
+                .to_owned(),
+        );
+    }
+    steps.extend(unlisted(context, query).await);
+    steps
+}
+
+/// A person that was deleted and sends events again is in no list until it is reset.
+async fn unlisted(context: &Context, query: &PersonsQuery) -> Option<String> {
+    let text = query.email.as_ref().or(query.search.as_ref())?;
+    // Not worth failing for.
+    let person = context.posthog.person_by_distinct_id(text).await.ok()?;
+    let id = quoted(&context.limits.sanitizer().given_identifier(text));
+    Some(format!(
+        "A person with the distinct id {id} exists, UUID {}, but lists do not show it: most likely it was deleted and sends events \
+         again. persons-retrieve shows it, and persons-reset-distinct-id makes lists show it.",
+        person.uuid
+    ))
+}
