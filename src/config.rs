@@ -77,6 +77,8 @@ pub struct Config {
     pub confirm: Confirm,
     /// Where changes and deletions are logged.
     pub audit_log: Option<PathBuf>,
+    /// The key with which its lines are chained, if there is one.
+    pub audit_key: Result<Option<SecretString>, ConfigError>,
     /// The form of tool results.
     pub output: Result<OutputOptions, ConfigError>,
     /// Whether to work on a sandbox in this process.
@@ -144,6 +146,11 @@ impl Config {
             policy: policy(&tools),
             confirm: writes.confirm.into(),
             audit_log: writes.audit_log,
+            audit_key: writes
+                .audit_key_file
+                .as_deref()
+                .map(read_audit_key)
+                .transpose(),
             output: names("--redact", &results.redact).map(|redact| OutputOptions {
                 bytes: results.max_result_bytes as usize,
                 structured: results.structured == Switch::On,
@@ -291,6 +298,18 @@ fn read_ca_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {
     })
 }
 
+fn read_audit_key(path: &Path) -> Result<SecretString, ConfigError> {
+    let name = format!("--audit-key-file: {}", setting_files::display(path));
+    let key = setting_files::read(path)
+        .map_err(|error| ConfigError::new(format!("{name} cannot be read: {error}")))?;
+    let key = String::from_utf8(key).unwrap_or_default();
+    check_secret(&name, &key)?.ok_or_else(|| {
+        ConfigError::new(format!(
+            "{name} contains no text. Generate a key with `openssl rand -hex 32`."
+        ))
+    })
+}
+
 /// A key that every user of the machine can read is no secret. Containers mount secrets so, which is why it is no error.
 fn key_file_warning(file: Option<&Path>) -> Option<String> {
     let file = file?;
@@ -363,11 +382,16 @@ fn read_auth_token() -> Result<Option<SecretString>, ConfigError> {
 
 /// A secret that has a variable and no flag. A short one is rejected, because it can be guessed.
 fn read_secret(name: &str) -> Result<Option<SecretString>, ConfigError> {
-    const MIN_LENGTH: usize = 32;
     let secret = std::env::var_os(name).unwrap_or_default();
     let Some(secret) = secret.to_str() else {
         return Err(ConfigError::new(format!("{name} is not UTF-8 text.")));
     };
+    check_secret(name, secret)
+}
+
+/// A secret that nobody can guess; none if it is blank.
+fn check_secret(name: &str, secret: &str) -> Result<Option<SecretString>, ConfigError> {
+    const MIN_LENGTH: usize = 32;
     match secret.trim() {
         "" => Ok(None),
         secret if secret.len() < MIN_LENGTH => Err(ConfigError::new(format!(

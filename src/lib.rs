@@ -6,13 +6,15 @@
 //! - [`output`]: tool results: sanitized, redacted and within a size limit.
 //! - [`policy`]: what a tool does to data, and what follows from it.
 //! - [`tools`]: one file per tool, and the catalog.
-//! - [`server`]: tools, prompt templates, resources and completion over MCP; confirmation and audit log.
+//! - [`server`]: tools, prompt templates, resources and completion over MCP; confirmation.
+//! - [`audit`]: the audit log, its chain and its check.
 //! - [`coordination`]: state shared between processes.
 //! - [`stdio`], [`http`]: the transports.
 //! - [`cli`]: the command line; [`config`]: the validated settings.
 //! - [`commands`]: the commands of the binary.
 //! - `posthog_sandbox`, a crate of its own: simulates PostHog's API and knows nothing of the rest.
 
+pub mod audit;
 pub mod cli;
 pub mod commands;
 pub mod config;

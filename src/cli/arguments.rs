@@ -7,6 +7,8 @@
 )]
 
 use clap::error::{ContextKind, ContextValue};
+use std::path::PathBuf;
+
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::http::HttpArgs;
@@ -102,6 +104,7 @@ fn takes_effect(command: &str, setting: &Arg) -> bool {
     let (headings, settings): (&[&str], &[&str]) = match command {
         "tools" => (&[TOOLS, GLOBAL], &["structured"]),
         "doctor" => (&[CONNECTION, TOOLS, GLOBAL], &["audit_log", "sandbox"]),
+        "audit" | "verify" => (&[GLOBAL], &["audit_key_file"]),
         "sandbox" => (
             &[GLOBAL],
             &["sandbox_persons", "sandbox_era", "sandbox_seed"],
@@ -116,6 +119,22 @@ fn takes_effect(command: &str, setting: &Arg) -> bool {
         .get_help_heading()
         .is_some_and(|heading| headings.contains(&heading))
         || settings.contains(&setting.get_id().as_str())
+}
+
+/// A command about the audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no line was changed, removed or reordered
+    ///
+    /// Prints what it found and the hash of the last line, and exits with 1 if there is a problem. A removed end is found only
+    /// with --head, a file that was rewritten as a whole only with --audit-key-file.
+    Verify {
+        /// The audit log
+        file: PathBuf,
+        /// The hash of the last line, as printed by an earlier check or kept elsewhere
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+    },
 }
 
 /// A command.
@@ -158,6 +177,12 @@ pub enum Command {
         /// One object with the fields ok, version, host, checks, project, scopes and tools.
         #[arg(long)]
         json: bool,
+    },
+    /// Check an audit log
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Run the PostHog API simulator on a local port
     Sandbox {

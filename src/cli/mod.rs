@@ -4,7 +4,7 @@ mod arguments;
 mod http;
 mod settings;
 
-pub use arguments::{CliArguments, Command, command};
+pub use arguments::{AuditCommand, CliArguments, Command, command};
 pub use http::HttpArgs;
 pub use settings::{
     ConfirmMode, ConnectionArgs, GlobalArgs, ResultArgs, SandboxArgs, SettingsArgs, Switch,

@@ -159,9 +159,10 @@ pub struct WriteArgs {
         default_value = "auto"
     )]
     pub confirm: ConfirmMode,
-    /// Append a JSON line to this file for each change and deletion
+    /// Append JSON lines to this file for each change and deletion
     ///
-    /// The line is written before the request is sent. If it cannot be written, nothing is sent.
+    /// One line is written before the request is sent, another with its outcome. If the first cannot be written, nothing is
+    /// sent. `audit verify` checks the file.
     #[arg(
         long,
         global = true,
@@ -169,6 +170,16 @@ pub struct WriteArgs {
         value_name = "FILE"
     )]
     pub audit_log: Option<PathBuf>,
+    /// Chain the lines of the audit log with the key in this file
+    ///
+    /// At least 32 characters. With a key, `audit verify` also finds a file that was rewritten as a whole.
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_AUDIT_KEY_FILE",
+        value_name = "FILE"
+    )]
+    pub audit_key_file: Option<PathBuf>,
 }
 
 /// The form of tool results.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 
+use crate::audit::{AuditLog, ChainKey};
 use crate::config::{
     AUTH_TOKEN, ApiKey, ApiKeySource, Config, ConfigError, HttpConfig, STATE_KEY, no_api_key,
 };
@@ -13,7 +14,6 @@ use crate::coordination::Store;
 use crate::http::{
     AuthMode, Credentials, HostPolicy, HttpLimits, HttpOptions, KeyRegistry, Metrics,
 };
-use crate::server::audit::AuditLog;
 use crate::server::confirmation::Confirmer;
 use crate::server::{Server, WriteGuards};
 use crate::setting_files;
@@ -93,7 +93,8 @@ pub(super) fn audit_log(config: &Config) -> Result<Option<AuditLog>, ConfigError
     let Some(path) = &config.audit_log else {
         return Ok(None);
     };
-    AuditLog::open(path).map(Some).map_err(|error| {
+    let key = ChainKey::new(config.audit_key.clone()?);
+    AuditLog::open(path, key).map(Some).map_err(|error| {
         ConfigError::new(format!(
             "the audit log {} cannot be written: {error}",
             setting_files::display(path)

@@ -1,5 +1,6 @@
 //! What the binary does, command by command.
 
+mod audit;
 mod build;
 mod call;
 mod demo;

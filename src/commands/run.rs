@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tracing::level_filters::LevelFilter;
 
 use super::variables::unknown_variables;
-use super::{call, demo, doctor, http, log, sandbox, stdio, tools};
+use super::{audit, call, demo, doctor, http, log, sandbox, stdio, tools};
 use crate::cli::{CliArguments, Command};
 use crate::config::{Config, ConfigError, HttpConfig};
 
@@ -66,6 +66,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         } => call::run(config, &tool, &arguments, json).await,
         Command::Tools { json } => tools::run(&config, json),
         Command::Doctor { json } => doctor::run(config, json).await,
+        Command::Audit { command } => audit::run(&config, &command),
         Command::Sandbox { port } => sandbox::run(&config, port).await,
         Command::Demo => demo::run(config).await,
     }

@@ -16,8 +16,8 @@ use super::notifications::{persons_changed, progress};
 use super::offload::offload;
 use super::session::ClientSession;
 use super::shared_project::{self, NotSettled};
+use crate::audit::{Line, Write};
 use crate::output::{ToolOutput, fit_fields};
-use crate::server::audit::{Intent, Line};
 use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision, Grant};
 use crate::tools::{
     Context, FactsDigest, Outcome, PreparedCall, PreparedWrite, Preview, ToolDefinition, ToolError,
@@ -71,6 +71,8 @@ impl From<ErrorData> for CallError {
         Self::Protocol(error)
     }
 }
+
+const OUTCOME_NOT_LOGGED: &str = "The audit log has no line with this outcome, because it could not be written. Report this to the operator of this server.";
 
 impl Call {
     /// Makes the call and returns its response.
@@ -230,14 +232,25 @@ impl Call {
                 Err(CallError::Response(_)) => Outcome::NotDone,
                 Err(_) => Outcome::Unknown,
             };
-            if let Some(Err(error)) = line.map(|line| line.complete(outcome.name())) {
-                tracing::error!(tool = call.tool.name, %error, "audit log entry not completed");
-            }
+            let logged = match line {
+                Some(line) => line.complete(outcome.name()).await,
+                None => Ok(()),
+            };
             if outcome != Outcome::NotDone {
                 persons_changed(&call.session, &peer, &write.persons).await;
             }
-            let (output, _) = result??;
-            Ok(call.success(output))
+            let result = match result {
+                Ok(Ok((output, _))) => Ok(call.success(output)),
+                Ok(Err(error)) => Err(CallError::Tool(error)),
+                Err(error) => Err(error),
+            };
+            match logged {
+                Ok(()) => result,
+                Err(error) => {
+                    tracing::error!(tool = call.tool.name, %error, "audit log entry not completed");
+                    call.with_note(result, OUTCOME_NOT_LOGGED)
+                }
+            }
         });
         executing
             .await
@@ -249,7 +262,7 @@ impl Call {
         &self,
         persons: &[String],
         property_keys: &[String],
-        confirmation: &str,
+        confirmation: &'static str,
     ) -> Result<Option<Line>, CallError> {
         let Some(audit) = &self.server.safety.audit else {
             return Ok(None);
@@ -258,20 +271,37 @@ impl Call {
         let keys = property_keys
             .iter()
             .map(|key| redaction.mask(key).into_owned());
-        let intent = Intent {
+        let write = Write {
             tool: self.tool.name,
             project: self.project().await?,
-            persons,
-            property_keys: &keys.collect::<Vec<_>>(),
+            persons: persons.to_vec(),
+            property_keys: keys.collect(),
             confirmation,
         };
-        audit.begin(&intent).map(Some).map_err(|error| {
+        audit.begin(write).await.map(Some).map_err(|error| {
             tracing::error!(tool = self.tool.name, %error, "audit log not writable");
             error_result(
                 "The audit log cannot be written, and no write is sent without an entry. Nothing was sent. The operator of this server must fix this.",
             )
             .into()
         })
+    }
+
+    /// Adds a note to what the model reads.
+    fn with_note(
+        &self,
+        result: Result<CallToolResult, CallError>,
+        note: &str,
+    ) -> Result<CallToolResult, CallError> {
+        let mut result = match result {
+            Err(CallError::Tool(error)) => self.failure(&error),
+            result => result?,
+        };
+        result.content.push(ContentBlock::text(note));
+        if let Some(Value::Object(fields)) = &mut result.structured_content {
+            fields.insert("audit_log".to_owned(), note.into());
+        }
+        Ok(result)
     }
 
     async fn project(&self) -> Result<u64, ToolError> {

@@ -9,11 +9,11 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::audit::AuditLog;
 use super::call::Call;
 use super::caller::{Caller, CallerSource};
 use super::confirmation::Confirmer;
 use super::session::ClientSession;
+use crate::audit::AuditLog;
 use crate::coordination::Store;
 use crate::output::OutputOptions;
 use crate::policy::Confirm;

@@ -5,7 +5,6 @@
     reason = "what newer protocol versions dropped is still served to older clients"
 )]
 
-pub mod audit;
 mod call;
 mod caller;
 pub mod completion;

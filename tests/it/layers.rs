@@ -4,17 +4,18 @@
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules that it may import.
-const ALLOWED_IMPORTS: [(&str, &[&str]); 13] = [
+const ALLOWED_IMPORTS: [(&str, &[&str]); 14] = [
     ("setting_files", &[]),
     ("setting_values", &[]),
     ("policy", &["setting_values"]),
     ("sync", &[]),
+    ("audit", &["sync"]),
     ("coordination", &["sync"]),
     ("output", &[]),
     ("tools", &["output", "policy"]),
     (
         "server",
-        &["coordination", "output", "policy", "sync", "tools"],
+        &["audit", "coordination", "output", "policy", "sync", "tools"],
     ),
     ("stdio", &["server", "sync"]),
     (
@@ -36,6 +37,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 13] = [
     (
         "commands",
         &[
+            "audit",
             "cli",
             "config",
             "coordination",

@@ -60,9 +60,9 @@ use std::time::Duration;
 
 use human::Human;
 use posthog_client::{Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::audit::AuditLog;
 use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::policy::{Confirm, Policy};
-use posthog_persons_mcp::server::audit::AuditLog;
 use posthog_persons_mcp::server::confirmation::Confirmer;
 use posthog_persons_mcp::server::{Server, WriteGuards};
 use posthog_persons_mcp::tools::{Context, catalog as all_tools};

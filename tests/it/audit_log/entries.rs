@@ -5,7 +5,6 @@ use crate::human::{Human, Reaction};
 use crate::writing::{GRACE, QA, confirmed, inject_fault, write_requests};
 use crate::{ADA, NOBODY, Setup, connect_with};
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::server::audit::AuditLog;
 use posthog_sandbox::{Era, FaultKind, Sandbox};
 use rmcp::ClientLifecycleMode;
 use rmcp::model::ProtocolVersion;
@@ -41,20 +40,15 @@ async fn each_write_has_an_entry_without_values() {
             "outcome": "queued",
         })
     };
-    let mut lines = log.lines();
+    let mut lines = log.writes();
     for line in &mut lines {
         let fields = line.as_object_mut().unwrap();
         let time = fields.remove("time").unwrap();
-        let finished = fields.remove("finished").unwrap();
-        for moment in [&time, &finished] {
-            let moment = moment.as_str().unwrap();
-            assert_eq!(moment.len(), "2026-11-02T09:00:00.000Z".len(), "{moment}");
-            assert!(
-                moment.starts_with("20") && moment.ends_with('Z'),
-                "{moment}"
-            );
-        }
-        assert!(time.as_str() <= finished.as_str(), "{time} {finished}");
+        let time = time.as_str().unwrap();
+        assert_eq!(time.len(), "2026-11-02T09:00:00.000Z".len(), "{time}");
+        assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
+        assert!(fields.remove("id").unwrap().is_string());
+        assert_eq!(fields.remove("prev").unwrap().as_str().unwrap().len(), 64);
     }
     let none: &[&str] = &[];
     assert_eq!(
@@ -82,7 +76,7 @@ async fn each_write_has_an_entry_without_values() {
 #[tokio::test]
 async fn entry_has_the_confirmation_method() {
     let deletion = json!({"ids": [QA[0]]});
-    let confirmation = |log: &Log| log.lines()[0]["confirmation"].clone();
+    let confirmation = |log: &Log| log.writes()[0]["confirmation"].clone();
 
     let log = Log::new();
     confirmed(
@@ -106,7 +100,7 @@ async fn entry_has_the_confirmation_method() {
         lifecycle: ClientLifecycleMode::Discover {
             preferred_versions: vec![ProtocolVersion::V_2026_07_28],
         },
-        audit: Some(AuditLog::open(&log.0).unwrap()),
+        audit: Some(log.open()),
         ..Setup::default()
     })
     .await;
@@ -155,7 +149,7 @@ async fn entry_has_the_outcome() {
     let log = Log::new();
     let mut setup = Setup {
         human: Human::answering_with(Reaction::Tick),
-        audit: Some(AuditLog::open(&log.0).unwrap()),
+        audit: Some(log.open()),
         ..Setup::default()
     };
     setup.sandbox.era = Era::June2026;
@@ -224,7 +218,8 @@ async fn entry_has_the_outcome() {
     expected.push("not done");
 
     assert_eq!(log.outcomes(), expected);
-    assert!(log.lines().iter().all(|line| line["finished"].is_string()));
+    // Two lines for each.
+    assert_eq!(log.lines().len(), 2 * expected.len());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The audit log: one entry per write, on disk before the request is sent, without personal data.
 
+mod chain;
 mod entries;
 mod file;
 mod process;

@@ -6,7 +6,6 @@ use crate::process::{binary, run, send, session_input, wait_for_exit};
 use crate::stdio::{connected, sandbox};
 use crate::wire::WITH_HANDSHAKE;
 use crate::writing::{GRACE, QA};
-use posthog_persons_mcp::server::audit::AuditLog;
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::json;
 use std::time::Duration;
@@ -50,7 +49,7 @@ async fn audit_log_flag_writes_entries() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.response(3)["result"]["isError"], false);
     let mut tools: Vec<String> = log
-        .lines()
+        .writes()
         .iter()
         .map(|line| line["tool"].as_str().unwrap().to_owned())
         .collect();
@@ -70,7 +69,7 @@ async fn pending_write_is_logged_before_a_signal_ends_the_process() {
         sandbox.inject(Fault::always("update_property", slow));
         let log = Log::new();
         // Created here, so that it can be read before the process starts.
-        AuditLog::open(&log.0).unwrap();
+        log.open();
         let arguments = ["--audit-log", log.0.to_str().unwrap()];
         let mut command = connected(&arguments, &sandbox.url(), Sandbox::KEY);
         let mut child = command.spawn().unwrap();

@@ -3,8 +3,8 @@
 use crate::human::{Human, Reaction};
 use crate::wire::TIMEOUT;
 use crate::{Session, Setup, connect_with};
+use posthog_persons_mcp::audit::{AuditLog, ChainKey};
 use posthog_persons_mcp::policy::Confirm;
-use posthog_persons_mcp::server::audit::AuditLog;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +23,10 @@ impl Log {
         Self(std::env::temp_dir().join(name))
     }
 
+    pub(super) fn open(&self) -> AuditLog {
+        AuditLog::open(&self.0, ChainKey::default()).unwrap()
+    }
+
     pub(super) fn text(&self) -> String {
         std::fs::read_to_string(&self.0).unwrap()
     }
@@ -37,17 +41,41 @@ impl Log {
             .collect()
     }
 
-    /// The outcomes, in the order of the lines.
+    /// The last line of each write, in the order in which the writes began.
+    pub(super) fn writes(&self) -> Vec<Value> {
+        let mut writes: Vec<Value> = Vec::new();
+        for line in self.lines() {
+            match writes.iter_mut().find(|write| write["id"] == line["id"]) {
+                None => writes.push(line),
+                Some(write) => {
+                    for field in [
+                        "tool",
+                        "project",
+                        "persons",
+                        "property_keys",
+                        "confirmation",
+                    ] {
+                        assert_eq!(write[field], line[field], "{field}");
+                    }
+                    assert_eq!(write["outcome"], "started", "{line}");
+                    *write = line;
+                }
+            }
+        }
+        writes
+    }
+
+    /// The outcomes, in the order in which the writes began.
     pub(super) fn outcomes(&self) -> Vec<String> {
-        let lines = self.lines();
+        let writes = self.writes();
         let outcome = |line: &Value| line["outcome"].as_str().unwrap().to_owned();
-        lines.iter().map(outcome).collect()
+        writes.iter().map(outcome).collect()
     }
 
     /// Waits until the outcomes are as expected.
     pub(super) async fn until(&self, so: impl Fn(&[Value]) -> bool) {
         let waiting = async {
-            while !so(&self.lines()) {
+            while !so(&self.writes()) {
                 sleep(Duration::from_millis(5)).await;
             }
         };
@@ -67,7 +95,7 @@ pub(super) async fn logged(log: &Log, human: Human, confirm: Confirm) -> Session
     connect_with(Setup {
         human,
         confirm,
-        audit: Some(AuditLog::open(&log.0).unwrap()),
+        audit: Some(log.open()),
         ..Setup::default()
     })
     .await
