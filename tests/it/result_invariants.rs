@@ -76,7 +76,9 @@ pub(crate) fn check(tool: &str, key: &str, limits: &OutputOptions, result: &Call
 
 /// The lines of a text that say what to do or how to read it: not rows, not the lines of a person's card.
 fn guidance(text: &str) -> impl Iterator<Item = &str> {
-    const CARD: [&str; 8] = [
+    const DATA: [&str; 10] = [
+        "not found: ",
+        "Not found (",
         "uuid: ",
         "name: ",
         "url: ",
@@ -89,7 +91,7 @@ fn guidance(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim_end).filter(|line| {
         let data = line.starts_with("  ")
             || line.contains('\t')
-            || CARD.iter().any(|start| line.starts_with(start));
+            || DATA.iter().any(|start| line.starts_with(start));
         line.ends_with('.') && !data
     })
 }

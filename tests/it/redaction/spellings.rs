@@ -113,6 +113,7 @@ async fn session(redaction: Redaction) -> Session {
         key: Sandbox::LEGACY_KEY,
         limits: OutputOptions {
             redaction,
+            structured: true,
             ..OutputOptions::default()
         },
         ..Setup::default()
