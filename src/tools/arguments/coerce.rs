@@ -67,7 +67,7 @@ impl<'a> Argument<'a> {
 
     fn coerce(self, value: Value) -> Value {
         let value = match value {
-            Value::String(text) => self.from_text(text),
+            Value::String(text) => self.read_text(text),
             Value::Number(number) if self.takes("integer") => match number.as_f64() {
                 // 20.0 is an integer in JSON Schema.
                 Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 => {
@@ -108,7 +108,7 @@ impl<'a> Argument<'a> {
 
     /// Text is read as JSON only for lists and objects, and only where it begins like one: `null` and `[object Object]` are
     /// distinct ids that exist.
-    fn from_text(self, text: String) -> Value {
+    fn read_text(self, text: String) -> Value {
         let begins_list = text.starts_with('[') && self.takes("array");
         let begins_object = text.starts_with('{')
             && (self.takes("object") || self.items().is_some_and(|item| item.takes("object")));

@@ -130,9 +130,9 @@ async fn person(session: &Session, spelling: &str) -> Value {
         "note": format!("see {spelling}, please"),
         "$current_url": format!("https://x.test/a/?q={spelling}&z=1"),
         format!("about {spelling}"): 1,
-        format!("dotted.{spelling}.key"): {"inner": spelling},
+        format!("dotted.{spelling}.key"): {"box": spelling},
         "nested": {spelling: [{"deep": [spelling, {format!("k.{spelling}"): spelling}]}]},
-        "json": json!({"inner": {"text": spelling}}).to_string(),
+        "json": json!({"box": {"text": spelling}}).to_string(),
         "list": [spelling, 5],
         "contact.email": "other.address@elsewhere.test",
     }});
