@@ -64,11 +64,9 @@ pub fn verify(log: impl BufRead, key: &ChainKey, head: Option<&str>) -> io::Resu
                     report.notes += usize::from(fields.note.is_some());
                     match (fields.id, fields.outcome.as_deref()) {
                         (Some(id), Some("started")) => drop(open.insert(id)),
-                        (Some(id), Some(_)) => {
-                            // It may stand in the file that was replaced.
-                            if !open.remove(&id) && report.notes == 0 {
-                                problem("the outcome of a write whose first line is missing");
-                            }
+                        // It may stand in the file that was replaced.
+                        (Some(id), Some(_)) if !open.remove(&id) && report.notes == 0 => {
+                            problem("the outcome of a write whose first line is missing");
                         }
                         _ => {}
                     }
