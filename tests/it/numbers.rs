@@ -61,8 +61,11 @@ async fn filters_are_sent_digit_for_digit() {
         let filter = json!([{"key": "seats", "operator": "gt", "value": text}]);
         let result = session.result("persons-list", json!({"properties": filter}));
         result.await;
-        let request = session.requests().pop().unwrap();
-        assert!(request.contains(&format!(r#""value":{text}"#)), "{request}");
+        // PostHog fails, and the type of the property says why.
+        let requests = session.requests();
+        let value = format!(r#""value":{text}"#);
+        let sent = requests.iter().any(|request| request.contains(&value));
+        assert!(sent, "{requests:?}");
     }
 }
 

@@ -231,6 +231,7 @@ async fn resource_metadata_names_posthog_and_the_scopes() {
             "cohort:read",
             "person:read",
             "person:write",
+            "query:read",
             "user:read",
         ];
         assert_eq!(document["scopes_supported"], json!(scopes));
