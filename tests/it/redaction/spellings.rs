@@ -103,6 +103,10 @@ fn part_in<'a>(spelling: &str, text: &'a str) -> Option<&'a str> {
     let spelling: Vec<char> = spelling.chars().filter(visible).collect();
     spelling.windows(6).find_map(|part| {
         let part: String = part.iter().collect();
+        // Backslashes around one letter are those of JSON in JSON, and no part of an address.
+        if part.chars().filter(|character| *character != '\\').count() < 2 {
+            return None;
+        }
         let at = text.find(&part)?;
         text.get(at..at + part.len())
     })
