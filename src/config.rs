@@ -11,7 +11,7 @@ use crate::cli::{HttpArgs, SettingsArgs, Switch, ToolArgs};
 use crate::output::{OutputOptions, Redaction};
 use crate::policy::{Confirm, Policy};
 use crate::setting_files;
-use crate::setting_values::{is_bearer_token, list};
+use crate::setting_values::{is_bearer_token, list, secret};
 use posthog_client::{Project, parse_host};
 use posthog_sandbox::Era;
 
@@ -303,7 +303,8 @@ fn read_audit_key(path: &Path) -> Result<SecretString, ConfigError> {
     let key = setting_files::read(path)
         .map_err(|error| ConfigError::new(format!("{name} cannot be read: {error}")))?;
     let key = String::from_utf8(key).unwrap_or_default();
-    check_secret(&name, &key)?.ok_or_else(|| {
+    let key = secret(&key).map_err(|error| ConfigError::new(format!("{name} {error}")))?;
+    key.ok_or_else(|| {
         ConfigError::new(format!(
             "{name} contains no text. Generate a key with `openssl rand -hex 32`."
         ))
@@ -382,22 +383,9 @@ fn read_auth_token() -> Result<Option<SecretString>, ConfigError> {
 
 /// A secret that has a variable and no flag. A short one is rejected, because it can be guessed.
 fn read_secret(name: &str) -> Result<Option<SecretString>, ConfigError> {
-    let secret = std::env::var_os(name).unwrap_or_default();
-    let Some(secret) = secret.to_str() else {
+    let value = std::env::var_os(name).unwrap_or_default();
+    let Some(value) = value.to_str() else {
         return Err(ConfigError::new(format!("{name} is not UTF-8 text.")));
     };
-    check_secret(name, secret)
-}
-
-/// A secret that nobody can guess; none if it is blank.
-fn check_secret(name: &str, secret: &str) -> Result<Option<SecretString>, ConfigError> {
-    const MIN_LENGTH: usize = 32;
-    match secret.trim() {
-        "" => Ok(None),
-        secret if secret.len() < MIN_LENGTH => Err(ConfigError::new(format!(
-            "{name} has {} characters; at least {MIN_LENGTH} are required. Generate one with `openssl rand -hex 32`.",
-            secret.len()
-        ))),
-        secret => Ok(Some(SecretString::from(secret))),
-    }
+    secret(value).map_err(|error| ConfigError::new(format!("{name} {error}")))
 }

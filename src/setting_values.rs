@@ -1,5 +1,7 @@
 //! The values of settings as text: lists, tokens, and which values an error may quote.
 
+use secrecy::SecretString;
+
 /// The names in a list with commas.
 ///
 /// # Errors
@@ -41,6 +43,19 @@ pub fn quotable(value: &str) -> &str {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:=*".contains(&byte));
     if harmless { value } else { "(not shown)" }
+}
+
+/// A secret that nobody can guess; none if it is blank.
+pub(crate) fn secret(text: &str) -> Result<Option<SecretString>, String> {
+    const MIN_LENGTH: usize = 32;
+    match text.trim() {
+        "" => Ok(None),
+        secret if secret.len() < MIN_LENGTH => Err(format!(
+            "has {} characters; at least {MIN_LENGTH} are required. Generate one with `openssl rand -hex 32`.",
+            secret.len()
+        )),
+        secret => Ok(Some(SecretString::from(secret))),
+    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::characters::sanitize;
 use super::redact::{REDACTED, RedactedTerms, Redaction};
-use super::sanitize::sanitize;
 
 /// Rewrites PostHog's CSV. Of a truncated file the last record is dropped, because it may be incomplete.
 ///

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::sanitize::is_invisible;
+use super::characters::is_invisible;
 
 /// An identifier as a JSON string in which every character is visible.
 pub(super) fn escape(identifier: &str) -> String {

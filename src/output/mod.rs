@@ -6,6 +6,7 @@
 //! Invariant: knows persons as PostHog sends them, and nothing of MCP or of any tool.
 
 mod budget;
+mod characters;
 mod comparison;
 mod csv;
 mod csv_page;
@@ -24,6 +25,7 @@ pub use budget::{
     BYTES, OutputOptions, ToolOutput, Truncated, fit_fields, fits, truncate_lines, truncate_names,
     truncate_rows,
 };
+pub use characters::sanitize;
 pub use comparison::{ChangedProperty, Comparison, compare};
 pub use csv_page::{CsvPage, csv_page};
 pub use identifier::{quoted, unescape};
@@ -33,6 +35,6 @@ pub use person_row::{ACTIVE_PERIODS, PersonRow, REQUESTED, VALUE_AT_DATA_POINT};
 pub use person_summary::PersonSummary;
 pub use quote::{quote, quote_list};
 pub use redact::{RedactedTerms, Redaction};
-pub use sanitize::{Sanitizer, sanitize};
+pub use sanitize::Sanitizer;
 pub use select::Select;
 pub use table::{Cells, Row, write_list, write_notes};

@@ -2,7 +2,7 @@
 //!
 //! A quoted text begins and ends with the only two `"` that a reader can see in it. There is no escape character.
 
-use super::sanitize::sanitize;
+use super::characters::sanitize;
 
 /// Puts text between quotes that it cannot close, on one line, with at most `max_chars` characters between them.
 #[must_use]

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::error::Error;
 use crate::insights::InsightArguments;
-use crate::person::{Person, PersonId, Properties, any_depth, cut_to, null_as_default};
+use crate::person::{Person, PersonId, any_depth, cut_to, null_as_default};
+use crate::properties::Properties;
 use crate::request::{Request, persons};
 use crate::untrusted::Untrusted;
 

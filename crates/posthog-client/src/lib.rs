@@ -26,6 +26,7 @@ mod person;
 mod persons;
 mod probe;
 mod project;
+mod properties;
 mod property_types;
 mod query;
 mod quoted_key;
@@ -57,10 +58,11 @@ pub use host::{HostError, parse_host};
 pub use insights::{Insight, InsightArguments};
 pub use key_info::{KeyFacts, KeyInspector, KeyKind, ProjectAccess, Region};
 pub use key_state::{KeyRejection, KeyStanding, KeyState};
-pub use person::{Cohort, Person, PersonId, PersonPage, Properties, PropertyValue, PropertyValues};
+pub use person::{Cohort, Person, PersonId, PersonPage, PropertyValue, PropertyValues};
 pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
 pub use probe::{ConnectFailure, Endpoint, ProbeResult};
 pub use project::Project;
+pub use properties::Properties;
 pub use property_types::{PropertyType, TypeMismatch};
 pub use query::{
     ActorPage, ActorsQuery, ActorsSource, Breakdown, BreakdownType, ChangeSource, Event,

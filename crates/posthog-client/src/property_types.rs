@@ -44,7 +44,7 @@ impl Client {
     /// a type are missing.
     ///
     /// # Errors
-    /// Without the scope `property_definition:read`, see [`is_closed`].
+    /// Without the scope `property_definition:read`, see `is_closed`.
     pub async fn property_types(
         &self,
         filters: &[Filter],

@@ -12,7 +12,7 @@ use unicode_normalization::char::{canonical_combining_class, decompose_compatibl
 
 use super::escapes::{self, Decoded};
 use super::steps;
-use crate::output::sanitize::visible;
+use crate::output::characters::visible;
 
 /// Escapes inside escapes are decoded to this depth.
 const MAX_LEVELS: u8 = 4;

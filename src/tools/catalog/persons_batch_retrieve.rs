@@ -33,7 +33,7 @@ pub(super) struct Input {
     distinct_ids: Option<Vec<DistinctId>>,
     /// Up to 2000 person UUIDs.
     uuids: Option<Vec<PersonUuid>>,
-    /// Up to 400 values of the property `email`, such as ["ada@example.com"], in any letter case.
+    /// Up to 400 values of the property `email`, such as `["ada@example.com"]`, in any letter case.
     emails: Option<Vec<SearchText>>,
     /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
     select: Option<Select>,

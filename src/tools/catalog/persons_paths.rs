@@ -20,7 +20,7 @@ pub(super) struct PersonsPaths;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Full URL, screen or event on the path, such as "https://app.example.com/pricing".
+    /// Full URL, screen or event on the path, such as `https://app.example.com/pricing`.
     item: NonEmptyString,
     /// Position of the item on the path, from 1.
     #[schemars(range(min = 1, max = 19))]
@@ -32,7 +32,7 @@ pub(super) struct Input {
     /// What the path consists of.
     #[serde(default)]
     path_type: PathType,
-    /// Item that paths begin with, such as "https://app.example.com/". Default: the first of each session.
+    /// Item that paths begin with, such as `https://app.example.com/`. Default: the first of each session.
     start_point: Option<NonEmptyString>,
     /// Start: 2026-01-31, or relative such as -30d. Default: -7d.
     date_from: Option<Date>,

@@ -12,12 +12,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::insight::{
-    Breakdown, FunnelActors, InsightBase, LifecycleStatus, PathNode, PathType, Retention,
-    StickinessOperator, insight_actors, node, set,
+    Breakdown, FunnelActors, InsightBase, LifecycleStatus, StickinessOperator, insight_actors,
+    node, set,
 };
+use super::journey::{PathNode, PathType, Retention};
 use crate::client::Client;
 use crate::error::Error;
-use crate::person::{Person, Properties, null_as_default};
+use crate::person::{Person, null_as_default};
+use crate::properties::Properties;
 use crate::untrusted::Untrusted;
 
 /// A page of the persons of an insight.

@@ -13,7 +13,7 @@ use super::time_range::TimeRange;
 use crate::client::Client;
 use crate::date::is_timestamp;
 use crate::error::Error;
-use crate::person::Properties;
+use crate::properties::Properties;
 use crate::untrusted::Untrusted;
 
 /// Which events.

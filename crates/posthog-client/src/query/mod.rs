@@ -8,6 +8,7 @@ mod cohorts;
 mod events;
 mod hogql;
 mod insight;
+mod journey;
 mod property_changes;
 #[cfg(test)]
 mod recorded;
@@ -22,9 +23,9 @@ pub use events::{
 pub(crate) use hogql::HogQl;
 pub use insight::{
     Breakdown, BreakdownType, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit,
-    InsightBase, Interval, LifecycleStatus, PathNode, PathPosition, PathType, Retention, Series,
-    SeriesMath, StickinessOperator,
+    InsightBase, Interval, LifecycleStatus, Series, SeriesMath, StickinessOperator,
 };
+pub use journey::{PathNode, PathPosition, PathType, Retention};
 pub use property_changes::{ChangeSource, PropertyChange, PropertyChanges, PropertyChangesQuery};
 pub(crate) use send::is_closed;
 pub use time_range::{Period, TimeRange};

@@ -14,7 +14,8 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::history::PropertiesTimeline;
 use crate::insights::{InsightArguments, unless_closed};
-use crate::person::{PersonId, Properties};
+use crate::person::PersonId;
+use crate::properties::Properties;
 use crate::untrusted::Untrusted;
 
 /// Names of properties at most, where all are asked for.

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::actors::{ActorsQuery, ActorsSource};
 use super::insight::{
     Breakdown, BreakdownType, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit,
-    InsightBase, Interval, LifecycleStatus, PathNode, PathPosition, PathType, Retention, Series,
-    SeriesMath, StickinessOperator,
+    InsightBase, Interval, LifecycleStatus, Series, SeriesMath, StickinessOperator,
 };
+use super::journey::{PathNode, PathPosition, PathType, Retention};
 use crate::filter::{EventFilter, Filter};
 
 fn event(name: &str) -> Series {
