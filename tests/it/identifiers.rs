@@ -76,3 +76,36 @@ async fn identifier_that_literally_is_an_escaped_one_wins_and_both_are_refused()
         .await;
     assert!(error.starts_with("PostHog found no person"), "{error}");
 }
+
+#[tokio::test]
+async fn property_names_as_shown_are_accepted_by_the_tools_that_change_them() {
+    let session = session().await;
+    let (name, shown) = ("plan\nb", r#""plan\nb""#);
+    let sent = |session: &Session| {
+        let write = session.sandbox.requests().into_iter().next_back().unwrap();
+        session.sandbox.clear_requests();
+        write.body
+    };
+    for (id, id_shown) in ALIKE {
+        let person = session.call("persons-retrieve", json!({"distinct_id": id}));
+        let uuid = person.await["uuid"].clone();
+        let subject = json!({"distinct_id": id_shown, "key": shown, "value": 1});
+        let set = session.call("persons-property-set", subject).await;
+        assert_eq!(set["person_uuid"], uuid);
+        assert_eq!(sent(&session)["key"], name);
+        let unset = json!({"distinct_id": id_shown, "unset": [shown, name]});
+        let unset = session.call("persons-property-delete", unset).await;
+        assert_eq!(unset["person_uuid"], uuid);
+        assert_eq!(sent(&session)["$unset"], name);
+        // A name that the person has in neither form is taken literally.
+        let set = json!({"distinct_id": id_shown, "key": r#""new""#, "value": 1});
+        session.call("persons-property-set", set).await;
+        assert_eq!(sent(&session)["key"], r#""new""#);
+    }
+    let set = json!({"$set": {name: 1, shown: 1}});
+    let set = set.as_object().unwrap().clone();
+    session.sandbox.capture("ada@example.com", "sign up", set);
+    let both = json!({"id": crate::ADA, "key": shown, "value": 1});
+    let error = session.error("persons-property-set", both).await;
+    assert!(error.contains("literally"), "{error}");
+}

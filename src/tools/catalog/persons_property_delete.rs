@@ -14,7 +14,7 @@ use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, WaitSeconds, distinct, subject};
 use crate::tools::support::poll::poll;
 use crate::tools::support::property_change::{self, Changed, Seen};
-use crate::tools::support::resolve_person::person_with_properties;
+use crate::tools::support::resolve_person::{own_property, person_with_properties};
 use crate::tools::{
     Context, Outcome, PendingWrite, Status, Tool, ToolError, ToolOutcome, WriteResult,
 };
@@ -123,7 +123,10 @@ impl Tool for PersonsPropertyDelete {
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         let subject = subject(input.id, input.distinct_id)?;
         let person = person_with_properties(context, &subject).await?;
-        let (keys, absent) = partition(&person, input.unset.0);
+        let named = input.unset.0.into_iter();
+        let keys: Result<Vec<String>, ToolError> =
+            named.map(|key| own_property(&person, key)).collect();
+        let (keys, absent) = partition(&person, distinct(keys?));
         let absent: Vec<String> = {
             let sanitizer = context.limits.sanitizer();
             absent.iter().map(|key| sanitizer.argument(key)).collect()

@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::output::unescape;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Id, NonEmptyString, WaitSeconds, subject};
 use crate::tools::support::poll::poll;
 use crate::tools::support::property_change::{self, Changed, Seen};
-use crate::tools::support::resolve_person::uuid_of;
+use crate::tools::support::resolve_person::{own_property, person_with_properties, uuid_of};
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
 use posthog_client::{Person, PersonId, RequiredScopes};
 
@@ -51,7 +52,12 @@ impl Tool for PersonsPropertySet {
         let subject = subject(input.id, input.distinct_id)?;
         let (key, value, wait) = (input.key.0, input.value, input.wait_seconds);
         property_change::check_keys([&key])?;
-        let uuid = uuid_of(context, &subject).await?;
+        let (uuid, key) = if unescape(&key).is_some() {
+            let person = person_with_properties(context, &subject).await?;
+            (person.uuid, own_property(&person, key)?)
+        } else {
+            (uuid_of(context, &subject).await?, key)
+        };
         let context = context.clone();
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![uuid.to_string()],

@@ -88,6 +88,24 @@ pub(in crate::tools) fn own_distinct_id(
     }
 }
 
+/// One of a person's properties, given literally or as results show its name; the literal name if the person has neither.
+pub(in crate::tools) fn own_property(person: &Person, given: String) -> Result<String, ToolError> {
+    let Some(meant) = unescape(&given) else {
+        return Ok(given);
+    };
+    match (
+        person.properties.contains(&given),
+        person.properties.contains(&meant),
+    ) {
+        (true, true) => Err(ToolError::invalid_input(format!(
+            "The person has the property {given} literally, and another that is shown so because of characters that cannot be seen. \
+             Nothing was sent. Change these in PostHog."
+        ))),
+        (false, true) => Ok(meant),
+        _ => Ok(given),
+    }
+}
+
 fn ambiguous(given: &str, literal: Uuid, meant: Uuid) -> ToolError {
     ToolError::invalid_input(format!(
         "Two persons fit the distinct id {given}: {literal} has it literally, and {meant} has the one that is shown so because of \
@@ -118,7 +136,7 @@ pub(in crate::tools) async fn person_with_properties(
     let person = match subject {
         Subject::Id(id) => context.posthog.person(id).await,
         Subject::DistinctId(distinct_id) => {
-            context.posthog.person_by_distinct_id(distinct_id).await
+            return person_of(context, distinct_id).await;
         }
     };
     Ok(person?)
