@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::audit::{AuditLog, ChainKey};
 use crate::config::{
-    AUTH_TOKEN, ApiKey, ApiKeySource, Config, ConfigError, HttpConfig, STATE_KEY, no_api_key,
+    AUTH_TOKEN, ApiKey, ApiKeySource, Config, ConfigError, HttpConfig, no_api_key,
 };
 use crate::coordination::Store;
 use crate::http::{
@@ -135,14 +135,9 @@ pub(super) async fn http_server(
     // Before anything that is measured.
     let metrics = Metrics::install()?;
     let store = match &http.redis {
-        Some(url) => {
-            let key = http.state_key.as_ref().with_context(|| {
-                format!(
-                    "--redis needs {STATE_KEY}, the same in every process: openssl rand -hex 32"
-                )
-            })?;
-            Store::connect(url, key).await.context("--redis")?
-        }
+        Some(url) => Store::connect(url, http.state_key.as_ref())
+            .await
+            .context("--redis")?,
         None => Store::default(),
     };
     let mut confirmer = Confirmer::new(config.confirm, false).with_store(store.clone());

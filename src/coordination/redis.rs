@@ -42,7 +42,11 @@ struct Health {
 }
 
 impl Redis {
-    pub(super) async fn connect(url: &str, state_key: &SecretString) -> Result<Self, ConnectError> {
+    pub(super) async fn connect(
+        url: &str,
+        state_key: Option<&SecretString>,
+    ) -> Result<Self, ConnectError> {
+        let state_key = state_key.ok_or(ConnectError::NoStateKey)?;
         let failed = |error: RedisError| ConnectError::Connection(format!("{:?}", error.kind()));
         let client = Client::open(url).map_err(failed)?;
         let config = ConnectionManagerConfig::new()

@@ -25,6 +25,11 @@ pub enum ConnectError {
     /// Redis rejects a command that is needed, for example by its access control list.
     #[error("Redis rejects the command {0}, which is needed")]
     Command(&'static str),
+    /// There is no key that the processes share.
+    #[error(
+        "POSTHOG_MCP_STATE_KEY must be set, to the same key in every process: openssl rand -hex 32"
+    )]
+    NoStateKey,
     /// This binary cannot use Redis.
     #[error("this binary was built without Redis support; build with `--features redis`")]
     Unsupported,
@@ -42,7 +47,10 @@ impl Store {
     ///
     /// # Errors
     /// When Redis cannot be reached, or rejects a command: better at the start than at the first deletion.
-    pub async fn connect(url: &str, state_key: &SecretString) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        url: &str,
+        state_key: Option<&SecretString>,
+    ) -> Result<Self, ConnectError> {
         Ok(Self {
             memory: Arc::default(),
             redis: Some(Redis::connect(url, state_key).await?),

@@ -11,7 +11,7 @@ use super::store::{ConnectError, Unavailable};
 pub(super) enum Redis {}
 
 impl Redis {
-    pub(super) async fn connect(_: &str, _: &SecretString) -> Result<Self, ConnectError> {
+    pub(super) async fn connect(_: &str, _: Option<&SecretString>) -> Result<Self, ConnectError> {
         Err(ConnectError::Unsupported)
     }
 
