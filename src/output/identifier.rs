@@ -1,6 +1,6 @@
 //! Identifiers as they are shown and given back: distinct ids and property names.
 //!
-//! One that holds characters that a reader does not see is shown quoted, with escapes, so that it is told from another that
+//! One that holds characters that a reader does not see is shown quoted, with escapes, so that it differs from another that
 //! looks the same, and can be given back in that form.
 
 use std::fmt::Write;

@@ -96,7 +96,7 @@ impl<'a> Argument<'a> {
             Value::Object(fields) if self.takes("object") => coerce(fields, self.0).into(),
             Value::Null => Value::Null,
             Value::String(text) if text.is_empty() => text.into(),
-            // One value where a list is wanted.
+            // One value where a list is expected.
             one if self.takes("array") && !self.takes("string") => vec![match self.items() {
                 Some(item) => item.coerce(one),
                 None => one,

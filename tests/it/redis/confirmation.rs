@@ -117,7 +117,7 @@ async fn every_record_expires_and_reveals_nothing() {
     }
 }
 
-/// Two deployments are told apart by their state keys.
+/// The state key distinguishes two deployments.
 #[tokio::test]
 async fn two_deployments_on_one_redis_share_nothing() {
     let limit = ["--max-requests-per-minute", "4"];

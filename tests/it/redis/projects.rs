@@ -103,7 +103,7 @@ async fn processes_that_resolved_different_projects_do_not_write_to_both() {
 #[tokio::test]
 async fn keys_that_posthog_does_not_accept_leave_no_record() {
     let team = Team::start_on_current().await;
-    let mut redis = team.redis.connection().await;
+    let redis = team.redis.connection().await;
     let size = |mut redis: redis::aio::MultiplexedConnection| async move {
         let count: usize = redis::cmd("DBSIZE").query_async(&mut redis).await.unwrap();
         count
@@ -117,6 +117,5 @@ async fn keys_that_posthog_does_not_accept_leave_no_record() {
     }
     assert_eq!(size(redis.clone()).await, 0);
     team.read(&team.one()).await;
-    assert!(size(redis.clone()).await > 0);
-    let _: () = redis::cmd("PING").query_async(&mut redis).await.unwrap();
+    assert!(size(redis).await > 0);
 }

@@ -241,7 +241,7 @@ async fn invalid_arguments_make_no_request() {
 #[tokio::test]
 async fn ids_can_be_uuids_and_distinct_ids_mixed() {
     let session = connect().await;
-    // Ada's UUID is a distinct id of somebody else as well.
+    // Ada's UUID is a distinct id of another person as well.
     let ids = json!([ADA, "101", "hedy@example.com", NOBODY, "nobody"]);
     let result = session.call(TOOL, json!({ "ids": ids })).await;
     let found: Vec<(&str, &str, &str)> = result["results"]

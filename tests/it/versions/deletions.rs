@@ -1,4 +1,4 @@
-//! A deletion deletes what it was told, and its result says what PostHog reports.
+//! A deletion deletes what its arguments say, and its result says what PostHog reports.
 
 use posthog_sandbox::{Era, Fault, FaultKind};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! A split does what it was told, or is not sent.
+//! A split does what its arguments say, or is not sent.
 
 use std::time::Duration;
 
