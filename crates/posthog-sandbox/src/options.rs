@@ -9,6 +9,9 @@ use crate::model::{Clock, Era};
 pub struct SandboxOptions {
     /// Generated persons in addition to the seeded ones, all older than these.
     pub persons: usize,
+    /// Generated events of one person, [`Sandbox::LONG_HISTORY`](crate::Sandbox::LONG_HISTORY), who exists only with some.
+    /// Only with the built-in story.
+    pub events: usize,
     /// The version of PostHog that is simulated.
     pub era: Era,
     /// In place of the built-in story.
@@ -29,6 +32,7 @@ impl Default for SandboxOptions {
     fn default() -> Self {
         Self {
             persons: 0,
+            events: 0,
             era: Era::default(),
             seed: None,
             clock: Clock::default(),

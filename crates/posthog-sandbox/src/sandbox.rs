@@ -8,8 +8,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::faults::Fault;
+use crate::fixtures::LONG_HISTORY;
 use crate::handlers::discovery::PROJECT;
 use crate::http::{Key, RecordedRequest};
 use crate::model::{Capture, dates};
@@ -38,6 +40,8 @@ impl Sandbox {
     pub const PROJECT_TOKEN: &str = "phc_sandbox_project_token";
     /// The seeded project.
     pub const PROJECT: u64 = PROJECT;
+    /// The person with the events of [`SandboxOptions::events`].
+    pub const LONG_HISTORY: Uuid = LONG_HISTORY;
 
     /// Starts serving on this listener, in a task of the current runtime.
     pub async fn start(listener: TcpListener, options: SandboxOptions) -> io::Result<Self> {

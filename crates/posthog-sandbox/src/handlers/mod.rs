@@ -18,6 +18,7 @@ pub(crate) mod history;
 pub(crate) mod insights;
 pub(crate) mod persons;
 pub(crate) mod query;
+pub(crate) mod recordings;
 pub(crate) mod schema;
 pub(crate) mod values;
 pub(crate) mod writes;

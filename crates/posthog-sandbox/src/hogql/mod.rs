@@ -12,6 +12,7 @@ mod fields;
 mod functions;
 mod lexer;
 mod parser;
+mod scan;
 mod select;
 mod tables;
 mod types;

@@ -7,7 +7,8 @@ use super::ast::{Call, From, FromSource, Item, Node, Select};
 use super::compile::{Compiler, Stage, Typed};
 use super::error::QueryError;
 use super::evaluate::{Expr, Row};
-use super::tables::{Column, Database, Source};
+use super::scan::{self, TimeOrder};
+use super::tables::{Database, Source};
 use super::types::Type;
 use super::value::{Key, Value};
 use super::window;
@@ -122,7 +123,14 @@ fn run_one(select: &Select, db: &Database<'_>) -> Result<Output, QueryError> {
     let limit = bound(&mut compiler, select.limit.as_ref(), "LIMIT")?;
     let offset = bound(&mut compiler, select.offset.as_ref(), "OFFSET")?;
 
-    let mut rows = scan(&source, &compiler, filter.as_ref(), joined_early)?;
+    let is_plain = !is_grouped
+        && !select.distinct
+        && having.is_none()
+        && compiler.windows.is_empty()
+        && compiler.joined.is_empty();
+    let first = limit.filter(|_| is_plain && offset.is_none());
+    let in_time = first.and_then(|limit| TimeOrder::of(select, &compiler, &order, limit));
+    let mut rows = scan::rows(&source, &compiler, filter.as_ref(), joined_early, in_time)?;
     if is_grouped {
         rows = group(rows, &keys, &compiler)?;
     }
@@ -201,54 +209,6 @@ fn bound(
         let sentence = format!("The value of {clause} must be a number that is not negative");
         QueryError::clickhouse("invalid_limit_expression", sentence)
     })
-}
-
-/// The rows of the source that pass the filter.
-fn scan(
-    source: &Source,
-    compiler: &Compiler<'_>,
-    filter: Option<&Expr>,
-    joined_early: usize,
-) -> Result<Vec<Row>, QueryError> {
-    let db = &compiler.db;
-    let of_distinct_ids = compiler.columns.contains(&Column::DistinctId);
-    let early = compiler.joined.get(..joined_early).unwrap_or_default();
-    let late = compiler.joined.get(joined_early..).unwrap_or_default();
-    let mut rows = Vec::new();
-    source.scan(db, of_distinct_ids, |base| {
-        let columns = compiler.columns.iter().map(|column| column.read(base, db));
-        let row = Row {
-            columns: columns.collect(),
-            ..Row::default()
-        };
-        for row in joined(row, early)? {
-            if match filter {
-                Some(filter) => filter.of(&row)?.holds(),
-                None => true,
-            } {
-                rows.extend(joined(row, late)?);
-            }
-        }
-        Ok(())
-    })?;
-    Ok(rows)
-}
-
-/// A row for each combination of the items of the arrays.
-fn joined(row: Row, arrays: &[(Node, Expr)]) -> Result<Vec<Row>, QueryError> {
-    let mut rows = vec![row];
-    for (_, array) in arrays {
-        let mut longer = Vec::new();
-        for row in rows {
-            for item in array.of(&row)?.items() {
-                let mut row = row.clone();
-                row.joined.push(item.clone());
-                longer.push(row);
-            }
-        }
-        rows = longer;
-    }
-    Ok(rows)
 }
 
 fn kept(rows: Vec<Row>, condition: &Expr) -> Result<Vec<Row>, QueryError> {

@@ -9,7 +9,7 @@ use super::select::Output;
 use super::types::Type;
 use super::value::Value;
 use crate::model::dates::Time;
-use crate::model::{Era, Event, ProjectState, Properties, PropertyOwner};
+use crate::model::{Era, Event, ProjectState, Properties, PropertyMap, PropertyOwner};
 
 /// The most rows that a response has. PostHog lowers a higher limit without a sign of it.
 pub(crate) const MAX_ROWS: usize = 50_000;
@@ -83,6 +83,17 @@ pub(super) struct Resolved {
     pub(super) column: Column,
     pub(super) ty: Type,
     pub(super) names: usize,
+}
+
+impl<'a> BaseRow<'a> {
+    pub(super) fn of_event(event: &'a Event, db: &Database<'a>) -> Self {
+        Self {
+            event: Some(event),
+            person: Some(db.project.analytics.actor(event)),
+            distinct_id: Some(&event.distinct_id),
+            ..Self::default()
+        }
+    }
 }
 
 impl Source {
@@ -190,14 +201,10 @@ impl Source {
         };
         match self {
             Self::Nothing => visit(&BaseRow::default()),
-            Self::Events => db.project.events.iter().try_for_each(|event| {
-                visit(&BaseRow {
-                    event: Some(event),
-                    person: Some(analytics.actor(event)),
-                    distinct_id: Some(&event.distinct_id),
-                    ..BaseRow::default()
-                })
-            }),
+            Self::Events => {
+                let mut events = db.project.events.iter();
+                events.try_for_each(|event| visit(&BaseRow::of_event(event, db)))
+            }
             Self::Persons => analytics.in_order().try_for_each(|(uuid, _)| {
                 visit_person(BaseRow {
                     person: Some(uuid),
@@ -356,7 +363,7 @@ impl Column {
 
 /// The properties of an event as they are stored, with the changes that it makes to the person.
 fn stored_properties(event: &Event) -> Properties {
-    let mut map = event.properties.clone();
+    let mut map = PropertyMap::clone(&event.properties);
     for (name, changes) in [("$set", &event.set), ("$set_once", &event.set_once)] {
         if !changes.is_empty() {
             map.insert(name.to_owned(), Json::Object(changes.clone()));

@@ -1,5 +1,7 @@
 //! Events, before and after ingestion.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -15,7 +17,8 @@ pub(crate) struct Event {
     pub(crate) distinct_id: String,
     /// The person that the event was attributed to at ingestion.
     pub(crate) person: Uuid,
-    pub(crate) properties: PropertyMap,
+    /// Shared by the events of a long history that have the same ones.
+    pub(crate) properties: Arc<PropertyMap>,
     pub(crate) set: PropertyMap,
     pub(crate) set_once: PropertyMap,
     pub(crate) unset: Vec<String>,

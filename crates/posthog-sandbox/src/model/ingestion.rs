@@ -50,7 +50,7 @@ impl ProjectState {
             name: capture.event,
             distinct_id: capture.distinct_id,
             person,
-            properties: capture.properties,
+            properties: Arc::new(capture.properties),
             set: capture.set,
             set_once: capture.set_once,
             unset: capture.unset,

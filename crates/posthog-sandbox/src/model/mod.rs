@@ -18,6 +18,7 @@ pub(crate) mod paths;
 mod pattern;
 mod project;
 mod properties;
+mod recording;
 mod stores;
 
 pub use clock::Clock;
@@ -33,4 +34,5 @@ pub(crate) use event::{Capture, Event};
 pub(crate) use pattern::Pattern;
 pub(crate) use project::{Activity, Effect, EventDeletion, ProjectState, property_change};
 pub(crate) use properties::{Properties, PropertyMap, PropertySource};
+pub(crate) use recording::Recording;
 pub(crate) use stores::{AnalyticsRow, Person};

@@ -13,6 +13,7 @@ use super::event::{Capture, Event};
 use super::filters::CohortMembers;
 use super::identity::{person_uuid, split_uuid};
 use super::properties::Properties;
+use super::recording::Recording;
 use super::stores::{AnalyticsRow, AnalyticsStore, Person, PrimaryStore, TOMBSTONE_LEAD};
 
 /// An entry of the activity log.
@@ -66,6 +67,8 @@ pub(crate) struct ProjectState {
     pub(crate) analytics: AnalyticsStore,
     pub(crate) events: Vec<Event>,
     /// Oldest first.
+    pub(crate) recordings: Vec<Recording>,
+    /// Oldest first.
     pub(crate) activity: Vec<Activity>,
     pub(crate) deletions: Vec<EventDeletion>,
     pub(crate) cohorts: Vec<Cohort>,
@@ -82,6 +85,7 @@ impl ProjectState {
             primary: PrimaryStore::default(),
             analytics: AnalyticsStore::default(),
             events: Vec::new(),
+            recordings: Vec::new(),
             activity: Vec::new(),
             deletions: Vec::new(),
             cohorts: Vec::new(),

@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::routes::{self, PathParameters, Route};
+use super::path::{self, PathParameters};
+use super::routes::{self, Route};
 use crate::faults::FaultQueue;
 use crate::fixtures::{Seed, story};
 use crate::handlers::discovery::{self, ORGANIZATION, OTHER_PROJECT, PROJECT};
@@ -40,7 +41,7 @@ impl SandboxState {
         keys.extend(options.keys.iter().cloned());
         let seeded = match &options.seed {
             Some(seed) => seed.project(PROJECT, options.persons, clock.now()),
-            None => story(PROJECT, options.persons, clock.now()),
+            None => story(PROJECT, options.persons, options.events, clock.now()),
         };
         Self {
             seeded,
@@ -216,8 +217,8 @@ impl SandboxState {
             let login = Response::login(request.path());
             return Err(self.with_violation(request, "no route for this path", login));
         };
-        let is_missing_action = routes::is_missing_action(self.options.era, below_api);
-        let Some((routes, path)) = routes::find(self.options.era, below_api) else {
+        let is_missing_action = path::is_missing_action(self.options.era, below_api);
+        let Some((routes, path)) = path::find(self.options.era, below_api) else {
             let response = Response::not_found("Endpoint not found.");
             return Err(if is_missing_action {
                 response
@@ -230,7 +231,7 @@ impl SandboxState {
             is_missing_action,
             ..path
         };
-        let optional = csv_suffix || routes.iter().any(|route| routes::slash_is_optional(route));
+        let optional = csv_suffix || routes.iter().any(|route| path::slash_is_optional(route));
         if !trailing_slash && !optional {
             return Err(self.reject(request, "path without its trailing slash"));
         }

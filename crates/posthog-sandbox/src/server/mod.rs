@@ -2,6 +2,7 @@
 
 mod admin;
 mod dispatch;
+mod path;
 mod routes;
 mod serve;
 

@@ -21,6 +21,7 @@ mod persons;
 mod query;
 mod recordings;
 mod response_faults;
+mod session_recordings;
 mod violations;
 mod writes;
 

@@ -51,7 +51,7 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Response, Response> {
         at: context.now,
         body: body.clone(),
     };
-    context.queries.cached.insert(key, cached);
+    context.queries.cache(key, cached);
     Ok(Response::json(200, Value::Object(body)))
 }
 

@@ -32,7 +32,17 @@ pub(crate) struct QueryStore {
 /// After this long PostHog forgets a query that ran in the background.
 pub(super) const STATUS_TTL: Duration = Duration::minutes(20);
 
+/// Results with more rows than this are not kept: a sandbox with a long history would grow with each page of it.
+const MAX_CACHED_ROWS: usize = 1000;
+
 impl QueryStore {
+    pub(super) fn cache(&mut self, key: String, result: Cached) {
+        let rows = result.body.get("results").and_then(Value::as_array);
+        if rows.is_none_or(|rows| rows.len() <= MAX_CACHED_ROWS) {
+            self.cached.insert(key, result);
+        }
+    }
+
     /// The result of this query, if it is younger than `within`.
     pub(super) fn fresh(&self, key: &str, now: Time, within: Duration) -> Option<&Cached> {
         let cached = self.cached.get(key)?;

@@ -126,12 +126,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "the recorded second cohort was not calculated",
     ),
     ("D6_others: recordings of a person", OTHER),
-    (
-        "D6_others: recordings of a person, default range of 3 days (nothing)",
-        OTHER,
-    ),
     ("D6_others: recordings by HogQL", OTHER),
-    ("D6_others: recordings, malformed person id -> 500", OTHER),
     ("D6_others: recordings, unknown parameter", OTHER),
     (
         "D6_others: flag reasons (closed to keys in 2025, feature_flag:read in 2026)",
