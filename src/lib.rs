@@ -4,6 +4,7 @@
 //!
 //! - `posthog_client`, a crate of its own: PostHog's Persons API over HTTP, one method per endpoint.
 //! - [`output`]: tool results: sanitized, redacted and within a size limit.
+//! - [`question`]: what a person is asked before a write, as facts and as lines.
 //! - [`policy`]: what a tool does to data, and what follows from it.
 //! - [`tools`]: one file per tool, and the catalog.
 //! - [`server`]: tools, prompt templates, resources and completion over MCP; confirmation.
@@ -22,6 +23,7 @@ pub mod coordination;
 pub mod http;
 pub mod output;
 pub mod policy;
+pub mod question;
 pub mod server;
 mod setting_files;
 mod setting_values;

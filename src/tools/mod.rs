@@ -22,10 +22,11 @@ mod support;
 mod tool;
 mod unsupported;
 
+pub use crate::question::{FactsDigest, Question};
 pub use catalog::{catalog, scopes};
 pub use error::ToolError;
 pub use pending_write::{
     Outcome, PendingWrite, PreparedCall, PreparedWrite, Status, ToolOutcome, WriteResult,
 };
-pub use preview::{FactsDigest, Preview, Question};
+pub use preview::Preview;
 pub use tool::{ConfirmationArguments, Context, Tool, ToolDefinition};

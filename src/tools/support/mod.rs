@@ -1,6 +1,5 @@
 //! Shared by several tools.
 
-pub(super) mod confirmation_text;
 pub(super) mod filters;
 pub(super) mod insight_page;
 pub(super) mod known_person;
@@ -8,3 +7,5 @@ pub(super) mod poll;
 pub(super) mod property_change;
 pub(super) mod resolve_person;
 pub(super) mod target;
+
+pub(super) use crate::question::lines as confirmation_text;

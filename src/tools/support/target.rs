@@ -2,16 +2,15 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 use posthog_client::{DeletionStatusQuery, MINIMAL_DISTINCT_IDS, Person, PersonId, Untrusted};
-use schemars::JsonSchema;
-use serde::Serialize;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::confirmation_text::day;
 use super::poll::POLL_TIMEOUT;
-
 use crate::output::{Cells, OutputOptions, PersonSummary, Row};
-use crate::tools::{Context, FactsDigest, ToolError};
+use crate::question::FactsDigest;
+pub(in crate::tools) use crate::question::Target;
+use crate::tools::{Context, ToolError};
 
 /// Distinct ids that a preview shows of a person.
 const MAX_SHOWN_IDS: usize = 3;
@@ -21,31 +20,6 @@ const MAX_READ: usize = 100;
 const MAX_DELETIONS: u32 = 1000;
 /// Requests of one preview that run at the same time.
 const CONCURRENCY: usize = 8;
-
-// A person that would be changed or deleted.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(inline)]
-pub(in crate::tools) struct Target {
-    pub(in crate::tools) uuid: String,
-    pub(in crate::tools) name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::tools) email: Option<String>,
-    // The first few.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(in crate::tools) distinct_ids: Vec<String>,
-    pub(in crate::tools) distinct_id_count: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::tools) created_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::tools) last_seen_at: Option<String>,
-    // The distinct ids of the call that led to this person.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(in crate::tools) given: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(in crate::tools) notes: Vec<String>,
-    #[serde(skip)]
-    pub(in crate::tools) digest: FactsDigest,
-}
 
 impl Target {
     /// The person with all its distinct ids; `given` are those of the call that led to it.

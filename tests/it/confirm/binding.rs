@@ -50,7 +50,8 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
                 question: Question {
                     action: "Erase".to_owned(),
                     summary: ["Erase?", "", "", ""].map(str::to_owned),
-                    details: Vec::new(),
+                    consequences: Vec::new(),
+                    sections: Vec::new(),
                 },
                 text: "erase".to_owned(),
                 facts: Erased {},

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use super::Input;
 use super::result::Output;
 use crate::output::{OutputOptions, truncate_names, truncate_rows, write_list, write_notes};
+use crate::question::{Consequence, Question, Section};
 use crate::tools::support::confirmation_text;
 use crate::tools::support::target::{Target, digest_of, note_earlier_deletions, targets};
-use crate::tools::{Context, Preview, Question, ToolError};
+use crate::tools::{Context, Preview, ToolError};
 use posthog_client::{BulkDeletion, Person, Untrusted};
 
 /// A deletion that can be previewed and sent.
@@ -129,20 +130,13 @@ impl Plan {
                 },
             )
         };
-        let mut details = Vec::new();
+        let mut sections = Vec::new();
         if events {
-            details.push("PostHog deletes the events in a weekly batch.".to_owned());
+            let weekly = "PostHog deletes the events in a weekly batch.";
+            sections.push(Section::Note(weekly.to_owned()));
         }
-        details.extend(confirmation_text::target_lines(&self.targets));
-        let nobody = self.not_found.len();
-        if nobody > 0 {
-            let before = format!("Ids of nobody ({nobody}): ");
-            details.push(confirmation_text::list_line(
-                &before,
-                &self.not_found,
-                nobody,
-            ));
-        }
+        sections.push(Section::Persons(self.targets.clone()));
+        sections.push(Section::NotFound(self.not_found.clone()));
         Question {
             action,
             summary: [
@@ -151,8 +145,43 @@ impl Plan {
                 consequences.to_owned(),
                 confirmation_text::place_line(self.project, &self.host),
             ],
-            details,
+            consequences: self.gone_and_kept(),
+            sections,
         }
+    }
+
+    /// What is deleted and what stays.
+    fn gone_and_kept(&self) -> Vec<Consequence> {
+        let persons = "the persons entirely, with all properties and all distinct ids, including those not listed here";
+        let all = [
+            (
+                !self.deletion.keep_person,
+                persons,
+                "the persons, with their properties and distinct ids",
+            ),
+            (self.deletion.delete_events, "their events", "their events"),
+            (
+                self.deletion.delete_recordings,
+                "their recordings",
+                "their recordings",
+            ),
+        ];
+        let gone = all
+            .iter()
+            .filter(|(goes, ..)| *goes)
+            .map(|(_, gone, _)| *gone);
+        let kept = all
+            .iter()
+            .filter(|(goes, ..)| !goes)
+            .map(|(_, _, kept)| *kept);
+        [
+            ("Deleted", gone.collect::<Vec<_>>()),
+            ("Stays", kept.collect()),
+        ]
+        .into_iter()
+        .filter(|(_, what)| !what.is_empty())
+        .map(|(label, what)| Consequence::new(label, what))
+        .collect()
     }
 
     /// The data that is deleted if the persons are kept.

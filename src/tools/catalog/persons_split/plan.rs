@@ -10,12 +10,13 @@ use uuid::Uuid;
 use super::Selection;
 use super::loss::{self, Comparison};
 use crate::output::{ToolOutput, quote, write_list, write_notes};
+use crate::question::{Consequence, Question, Section, Table};
 use crate::tools::arguments::{WaitSeconds, distinct};
 use crate::tools::support::confirmation_text;
 use crate::tools::support::poll::poll;
 use crate::tools::support::resolve_person::own_distinct_id;
 use crate::tools::support::target::{Target, digest_of};
-use crate::tools::{Context, Outcome, Preview, Question, Status, ToolError, WriteResult};
+use crate::tools::{Context, Outcome, Preview, Status, ToolError, WriteResult};
 use posthog_client::{Person, PersonId, Untrusted, is_creator, split_uuid};
 
 /// As many as a user can review and PostHog moves in one task.
@@ -157,17 +158,13 @@ impl Plan {
     fn question(&self) -> Question {
         let ids = confirmation_text::distinct_ids(self.moves.len());
         let targets = std::slice::from_ref(&self.target);
-        let mut details = confirmation_text::target_lines(targets);
+        let mut sections = vec![Section::Persons(vec![self.target.clone()])];
         if self.moves_creator {
-            details.extend(confirmation_text::wrapped(
-                "NOTE: one of them is the id that the person's UUID was derived from. PostHog versions before autumn 2026 blank the person instead.",
+            sections.push(Section::Note(
+                "NOTE: one of them is the id that the person's UUID was derived from. PostHog versions before autumn 2026 blank the person instead.".to_owned(),
             ));
         }
-        details.push("Moved, each to a new person without properties:".to_owned());
-        for one in &self.moves {
-            details.push(confirmation_text::quoted_line("- ", &one.shown, ""));
-            details.push(format!("  to {}", one.uuid));
-        }
+        sections.push(Section::Table(self.moves_table()));
         Question {
             action: format!("Split off {ids}"),
             summary: [
@@ -179,7 +176,42 @@ impl Plan {
                 ),
                 confirmation_text::place_line(self.project, &self.host),
             ],
-            details,
+            consequences: vec![
+                Consequence::new(
+                    "Moved",
+                    [
+                        format!("{ids}, each to a new person without properties"),
+                        "their events".to_owned(),
+                    ],
+                ),
+                Consequence::new(
+                    "Stays",
+                    [
+                        "the properties of the person".to_owned(),
+                        confirmation_text::distinct_ids(self.kept()),
+                    ],
+                ),
+            ],
+            sections,
+        }
+    }
+
+    fn moves_table(&self) -> Table {
+        const CAPTION: &str = "Moved, each to a new person without properties";
+        let moves = || self.moves.iter();
+        let lines = moves().flat_map(|one| {
+            [
+                confirmation_text::quoted_line("- ", &one.shown, ""),
+                format!("  to {}", one.uuid),
+            ]
+        });
+        Table {
+            caption: CAPTION,
+            columns: vec!["distinct id", "new person"],
+            lines: [format!("{CAPTION}:")].into_iter().chain(lines).collect(),
+            rows: moves()
+                .map(|one| vec![one.shown.clone(), one.uuid.to_string()])
+                .collect(),
         }
     }
 

@@ -35,7 +35,8 @@ pub(super) async fn prepare(
                 "Other properties stay.".to_owned(),
                 place_line(project, context.posthog.host()),
             ],
-            details: Vec::new(),
+            consequences: Vec::new(),
+            sections: Vec::new(),
         },
         text,
         facts: Output {

@@ -8,17 +8,14 @@ use uuid::Uuid;
 
 use super::{Change, Output, PersonResult};
 use crate::output::{ToolOutput, truncate_rows, write_list};
+use crate::question::{Consequence, Question, Section, Table};
 use crate::tools::arguments::{DistinctId, PersonUuid, distinct};
-use crate::tools::support::confirmation_text::{
-    list_line, names_line, persons, place_line, quoted_pair_line, target_lines,
-};
+use crate::tools::support::confirmation_text::{names_line, persons, place_line, quoted_pair_line};
 use crate::tools::support::poll::poll;
 use crate::tools::support::property_change::is_applied;
 use crate::tools::support::resolve_person::{once_each, partition};
 use crate::tools::support::target::{Target, digest_of, targets};
-use crate::tools::{
-    Context, Outcome, PendingWrite, Preview, Question, Status, ToolError, WriteResult,
-};
+use crate::tools::{Context, Outcome, PendingWrite, Preview, Status, ToolError, WriteResult};
 
 /// As many as a user can review; PostHog takes one request for each, and 240 per minute.
 const MAX_PERSONS: usize = 100;
@@ -154,19 +151,15 @@ impl Plan {
             count => format!("{count} properties"),
         };
         let sanitizer = self.context.limits.sanitizer();
-        let properties = self.change.properties.iter();
-        let mut details: Vec<String> = properties
-            .map(|(key, value)| {
-                let value = sanitizer.property_text(key, &value.clone().into());
-                quoted_pair_line("set ", &sanitizer.argument(key), " to ", &value)
-            })
-            .collect();
-        details.extend(target_lines(&self.targets));
-        let nobody = self.not_found.len();
-        if nobody > 0 {
-            let before = format!("Ids of nobody ({nobody}): ");
-            details.push(list_line(&before, &self.not_found, nobody));
-        }
+        let properties = self.change.properties.iter().map(|(key, value)| {
+            let value = sanitizer.property_text(key, &value.clone().into());
+            vec![sanitizer.argument(key), value]
+        });
+        let rows: Vec<Vec<String>> = properties.collect();
+        let line = |row: &Vec<String>| match row.as_slice() {
+            [key, value] => quoted_pair_line("set ", key, " to ", value),
+            _ => String::new(),
+        };
         Question {
             action: format!("Update {count}"),
             summary: [
@@ -175,7 +168,20 @@ impl Plan {
                 "Their values are overwritten; all other properties stay.".to_owned(),
                 place_line(self.project, self.context.posthog.host()),
             ],
-            details,
+            consequences: vec![
+                Consequence::new("Overwritten", ["the values of the properties below"]),
+                Consequence::new("Stays", ["all other properties"]),
+            ],
+            sections: vec![
+                Section::Table(Table {
+                    caption: "Set on each of these persons",
+                    columns: vec!["property", "value"],
+                    lines: rows.iter().map(line).collect(),
+                    rows,
+                }),
+                Section::Persons(self.targets.clone()),
+                Section::NotFound(self.not_found.clone()),
+            ],
         }
     }
 

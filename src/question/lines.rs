@@ -2,10 +2,10 @@
 
 use crate::output::{quote, quote_list};
 
-use super::target::Target;
+use super::Target;
 
 /// Characters of a line.
-pub(in crate::tools) const WIDTH: usize = 70;
+pub(crate) const WIDTH: usize = 70;
 /// Characters of a quoted text in the first four lines, and below them.
 const MAX_SUMMARY_CHARS: usize = 40;
 const MAX_DETAIL_CHARS: usize = 80;
@@ -13,7 +13,7 @@ const MAX_DETAIL_CHARS: usize = 80;
 const FEW: usize = 20;
 
 /// "1 person", "2 persons".
-pub(in crate::tools) fn persons(count: u64) -> String {
+pub(crate) fn persons(count: u64) -> String {
     match count {
         1 => "1 person".to_owned(),
         count => format!("{count} persons"),
@@ -21,7 +21,7 @@ pub(in crate::tools) fn persons(count: u64) -> String {
 }
 
 /// "1 distinct id", "2 distinct ids".
-pub(in crate::tools) fn distinct_ids(count: usize) -> String {
+pub(crate) fn distinct_ids(count: usize) -> String {
     match count {
         1 => "1 distinct id".to_owned(),
         count => format!("{count} distinct ids"),
@@ -29,7 +29,7 @@ pub(in crate::tools) fn distinct_ids(count: usize) -> String {
 }
 
 /// The second line: whom it is about.
-pub(in crate::tools) fn names_line(targets: &[Target]) -> String {
+pub(crate) fn names_line(targets: &[Target]) -> String {
     match targets {
         [one] => format!(
             "{}, {}",
@@ -49,7 +49,7 @@ pub(in crate::tools) fn names_line(targets: &[Target]) -> String {
 }
 
 /// The fourth line: where, and what cannot be taken back.
-pub(in crate::tools) fn place_line(project: u64, host: &str) -> String {
+pub(crate) fn place_line(project: u64, host: &str) -> String {
     let host = host.split_once("://").map_or(host, |(_, host)| host);
     let (before, after) = (
         format!("PostHog project {project} at "),
@@ -66,7 +66,7 @@ pub(in crate::tools) fn place_line(project: u64, host: &str) -> String {
 }
 
 /// A sentence of the server in lines.
-pub(in crate::tools) fn wrapped(sentence: &str) -> Vec<String> {
+pub(crate) fn wrapped(sentence: &str) -> Vec<String> {
     wrapped_to(WIDTH, sentence)
 }
 
@@ -85,18 +85,13 @@ fn wrapped_to(width: usize, sentence: &str) -> Vec<String> {
 }
 
 /// A line with one quoted text between what the server wrote.
-pub(in crate::tools) fn quoted_line(before: &str, text: &str, after: &str) -> String {
+pub(crate) fn quoted_line(before: &str, text: &str, after: &str) -> String {
     let room = WIDTH.saturating_sub(before.chars().count() + after.chars().count() + 2);
     format!("{before}{}{after}", quote(text, room.min(MAX_DETAIL_CHARS)))
 }
 
 /// A line with two quoted texts, of which the first has half of the room at most.
-pub(in crate::tools) fn quoted_pair_line(
-    before: &str,
-    first: &str,
-    between: &str,
-    second: &str,
-) -> String {
+pub(crate) fn quoted_pair_line(before: &str, first: &str, between: &str, second: &str) -> String {
     let room = WIDTH.saturating_sub(before.chars().count() + between.chars().count() + 4);
     quoted_line(
         &format!("{before}{}{between}", quote(first, room / 2)),
@@ -106,7 +101,7 @@ pub(in crate::tools) fn quoted_pair_line(
 }
 
 /// A line with a few quoted texts out of `total`, after what the server wrote.
-pub(in crate::tools) fn list_line(before: &str, texts: &[String], total: usize) -> String {
+pub(crate) fn list_line(before: &str, texts: &[String], total: usize) -> String {
     let room = WIDTH.saturating_sub(before.chars().count());
     format!(
         "{before}{}",
@@ -114,8 +109,13 @@ pub(in crate::tools) fn list_line(before: &str, texts: &[String], total: usize) 
     )
 }
 
+/// The ids of the call that belong to no person, in one line.
+pub(crate) fn not_found_line(ids: &[String]) -> String {
+    list_line(&format!("Ids of nobody ({}): ", ids.len()), ids, ids.len())
+}
+
 /// The list of the persons: some lines for each of a few, one for each of many.
-pub(in crate::tools) fn target_lines(targets: &[Target]) -> Vec<String> {
+pub(crate) fn target_lines(targets: &[Target]) -> Vec<String> {
     let few = targets.len() <= FEW;
     targets
         .iter()
@@ -193,7 +193,7 @@ fn notes(target: &Target) -> impl Iterator<Item = String> {
 }
 
 /// The day of a timestamp; nothing where it is none.
-pub(in crate::tools) fn day(timestamp: &str) -> Option<&str> {
+pub(crate) fn day(timestamp: &str) -> Option<&str> {
     let day = timestamp.get(..10)?;
     let digits = |(place, byte): (usize, u8)| match place {
         4 | 7 => byte == b'-',
