@@ -27,21 +27,16 @@ use tokio::net::TcpListener;
 use super::harness::play::BoxError;
 
 /// The user's prompts, each with the tool and arguments of the assistant's call.
-const SESSION: [(&str, &str, &str); 3] = [
+const SESSION: [(&str, &str, &str); 2] = [
     (
-        "Who is ada@example.com, and does she pay?",
-        "persons-retrieve",
-        r#"{"distinct_id": "ada@example.com", "select": ["plan", "company"]}"#,
+        "Does ada@example.com pay?",
+        "persons-list",
+        r#"{"email": "ada@example.com", "select": ["plan"]}"#,
     ),
     (
-        "Erase our testers qa-1, qa-2 and qa-99, with their events.",
+        "Erase our tester qa-1, with the events.",
         "persons-bulk-delete",
-        r#"{"distinct_ids": ["qa-1", "qa-2", "qa-99"], "delete_events": true}"#,
-    ),
-    (
-        "Tidy up the rest.",
-        "persons-bulk-delete",
-        r#"{"distinct_ids": ["ada@example.com"]}"#,
+        r#"{"distinct_ids": ["qa-1"], "delete_events": true}"#,
     ),
 ];
 
@@ -58,7 +53,6 @@ const MUTED: RgbColor = RgbColor(0x9d, 0xa7, 0xb3);
 const GREEN: RgbColor = RgbColor(0x7e, 0xe7, 0x87);
 const BLUE: RgbColor = RgbColor(0x79, 0xc0, 0xff);
 const ORANGE: RgbColor = RgbColor(0xff, 0xa6, 0x57);
-const RED: RgbColor = RgbColor(0xff, 0x7b, 0x72);
 
 /// Plays the session and renders it as SVG.
 ///
@@ -86,19 +80,10 @@ pub async fn draw() -> Result<String, BoxError> {
         let request = CallToolRequestParams::new(tool)
             .with_arguments(arguments.as_object().cloned().unwrap_or_default());
         let result = client.call_tool(request).await?;
-        for (question, approved) in client.service().take_elicitations() {
-            push_message(
-                &mut screen,
-                ("asks you", ORANGE),
-                FOREGROUND,
-                &without_port(&question),
-            );
-            let (reply, colour) = if approved {
-                ("Yes", GREEN)
-            } else {
-                ("No", RED)
-            };
-            push_message(&mut screen, ("you", colour), FOREGROUND, reply);
+        for question in client.service().take_questions() {
+            let question = without_port(&question);
+            push_message(&mut screen, ("asks you", ORANGE), FOREGROUND, &question);
+            push_message(&mut screen, ("you", GREEN), FOREGROUND, "Yes");
         }
         for text in result.content.iter().filter_map(|block| block.as_text()) {
             push_message(&mut screen, ("", MUTED), MUTED, &without_port(&text.text));
@@ -165,21 +150,20 @@ fn wrap(line: &str) -> Vec<String> {
     lines
 }
 
-/// Approves every elicitation except the deletion of Ada, and records them.
+/// Approves every elicitation, and records the questions.
 #[derive(Clone, Default)]
 struct ScriptedUser {
-    elicitations: Arc<Mutex<Vec<(String, bool)>>>,
+    questions: Arc<Mutex<Vec<String>>>,
 }
 
 impl ScriptedUser {
-    /// Removes and returns the elicitations so far, and whether they were approved.
-    fn take_elicitations(&self) -> Vec<(String, bool)> {
-        std::mem::take(
-            &mut *self
-                .elicitations
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+    /// Removes and returns the questions so far.
+    fn take_questions(&self) -> Vec<String> {
+        let mut questions = self
+            .questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *questions)
     }
 }
 
@@ -197,15 +181,10 @@ impl ClientHandler for ScriptedUser {
         let ElicitRequestParams::FormElicitationParams { message, .. } = request else {
             return Ok(ElicitResult::new(ElicitationAction::Decline));
         };
-        let approved = !message.contains("ada@example.com");
-        self.elicitations
+        self.questions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push((message, approved));
-        Ok(if approved {
-            ElicitResult::new(ElicitationAction::Accept).with_content(json!({"confirm": true}))
-        } else {
-            ElicitResult::new(ElicitationAction::Decline)
-        })
+            .push(message);
+        Ok(ElicitResult::new(ElicitationAction::Accept).with_content(json!({"confirm": true})))
     }
 }

@@ -24,3 +24,24 @@ fn commands_with_unpublished_names_are_comments() {
         }
     }
 }
+
+/// npm asks its registry for the packages of the other platforms too, and uv asks PyPI beside the folder.
+#[test]
+fn installing_files_never_asks_a_registry_for_unpublished_names() {
+    for document in DOCUMENTS {
+        let Some((before, rest)) = document.split_once("<!-- once published\n") else {
+            continue;
+        };
+        let (_, after) = rest.split_once("\n-->\n").unwrap();
+        for line in before.lines().chain(after.lines()) {
+            for (command, option) in [
+                ("npm install", "--offline"),
+                ("uv tool install", "--no-index"),
+                ("pip install", "--no-index"),
+            ] {
+                let asks = line.starts_with(command) && !line.contains(option);
+                assert!(!asks, "needs {option}: {line}");
+            }
+        }
+    }
+}
