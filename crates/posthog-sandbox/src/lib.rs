@@ -6,8 +6,9 @@
 //!
 //! Section names in comments ("Persons API, Split") refer to `docs/posthog-persons-api.md`.
 //!
-//! Not simulated: ingestion over the capture hosts (use [`Sandbox::capture`]), rate limits (use
-//! [`FaultKind::Throttle`], [`FaultKind::ConcurrencyLimit`] and [`Behaviors::hogql_throttled`]), the six-hour cache of property values, sampling, what recordings show, and the e-mails of a person.
+//! Not simulated: rate limits (use [`FaultKind::Throttle`], [`FaultKind::ConcurrencyLimit`] and
+//! [`Behaviors::hogql_throttled`]), the six-hour cache of property values, sampling, what recordings show, and the e-mails of
+//! a person.
 //!
 //! Invariant: the modules form layers, and each uses only those before it: `model` (state and its rules) and `http`
 //! (requests, responses, keys), `hogql` (queries over the state), `fixtures` and `faults`, `handlers` (the endpoints),

@@ -48,10 +48,14 @@ impl Default for SandboxOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behaviors {
     /// Ingestion accepts no events: PATCH, PUT and `update_property` still respond 202 and change nothing,
-    /// `delete_property` responds with `capture_status`, or 400 instead of a 5xx.
+    /// `delete_property` responds with `capture_status`, or 400 instead of a 5xx; the capture endpoints respond with it too.
     pub capture_down: bool,
     /// The status that ingestion responds with while it is down.
     pub capture_status: u16,
+    /// The project's quota of events is used up: capture accepts events and drops them, and says so.
+    pub events_over_quota: bool,
+    /// Merges that would move more distinct ids than this are dropped without a trace; with 0, all merges of two persons.
+    pub merge_move_limit: Option<usize>,
     /// Splits are accepted and logged, and never carried out.
     pub split_task_lost: bool,
     /// Queued deletions are accepted, and fail later without a trace.
@@ -77,6 +81,8 @@ impl Default for Behaviors {
         Self {
             capture_down: false,
             capture_status: 503,
+            events_over_quota: false,
+            merge_move_limit: None,
             split_task_lost: false,
             queued_delete_fails: false,
             deletion_fails_at: None,

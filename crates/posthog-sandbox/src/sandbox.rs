@@ -36,7 +36,7 @@ impl Sandbox {
     pub const LEGACY_KEY: &str = "phx_sandbox_legacy";
     /// A key with `person:read` and nothing else, not even `user:read`.
     pub const READ_KEY: &str = "phx_sandbox_person_read";
-    /// A project token: not an API key, and rejected with the same 401 as a wrong one.
+    /// The token of the seeded project: captures events. It is not an API key, and rejected with the same 401 as a wrong one.
     pub const PROJECT_TOKEN: &str = "phc_sandbox_project_token";
     /// The seeded project.
     pub const PROJECT: u64 = PROJECT;
@@ -120,6 +120,11 @@ impl Sandbox {
         let mut state = self.state();
         let (project, now) = state.current_project();
         project.capture(now, capture);
+    }
+
+    /// The types of the warnings that ingestion has left in the seeded project, oldest first.
+    pub fn ingestion_warnings(&self) -> Vec<&'static str> {
+        self.state().current_project().0.warnings.clone()
     }
 
     /// Stops listening and closes the connections. Requests that have been received are still answered.

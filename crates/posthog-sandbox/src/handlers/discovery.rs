@@ -116,6 +116,14 @@ pub(crate) fn current_project(behaviors: &Behaviors) -> u64 {
     }
 }
 
+/// The token with which events of a project are captured.
+pub(crate) fn project_token(id: u64) -> &'static str {
+    match id {
+        PROJECT => "phc_sandbox_project_token",
+        _ => "phc_sandbox_staging_project_token",
+    }
+}
+
 fn project_name(id: u64) -> &'static str {
     match id {
         PROJECT => "Difference Engine",
@@ -131,6 +139,7 @@ fn describe(form: &str, id: u64) -> Value {
             "id": id,
             "uuid": format!("018b2c3d-0000-7000-8000-{id:012}"),
             "name": project_name(id),
+            "api_token": project_token(id),
         }),
     )
 }

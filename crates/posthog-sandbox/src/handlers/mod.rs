@@ -9,6 +9,7 @@ mod paging;
 mod search;
 
 pub(crate) mod batch;
+pub(crate) mod capture;
 pub(crate) mod cohorts;
 pub(crate) mod definitions;
 pub(crate) mod deletions;

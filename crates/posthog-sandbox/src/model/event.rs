@@ -34,6 +34,8 @@ pub(crate) struct Capture {
     pub(crate) set: PropertyMap,
     pub(crate) set_once: PropertyMap,
     pub(crate) unset: Vec<String>,
+    /// A merge that would move more distinct ids is dropped, and the event with it.
+    pub(crate) move_limit: Option<usize>,
 }
 
 impl Capture {
@@ -53,6 +55,7 @@ impl Capture {
             distinct_id: distinct_id.to_owned(),
             event: event.to_owned(),
             properties,
+            move_limit: None,
         }
     }
 

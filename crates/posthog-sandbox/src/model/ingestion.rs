@@ -12,8 +12,12 @@ use super::properties::Properties;
 use super::stores::Person;
 
 impl ProjectState {
-    /// Ingestion: finds or creates the person of the distinct id, changes its properties, stores the event.
+    /// Ingestion: merges persons if the event asks for that, finds or creates the person of the distinct id, changes its
+    /// properties, stores the event.
     pub(crate) fn capture(&mut self, at: Time, capture: Capture) {
+        if !self.merge_by_event(at, &capture) {
+            return;
+        }
         let owner = self.primary.by_distinct_id(&capture.distinct_id);
         let id = match owner {
             Some(person) => person.id,

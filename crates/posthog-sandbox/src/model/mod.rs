@@ -14,6 +14,7 @@ pub(crate) mod funnel;
 pub(crate) mod identity;
 mod ingestion;
 pub(crate) mod insights;
+mod merging;
 pub(crate) mod paths;
 mod pattern;
 mod project;

@@ -73,6 +73,8 @@ pub(crate) struct ProjectState {
     pub(crate) deletions: Vec<EventDeletion>,
     pub(crate) cohorts: Vec<Cohort>,
     pub(crate) definitions: PropertyDefinitions,
+    /// The types of ingestion's warnings, oldest first.
+    pub(crate) warnings: Vec<&'static str>,
     scheduled: Vec<Scheduled>,
     pub(super) next_person: u64,
     next_event: u128,
@@ -90,6 +92,7 @@ impl ProjectState {
             deletions: Vec::new(),
             cohorts: Vec::new(),
             definitions: PropertyDefinitions::default(),
+            warnings: Vec::new(),
             scheduled: Vec::new(),
             next_person: 1,
             next_event: 1,

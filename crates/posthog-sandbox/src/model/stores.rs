@@ -99,6 +99,18 @@ impl PrimaryStore {
         self.owners.insert(known, owner);
     }
 
+    /// Gives a person a distinct id that nobody has; the person's UUID.
+    pub(crate) fn attach(&mut self, distinct_id: &Arc<str>, to: u64) -> Option<Uuid> {
+        let person = self.persons.get_mut(&to)?;
+        person.distinct_ids.push(Arc::clone(distinct_id));
+        let owner = Owner {
+            person: to,
+            version: 0,
+        };
+        self.owners.insert(Arc::clone(distinct_id), owner);
+        Some(person.uuid)
+    }
+
     /// Raises the version of a distinct id without moving it.
     pub(crate) fn bump_version(&mut self, distinct_id: &str, version: u64) {
         if let Some(owner) = self.owners.get_mut(distinct_id) {

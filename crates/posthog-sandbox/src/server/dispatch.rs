@@ -10,7 +10,7 @@ use crate::faults::FaultQueue;
 use crate::fixtures::{Seed, story};
 use crate::handlers::discovery::{self, ORGANIZATION, OTHER_PROJECT, PROJECT};
 use crate::handlers::query::QueryStore;
-use crate::handlers::{Context, rejection, violation};
+use crate::handlers::{Context, capture, rejection, violation};
 use crate::http::{
     Body, Content, Key, RecordedRequest, Request, Response, RouteAccess, authenticate,
 };
@@ -107,6 +107,14 @@ impl SandboxState {
         if request.path() == discovery::INTROSPECT {
             return discovery::introspect(request, &self.keys);
         }
+        if capture::serves(request.path()) {
+            // The capture host, which is this one. It knows projects by their token, and no API keys.
+            let is_other_project = capture::is_of(request, OTHER_PROJECT);
+            let key = Key::anonymous();
+            let mut context =
+                self.context(request, is_other_project, &key, PathParameters::default());
+            return capture::capture(&mut context);
+        }
         let (routes, path) = self.find_route(request)?;
         self.check_content_negotiation(request)?;
         self.reject_project_tokens(request)?;
@@ -145,8 +153,18 @@ impl SandboxState {
             self.check_query(request, route)?;
         }
         self.check_body(request)?;
-        let now = self.clock.now();
-        let mut context = Context {
+        let mut context = self.context(request, is_other_project, &key, path);
+        (route.handler)(&mut context)
+    }
+
+    fn context<'a>(
+        &'a mut self,
+        request: &'a Request,
+        is_other_project: bool,
+        key: &'a Key,
+        path: PathParameters,
+    ) -> Context<'a> {
+        Context {
             request,
             project: if is_other_project {
                 &mut self.other
@@ -157,12 +175,11 @@ impl SandboxState {
             behaviors: &self.behaviors,
             violations: &mut self.violations,
             queries: &mut self.queries,
-            key: &key,
-            now,
+            key,
+            now: self.clock.now(),
             id: path.id,
             old_mount: path.old_mount,
-        };
-        (route.handler)(&mut context)
+        }
     }
 
     /// The method of a collection has no scope to declare, so a key with scopes does not get as far as the 405.

@@ -17,6 +17,7 @@ mod faults;
 mod history;
 mod insights;
 mod lists;
+mod merging;
 mod persons;
 mod query;
 mod recordings;
