@@ -65,7 +65,11 @@ impl ReceivedRequest {
         self.method != "GET" && !reads.iter().any(|end| self.path.ends_with(end))
     }
 
-    /// The ids that a deletion or a split affects; `None` for any other request.
+    fn is_merge(&self) -> bool {
+        self.path == "/i/v0/e/"
+    }
+
+    /// The ids that a deletion, a split or a merge affects; `None` for any other request.
     fn destructive_ids(&self) -> Option<Vec<String>> {
         let person = || {
             let mut parts = self.path.trim_end_matches('/').rsplit('/');
@@ -80,9 +84,7 @@ impl ReceivedRequest {
                 Value::Array(items) => items.clone(),
                 one => vec![one.clone()],
             });
-            items
-                .map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned))
-                .collect::<Vec<_>>()
+            items.map(|id| text_of(&id)).collect::<Vec<_>>()
         };
         if self.method == "DELETE" {
             Some(vec![person()])
@@ -92,21 +94,48 @@ impl ReceivedRequest {
             let mut ids = listed(&["distinct_ids_to_split", "main_distinct_id"]);
             ids.push(person());
             Some(ids)
+        } else if self.is_merge() {
+            let of_event = |pointer: &str| self.body.pointer(pointer).map(text_of);
+            Some(
+                ["/distinct_id", "/properties/alias"]
+                    .iter()
+                    .filter_map(|id| of_event(id))
+                    .collect(),
+            )
         } else {
             None
         }
     }
 }
 
-/// Deletions and splits without a confirmation that named every affected id. One confirmation covers one request.
+fn text_of(id: &Value) -> String {
+    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
+}
+
+/// Deletions, splits and merges without a confirmation that named every affected id. One confirmation covers one
+/// request, or the events of one merge.
 #[must_use]
 pub fn unconfirmed_writes(requests: &[ReceivedRequest], approvals: &[Approval]) -> Vec<String> {
     let mut unused: Vec<&Approval> = approvals.iter().collect();
-    let mut unconfirmed = Vec::new();
+    let mut writes: Vec<(Vec<String>, &ReceivedRequest)> = Vec::new();
     for request in requests {
         let Some(ids) = request.destructive_ids() else {
             continue;
         };
+        // A merge of several persons is one event for each of them.
+        if request.is_merge()
+            && let (Some((earlier, last)), [into, merged]) = (writes.last_mut(), &*ids)
+            && last.is_merge()
+            && earlier.first() == Some(into)
+            && !earlier.contains(merged)
+        {
+            earlier.push(merged.clone());
+            continue;
+        }
+        writes.push((ids, request));
+    }
+    let mut unconfirmed = Vec::new();
+    for (ids, request) in writes {
         let names_all = |approval: &&Approval| {
             !ids.is_empty() && ids.iter().all(|id| approval.question.contains(id))
         };

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::cli::{HttpArgs, SettingsArgs, Switch, ToolArgs};
 use crate::output::{OutputOptions, Redaction};
-use crate::policy::{Confirm, Policy};
+use crate::policy::{Confirm, OptIn, Policy};
 use crate::setting_files;
 use crate::setting_values::{is_bearer_token, list, secret};
 use posthog_client::{Project, parse_host};
@@ -59,6 +59,8 @@ impl FromIterator<String> for ConfigError {
 pub struct Config {
     /// PostHog's address.
     pub host: Result<Url, ConfigError>,
+    /// Where events are captured, if that does not follow from the host.
+    pub capture_host: Option<String>,
     /// The project of the calls.
     pub project: Result<Project, ConfigError>,
     /// The personal API key, if one is set.
@@ -130,6 +132,7 @@ impl Config {
         Self {
             host: parse_host(&connection.host)
                 .map_err(|error| ConfigError::new(format!("POSTHOG_HOST {error}"))),
+            capture_host: connection.capture_host,
             project: connection
                 .project
                 .parse()
@@ -243,6 +246,11 @@ fn policy(tools: &ToolArgs) -> Result<Policy, ConfigError> {
         exclude: problems
             .collect(names("--exclude-tools", &tools.exclude_tools))
             .unwrap_or_default(),
+        opt_ins: tools
+            .allow_merge
+            .then_some(OptIn::Merge)
+            .into_iter()
+            .collect(),
     };
     if problems.is_empty() {
         Ok(policy)

@@ -77,7 +77,7 @@ pub enum Toolset {
     Insights,
     /// Changes to a person.
     Write,
-    /// Deletions and splits.
+    /// Deletions, splits and merges.
     Delete,
 }
 
@@ -100,6 +100,23 @@ impl Toolset {
             Self::Insights => "insights",
             Self::Write => "write",
             Self::Delete => "delete",
+        }
+    }
+}
+
+/// A setting without which a tool is not offered: what it does goes beyond PostHog's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptIn {
+    /// It sends events to the capture host.
+    Merge,
+}
+
+impl OptIn {
+    /// The flag that sets it.
+    #[must_use]
+    pub fn flag(self) -> &'static str {
+        match self {
+            Self::Merge => "--allow-merge",
         }
     }
 }
@@ -129,6 +146,8 @@ pub struct Policy {
     pub tools: Vec<String>,
     /// Never these, whatever else is said.
     pub exclude: Vec<String>,
+    /// What the operator has opted in to.
+    pub opt_ins: Vec<OptIn>,
 }
 
 /// An unknown name in a policy.
@@ -171,6 +190,14 @@ impl Policy {
             (false, true) => Some("--toolsets"),
             (false, false) => Some("--toolsets and --tools"),
         }
+    }
+
+    /// The flag that a tool needs and that is not set.
+    #[must_use]
+    pub fn missing_opt_in(&self, needed: Option<OptIn>) -> Option<&'static str> {
+        needed
+            .filter(|needed| !self.opt_ins.contains(needed))
+            .map(OptIn::flag)
     }
 
     /// The names in it that match no tool or toolset: a misspelt exclusion would silently have no effect.
@@ -229,12 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_that_needs_an_opt_in_names_its_flag() {
+        let mut policy = Policy::default();
+        assert_eq!(policy.missing_opt_in(None), None);
+        let missing = policy.missing_opt_in(Some(OptIn::Merge));
+        assert_eq!(missing, Some("--allow-merge"));
+        policy.opt_ins = vec![OptIn::Merge];
+        assert_eq!(policy.missing_opt_in(Some(OptIn::Merge)), None);
+    }
+
+    #[test]
     fn exclusion_takes_precedence() {
         let policy = Policy {
             read_only: false,
             toolsets: names(&["persons"]),
             tools: names(&["persons-bulk-delete", "persons-split"]),
             exclude: names(&["persons-split", "persons-list"]),
+            opt_ins: Vec::new(),
         };
         assert!(policy.offers("persons-retrieve", Toolset::Persons, Effect::Read));
         assert!(!policy.offers("persons-list", Toolset::Persons, Effect::Read));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::server::to_protocol_tool;
-use posthog_persons_mcp::tools::catalog;
+use posthog_persons_mcp::tools::{catalog, offered_by_default};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -88,7 +88,7 @@ fn manifest(text: &str) -> Result<String, BoxError> {
     let (_, after) = rest
         .split_once("\n  ]")
         .ok_or("the manifest's list of tools is not closed")?;
-    let tools: Vec<Value> = catalog()
+    let tools: Vec<Value> = offered_by_default()
         .iter()
         .map(|tool| json!({"name": tool.name, "description": tool.title}))
         .collect();

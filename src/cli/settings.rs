@@ -61,6 +61,17 @@ pub struct ConnectionArgs {
         default_value = "https://us.posthog.com"
     )]
     pub host: String,
+    /// URL of the host that captures events, to which merges are sent
+    ///
+    /// Defaults to https://us.i.posthog.com or https://eu.i.posthog.com for PostHog Cloud, and to --host otherwise. Only
+    /// used with --allow-merge.
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_CAPTURE_HOST",
+        value_name = "URL"
+    )]
+    pub capture_host: Option<String>,
     /// Project ID, or @current for the project that the key's owner has selected
     #[arg(
         long,
@@ -144,6 +155,16 @@ pub struct ToolArgs {
         value_delimiter = ','
     )]
     pub exclude_tools: Vec<String>,
+    /// Offer persons-merge, which sends events with the project's token to --capture-host
+    ///
+    /// PostHog checks no permission for such events: a key that can read persons and the project (project:read) can then
+    /// merge persons.
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_ALLOW_MERGE",
+        value_parser = FalseyValueParser::new())]
+    pub allow_merge: bool,
 }
 
 /// How writes are guarded.

@@ -20,6 +20,7 @@ use crate::setting_files;
 use crate::tools::{self, Context, ToolDefinition, catalog};
 use posthog_client::{Client, Connection, ConnectionError, ConnectionOptions};
 use posthog_sandbox::{Sandbox, Seed};
+use url::Url;
 
 /// A connection to PostHog, without a key. No request is made.
 ///
@@ -29,8 +30,18 @@ pub(super) fn connection(config: &Config) -> Result<Arc<Connection>, ConfigError
     let mut problems = ConfigError::default();
     let host = problems.collect(config.host.clone());
     let ca_certificates = problems.collect(config.ca_certificates.clone());
+    let capture_host = config.capture_host.as_deref().map(|url| {
+        // It is not quoted: it may hold a password.
+        Url::parse(url.trim()).map_err(|_| {
+            ConfigError::new(
+                "--capture-host is not a URL. It should look like https://eu.i.posthog.com.",
+            )
+        })
+    });
+    let capture_host = problems.collect(capture_host.transpose());
     let connection = host.and_then(|host| {
         let options = ConnectionOptions {
+            capture_host: capture_host.flatten(),
             allow_insecure_http: config.allow_insecure_http,
             assume_current: config.assume_current_posthog,
             ca_certificates: ca_certificates.flatten(),
@@ -41,6 +52,7 @@ pub(super) fn connection(config: &Config) -> Result<Arc<Connection>, ConfigError
             ConfigError::new(match error {
                 ConnectionError::Certificate(_) => format!("POSTHOG_MCP_CA_CERT: {error}"),
                 ConnectionError::Client(_) => error.to_string(),
+                ConnectionError::Capture(_) => format!("--capture-host: {error}"),
                 _ => format!("POSTHOG_HOST: {error}"),
             })
         });
@@ -81,7 +93,25 @@ pub(super) fn tools(config: &Config) -> Result<Vec<ToolDefinition>, ConfigError>
     if !unknown.is_empty() {
         return Err(unknown.iter().map(ToString::to_string).collect());
     }
-    let offers = |tool: &ToolDefinition| policy.offers(tool.name, tool.toolset, tool.effect);
+    let missing = |tool: &ToolDefinition| policy.missing_opt_in(tool.opt_in);
+    let named = |tool: &&ToolDefinition| policy.tools.iter().any(|name| name == tool.name);
+    let unusable: Vec<String> = tools
+        .iter()
+        .filter(named)
+        .filter_map(|tool| {
+            Some(format!(
+                "--tools: {} is only offered with {}",
+                tool.name,
+                missing(tool)?
+            ))
+        })
+        .collect();
+    if !unusable.is_empty() {
+        return Err(unusable.into_iter().collect());
+    }
+    let offers = |tool: &ToolDefinition| {
+        missing(tool).is_none() && policy.offers(tool.name, tool.toolset, tool.effect)
+    };
     Ok(tools.into_iter().filter(offers).collect())
 }
 
@@ -225,6 +255,8 @@ pub(super) async fn with_sandbox(config: Config) -> anyhow::Result<(Config, Opti
     let sandbox = sandbox(&config, 0).await?;
     let config = Config {
         host: Ok(sandbox.url().parse()?),
+        // The sandbox captures events itself.
+        capture_host: None,
         project: Ok(posthog_client::Project::Number(Sandbox::PROJECT)),
         api_key: Ok(Some(ApiKey {
             secret: Sandbox::KEY.into(),

@@ -104,7 +104,7 @@ pub fn compare(
     }
 }
 
-fn values(person: &Person) -> BTreeMap<String, Untrusted<Value>> {
+pub(super) fn values(person: &Person) -> BTreeMap<String, Untrusted<Value>> {
     let entries = person.properties.entries();
     entries
         .map(|(key, json)| (Sanitizer::key(&key), Properties::value(json)))

@@ -28,6 +28,14 @@ pub(crate) fn distinct_ids(count: usize) -> String {
     }
 }
 
+/// "1 property", "2 properties".
+pub(crate) fn properties(count: usize) -> String {
+    match count {
+        1 => "1 property".to_owned(),
+        count => format!("{count} properties"),
+    }
+}
+
 /// The second line: whom it is about.
 pub(crate) fn names_line(targets: &[Target]) -> String {
     match targets {

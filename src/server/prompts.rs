@@ -1,4 +1,4 @@
-//! Prompt templates: workflows across several tools, each for one person.
+//! Prompt templates: workflows across several tools, most of them for one person.
 //!
 //! Invariant: knows the protocol and the names of tools, and calls none.
 
@@ -7,7 +7,7 @@ use rmcp::{ErrorData, model::JsonObject};
 
 use crate::output::{Redaction, sanitize};
 
-/// The argument that every prompt takes.
+/// The person that a prompt is about.
 pub const PERSON: &str = "person";
 /// The property to investigate.
 pub const PROPERTY: &str = "property";
@@ -35,18 +35,26 @@ static COHORT_IN_QUESTION: OptionalArgument = OptionalArgument {
     label: "The cohort in question",
 };
 
+static PROPERTY_IN_COMMON: OptionalArgument = OptionalArgument {
+    name: PROPERTY,
+    description: "The property that duplicates have in common; email by default",
+    label: "The property that duplicates have in common",
+};
+
 struct PromptTemplate {
     name: &'static str,
     title: &'static str,
     description: &'static str,
     /// The tools that it needs; without them it is not listed.
     tools: &'static [&'static str],
+    /// Whether it is about one person; otherwise the person is optional.
+    needs_person: bool,
     /// Arguments besides the person.
     optional: &'static [&'static OptionalArgument],
     text: &'static str,
 }
 
-static PROMPTS: [PromptTemplate; 3] = [
+static PROMPTS: [PromptTemplate; 4] = [
     PromptTemplate {
         name: "erase-person",
         title: "Erase a person",
@@ -56,6 +64,7 @@ static PROMPTS: [PromptTemplate; 3] = [
             "persons-bulk-delete",
             "persons-deletion-status-list",
         ],
+        needs_person: true,
         optional: &[],
         text: "A person has asked to be erased. Follow all steps in this order.\n\
                1. Find every person that belongs to them: persons-list by email, by distinct_id and by search. Check each with persons-retrieve: one person can \
@@ -78,6 +87,7 @@ static PROMPTS: [PromptTemplate; 3] = [
             "persons-retrieve",
             "persons-activity-retrieve",
         ],
+        needs_person: true,
         optional: &[&PROPERTY_IN_QUESTION, &COHORT_IN_QUESTION],
         text: "Explain who this person is and what happened to them.\n\
                1. Find them: persons-list by email or distinct_id, otherwise by search; then persons-retrieve with select [\"*\"].\n\
@@ -88,20 +98,50 @@ static PROMPTS: [PromptTemplate; 3] = [
                Do not change anything.",
     },
     PromptTemplate {
+        name: "merge-duplicates",
+        title: "Merge duplicates",
+        description: "Find persons that are the same human, and merge them after confirmation",
+        tools: &[
+            "persons-duplicates-list",
+            "persons-retrieve",
+            "persons-merge",
+        ],
+        needs_person: false,
+        optional: &[&PROPERTY_IN_COMMON],
+        text: "Find persons in PostHog that are the same human, and merge them. A merge cannot be undone: a split can move distinct ids to new \
+               persons again, but their properties stay mixed.\n\
+               1. Find candidates: with a person given, persons-list by their email in other spellings and by name; otherwise persons-duplicates-list.\n\
+               2. Read each candidate with persons-retrieve and select [\"*\"]. The same email or phone number is evidence; the same name or company \
+               is none. A shared address (info@, office@), a test account, a device of several people or a placeholder id such as `undefined` is a \
+               reason not to merge.\n\
+               3. Show me for each group who stays and why (the person with the distinct id that the product uses for the user, otherwise the \
+               oldest), who is merged into it, and which property values are lost. Stop here and ask me. Leave a group out if you are in doubt.\n\
+               4. For one group at a time, call persons-merge with dry_run true and show me the preview. If the values that are lost matter, stop and \
+               ask me whether another person should stay or whether they should be set afterwards.\n\
+               5. Only after I agree to that group, call it without dry_run and with wait_seconds 60. I must confirm again before anything is sent.\n\
+               6. If the outcome is unknown or a merge is not seen within the time, do not merge again: verify with persons-batch-retrieve first. If it \
+               fails, stop and tell me.\n\
+               7. Report who was merged into whom, what is still queued, and which groups you left out and why.",
+    },
+    PromptTemplate {
         name: "untangle-merged-person",
         title: "Untangle a merged person",
         description: "Find out whether a person is several people, and split them after confirmation",
         tools: &["persons-list", "persons-retrieve", "persons-split"],
+        needs_person: true,
         optional: &[],
         text: "This person may be several people who were merged by mistake.\n\
-               1. Find the person: persons-list by email or distinct_id; then read persons-retrieve with select [\"*\"] and check all distinct ids.\n\
-               2. Call persons-properties-at-time-retrieve for each distinct id to see which properties came from it; persons-activity-retrieve shows earlier \
-               splits.\n\
-               3. Report which distinct ids belong to whom in your judgment, how certain you are, and which distinct id the person should keep.\n\
+               1. Find the person: persons-list by email or distinct_id; then read persons-retrieve with select [\"*\"] and check all distinct ids. If several \
+               persons fit, stop and ask me which one is meant.\n\
+               2. Look for evidence: persons-activity-retrieve shows who was merged into whom and earlier splits, \
+               persons-properties-timeline-retrieve when email, name or other properties changed, persons-events-list which distinct id sends what, \
+               persons-properties-at-time-retrieve the properties before a change.\n\
+               3. Report which distinct ids belong to whom in your judgment, on which evidence, how certain you are, and which distinct ids the person \
+               should keep. If the evidence does not tell, or the person is a shared device, say so, stop and ask me.\n\
                4. Call persons-split with exactly the distinct ids that should be moved, with dry_run true, and show me where each would go.\n\
                5. Only after I agree, call it without dry_run and with wait_seconds 30. I must confirm again before anything is sent.\n\
                6. Verify with persons-batch-retrieve that each distinct id is on its new person, and report what does not change: properties stay with the old \
-               person, events follow their distinct ids.",
+               person, events follow their distinct ids. Name the properties that are not the old person's, and ask me before you set or remove any.",
     },
 ];
 
@@ -118,7 +158,7 @@ pub fn list(is_enabled: impl Fn(&str) -> bool) -> Vec<Prompt> {
         .map(|template| {
             let person = PromptArgument::new(PERSON)
                 .with_description("Email, distinct id or UUID")
-                .with_required(true);
+                .with_required(template.needs_person);
             let questions = template.optional.iter().map(|question| {
                 PromptArgument::new(question.name).with_description(question.description)
             });
@@ -166,22 +206,26 @@ pub fn get(
             .collect();
         (!text.is_empty()).then_some(text)
     };
-    let person = given(PERSON).ok_or_else(|| {
-        ErrorData::invalid_params(format!("the argument `{PERSON}` is missing"), None)
-    })?;
-    let shown = redaction.mask(&person);
-    let mut text = format!(
-        "{}\n\nThe person: {}",
-        template.text,
-        serde_json::Value::from(&*shown)
-    );
+    let person = given(PERSON);
+    if person.is_none() && template.needs_person {
+        let message = format!("the argument `{PERSON}` is missing");
+        return Err(ErrorData::invalid_params(message, None));
+    }
+    let shown = person.as_deref().map(|person| redaction.mask(person));
+    let mut text = format!("{}\n", template.text);
+    if let Some(shown) = &shown {
+        text.push_str(&format!(
+            "\nThe person: {}",
+            serde_json::Value::from(&**shown)
+        ));
+    }
     for question in template.optional {
         if let Some(text_of) = given(question.name) {
             let shown = serde_json::Value::from(&*redaction.mask(&text_of));
             text.push_str(&format!("\n{}: {shown}", question.label));
         }
     }
-    if *shown != *person {
+    if shown.as_deref() != person.as_deref() {
         text.push_str(
             "\nEmail addresses are masked on this server (--mask-emails). Ask me for the person's UUID or distinct id.",
         );
@@ -190,4 +234,45 @@ pub fn get(
         Role::User,
         text,
     )]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(is_enabled: impl Fn(&str) -> bool) -> Vec<String> {
+        let prompts = list(is_enabled).into_iter();
+        prompts.map(|prompt| prompt.name).collect()
+    }
+
+    #[test]
+    fn merging_is_a_prompt_only_where_persons_can_be_merged() {
+        let everything = names(|_| true);
+        assert!(everything.contains(&"merge-duplicates".to_owned()));
+        let without = names(|tool| tool != "persons-merge");
+        assert!(!without.contains(&"merge-duplicates".to_owned()));
+        assert_eq!(without.len(), everything.len() - 1);
+    }
+
+    #[test]
+    fn duplicates_are_looked_for_with_and_without_a_person() {
+        let redaction = Redaction::default();
+        let text = |arguments: serde_json::Value| {
+            let arguments = arguments.as_object().cloned();
+            let prompt = get("merge-duplicates", arguments.as_ref(), &redaction, |_| true);
+            let message = prompt.unwrap().messages.remove(0);
+            message.content.as_text().unwrap().text.clone()
+        };
+        let all = text(serde_json::json!({"property": "phone"}));
+        assert!(
+            all.ends_with("\nThe property that duplicates have in common: \"phone\""),
+            "{all}"
+        );
+        assert!(!all.contains("The person: "), "{all}");
+        let one = text(serde_json::json!({"person": "ada@example.com"}));
+        assert!(one.ends_with("\nThe person: \"ada@example.com\""), "{one}");
+        for text in [all, one] {
+            assert!(text.contains("cannot be undone") && text.contains("Stop here and ask me"));
+        }
+    }
 }

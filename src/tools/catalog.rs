@@ -9,6 +9,7 @@ mod persons_events_list;
 mod persons_funnel;
 mod persons_lifecycle;
 mod persons_list;
+mod persons_merge;
 mod persons_paths;
 mod persons_properties_at_time_retrieve;
 mod persons_properties_timeline_retrieve;
@@ -57,8 +58,17 @@ pub fn catalog() -> Vec<ToolDefinition> {
         ToolDefinition::new::<persons_property_delete::PersonsPropertyDelete>(),
         ToolDefinition::new::<persons_reset_distinct_id::PersonsResetDistinctId>(),
         ToolDefinition::new::<persons_split::PersonsSplit>(),
+        ToolDefinition::new::<persons_merge::PersonsMerge>(),
         ToolDefinition::new::<persons_bulk_delete::PersonsBulkDelete>(),
     ]
+}
+
+/// The tools that are offered without any setting.
+#[must_use]
+pub fn offered_by_default() -> Vec<ToolDefinition> {
+    let mut tools = catalog();
+    tools.retain(|tool| tool.opt_in.is_none());
+    tools
 }
 
 /// The scopes that any of these tools require, and the one for resolving the project.

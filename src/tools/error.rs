@@ -3,8 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use super::Outcome;
-use super::unsupported;
+use super::{Outcome, capture_error, unsupported};
 use crate::output::Sanitizer;
 use posthog_client::{Error, ErrorKind};
 
@@ -116,7 +115,14 @@ impl ToolError {
             }
             _ => ".".to_owned(),
         };
+        let of_capture = error
+            .capture_host()
+            .and_then(|host| capture_error::text(error, host, &reason));
+        if let Some(text) = of_capture {
+            return text;
+        }
         match error.kind() {
+            ErrorKind::TokenRejected => format!("PostHog rejected the project's token{reason}"),
             ErrorKind::Authentication => format!(
                 "PostHog at {host} rejected the API key{reason} It is invalid, revoked or from the other region \
                  (https://us.posthog.com or https://eu.posthog.com: set POSTHOG_HOST). Only a personal API key (phx_...) works, \
@@ -268,7 +274,7 @@ fn unknown_outcome(error: &Error, hint: &str, sanitizer: &Sanitizer) -> String {
 }
 
 /// Rounded up, so that the wait is long enough.
-fn seconds(wait: Duration) -> String {
+pub(super) fn seconds(wait: Duration) -> String {
     match wait.as_secs() + u64::from(wait.subsec_nanos() > 0) {
         1 => "1 second".to_owned(),
         seconds @ 7200.. => format!("{} hours", seconds.div_ceil(3600)),

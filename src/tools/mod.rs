@@ -13,6 +13,7 @@
 )]
 
 mod arguments;
+mod capture_error;
 mod catalog;
 mod error;
 mod pending_write;
@@ -23,7 +24,7 @@ mod tool;
 mod unsupported;
 
 pub use crate::question::{FactsDigest, Question};
-pub use catalog::{catalog, scopes};
+pub use catalog::{catalog, offered_by_default, scopes};
 pub use error::ToolError;
 pub use pending_write::{
     Outcome, PendingWrite, PreparedCall, PreparedWrite, Status, ToolOutcome, WriteResult,

@@ -16,7 +16,7 @@ use super::error::ToolError;
 use super::pending_write::{PreparedCall, Status, ToolOutcome};
 use super::schema;
 use crate::output::OutputOptions;
-use crate::policy::{Effect, Toolset};
+use crate::policy::{Effect, OptIn, Toolset};
 
 /// What a call may use.
 #[derive(Clone)]
@@ -47,6 +47,8 @@ pub trait Tool {
     const EFFECT: Effect;
     /// The group it belongs to.
     const TOOLSET: Toolset;
+    /// The setting without which it is not offered.
+    const OPT_IN: Option<OptIn> = None;
     /// The scopes that its endpoints require.
     const ACCESS: RequiredScopes;
     /// Arguments of a call that works on the sandbox, as JSON. Tests and documents call the tool with them.
@@ -93,6 +95,8 @@ pub struct ToolDefinition {
     pub effect: Effect,
     /// The group it belongs to.
     pub toolset: Toolset,
+    /// The setting without which it is not offered.
+    pub opt_in: Option<OptIn>,
     /// The scopes that its endpoints require.
     pub access: RequiredScopes,
     /// Arguments of a call that works on the sandbox, as JSON.
@@ -135,6 +139,7 @@ impl ToolDefinition {
             search_hint: T::SEARCH_HINT,
             effect: T::EFFECT,
             toolset: T::TOOLSET,
+            opt_in: T::OPT_IN,
             access: T::ACCESS,
             example: T::EXAMPLE,
             confirmable,

@@ -95,9 +95,9 @@ fn suite_rejects_unknown_tools_uncovered_tools_and_unknown_fields() {
         "{problems}"
     );
     let mut more = tools();
-    more.insert("persons-merge".to_owned());
+    more.insert("persons-anonymize".to_owned());
     let problems = Suite::read(&yaml(), &more).unwrap_err();
-    assert_eq!(problems, "no task covers the tool persons-merge");
+    assert_eq!(problems, "no task covers the tool persons-anonymize");
     let misspelt = yaml().replacen("expected_tools:", "expectedtools:", 1);
     let problems = Suite::read(&misspelt, &tools()).unwrap_err();
     assert!(problems.contains("expectedtools"), "{problems}");

@@ -224,7 +224,11 @@ async fn server_errors_and_rejections() {
         Case::new(failed(503), &["PostHog failed (status 503)"]),
         Case::new(failed(504), &["PostHog failed (status 504)"]),
         Case::new(failed(512), &["PostHog failed (status 512)"]),
-        Case::new(FaultKind::json(401, &envelope), &["rejected the API key"]).not_done(),
+        Case::new(
+            FaultKind::json(401, &envelope),
+            &["rejected the API key", "rejected the project's token"],
+        )
+        .not_done(),
         Case::new(FaultKind::Throttle { retry_after: 0 }, &["rate limit"]).not_done(),
         Case::new(
             FaultKind::Throttle { retry_after: 57 },

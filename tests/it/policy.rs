@@ -1,6 +1,6 @@
 //! Tool selection: an excluded tool is not listed, and unknown when it is called.
 
-use posthog_persons_mcp::policy::{Effect, Policy, Toolset};
+use posthog_persons_mcp::policy::{Effect, OptIn, Policy, Toolset};
 use posthog_persons_mcp::tools::catalog;
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::ServiceError;
@@ -12,6 +12,19 @@ use crate::{Session, Setup, connect_with};
 
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The tools of a process that match the predicate.
+fn offered_where(
+    opt_in: Option<OptIn>,
+    matches: impl Fn(&str, Toolset, Effect) -> bool,
+) -> Vec<String> {
+    catalog()
+        .iter()
+        .filter(|tool| tool.opt_in.is_none() || tool.opt_in == opt_in)
+        .filter(|tool| matches(tool.name, tool.toolset, tool.effect))
+        .map(|tool| tool.name.to_owned())
+        .collect()
 }
 
 /// The tools of the catalog that match the predicate.
@@ -152,11 +165,21 @@ async fn process_tools(flags: &[&str], variables: &[(&str, &str)]) -> Vec<String
 
 #[tokio::test]
 async fn flags_and_variables_select_tools() {
+    let tools_where = |matches: fn(&str, Toolset, Effect) -> bool| offered_where(None, matches);
     let all = || tools_where(|_, _, _| true);
+    let merging = || offered_where(Some(OptIn::Merge), |_, _, _| true);
     let persons_and_history =
         || tools_where(|_, toolset, _| matches!(toolset, Toolset::Persons | Toolset::History));
     for (flags, variables, expected) in [
         (&[][..], &[][..], all()),
+        (&["--allow-merge"], &[], merging()),
+        (&[], &[("POSTHOG_MCP_ALLOW_MERGE", "1")], merging()),
+        (
+            &["--allow-merge", "--tools", "persons-merge"],
+            &[],
+            names(&["persons-merge"]),
+        ),
+        (&["--allow-merge", "--read-only"], &[], reading_tools()),
         (&["--read-only"], &[], reading_tools()),
         (&[], &[("POSTHOG_MCP_READ_ONLY", "true")], reading_tools()),
         (&[], &[("POSTHOG_MCP_READ_ONLY", "1")], reading_tools()),
@@ -289,6 +312,35 @@ async fn unknown_tool_name_fails_the_start_with_the_valid_names() {
             assert!(error.contains(&format!("`{wrong}`")), "{error}");
             assert!(error.contains(known), "{error}");
         }
+    }
+}
+
+/// A tool that is named and not offered would be missing without a word.
+#[tokio::test]
+async fn tool_that_needs_another_setting_fails_the_start() {
+    let ended = run(binary(&["--sandbox", "--tools", "persons-merge"]), "").await;
+    let error = ended.startup_error();
+    assert!(
+        error.contains("--tools: persons-merge is only offered with --allow-merge"),
+        "{error}"
+    );
+    let plain = ["--allow-merge", "--capture-host", "http://events.example"];
+    for (flags, says) in [
+        (
+            &["--capture-host", "secret"][..],
+            "--capture-host is not a URL",
+        ),
+        (
+            &plain,
+            "--capture-host: the capture host http://events.example uses plain HTTP",
+        ),
+    ] {
+        let mut command = binary(flags);
+        command.env("POSTHOG_PERSONAL_API_KEY", "phx_test");
+        let ended = run(command, "").await;
+        let error = ended.startup_error();
+        assert!(error.contains(says), "{error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 }
 

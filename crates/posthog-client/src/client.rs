@@ -160,21 +160,33 @@ impl Client {
 
     /// Sends a request, retries it as [`retry`] decides, and returns the body of a successful response.
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+        let base = self.inner.connection.retry_pause();
+        let pause = |attempt, error: &Error, elapsed| {
+            if request.quota == Quota::Query {
+                retry::query_pause(attempt, error, base)
+            } else {
+                retry::pause(request.idempotent, attempt, error, elapsed, base)
+            }
+        };
+        let sent = self.retrying(pause, || self.send_once(request)).await;
+        sent.map_err(|error| error.with_subject(request.subject.as_deref()))
+    }
+
+    /// Repeats an exchange until it succeeds or `pause` allows no further attempt.
+    pub(crate) async fn retrying<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        pause: impl Fn(u32, &Error, Duration) -> Option<Duration>,
+        exchange: impl Fn() -> F,
+    ) -> Result<T, Error> {
         let started = Instant::now();
         let mut attempt = 0;
         loop {
-            let error = match self.send_once(request).await {
-                Ok(body) => return Ok(body),
+            let error = match exchange().await {
+                Ok(response) => return Ok(response),
                 Err(error) => error,
             };
-            let base = self.inner.connection.retry_pause();
-            let pause = if request.quota == Quota::Query {
-                retry::query_pause(attempt, &error, base)
-            } else {
-                retry::pause(request.idempotent, attempt, &error, started.elapsed(), base)
-            };
-            let Some(pause) = pause else {
-                return Err(error.with_subject(request.subject.as_deref()));
+            let Some(pause) = pause(attempt, &error, started.elapsed()) else {
+                return Err(error);
             };
             self.notify(match error.kind() {
                 ErrorKind::RateLimited { .. } => WaitReason::RateLimit(pause),

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use tokio::sync::OnceCell;
 use url::{Host, Url};
 
+use crate::capture_host::CaptureHost;
 use crate::error::{Error, ErrorKind};
 use crate::feature::KnownFeatures;
 use crate::rate_limit::RateLimiters;
@@ -28,6 +29,8 @@ const USER_AGENT: &str = concat!("posthog-persons-mcp/", env!("CARGO_PKG_VERSION
 pub struct ConnectionOptions {
     /// Scheme, host, port and the path below which PostHog is served, if any.
     pub host: Url,
+    /// Where events are captured, if that is not derived from the host.
+    pub capture_host: Option<Url>,
     /// Allow plain HTTP to a host that is not this machine.
     pub allow_insecure_http: bool,
     /// Additional CA certificates to trust, in PEM.
@@ -48,6 +51,7 @@ impl ConnectionOptions {
     pub fn new(host: Url) -> Self {
         Self {
             host,
+            capture_host: None,
             allow_insecure_http: false,
             ca_certificates: None,
             max_response_bytes: RESPONSE_BYTES as usize,
@@ -74,6 +78,9 @@ pub enum ConnectionError {
         "{0} uses plain HTTP, which would expose the API key on the network; use https, or --allow-insecure-http on a trusted network"
     )]
     Insecure(String),
+    /// The capture host cannot be used.
+    #[error("the capture host {0}")]
+    Capture(String),
     /// The extra certificates cannot be used.
     #[error("the file contains no usable PEM certificate: {0}")]
     Certificate(String),
@@ -87,6 +94,7 @@ pub struct Connection {
     http: reqwest::Client,
     base: Url,
     host: String,
+    capture: CaptureHost,
     max_response_bytes: usize,
     retry_pause: Duration,
     query_timeout: Duration,
@@ -103,13 +111,7 @@ impl Connection {
     pub fn new(options: &ConnectionOptions) -> Result<Self, ConnectionError> {
         let base = &options.host;
         let shown = base.origin().ascii_serialization();
-        let usable = matches!(base.scheme(), "http" | "https")
-            && base.has_host()
-            && base.username().is_empty()
-            && base.password().is_none()
-            && base.query().is_none()
-            && base.fragment().is_none();
-        if !usable {
+        if !is_base_url(base) {
             return Err(ConnectionError::Address(base.scheme().to_owned()));
         }
         match base.host_str() {
@@ -131,25 +133,13 @@ impl Connection {
         if base.scheme() == "http" && !loopback && !options.allow_insecure_http {
             return Err(ConnectionError::Insecure(shown));
         }
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(options.ca_certificates.as_deref())?)
-            .user_agent(USER_AGENT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(options.timeout)
-            // A redirect would send the key to an address that is not configured.
-            .redirect(redirect::Policy::none())
-            // Retries depend on what the request does; see `retry`.
-            .retry(reqwest::retry::never());
-        if loopback {
-            builder = builder.no_proxy();
-        }
-        let http = builder
-            .build()
-            .map_err(|error| ConnectionError::Client(error.to_string()))?;
+        let http = http_client(options, loopback)?;
+        let capture = CaptureHost::new(options, &http, loopback)?;
         Ok(Self {
             http,
             base: base.clone(),
             host: shown,
+            capture,
             max_response_bytes: options.max_response_bytes,
             retry_pause: options.retry_pause,
             // A query waits at PostHog for up to 30 s and runs for up to 60 s: 100 s by default.
@@ -170,6 +160,11 @@ impl Connection {
         &self.host
     }
 
+    /// Where events are captured.
+    pub(crate) fn capture(&self) -> &CaptureHost {
+        &self.capture
+    }
+
     /// Whether PostHog responds, with any status. Sends no key.
     pub async fn reachable(&self) -> Result<(), Error> {
         let request = self.http.get(self.base.clone()).timeout(CONNECT_TIMEOUT);
@@ -188,6 +183,12 @@ impl Connection {
     /// The rate limiters of all keys.
     pub(crate) fn rate_limiters(&self) -> &RateLimiters {
         &self.rate_limiters
+    }
+
+    /// The capture host, without path or credentials.
+    #[must_use]
+    pub fn capture_host(&self) -> &str {
+        self.capture.name()
     }
 
     /// Whether PostHog is known to be current without being asked.
@@ -237,6 +238,37 @@ impl Connection {
         }
         Ok(body)
     }
+}
+
+/// Whether this can be the base URL of a web server, without anything that would be lost or leaked.
+pub(crate) fn is_base_url(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+pub(crate) fn http_client(
+    options: &ConnectionOptions,
+    loopback: bool,
+) -> Result<reqwest::Client, ConnectionError> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(options.ca_certificates.as_deref())?)
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(options.timeout)
+        // A redirect would send the key to an address that is not configured.
+        .redirect(redirect::Policy::none())
+        // Retries depend on what the request does; see `retry`.
+        .retry(reqwest::retry::never());
+    if loopback {
+        builder = builder.no_proxy();
+    }
+    builder
+        .build()
+        .map_err(|error| ConnectionError::Client(error.to_string()))
 }
 
 /// Whether this is PostHog Cloud, which enforces its rate limits.

@@ -15,7 +15,9 @@ pub struct Error {
     kind: ErrorKind,
     reason: Option<Untrusted<String>>,
     quotes_posthog: bool,
+    /// The identifier that the request was about; of an error of the capture host, the host. One field, as errors stay small.
     subject: Option<Box<str>>,
+    of_capture: bool,
     of_query: bool,
     /// Whether it has the form of PostHog's own errors, with a code.
     has_code: bool,
@@ -26,6 +28,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The key is invalid, revoked, from another region, or not a personal API key.
     Authentication,
+    /// The capture host does not know the project's token.
+    TokenRejected,
     /// The caller's key is rejected; nothing was sent with it.
     KeyRejected(KeyRejection),
     /// The key lacks this scope.
@@ -140,6 +144,7 @@ impl ErrorKind {
             | Self::LookupUnavailable
             | Self::ConnectionLost => true,
             Self::Authentication
+            | Self::TokenRejected
             | Self::KeyRejected(_)
             | Self::MissingScope(_)
             | Self::ScopedKeysUnsupported
@@ -165,6 +170,7 @@ impl ErrorKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Authentication => "authentication",
+            Self::TokenRejected => "token_rejected",
             Self::KeyRejected(_) => "key_rejected",
             Self::MissingScope(_) => "missing_scope",
             Self::ScopedKeysUnsupported => "scoped_keys_unsupported",
@@ -201,6 +207,7 @@ impl Error {
             subject: None,
             of_query: false,
             has_code: false,
+            of_capture: false,
         }
     }
 
@@ -236,6 +243,19 @@ impl Error {
     pub(crate) fn of_query(mut self) -> Self {
         self.of_query = true;
         self
+    }
+
+    /// Marks the error as one of the capture host.
+    pub(crate) fn of_capture(mut self, host: &str) -> Self {
+        self.subject = Some(host.into());
+        self.of_capture = true;
+        self
+    }
+
+    /// The capture host, if it is an error of that.
+    #[must_use]
+    pub fn capture_host(&self) -> Option<&str> {
+        self.subject.as_deref().filter(|_| self.of_capture)
     }
 
     /// Whether this PostHog cannot serve the endpoint, though others work.
@@ -274,7 +294,7 @@ impl Error {
     /// The identifier that the request was about, as the caller gave it.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
+        self.subject.as_deref().filter(|_| !self.of_capture)
     }
 
     /// A failure below HTTP. The reason is the innermost cause, which contains no URL: a URL can contain an e-mail address.

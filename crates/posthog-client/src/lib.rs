@@ -5,6 +5,8 @@
 mod account;
 mod availability;
 mod capabilities;
+mod capture;
+mod capture_host;
 mod client;
 mod cohort_filter;
 mod connection;
@@ -41,6 +43,7 @@ mod url;
 mod writes;
 
 pub use availability::Availability;
+pub use capture::{ProjectToken, merge_target_id, mergeable_id};
 pub use client::{Client, WaitReason};
 pub use cohort_filter::CohortCheck;
 pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};

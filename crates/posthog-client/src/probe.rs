@@ -107,6 +107,22 @@ impl Connection {
         Ok(ProbeResult { host, time })
     }
 
+    /// Whether the capture host responds, with any status. Sends no event.
+    ///
+    /// # Errors
+    /// Why it is not reachable.
+    pub async fn probe_capture_host(&self, timeout: Duration) -> Result<(), ConnectFailure> {
+        let capture = self.capture();
+        let address = capture
+            .address()
+            .map_err(|error| ConnectFailure::Other(error.to_string()))?;
+        let request = capture.http().get(address).timeout(timeout);
+        let response = request.send().await;
+        response
+            .map(drop)
+            .map_err(|error| ConnectFailure::of(&error))
+    }
+
     /// The proxy that requests use, without its credentials.
     #[must_use]
     pub fn proxy(&self) -> Option<String> {

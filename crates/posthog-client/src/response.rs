@@ -19,7 +19,7 @@ const MAX_REASON_CHARS: usize = 300;
 /// The status and the headers that matter.
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
-    retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     pub(crate) html: bool,
 }
 

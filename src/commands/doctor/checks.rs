@@ -89,6 +89,18 @@ pub(super) fn host(
     }
 }
 
+/// Whether the host that captures merges can be reached.
+pub(super) fn capture_host(connection: &Connection, probe: Result<(), ConnectFailure>) -> Check {
+    let host = connection.capture_host();
+    match probe {
+        Ok(()) => Check::ok("capture", format!("{host} responds")),
+        Err(failure) => Check::warning("capture", format!("no connection to {host}: {failure}"))
+            .advice(
+                "persons-merge fails without it. Check --capture-host, the network and firewalls.",
+            ),
+    }
+}
+
 /// What to do about a connection failure.
 fn remediation(failure: &ConnectFailure, config: &Config, proxy: bool) -> &'static str {
     match failure {

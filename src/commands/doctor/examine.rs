@@ -13,6 +13,7 @@ use super::report::{Check, Report};
 use super::version;
 use crate::commands::build;
 use crate::config::{Config, no_api_key};
+use crate::policy::OptIn;
 use posthog_client::{
     self, Client, Endpoint, Error, ErrorKind, KeyInspector, KeyKind, Permission, Region,
     RequiredScopes,
@@ -103,6 +104,13 @@ impl Doctor {
         ));
         let Ok(probe) = probe else { return };
         findings.checks.extend(probe.time.map(checks::clock));
+        let policy = config.policy.as_ref();
+        if policy.is_ok_and(|policy| policy.missing_opt_in(Some(OptIn::Merge)).is_none()) {
+            let probe = connection.probe_capture_host(self.request_timeout).await;
+            findings
+                .checks
+                .push(checks::capture_host(&connection, probe));
+        }
         let (Endpoint::PostHog, Some(key)) = (probe.host, key) else {
             return;
         };

@@ -70,9 +70,14 @@ impl Findings {
 
     /// Whether a tool will work.
     fn tool_status(&self, tool: &ToolDefinition, policy: &Policy) -> Tool {
+        let missing = policy.missing_opt_in(tool.opt_in);
         let left_out = policy.left_out_by(tool.name, tool.toolset, tool.effect);
+        let left_out = match missing {
+            Some(flag) => Some(format!("without {flag}")),
+            None => left_out.map(|setting| format!("by {setting}")),
+        };
         let (status, reason, scope) = match (left_out, &self.grants) {
-            (Some(setting), _) => (ToolStatus::Excluded, Some(format!("by {setting}")), None),
+            (Some(reason), _) => (ToolStatus::Excluded, Some(reason), None),
             (None, None) => (
                 ToolStatus::Unknown,
                 Some("PostHog was not reached".to_owned()),

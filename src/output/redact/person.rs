@@ -111,6 +111,18 @@ impl Redaction {
         RedactedTerms::new(self.redacted_texts(&values(&person.properties)))
     }
 
+    /// The same of several persons, who become one.
+    #[must_use]
+    pub fn terms_of_all(&self, persons: &[Person]) -> RedactedTerms {
+        if !self.is_active() {
+            return RedactedTerms::default();
+        }
+        let texts = persons
+            .iter()
+            .flat_map(|person| self.redacted_texts(&values(&person.properties)));
+        RedactedTerms::new(texts)
+    }
+
     /// The same of properties and the values that they had.
     #[must_use]
     pub fn terms_of_values<'a>(

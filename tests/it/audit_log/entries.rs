@@ -29,6 +29,9 @@ async fn each_write_has_an_entry_without_values() {
     let arguments =
         json!({"distinct_ids": ["qa-1", "qa-2", "nobody@example.com"], "delete_events": true});
     session.call(DELETE, arguments).await;
+    session
+        .call("persons-merge", json!({"into": QA[2], "persons": [ADA]}))
+        .await;
 
     let line = |tool: &str, persons: &[&str], keys: &[&str], confirmation: &str| {
         json!({
@@ -65,6 +68,8 @@ async fn each_write_has_an_entry_without_values() {
             line("persons-reset-distinct-id", &[], none, "not needed"),
             line("persons-split", &[GRACE], none, "elicitation"),
             line(DELETE, &[QA[0], QA[1]], none, "elicitation"),
+            // First the person that stays.
+            line("persons-merge", &[QA[2], ADA], none, "elicitation"),
         ]
     );
     let text = log.text();

@@ -45,6 +45,7 @@ async fn declared_scopes_are_those_that_posthog_requires() {
                         "cohort:read",
                         "activity_log:read",
                         "user:read",
+                        "project:read",
                     ]
                     .into_iter()
                     .filter(|scope| scope.split(':').next() != missing.split(':').next())

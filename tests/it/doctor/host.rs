@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthog_persons_mcp::commands::doctor::{Doctor, Status};
-use posthog_persons_mcp::tools::catalog;
+use posthog_persons_mcp::tools::offered_by_default;
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -195,7 +195,7 @@ async fn failed_probes_are_a_problem() {
         });
     }
     let page = examined(&sandbox, Sandbox::KEY, &[], 1).await;
-    let all = catalog().len();
+    let all = offered_by_default().len();
     assert_eq!(
         check(&page, "tools"),
         format!("PROBLEM tools 0 of {all} will work; {all} could not be determined")

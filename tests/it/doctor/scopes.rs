@@ -1,10 +1,10 @@
 //! The scopes of a key, and the tools that they allow.
 
 use posthog_client::RequiredScopes;
-use posthog_persons_mcp::tools::{catalog, scopes};
-use posthog_sandbox::Sandbox;
+use posthog_persons_mcp::tools::{catalog, offered_by_default, scopes};
+use posthog_sandbox::{Key, Sandbox};
 
-use super::{check, examined, sandbox, tools};
+use super::{TEST_KEY, UNREACHABLE, check, examined, sandbox, sandbox_with, tools};
 use crate::process::{binary, run};
 use crate::request_line;
 
@@ -22,6 +22,7 @@ fn check_tools(page: &str, granted: &[&str]) {
     let expected: Vec<String> = catalog()
         .iter()
         .map(|tool| match tool.access {
+            _ if tool.opt_in.is_some() => format!("excluded {} without --allow-merge", tool.name),
             RequiredScopes::ClosedToScopedKeys => {
                 format!(
                     "fails {} PostHog does not serve it to keys with scopes",
@@ -40,7 +41,7 @@ fn check_tools(page: &str, granted: &[&str]) {
     let table = table.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     assert_eq!(table.collect::<Vec<_>>(), expected);
     let works = tools(page, "works").len();
-    let count = format!("{works} of {} will work", expected.len());
+    let count = format!("{works} of {} will work", offered_by_default().len());
     assert!(check(page, "tools").contains(&count), "{page}");
 }
 
@@ -93,7 +94,7 @@ async fn legacy_key_has_access_to_every_tool() {
         check(&page, "scopes"),
         "ok scopes full access: a legacy key without scopes"
     );
-    assert_eq!(tools(&page, "works").len(), catalog().len());
+    assert_eq!(tools(&page, "works").len(), offered_by_default().len());
     assert!(page.ends_with("\nThe server works.\n"), "{page}");
 }
 
@@ -160,4 +161,37 @@ async fn key_without_access_to_any_tool_is_a_problem() {
         page.ends_with("\nThe server does not work: 1 problem.\n"),
         "{page}"
     );
+}
+
+/// Merging needs another scope and another host.
+#[tokio::test]
+async fn merging_is_checked_where_it_is_allowed() {
+    let scopes = &["person:write", "user:read"];
+    let sandbox = sandbox_with(vec![Key::scoped(TEST_KEY, scopes)], false).await;
+    let page = examined(&sandbox, TEST_KEY, &["--allow-merge"], 0).await;
+    assert_eq!(
+        check(&page, "capture"),
+        "ok capture http://sandbox responds"
+    );
+    assert!(check(&page, "scopes").contains("missing: "), "{page}");
+    let failing = tools(&page, "fails");
+    let merge = failing
+        .iter()
+        .find(|line| line.starts_with("persons-merge "));
+    assert!(
+        merge.unwrap().ends_with("the key lacks project:read"),
+        "{page}"
+    );
+    let elsewhere = ["--allow-merge", "--capture-host", UNREACHABLE];
+    let page = examined(&sandbox, Sandbox::KEY, &elsewhere, 0).await;
+    assert_eq!(
+        check(&page, "capture"),
+        "warning capture no connection to http://127.0.0.1:1: connection refused -> persons-merge fails without it. Check \
+         --capture-host, the network and firewalls."
+    );
+    // The key was not sent there.
+    for request in sandbox.requests() {
+        let at_capture_host = request.path == "/i/v0/e/";
+        assert!(!at_capture_host || request.header("authorization").is_none());
+    }
 }

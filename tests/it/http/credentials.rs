@@ -231,6 +231,7 @@ async fn resource_metadata_names_posthog_and_the_scopes() {
             "cohort:read",
             "person:read",
             "person:write",
+            "project:read",
             "query:read",
             "user:read",
         ];

@@ -1,5 +1,6 @@
 //! A server with its own API key, and the bearer token that protects it.
 
+use posthog_persons_mcp::tools::offered_by_default;
 use posthog_sandbox::Sandbox;
 use serde_json::json;
 
@@ -149,7 +150,9 @@ async fn short_secrets_fail_the_start() {
     let enough = &TOKEN[..32];
     command.env(AUTH_TOKEN, enough).env(STATE_KEY, enough);
     let process = Process::start(command).await;
-    assert_eq!(process.caller(enough).tool_names().await, all_tools());
+    let offered = offered_by_default().into_iter();
+    let offered: Vec<&str> = offered.map(|tool| tool.name).collect();
+    assert_eq!(process.caller(enough).tool_names().await, offered);
     let log = process.stop().await;
     assert!(!log.contains(enough), "{log}");
 }

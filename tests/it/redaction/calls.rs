@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 
 use crate::result_invariants::example;
 
+/// Persons to be merged with.
+const ALAN: &str = "25ff7608-828e-5b6c-a20f-f615d76f4b4a";
+const HEDY: &str = "2703d90f-e94c-5e97-ab64-5c56184dc852";
+
 /// Distinct ids of a person that are used: all of them, except for the person with thousands.
 const MAX_IDS: usize = 10;
 const MAX_IDS_OF_MANY: usize = 2;
@@ -123,6 +127,12 @@ pub(super) fn calls(tool: &str, person: &Value) -> Vec<Value> {
             calls.push(json!({"id": uuid, "distinct_ids_to_split": ["mis.spelt@example.com"]}));
             calls
         }
+        "persons-merge" => vec![
+            json!({"into": uuid, "persons": [ALAN], "dry_run": true}),
+            json!({"into": ALAN, "persons": [uuid, HEDY], "dry_run": true}),
+            json!({"into": uuid, "persons": [uuid]}),
+            json!({"into": ALAN, "persons": [uuid]}),
+        ],
         "persons-bulk-delete" => vec![
             json!({"ids": [uuid], "delete_events": true, "dry_run": true}),
             json!({"distinct_ids": ids, "dry_run": true}),

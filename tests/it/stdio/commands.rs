@@ -6,7 +6,7 @@ use crate::process::{binary, run, send, wait_for_exit};
 use crate::wire::{
     JsonRpcClient, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, opening_messages, parse_message, request,
 };
-use posthog_persons_mcp::tools::catalog;
+use posthog_persons_mcp::tools::offered_by_default;
 use posthog_sandbox::Sandbox;
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ async fn tools_lists_what_a_client_receives() {
         .lines()
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let offered: Vec<&str> = catalog().iter().map(|tool| tool.name).collect();
+    let offered: Vec<&str> = offered_by_default().iter().map(|tool| tool.name).collect();
     assert_eq!(names, offered);
 
     for structured in ["on", "off"] {

@@ -8,7 +8,7 @@ use crate::wire::{
     JsonRpcClient, WITH_HANDSHAKE, WITHOUT_HANDSHAKE, opening_messages, parse_message, request,
     versions,
 };
-use posthog_persons_mcp::tools::catalog;
+use posthog_persons_mcp::tools::offered_by_default;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ async fn every_protocol_version_lists_and_calls_tools() {
             .iter()
             .map(|tool| tool["name"].as_str().unwrap())
             .collect();
-        let offered: Vec<&str> = catalog().iter().map(|tool| tool.name).collect();
+        let offered: Vec<&str> = offered_by_default().iter().map(|tool| tool.name).collect();
         assert_eq!(names, offered, "{version}");
 
         let arguments = json!({"search": "ada@", "select": ["plan"]});

@@ -9,6 +9,7 @@ mod persons_events_list;
 mod persons_funnel;
 mod persons_lifecycle;
 mod persons_list;
+mod persons_merge;
 mod persons_paths;
 mod persons_properties_at_time_retrieve;
 mod persons_properties_timeline_retrieve;

@@ -1,0 +1,7 @@
+//! `persons-merge`.
+
+mod failures;
+mod predicted;
+mod preview;
+mod refused;
+mod support;
