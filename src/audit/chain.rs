@@ -1,10 +1,10 @@
 //! The hash that each line has of the line before.
 
-use std::fmt::Write as _;
-
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+
+use crate::hexadecimal::hexadecimal;
 
 /// What stands for the line before the first.
 pub(super) const NOTHING_BEFORE: &str =
@@ -49,11 +49,4 @@ impl std::fmt::Debug for ChainKey {
             "not keyed"
         })
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

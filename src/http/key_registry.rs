@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
+use crate::hexadecimal::hexadecimal;
 use crate::sync::lock;
 use posthog_client::{KeyKind, KeyStanding, KeyState};
 
@@ -132,8 +133,7 @@ fn is_rejected(state: &KeyState) -> bool {
 fn fingerprint(key: &str) -> String {
     let digest = Sha256::new().chain_update("key\0").chain_update(key);
     let digest = digest.finalize();
-    let shown = digest.iter().take(16);
-    shown.map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(digest.get(..16).unwrap_or_default())
 }
 
 /// The key of a request. Dropped with the request, when what became known of the key is remembered.

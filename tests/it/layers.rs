@@ -8,8 +8,9 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 15] = [
     ("setting_files", &[]),
     ("setting_values", &[]),
     ("policy", &["setting_values"]),
+    ("hexadecimal", &[]),
     ("sync", &[]),
-    ("audit", &["sync"]),
+    ("audit", &["hexadecimal", "sync"]),
     ("coordination", &["sync"]),
     ("output", &[]),
     ("question", &["output"]),
@@ -31,6 +32,7 @@ const ALLOWED_IMPORTS: [(&str, &[&str]); 15] = [
         "http",
         &[
             "coordination",
+            "hexadecimal",
             "output",
             "policy",
             "server",
