@@ -79,6 +79,8 @@ pub struct Config {
     pub confirm: Confirm,
     /// Where changes and deletions are logged.
     pub audit_log: Option<PathBuf>,
+    /// Whether reads are logged there as well.
+    pub audit_reads: bool,
     /// The key with which its lines are chained, if there is one.
     pub audit_key: Result<Option<SecretString>, ConfigError>,
     /// The form of tool results.
@@ -149,6 +151,7 @@ impl Config {
             policy: policy(&tools),
             confirm: writes.confirm.into(),
             audit_log: writes.audit_log,
+            audit_reads: writes.audit_reads,
             audit_key: writes
                 .audit_key_file
                 .as_deref()

@@ -27,6 +27,7 @@ const BLOCK: u64 = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct AuditLog {
     inner: Arc<Inner>,
+    records_reads: bool,
 }
 
 #[derive(Debug)]
@@ -99,7 +100,23 @@ impl AuditLog {
                 key,
                 last: Mutex::default(),
             }),
+            records_reads: false,
         })
+    }
+
+    /// The same log, in which calls that only read have lines as well.
+    #[must_use]
+    pub fn with_reads(self) -> Self {
+        Self {
+            records_reads: true,
+            ..self
+        }
+    }
+
+    /// Whether calls that only read have lines as well. Exports have them in any case.
+    #[must_use]
+    pub fn records_reads(&self) -> bool {
+        self.records_reads
     }
 
     /// Writes the line of a request that is about to be sent.
@@ -114,6 +131,16 @@ impl AuditLog {
         };
         line.append("started").await
     }
+
+    /// Appends a line. Off the reactor: the disk or the holder of the lock can be slow.
+    pub(super) async fn append(
+        &self,
+        line: impl Fn(&str) -> serde_json::Result<String> + Send + 'static,
+    ) -> io::Result<()> {
+        let inner = Arc::clone(&self.inner);
+        let written = tokio::task::spawn_blocking(move || inner.append(line));
+        written.await.map_err(io::Error::other)?
+    }
 }
 
 impl Line {
@@ -125,21 +152,19 @@ impl Line {
         self.append(outcome).await.map(drop)
     }
 
-    /// Off the reactor: the disk or the holder of the lock can be slow.
     async fn append(self, outcome: &'static str) -> io::Result<Self> {
-        let written = tokio::task::spawn_blocking(move || {
-            self.log.inner.append(|prev| {
-                serde_json::to_string(&Entry {
-                    time: now(),
-                    id: self.id,
-                    write: &self.write,
-                    outcome,
-                    prev,
-                })
-            })?;
-            Ok(self)
-        });
-        written.await.map_err(io::Error::other)?
+        let write = self.write.clone();
+        let line = move |prev: &str| {
+            serde_json::to_string(&Entry {
+                time: now(),
+                id: self.id,
+                write: &write,
+                outcome,
+                prev,
+            })
+        };
+        self.log.append(line).await?;
+        Ok(self)
     }
 }
 
@@ -284,6 +309,6 @@ impl FileId {
     }
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

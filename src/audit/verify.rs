@@ -10,6 +10,7 @@ use std::io::{self, BufRead};
 use serde::Deserialize;
 
 use super::chain::{ChainKey, NOTHING_BEFORE};
+use super::read::SHOWN;
 
 /// What a check found.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Report {
     pub unchained: usize,
     /// Notes that the file was replaced, truncated or removed while a server wrote to it.
     pub notes: usize,
+    /// Lines about reads.
+    pub reads: usize,
     /// Writes whose outcome is missing.
     pub without_outcome: usize,
     /// Problems, each with its line.
@@ -64,6 +67,7 @@ pub fn verify(log: impl BufRead, key: &ChainKey, head: Option<&str>) -> io::Resu
                     report.notes += usize::from(fields.note.is_some());
                     match (fields.id, fields.outcome.as_deref()) {
                         (Some(id), Some("started")) => drop(open.insert(id)),
+                        (Some(_), Some(SHOWN)) => report.reads += 1,
                         // It may stand in the file that was replaced.
                         (Some(id), Some(_)) if !open.remove(&id) && report.notes == 0 => {
                             problem("the outcome of a write whose first line is missing");
@@ -96,6 +100,7 @@ impl fmt::Display for Report {
         write!(formatter, "{} lines in the chain", self.chained)?;
         for (number, what) in [
             (self.unchained, "lines of version 0.1 without a chain"),
+            (self.reads, "about reads"),
             (self.without_outcome, "writes without an outcome"),
             (
                 self.notes,

@@ -191,6 +191,12 @@ pub struct WriteArgs {
         value_name = "FILE"
     )]
     pub audit_log: Option<PathBuf>,
+    /// Record reads in the audit log, too
+    ///
+    /// One line for each call: which persons and which fields were shown, never values. If it cannot be written, nothing is
+    /// shown.
+    #[arg(long, global = true, env = "POSTHOG_MCP_AUDIT_READS", value_parser = FalseyValueParser::new())]
+    pub audit_reads: bool,
     /// Chain the lines of the audit log with the key in this file
     ///
     /// At least 32 characters. With a key, `audit verify` also finds a file that was rewritten as a whole.

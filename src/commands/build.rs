@@ -121,15 +121,26 @@ pub(super) fn tools(config: &Config) -> Result<Vec<ToolDefinition>, ConfigError>
 /// When it cannot be written, so that the start fails and not the first change.
 pub(super) fn audit_log(config: &Config) -> Result<Option<AuditLog>, ConfigError> {
     let Some(path) = &config.audit_log else {
+        if config.audit_reads {
+            return Err(ConfigError::new(
+                "--audit-reads records reads in the audit log, and there is none: set --audit-log"
+                    .to_owned(),
+            ));
+        }
         return Ok(None);
     };
     let key = ChainKey::new(config.audit_key.clone()?);
-    AuditLog::open(path, key).map(Some).map_err(|error| {
+    let log = AuditLog::open(path, key).map_err(|error| {
         ConfigError::new(format!(
             "the audit log {} cannot be written: {error}",
             setting_files::display(path)
         ))
-    })
+    })?;
+    Ok(Some(if config.audit_reads {
+        log.with_reads()
+    } else {
+        log
+    }))
 }
 
 /// A server for one user, and its sandbox if it has one.

@@ -36,7 +36,7 @@ pub use person_page::{Page, PersonsPage, RowNotes, page_of_persons};
 pub use person_row::{ACTIVE_PERIODS, PersonRow, REQUESTED, VALUE_AT_DATA_POINT};
 pub use person_summary::PersonSummary;
 pub use quote::{quote, quote_list};
-pub use redact::{RedactedTerms, Redaction};
+pub use redact::{RedactedTerms, Redaction, is_withheld};
 pub use sanitize::Sanitizer;
 pub use select::Select;
 pub use table::{Cells, Row, write_list, write_notes};

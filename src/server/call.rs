@@ -107,7 +107,10 @@ impl Call {
     /// The text of a reading tool's result.
     pub(super) async fn text(&self) -> Result<String, CallError> {
         match self.prepare(false).await? {
-            PreparedCall::Complete(output) => Ok(output.text),
+            PreparedCall::Complete(output) => {
+                self.record_read(&output.structured).await?;
+                Ok(output.text)
+            }
             PreparedCall::Write(_) => Err(ErrorData::internal_error("internal error", None).into()),
         }
     }
@@ -120,13 +123,21 @@ impl Call {
         let confirmation = self.tool.take_confirmation(&mut self.arguments)?;
         shared_project::settle(&self.server.store, &self.caller, self.tool.effect).await?;
         let write = match self.prepare(confirmation.dry_run).await? {
-            PreparedCall::Complete(output) => return Ok(self.success(output)),
+            PreparedCall::Complete(output) => {
+                self.record_read(&output.structured).await?;
+                return Ok(self.success(output));
+            }
             PreparedCall::Write(write) => write,
         };
         let Some(preview) = &write.to_confirm else {
             return self.execute(write, None, &context.peer).await;
         };
         let token = confirmation.token.as_deref();
+        // A call that brings its confirmation was shown the preview before.
+        let is_first = token.is_none() && request.request_state.is_none();
+        if is_first && self.server.safety.confirmer.is_enabled() {
+            self.record_read(&preview.facts).await?;
+        }
         let grant = self.confirm(preview, token, request, context).await?;
         let write = if grant.method == ConfirmationMethod::Elicited {
             self.prepare_again(preview.digest).await?
@@ -347,6 +358,6 @@ impl Call {
     }
 }
 
-fn error_result(text: &str) -> CallToolResult {
+pub(super) fn error_result(text: &str) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(text)])
 }

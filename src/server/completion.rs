@@ -5,6 +5,7 @@
 use crate::output::OutputOptions;
 use crate::server::prompts::{COHORT, PERSON, PROPERTY};
 use posthog_client::{Client, Error, Person, PersonId, PersonsQuery};
+use uuid::Uuid;
 
 /// The maximum that MCP allows.
 const MAX_SUGGESTIONS: usize = 100;
@@ -22,13 +23,24 @@ pub struct CompletionRequest<'a> {
     pub person: Option<&'a str>,
 }
 
+/// The completions of an argument, and what they were read from.
+#[derive(Debug, Default)]
+pub struct Completions {
+    /// The texts.
+    pub values: Vec<String>,
+    /// The persons, where they are known.
+    pub persons: Vec<Uuid>,
+    /// What the texts are.
+    pub field: &'static str,
+}
+
 /// The completions. `is_enabled` reports whether a tool is enabled: data that no enabled tool can read is not completed.
 pub async fn complete(
     posthog: &Client,
     limits: &OutputOptions,
     request: &CompletionRequest<'_>,
     is_enabled: impl Fn(&str) -> bool,
-) -> Vec<String> {
+) -> Completions {
     let found = match request.argument {
         PERSON if is_enabled("persons-values-retrieve") => {
             emails(posthog, limits, request.typed).await
@@ -39,12 +51,13 @@ pub async fn complete(
         COHORT if is_enabled("persons-retrieve") && is_enabled("persons-cohorts-retrieve") => {
             cohorts(posthog, limits, request.person).await
         }
-        _ => Ok(Vec::new()),
+        _ => Ok(Completions::default()),
     };
     let typed = request.typed.to_lowercase();
     let mut found = found.unwrap_or_default();
-    found.retain(|value| !value.is_empty() && value.to_lowercase().contains(&typed));
-    found.truncate(MAX_SUGGESTIONS);
+    let values = &mut found.values;
+    values.retain(|value| !value.is_empty() && value.to_lowercase().contains(&typed));
+    values.truncate(MAX_SUGGESTIONS);
     found
 }
 
@@ -52,26 +65,29 @@ async fn emails(
     posthog: &Client,
     limits: &OutputOptions,
     typed: &str,
-) -> Result<Vec<String>, Error> {
+) -> Result<Completions, Error> {
     let redaction = &limits.redaction;
     // An empty text would match all persons.
     if typed.is_empty() || redaction.masks_emails() || redaction.redacts("email") {
-        return Ok(Vec::new());
+        return Ok(Completions::default());
     }
     let values = posthog.property_values("email", Some(typed)).await?;
     let sanitizer = limits.sanitizer();
     let values = values.results.iter();
-    Ok(values
-        .map(|value| sanitizer.property_text("email", &value.name))
-        .collect())
+    let values = values.map(|value| sanitizer.property_text("email", &value.name));
+    Ok(Completions {
+        values: values.collect(),
+        persons: Vec::new(),
+        field: "properties.email",
+    })
 }
 
 async fn properties(
     posthog: &Client,
     limits: &OutputOptions,
     person: Option<&str>,
-) -> Result<Vec<String>, Error> {
-    let persons = match person {
+) -> Result<Completions, Error> {
+    let persons: Vec<Person> = match person {
         Some(person) => find_person(posthog, person).await?.into_iter().collect(),
         None => {
             let query = PersonsQuery {
@@ -90,7 +106,11 @@ async fn properties(
     }
     names.sort_unstable();
     names.dedup();
-    Ok(names)
+    Ok(Completions {
+        values: names,
+        persons: persons.iter().map(|person| person.uuid).collect(),
+        field: "names of properties",
+    })
 }
 
 /// The cohorts of a person: the API does not list those of a project.
@@ -98,19 +118,23 @@ async fn cohorts(
     posthog: &Client,
     limits: &OutputOptions,
     person: Option<&str>,
-) -> Result<Vec<String>, Error> {
+) -> Result<Completions, Error> {
     let Some(person) = person else {
-        return Ok(Vec::new());
+        return Ok(Completions::default());
     };
     let person = find_person(posthog, person).await?;
     let Some(person) = person else {
-        return Ok(Vec::new());
+        return Ok(Completions::default());
     };
     let id = PersonId::from(person.uuid);
     let cohorts = posthog.person_cohorts(&id).await?;
     let sanitizer = limits.sanitizer();
     let names = cohorts.iter().filter_map(|cohort| cohort.name.as_ref());
-    Ok(names.map(|name| sanitizer.text(name)).collect())
+    Ok(Completions {
+        values: names.map(|name| sanitizer.text(name)).collect(),
+        persons: vec![person.uuid],
+        field: "cohorts",
+    })
 }
 
 /// The person of a UUID, a numeric id, a distinct id or an e-mail, as the prompts accept them.

@@ -19,7 +19,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::call::CallError;
-use super::completion::{CompletionRequest, complete};
+use super::completion::{CompletionRequest, Completions, complete};
 use super::instructions::instructions;
 use super::mcp_server::Server;
 use super::notifications::call_finished;
@@ -270,8 +270,8 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         let (caller, large_response_read) = self.observing(self.caller(&context)?);
-        let server = self.clone();
-        let values = async move {
+        let (server, reader) = (self.clone(), caller.clone());
+        let found = async move {
             let offers = |tool: &str| server.tool(tool, &caller).is_some();
             let context = request.context.unwrap_or_default();
             let person = context
@@ -288,12 +288,14 @@ impl ServerHandler for Server {
                 {
                     complete(&caller.posthog, &server.inner.limits, &typing, offers).await
                 }
-                _ => Vec::new(),
+                _ => Completions::default(),
             }
         };
-        let values = offload(values.boxed(), &large_response_read).await;
-        let completion = CompletionInfo::new(values.unwrap_or_default())
-            .map_err(|error| ErrorData::internal_error(error, None))?;
+        let found = offload(found.boxed(), &large_response_read).await;
+        let found = found.unwrap_or_default();
+        let values = self.inner.record_completions(&reader, found).await;
+        let completion =
+            CompletionInfo::new(values).map_err(|error| ErrorData::internal_error(error, None))?;
         Ok(CompleteResult::new(completion))
     }
 

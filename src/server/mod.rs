@@ -18,6 +18,7 @@ pub mod prompts;
 pub mod resources;
 mod session;
 mod shared_project;
+mod shown;
 
 pub use caller::{CallPlace, Caller, TransportPlace};
 pub use mcp_server::{Server, WriteGuards, to_protocol_tool};

@@ -12,6 +12,6 @@ mod steps;
 mod terms;
 
 pub(super) use rules::REDACTED;
-pub use rules::Redaction;
+pub use rules::{Redaction, is_withheld};
 pub use terms::RedactedTerms;
 pub(super) use terms::insert_renamed;

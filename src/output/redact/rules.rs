@@ -8,12 +8,19 @@ use serde_json::{Map, Value};
 
 use super::emails;
 use super::normal_form::NormalForm;
+use super::spans::TOO_LARGE;
 use super::terms::{RedactedTerms, insert_renamed};
 
 /// Replaces a redacted value.
 pub(in crate::output) const REDACTED: &str = "[redacted]";
 /// Replaces an e-mail address.
 pub(super) const EMAIL: &str = "[email]";
+
+/// Whether a text stands in place of a value that is not shown.
+#[must_use]
+pub fn is_withheld(text: &str) -> bool {
+    [REDACTED, EMAIL, TOO_LARGE].contains(&text)
+}
 
 /// Longer keys, and keys of more parts, are redacted unread: comparing them costs too much.
 const MAX_KEY_BYTES: usize = 1000;

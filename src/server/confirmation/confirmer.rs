@@ -159,6 +159,12 @@ impl Confirmer {
         Self { store, ..self }
     }
 
+    /// Whether anything is confirmed at all.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.mode != Confirm::Off
+    }
+
     /// Requests a confirmation, or checks the one that the call brings.
     pub async fn decide(
         &self,

@@ -28,6 +28,9 @@ pub(super) struct Input {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Output {
+    // The one of the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person_id: Option<String>,
     results: Vec<ActivityRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
@@ -240,6 +243,7 @@ impl Tool for PersonsActivityRetrieve {
             None => format!("{shown} entries\n"),
         };
         let output = truncated.into_output(&head, notes, |results, notes| Output {
+            person_id: id.map(|id| id.as_str().to_owned()),
             results,
             total: activity.total_count,
             next,

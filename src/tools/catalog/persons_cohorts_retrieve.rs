@@ -20,6 +20,7 @@ pub(super) struct Input {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Output {
+    person_id: String,
     results: Vec<CohortRow>,
     notes: Vec<String>,
 }
@@ -96,7 +97,11 @@ impl Tool for PersonsCohortsRetrieve {
         } else if cohorts.is_empty() {
             notes.push("No cohorts.".to_owned());
         }
-        let output = truncated.into_output("", notes, |results, notes| Output { results, notes });
+        let output = truncated.into_output("", notes, |results, notes| Output {
+            person_id: id.as_str().to_owned(),
+            results,
+            notes,
+        });
         Ok(output.into())
     }
 }

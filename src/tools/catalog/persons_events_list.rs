@@ -60,6 +60,9 @@ pub(super) struct Input {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Output {
+    // Absent where no person has the distinct id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person_uuid: Option<String>,
     // Newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     results: Vec<EventRow>,
@@ -173,6 +176,10 @@ impl Tool for PersonsEventsList {
         let subject = subject(input.id, input.distinct_id)?;
         let (source, mut notes) = source(context, subject).await?;
         let known = KnownPerson::read(context, &source).await?;
+        let person = match &source {
+            EventSource::Person(uuid) => Some(uuid.to_string()),
+            EventSource::DistinctId(_) => None,
+        };
         let query = EventsQuery {
             source,
             names: distinct(input.events.into_iter().map(|name| name.0)),
@@ -187,12 +194,21 @@ impl Tool for PersonsEventsList {
         let posthog = &context.posthog;
         if input.summary {
             let counts = posthog.event_counts(&query, MAX_NAMES).await?;
-            return Ok(summary(context, &counts, &known, range, notes).into());
+            let summary = summary(context, &counts, &known, range, notes);
+            return Ok(Output::of(person, summary).into());
         }
         let after = input.cursor.map(|cursor| cursor.0);
         let page = posthog.events(&query, &select, input.limit.0, after.as_ref());
         let page = page.await?;
-        Ok(events(context, &page, &select, &known, range, notes).into())
+        let events = events(context, &page, &select, &known, range, notes);
+        Ok(Output::of(person, events).into())
+    }
+}
+
+impl Output {
+    fn of(person_uuid: Option<String>, mut output: ToolOutput<Self>) -> ToolOutput<Self> {
+        output.structured.person_uuid = person_uuid;
+        output
     }
 }
 
@@ -269,6 +285,7 @@ fn events(
         _ => format!("{shown} events, newest first\n"),
     };
     truncated.into_output(&head, notes, |results, notes| Output {
+        person_uuid: None,
         results,
         counts: Vec::new(),
         next_cursor,
@@ -310,6 +327,7 @@ fn summary(
         }
     };
     truncated.into_output(&head, notes, |counts, notes| Output {
+        person_uuid: None,
         results: Vec::new(),
         counts,
         next_cursor: None,

@@ -73,6 +73,7 @@ impl Input {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Output {
+    person_uuid: String,
     // Oldest first.
     changes: Vec<ChangeRow>,
     date_from: String,
@@ -221,6 +222,7 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
             range.until()
         );
         let output = truncated.into_output(&head, notes, |changes, notes| Output {
+            person_uuid: person.to_string(),
             changes,
             date_from: range.from(),
             date_until: range.until(),

@@ -23,6 +23,7 @@ pub(super) struct Input {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Output {
+    property: String,
     results: Vec<ValueRow>,
     notes: Vec<String>,
 }
@@ -89,7 +90,12 @@ impl Tool for PersonsValuesRetrieve {
         if values.refreshing {
             notes.push("PostHog is computing newer values; call again in a minute.".to_owned());
         }
-        let output = truncated.into_output("", notes, |results, notes| Output { results, notes });
+        let property = context.limits.sanitizer().given_identifier(&input.key.0);
+        let output = truncated.into_output("", notes, |results, notes| Output {
+            property,
+            results,
+            notes,
+        });
         Ok(output.into())
     }
 }
