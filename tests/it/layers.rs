@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each module and the modules that it may import.
-const ALLOWED_IMPORTS: [(&str, &[&str]); 15] = [
+const ALLOWED_IMPORTS: &[(&str, &[&str])] = &[
     ("setting_files", &[]),
     ("setting_values", &[]),
     ("policy", &["setting_values"]),
