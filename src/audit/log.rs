@@ -50,12 +50,19 @@ struct Last {
 pub struct Write {
     /// The tool's name.
     pub tool: &'static str,
+    /// The PostHog that the request goes to, without path or credentials.
+    pub host: String,
     /// The project that the call is about.
     pub project: u64,
+    /// The fingerprint of the API key.
+    pub key: String,
     /// UUIDs of the persons.
     pub persons: Vec<String>,
     /// Names of the properties.
     pub property_keys: Vec<String>,
+    /// What is deleted of the persons; nothing for a change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deletes: Vec<&'static str>,
     /// How it was confirmed.
     pub confirmation: &'static str,
 }

@@ -20,7 +20,8 @@ use crate::audit::{Line, Write};
 use crate::output::{ToolOutput, fit_fields};
 use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision, Grant};
 use crate::tools::{
-    Context, FactsDigest, Outcome, PreparedCall, PreparedWrite, Preview, ToolDefinition, ToolError,
+    Context, FactsDigest, Outcome, PersonData, PreparedCall, PreparedWrite, Preview,
+    ToolDefinition, ToolError,
 };
 
 /// A call under way.
@@ -221,7 +222,12 @@ impl Call {
         let confirmation = grant.map_or("not needed", |grant| grant.method.name());
         let executing = self.server.writes.spawn(async move {
             let line = call
-                .record(&write.persons, &write.property_keys, confirmation)
+                .record(
+                    &write.persons,
+                    &write.property_keys,
+                    &write.deletes,
+                    confirmation,
+                )
                 .await?;
             let server = Arc::clone(&call.server);
             let execute = async move {
@@ -273,20 +279,23 @@ impl Call {
         &self,
         persons: &[String],
         property_keys: &[String],
+        deletes: &[PersonData],
         confirmation: &'static str,
     ) -> Result<Option<Line>, CallError> {
         let Some(audit) = &self.server.safety.audit else {
             return Ok(None);
         };
         let redaction = &self.server.limits.redaction;
-        let keys = property_keys
-            .iter()
-            .map(|key| redaction.mask(key).into_owned());
+        let keys = property_keys.iter();
+        let posthog = &self.caller.posthog;
         let write = Write {
             tool: self.tool.name,
+            host: posthog.host().to_owned(),
             project: self.project().await?,
+            key: posthog.key_fingerprint(),
             persons: persons.to_vec(),
-            property_keys: keys.collect(),
+            property_keys: keys.map(|key| redaction.mask(key).into_owned()).collect(),
+            deletes: deletes.iter().map(|data| data.name()).collect(),
             confirmation,
         };
         audit.begin(write).await.map(Some).map_err(|error| {

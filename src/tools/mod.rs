@@ -27,7 +27,8 @@ pub use crate::question::{FactsDigest, Question};
 pub use catalog::{catalog, offered_by_default, scopes};
 pub use error::ToolError;
 pub use pending_write::{
-    Outcome, PendingWrite, PreparedCall, PreparedWrite, Status, ToolOutcome, WriteResult,
+    Outcome, PendingWrite, PersonData, PreparedCall, PreparedWrite, Status, ToolOutcome,
+    WriteResult,
 };
 pub use preview::Preview;
 pub use tool::{ConfirmationArguments, Context, Tool, ToolDefinition};

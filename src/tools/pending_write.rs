@@ -29,6 +29,8 @@ pub struct PendingWrite<T> {
     pub persons: Vec<String>,
     /// The keys of the properties that it changes; never their values.
     pub property_keys: Vec<String>,
+    /// What it deletes of the persons; nothing for a change.
+    pub deletes: Vec<PersonData>,
     /// What it would do. Required where the call requires a confirmation.
     pub preview: Option<Box<Preview<T>>>,
     /// Sends the requests and interprets the responses.
@@ -127,6 +129,32 @@ impl Outcome {
     }
 }
 
+/// A part of what PostHog holds about a person, which a deletion deletes or leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PersonData {
+    /// The person with its properties and distinct ids.
+    Profile,
+    /// Its events.
+    Events,
+    /// Its session recordings.
+    Recordings,
+}
+
+impl PersonData {
+    /// All parts.
+    pub const ALL: [Self; 3] = [Self::Profile, Self::Events, Self::Recordings];
+
+    /// The name in the audit log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Events => "events",
+            Self::Recordings => "recordings",
+        }
+    }
+}
+
 /// A call that is ready, with the tool's types erased.
 pub enum PreparedCall {
     /// The result: of a read, or of a dry run.
@@ -141,6 +169,8 @@ pub struct PreparedWrite {
     pub persons: Vec<String>,
     /// The keys of the properties that it changes.
     pub property_keys: Vec<String>,
+    /// What it deletes of the persons.
+    pub deletes: Vec<PersonData>,
     /// What has to be confirmed before it is sent; nothing if the call requires no confirmation.
     pub to_confirm: Option<Box<Preview<Value>>>,
     /// Sends it.
@@ -199,6 +229,7 @@ impl<T: Serialize + 'static> ToolOutcome<T> {
         Ok(PreparedCall::Write(PreparedWrite {
             persons: write.persons,
             property_keys: write.property_keys,
+            deletes: write.deletes,
             to_confirm,
             execute: execute.boxed(),
         }))

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::ACCEPT;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, SemaphorePermit};
 
@@ -151,6 +152,17 @@ impl Client {
     #[must_use]
     pub fn host(&self) -> &str {
         self.inner.connection.host()
+    }
+
+    /// Tells the API key from others without showing it: the first 16 hexadecimal digits of its SHA-256.
+    #[must_use]
+    pub fn key_fingerprint(&self) -> String {
+        let digest = Sha256::digest(self.inner.key.expose_secret().as_bytes());
+        digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     pub(crate) async fn json<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {

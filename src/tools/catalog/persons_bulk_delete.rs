@@ -13,8 +13,8 @@ use self::result::Output;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, PersonUuid, WaitSeconds, distinct};
 use crate::tools::support::resolve_person::{once_each, partition, persons_of};
-use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
-use posthog_client::{MAX_DELETED, Person, RequiredScopes, Untrusted};
+use crate::tools::{Context, PendingWrite, PersonData, Status, Tool, ToolError, ToolOutcome};
+use posthog_client::{BulkDeletion, MAX_DELETED, Person, RequiredScopes, Untrusted};
 
 pub(super) struct PersonsBulkDelete;
 
@@ -80,6 +80,7 @@ impl Tool for PersonsBulkDelete {
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: deletion.uuids.iter().map(Uuid::to_string).collect(),
             property_keys: Vec::new(),
+            deletes: deleted_data(&deletion),
             preview: Some(Box::new(preview)),
             execute: async move {
                 let summary = context.posthog.bulk_delete(&deletion).await;
@@ -95,6 +96,15 @@ impl Tool for PersonsBulkDelete {
             .boxed(),
         }))
     }
+}
+
+fn deleted_data(deletion: &BulkDeletion) -> Vec<PersonData> {
+    let is_deleted = |data: &PersonData| match data {
+        PersonData::Profile => !deletion.keep_person,
+        PersonData::Events => deletion.delete_events,
+        PersonData::Recordings => deletion.delete_recordings,
+    };
+    PersonData::ALL.into_iter().filter(is_deleted).collect()
 }
 
 /// The persons to delete, by UUID or by distinct id.

@@ -62,6 +62,7 @@ impl Tool for PersonsMerge {
             // The person that stays first: the audit log has no other place for that.
             persons: plan.uuids(),
             property_keys: Vec::new(),
+            deletes: Vec::new(),
             preview: Some(Box::new(preview)),
             execute: async move { plan.send(&context, wait).await }.boxed(),
         }))

@@ -143,6 +143,7 @@ impl Tool for PersonsPropertyDelete {
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![uuid.to_string()],
             property_keys: keys.clone(),
+            deletes: Vec::new(),
             preview: None,
             execute: async move {
                 let mut result = remove(&context, uuid, keys, wait).await?;

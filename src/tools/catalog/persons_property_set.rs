@@ -62,6 +62,7 @@ impl Tool for PersonsPropertySet {
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![uuid.to_string()],
             property_keys: vec![key.clone()],
+            deletes: Vec::new(),
             preview: None,
             execute: async move {
                 let id = PersonId::from(uuid);

@@ -49,6 +49,7 @@ impl Tool for PersonsResetDistinctId {
             // PostHog does not return the person.
             persons: Vec::new(),
             property_keys: Vec::new(),
+            deletes: Vec::new(),
             preview: None,
             execute: async move {
                 let shown = context.limits.sanitizer().argument(&distinct_id);

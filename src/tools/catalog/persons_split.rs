@@ -73,6 +73,7 @@ impl Tool for PersonsSplit {
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: vec![plan.target.uuid.clone()],
             property_keys: Vec::new(),
+            deletes: Vec::new(),
             preview: Some(Box::new(preview)),
             execute: async move { plan.send(&context, wait).await }.boxed(),
         }))

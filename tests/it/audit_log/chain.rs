@@ -14,9 +14,12 @@ use crate::process::{ProcessOutput, binary, run};
 fn write() -> Write {
     Write {
         tool: UPDATE,
+        host: "https://eu.posthog.com".to_owned(),
         project: 1,
+        key: "0123456789abcdef".to_owned(),
         persons: vec!["018f0000-0000-7000-8000-00000000000a".to_owned()],
         property_keys: Vec::new(),
+        deletes: Vec::new(),
         confirmation: "not needed",
     }
 }

@@ -50,9 +50,12 @@ impl Log {
                 Some(write) => {
                     for field in [
                         "tool",
+                        "host",
                         "project",
+                        "key",
                         "persons",
                         "property_keys",
+                        "deletes",
                         "confirmation",
                     ] {
                         assert_eq!(write[field], line[field], "{field}");

@@ -46,6 +46,7 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
         Ok(ToolOutcome::PendingWrite(PendingWrite {
             persons: Vec::new(),
             property_keys: Vec::new(),
+            deletes: Vec::new(),
             preview: Some(Box::new(Preview {
                 question: Question {
                     action: "Erase".to_owned(),

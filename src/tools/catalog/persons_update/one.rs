@@ -51,6 +51,7 @@ pub(super) async fn prepare(
     Ok(PendingWrite {
         persons: vec![uuid.to_string()],
         property_keys: keys.clone(),
+        deletes: Vec::new(),
         preview: Some(Box::new(preview)),
         execute: async move {
             let id = PersonId::from(uuid);

@@ -56,6 +56,7 @@ pub(super) async fn prepare(
     Ok(PendingWrite {
         persons: plan.uuids.iter().map(Uuid::to_string).collect(),
         property_keys: plan.change.keys(),
+        deletes: Vec::new(),
         preview: Some(Box::new(plan.preview())),
         execute: async move { plan.send().await }.boxed(),
     })
