@@ -36,7 +36,13 @@ async function serve(args, pattern, env = {}) {
 /** Runs `work` with a new sandbox and a server for it, over stdio or HTTP. */
 async function withServer(transport, work) {
   const sandbox = await serve(['sandbox', '--port', '0', '--sandbox-persons', '100'], /at (http:\/\/[0-9.:]+)\. Its/);
-  const env = { POSTHOG_HOST: sandbox.address, POSTHOG_PROJECT_ID: '1', POSTHOG_PERSONAL_API_KEY: key };
+  const env = {
+    POSTHOG_HOST: sandbox.address,
+    POSTHOG_PROJECT_ID: '1',
+    POSTHOG_PERSONAL_API_KEY: key,
+    // Its questions are among those for the tool search.
+    POSTHOG_MCP_ALLOW_MERGE: 'true',
+  };
   let server = { command: binary, args: ['stdio'], env };
   let http;
   if (transport === 'http') {

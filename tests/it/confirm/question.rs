@@ -272,6 +272,17 @@ fn no_text_leaves_its_quotes() {
             let shown = question(&session, "persons-split", arguments).await;
             let own = unquoted(&shown);
             assert!(!own.contains(MARK) && own.is_ascii(), "{own}");
+
+            // With values that differ, and a property that only one has.
+            let mut duplicate = person(QA[1], &other, &[&three]);
+            duplicate["properties"][&other] = json!([email]);
+            let request = full_path(&format!("GET B/{}/", QA[1]));
+            let fault = FaultKind::json(200, &duplicate);
+            session.sandbox.inject(Fault::always(&request, fault));
+            let arguments = json!({"into": QA[0], "persons": [QA[1]]});
+            let shown = question(&session, "persons-merge", arguments).await;
+            let own = unquoted(&shown);
+            assert!(!own.contains(MARK) && own.is_ascii(), "{own}");
         });
         Ok(())
     });
