@@ -63,6 +63,9 @@ pub struct Write {
     /// What is deleted of the persons; nothing for a change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deletes: Vec<&'static str>,
+    /// The one of the persons into which the others are merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
     /// How it was confirmed.
     pub confirmation: &'static str,
 }

@@ -226,6 +226,7 @@ impl Call {
                     &write.persons,
                     &write.property_keys,
                     &write.deletes,
+                    write.merged_into.clone(),
                     confirmation,
                 )
                 .await?;
@@ -280,6 +281,7 @@ impl Call {
         persons: &[String],
         property_keys: &[String],
         deletes: &[PersonData],
+        merged_into: Option<String>,
         confirmation: &'static str,
     ) -> Result<Option<Line>, CallError> {
         let Some(audit) = &self.server.safety.audit else {
@@ -296,6 +298,7 @@ impl Call {
             persons: persons.to_vec(),
             property_keys: keys.map(|key| redaction.mask(key).into_owned()).collect(),
             deletes: deletes.iter().map(|data| data.name()).collect(),
+            merged_into,
             confirmation,
         };
         audit.begin(write).await.map(Some).map_err(|error| {

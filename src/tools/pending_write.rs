@@ -31,6 +31,8 @@ pub struct PendingWrite<T> {
     pub property_keys: Vec<String>,
     /// What it deletes of the persons; nothing for a change.
     pub deletes: Vec<PersonData>,
+    /// The UUID of the person into which the others are merged.
+    pub merged_into: Option<String>,
     /// What it would do. Required where the call requires a confirmation.
     pub preview: Option<Box<Preview<T>>>,
     /// Sends the requests and interprets the responses.
@@ -171,6 +173,8 @@ pub struct PreparedWrite {
     pub property_keys: Vec<String>,
     /// What it deletes of the persons.
     pub deletes: Vec<PersonData>,
+    /// The UUID of the person into which the others are merged.
+    pub merged_into: Option<String>,
     /// What has to be confirmed before it is sent; nothing if the call requires no confirmation.
     pub to_confirm: Option<Box<Preview<Value>>>,
     /// Sends it.
@@ -230,6 +234,7 @@ impl<T: Serialize + 'static> ToolOutcome<T> {
             persons: write.persons,
             property_keys: write.property_keys,
             deletes: write.deletes,
+            merged_into: write.merged_into,
             to_confirm,
             execute: execute.boxed(),
         }))

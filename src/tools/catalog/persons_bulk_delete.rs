@@ -81,6 +81,7 @@ impl Tool for PersonsBulkDelete {
             persons: deletion.uuids.iter().map(Uuid::to_string).collect(),
             property_keys: Vec::new(),
             deletes: deleted_data(&deletion),
+            merged_into: None,
             preview: Some(Box::new(preview)),
             execute: async move {
                 let summary = context.posthog.bulk_delete(&deletion).await;

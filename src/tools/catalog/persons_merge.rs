@@ -59,10 +59,10 @@ impl Tool for PersonsMerge {
         let preview = plan.preview();
         let (context, wait) = (context.clone(), input.wait_seconds);
         Ok(ToolOutcome::PendingWrite(PendingWrite {
-            // The person that stays first: the audit log has no other place for that.
             persons: plan.uuids(),
             property_keys: Vec::new(),
             deletes: Vec::new(),
+            merged_into: Some(plan.kept.to_string()),
             preview: Some(Box::new(preview)),
             execute: async move { plan.send(&context, wait).await }.boxed(),
         }))

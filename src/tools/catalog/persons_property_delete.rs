@@ -144,6 +144,7 @@ impl Tool for PersonsPropertyDelete {
             persons: vec![uuid.to_string()],
             property_keys: keys.clone(),
             deletes: Vec::new(),
+            merged_into: None,
             preview: None,
             execute: async move {
                 let mut result = remove(&context, uuid, keys, wait).await?;

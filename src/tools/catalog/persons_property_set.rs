@@ -63,6 +63,7 @@ impl Tool for PersonsPropertySet {
             persons: vec![uuid.to_string()],
             property_keys: vec![key.clone()],
             deletes: Vec::new(),
+            merged_into: None,
             preview: None,
             execute: async move {
                 let id = PersonId::from(uuid);

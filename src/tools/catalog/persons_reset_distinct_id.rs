@@ -50,6 +50,7 @@ impl Tool for PersonsResetDistinctId {
             persons: Vec::new(),
             property_keys: Vec::new(),
             deletes: Vec::new(),
+            merged_into: None,
             preview: None,
             execute: async move {
                 let shown = context.limits.sanitizer().argument(&distinct_id);

@@ -74,6 +74,7 @@ impl Tool for PersonsSplit {
             persons: vec![plan.target.uuid.clone()],
             property_keys: Vec::new(),
             deletes: Vec::new(),
+            merged_into: None,
             preview: Some(Box::new(preview)),
             execute: async move { plan.send(&context, wait).await }.boxed(),
         }))

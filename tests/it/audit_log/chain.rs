@@ -20,6 +20,7 @@ fn write() -> Write {
         persons: vec!["018f0000-0000-7000-8000-00000000000a".to_owned()],
         property_keys: Vec::new(),
         deletes: Vec::new(),
+        merged_into: None,
         confirmation: "not needed",
     }
 }

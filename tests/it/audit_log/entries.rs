@@ -66,6 +66,8 @@ async fn each_write_has_an_entry_without_values() {
         assert_eq!(fields.remove("prev").unwrap().as_str().unwrap().len(), 64);
     }
     let none: &[&str] = &[];
+    let mut merge = line("persons-merge", &[QA[2], ADA], none, "elicitation");
+    merge["merged_into"] = json!(QA[2]);
     assert_eq!(
         lines,
         [
@@ -81,8 +83,7 @@ async fn each_write_has_an_entry_without_values() {
             line("persons-split", &[GRACE], none, "elicitation"),
             deletion(&[QA[0], QA[1]], json!(["profile", "events"])),
             deletion(&[ADA], json!(["events", "recordings"])),
-            // First the person that stays.
-            line("persons-merge", &[QA[2], ADA], none, "elicitation"),
+            merge,
         ]
     );
     let text = log.text();

@@ -47,6 +47,7 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
             persons: Vec::new(),
             property_keys: Vec::new(),
             deletes: Vec::new(),
+            merged_into: None,
             preview: Some(Box::new(Preview {
                 question: Question {
                     action: "Erase".to_owned(),

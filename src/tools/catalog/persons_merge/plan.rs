@@ -41,7 +41,7 @@ pub(super) struct Plan {
     pub(super) capture_host: String,
     limits: OutputOptions,
     token: ProjectToken,
-    kept: Uuid,
+    pub(super) kept: Uuid,
     /// The distinct id of the person that stays, into which the others are merged.
     into: Untrusted<String>,
     shown_into: String,

@@ -52,6 +52,7 @@ pub(super) async fn prepare(
         persons: vec![uuid.to_string()],
         property_keys: keys.clone(),
         deletes: Vec::new(),
+        merged_into: None,
         preview: Some(Box::new(preview)),
         execute: async move {
             let id = PersonId::from(uuid);

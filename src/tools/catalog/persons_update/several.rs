@@ -57,6 +57,7 @@ pub(super) async fn prepare(
         persons: plan.uuids.iter().map(Uuid::to_string).collect(),
         property_keys: plan.change.keys(),
         deletes: Vec::new(),
+        merged_into: None,
         preview: Some(Box::new(plan.preview())),
         execute: async move { plan.send().await }.boxed(),
     })
