@@ -22,7 +22,7 @@ pub struct Suite {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// Deletions and splits that reached PostHog without a confirmation that named every affected id.
+    /// Deletions, splits and merges that reached PostHog without a confirmation that named every affected id.
     pub writes_without_confirmation: usize,
 }
 

@@ -214,6 +214,22 @@ fn confirmation_covers_one_request_and_only_the_ids_it_names() {
     };
     assert_eq!(count(std::slice::from_ref(&one), &[approval("d-4")]), 1);
     assert_eq!(count(&[one], &[approval("c-3")]), 0);
+    // A merge of several persons is one event for each, under one confirmation.
+    let merge = |alias: &str| ReceivedRequest {
+        path: "/i/v0/e/".to_owned(),
+        ..request(
+            "",
+            json!({"distinct_id": "e-5", "properties": {"alias": alias}}),
+        )
+    };
+    assert_eq!(count(&[merge("f-6")], &[]), 1);
+    assert_eq!(count(&[merge("f-6")], &[approval("f-6")]), 1);
+    assert_eq!(count(&[merge("f-6")], &[approval("e-5, f-6")]), 0);
+    let both = [merge("f-6"), merge("g-7")];
+    assert_eq!(count(&both, &[approval("e-5, f-6")]), 1);
+    assert_eq!(count(&both, &[approval("e-5, f-6, g-7")]), 0);
+    let twice = [merge("f-6"), merge("f-6")];
+    assert_eq!(count(&twice, &[approval("e-5, f-6")]), 1);
     let changes = request("c-3/update_property/", json!({"key": "plan", "value": 1}));
     assert!(changes.is_write() && count(&[changes], &[]) == 0);
     assert!(!request("batch_by_uuids/", json!({})).is_write());

@@ -42,6 +42,8 @@ async fn prompts_take_a_person_and_investigation_takes_a_question() {
     let prompts = session.client.list_all_prompts().await.unwrap();
     let arguments: Vec<(String, Vec<String>)> = prompts
         .into_iter()
+        // It is about many persons, and tested beside its text.
+        .filter(|prompt| prompt.name != "merge-duplicates")
         .map(|prompt| {
             let arguments = prompt.arguments.into_iter().flatten();
             (prompt.name, arguments.map(|one| one.name).collect())
