@@ -7,10 +7,12 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
+use reqwest::Client;
 use serde_json::{Map, Value, json};
 
 use super::support::*;
 use crate::Session;
+use crate::http_client::client;
 
 const MERGES: u32 = 500;
 
@@ -46,20 +48,25 @@ fn person() -> impl Strategy<Value = RandomPerson> {
 fn the_predicted_person_results_from_500_random_merges() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let session = runtime.block_on(unconfirmed());
+    let http = client();
     let config = Config {
         cases: MERGES,
         failure_persistence: None,
         ..Config::default()
     };
-    let mut number = 0;
+    let number = std::cell::Cell::new(0);
     // Mostly two persons, sometimes as many as are allowed; the one that stays can be any of them.
     let several = prop_oneof![6 => vec(person(), 2..4), 1 => vec(person(), 4..=10)];
     let merges = (several, any::<prop::sample::Index>());
-    let number = std::cell::RefCell::new(&mut number);
     let outcome = TestRunner::new(config).run(&merges, |(persons, stays)| {
-        **number.borrow_mut() += 1;
-        let of = **number.borrow();
-        runtime.block_on(check(&session, of, &persons, stays.index(persons.len())));
+        number.set(number.get() + 1);
+        runtime.block_on(check(
+            &session,
+            &http,
+            number.get(),
+            &persons,
+            stays.index(persons.len()),
+        ));
         Ok(())
     });
     if let Err(error) = outcome {
@@ -69,23 +76,34 @@ fn the_predicted_person_results_from_500_random_merges() {
     assert_eq!(session.sandbox.violations(), Vec::<String>::new());
 }
 
-async fn check(session: &Session, number: u32, persons: &[RandomPerson], stays: usize) {
-    let mut before = Vec::new();
+async fn check(
+    session: &Session,
+    http: &Client,
+    number: u32,
+    persons: &[RandomPerson],
+    stays: usize,
+) {
+    let first = |place: usize| format!("{number}/{place}/0");
     for (place, (properties, ids, seconds)) in persons.iter().enumerate() {
         session.sandbox.advance(Duration::from_secs(*seconds));
-        let id = |more: usize| format!("{number}/{place}/{more}");
-        create(session, &id(0), &Value::Object(properties.clone()));
+        create(session, &first(place), &Value::Object(properties.clone()));
         for more in 1..*ids {
-            let alias = json!({"alias": id(more)});
+            let alias = json!({"alias": format!("{number}/{place}/{more}")});
             let alias = alias.as_object().unwrap().clone();
-            session.sandbox.capture(&id(0), "$create_alias", alias);
+            session
+                .sandbox
+                .capture(&first(place), "$create_alias", alias);
         }
-        let found = session
-            .call("persons-batch-retrieve", json!({"distinct_ids": [id(0)]}))
-            .await;
-        let uuid = found["results"][0]["uuid"].as_str().unwrap();
-        before.push(raw(session, uuid).await);
     }
+    let ids: Vec<String> = (0..persons.len()).map(first).collect();
+    let found = session
+        .call("persons-batch-retrieve", json!({"distinct_ids": ids}))
+        .await;
+    let mut before = Vec::new();
+    for row in found["results"].as_array().unwrap() {
+        before.push(raw(session, http, row["uuid"].as_str().unwrap()).await);
+    }
+    assert_eq!(before.len(), persons.len());
     before.swap(0, stays);
     let uuids: Vec<&str> = before
         .iter()
@@ -97,7 +115,7 @@ async fn check(session: &Session, number: u32, persons: &[RandomPerson], stays: 
         .await;
     session.call(TOOL, arguments).await;
     session.sandbox.advance(Duration::from_secs(10));
-    let after = raw(session, preview["person_uuid"].as_str().unwrap()).await;
+    let after = raw(session, http, preview["person_uuid"].as_str().unwrap()).await;
 
     // The kept person with what the preview says that it gets.
     let mut predicted = before[0]["properties"].clone();
@@ -128,6 +146,6 @@ async fn check(session: &Session, number: u32, persons: &[RandomPerson], stays: 
     assert_eq!(preview["distinct_id_count"], ids(&before).len());
     // Nobody else is left.
     for uuid in &uuids[1..] {
-        assert_eq!(raw(session, uuid).await["code"], "not_found");
+        assert_eq!(raw(session, http, uuid).await["code"], "not_found");
     }
 }

@@ -1,9 +1,9 @@
 //! Alan, a visitor who turns out to be him, and Hedy.
 
 use posthog_persons_mcp::policy::Confirm;
+use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::http_client::client;
 use crate::writing::approving_with;
 use crate::{Session, Setup, connect_with};
 
@@ -50,9 +50,9 @@ pub(super) fn events(session: &Session) -> Vec<Value> {
 }
 
 /// A person as the API has it, read without the server.
-pub(super) async fn raw(session: &Session, uuid: &str) -> Value {
+pub(super) async fn raw(session: &Session, http: &Client, uuid: &str) -> Value {
     let url = format!("{}/api/projects/1/persons/{uuid}/", session.sandbox.url());
-    let response = client().get(url).bearer_auth(session.key).send().await;
+    let response = http.get(url).bearer_auth(session.key).send().await;
     response.unwrap().json().await.unwrap()
 }
 
