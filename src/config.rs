@@ -1,13 +1,16 @@
 //! Every setting, validated, as data. Invariant: builds no client, server or log; that is the commands layer.
 
-use std::net::SocketAddr;
+mod http;
+
+pub use http::HttpConfig;
+
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use crate::cli::{HttpArgs, SettingsArgs, Switch, ToolArgs};
+use crate::cli::{SettingsArgs, Switch, ToolArgs};
 use crate::output::{OutputOptions, Redaction};
 use crate::policy::{Confirm, OptIn, Policy};
 use crate::setting_files;
@@ -75,6 +78,8 @@ pub struct Config {
     pub max_response_bytes: usize,
     /// Which tools are offered.
     pub policy: Result<Policy, ConfigError>,
+    /// Where exports are written, if they are enabled.
+    pub export_dir: Option<PathBuf>,
     /// How deletions are confirmed.
     pub confirm: Confirm,
     /// Where changes and deletions are logged.
@@ -89,6 +94,8 @@ pub struct Config {
     pub sandbox: bool,
     /// Generated persons in a sandbox.
     pub sandbox_persons: usize,
+    /// Events of one more person in a sandbox.
+    pub sandbox_events: usize,
     /// The version of PostHog that a sandbox simulates.
     pub sandbox_era: Era,
     /// The file with a sandbox's persons and events, where they are not the built-in story.
@@ -149,6 +156,7 @@ impl Config {
             assume_current_posthog: connection.assume_current_posthog,
             max_response_bytes: connection.max_response_bytes as usize,
             policy: policy(&tools),
+            export_dir: tools.export_dir,
             confirm: writes.confirm.into(),
             audit_log: writes.audit_log,
             audit_reads: writes.audit_reads,
@@ -164,6 +172,7 @@ impl Config {
             }),
             sandbox: sandbox.sandbox,
             sandbox_persons: sandbox.sandbox_persons,
+            sandbox_events: sandbox.sandbox_events,
             sandbox_era: sandbox.sandbox_era,
             sandbox_seed: sandbox.sandbox_seed,
             log: global.log,
@@ -171,60 +180,6 @@ impl Config {
                 .into_iter()
                 .collect(),
         }
-    }
-}
-
-/// The settings of `http`.
-pub struct HttpConfig {
-    /// Where to listen.
-    pub bind: SocketAddr,
-    /// The URL at which clients reach the server, unless it is the address that the server listens on.
-    pub public_url: Option<String>,
-    /// Host names to accept besides the loopback ones.
-    pub allowed_hosts: Vec<String>,
-    /// Origins to accept besides the loopback ones.
-    pub allowed_origins: Vec<String>,
-    /// Whether the legacy HTTP+SSE transport is served too.
-    pub legacy_sse: bool,
-    /// The URL of the Redis that processes share.
-    pub redis: Option<String>,
-    /// Requests per credential and minute.
-    pub max_requests_per_minute: u64,
-    /// Open sessions.
-    pub max_sessions: usize,
-    /// The token that guards the server's own PostHog key.
-    pub auth_token: Option<SecretString>,
-    /// The key that processes share for their confirmations.
-    pub state_key: Option<SecretString>,
-}
-
-impl HttpConfig {
-    /// Reads the settings: the arguments, and the two secrets that have no flag.
-    ///
-    /// # Errors
-    /// With every secret that is too short, and every value that no request could match.
-    pub fn new(http: HttpArgs) -> Result<Self, ConfigError> {
-        let mut problems = ConfigError::default();
-        let auth_token = problems.collect(read_auth_token()).flatten();
-        let state_key = problems.collect(read_secret(STATE_KEY)).flatten();
-        let allowed_hosts = problems.collect(hosts(&http.allowed_hosts));
-        let allowed_origins = problems.collect(origins(&http.allowed_origins));
-        problems.collect(http.public_url.as_deref().map_or(Ok(()), check_public_url));
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        Ok(Self {
-            bind: http.bind,
-            public_url: http.public_url,
-            allowed_hosts: allowed_hosts.unwrap_or_default(),
-            allowed_origins: allowed_origins.unwrap_or_default(),
-            legacy_sse: !http.no_sse,
-            redis: http.redis,
-            max_requests_per_minute: http.max_requests_per_minute,
-            max_sessions: http.max_sessions,
-            auth_token,
-            state_key,
-        })
     }
 }
 
@@ -249,55 +204,19 @@ fn policy(tools: &ToolArgs) -> Result<Policy, ConfigError> {
         exclude: problems
             .collect(names("--exclude-tools", &tools.exclude_tools))
             .unwrap_or_default(),
-        opt_ins: tools
-            .allow_merge
-            .then_some(OptIn::Merge)
-            .into_iter()
-            .collect(),
+        opt_ins: [
+            tools.allow_merge.then_some(OptIn::Merge),
+            tools.export_dir.is_some().then_some(OptIn::Export),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     };
     if problems.is_empty() {
         Ok(policy)
     } else {
         Err(problems)
     }
-}
-
-/// Names of hosts, without what no `Host` header has.
-fn hosts(given: &[String]) -> Result<Vec<String>, ConfigError> {
-    let hosts = names("--allowed-hosts", given)?;
-    if hosts.iter().any(|host| host.contains(['/', '@', ' '])) {
-        return Err(ConfigError::new(
-            "--allowed-hosts: a host is a name with or without a port, such as mcp.example.com",
-        ));
-    }
-    Ok(hosts)
-}
-
-/// Origins, as a browser sends them.
-fn origins(given: &[String]) -> Result<Vec<String>, ConfigError> {
-    let origins = names("--allowed-origins", given)?;
-    let is_origin = |origin: &String| {
-        Url::parse(origin).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none()
-        })
-    };
-    if !origins.iter().all(is_origin) {
-        return Err(ConfigError::new(
-            "--allowed-origins: an origin is a scheme and a host, such as https://app.example.com",
-        ));
-    }
-    Ok(origins)
-}
-
-fn check_public_url(url: &str) -> Result<(), ConfigError> {
-    let usable = Url::parse(url)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
-    if usable {
-        return Ok(());
-    }
-    Err(ConfigError::new(
-        "--public-url is not a URL. It should look like https://mcp.example.com.",
-    ))
 }
 
 fn read_ca_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {

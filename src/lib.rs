@@ -6,6 +6,7 @@
 //! - [`output`]: tool results: sanitized, redacted and within a size limit.
 //! - [`question`]: what a person is asked before a write, as facts and as lines.
 //! - [`policy`]: what a tool does to data, and what follows from it.
+//! - [`export`]: persons as files.
 //! - [`tools`]: one file per tool, and the catalog.
 //! - [`server`]: tools, prompt templates, resources and completion over MCP; confirmation.
 //! - [`audit`]: the audit log, its chain and its check.
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod coordination;
+pub mod export;
 mod hexadecimal;
 pub mod http;
 pub mod output;

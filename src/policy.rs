@@ -75,6 +75,8 @@ pub enum Toolset {
     History,
     /// Who is behind a number.
     Insights,
+    /// Persons as files.
+    Export,
     /// Changes to a person.
     Write,
     /// Deletions, splits and merges.
@@ -83,10 +85,11 @@ pub enum Toolset {
 
 impl Toolset {
     /// Every group.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Persons,
         Self::History,
         Self::Insights,
+        Self::Export,
         Self::Write,
         Self::Delete,
     ];
@@ -98,6 +101,7 @@ impl Toolset {
             Self::Persons => "persons",
             Self::History => "history",
             Self::Insights => "insights",
+            Self::Export => "export",
             Self::Write => "write",
             Self::Delete => "delete",
         }
@@ -109,6 +113,8 @@ impl Toolset {
 pub enum OptIn {
     /// It sends events to the capture host.
     Merge,
+    /// It writes files.
+    Export,
 }
 
 impl OptIn {
@@ -117,6 +123,7 @@ impl OptIn {
     pub fn flag(self) -> &'static str {
         match self {
             Self::Merge => "--allow-merge",
+            Self::Export => "--export-dir",
         }
     }
 }
@@ -303,7 +310,7 @@ mod tests {
             problems,
             [
                 "unknown tool `persons_list` (expected one of: persons-list)",
-                "unknown toolset `reads` (expected one of: delete, history, insights, persons, write)",
+                "unknown toolset `reads` (expected one of: delete, export, history, insights, persons, write)",
             ]
         );
     }

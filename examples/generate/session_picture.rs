@@ -105,6 +105,7 @@ async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, Scripte
             Project::Number(Sandbox::PROJECT),
         ),
         limits: OutputOptions::default(),
+        exports: None,
     };
     let safety = WriteGuards {
         confirmer: Confirmer::new(Confirm::Strict, false)

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::export::ExportArgs;
 use super::http::HttpArgs;
 use super::settings::{CONNECTION, GLOBAL, RESULTS, SettingsArgs, TOOLS};
 use crate::setting_values::quotable;
@@ -107,11 +108,22 @@ fn takes_effect(command: &str, setting: &Arg) -> bool {
         "audit" | "verify" => (&[GLOBAL], &["audit_key_file"]),
         "sandbox" => (
             &[GLOBAL],
-            &["sandbox_persons", "sandbox_era", "sandbox_seed"],
+            &[
+                "sandbox_persons",
+                "sandbox_events",
+                "sandbox_era",
+                "sandbox_seed",
+            ],
         ),
         "demo" => (
             &[TOOLS, RESULTS, GLOBAL],
-            &["confirm", "sandbox_persons", "sandbox_era", "sandbox_seed"],
+            &[
+                "confirm",
+                "sandbox_persons",
+                "sandbox_events",
+                "sandbox_era",
+                "sandbox_seed",
+            ],
         ),
         _ => return true,
     };
@@ -161,6 +173,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Export one person, or a list of persons, as a file
+    ///
+    /// One person is a zip with everything that PostHog holds, for a request of access; a list is a CSV. The file is written to
+    /// --export-dir or else to the current directory, and has its name only once it is complete.
+    Export(ExportArgs),
     /// List the tools
     Tools {
         /// Print the tools as a client receives them, with their schemas

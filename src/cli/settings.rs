@@ -124,7 +124,7 @@ pub struct ToolArgs {
         env = "POSTHOG_MCP_READ_ONLY",
         value_parser = FalseyValueParser::new())]
     pub read_only: bool,
-    /// Offer only these toolsets (comma-separated): persons, history, insights, write, delete
+    /// Offer only these toolsets (comma-separated): persons, history, insights, export, write, delete
     ///
     /// Tools named in --tools are offered as well.
     #[arg(
@@ -165,6 +165,16 @@ pub struct ToolArgs {
         env = "POSTHOG_MCP_ALLOW_MERGE",
         value_parser = FalseyValueParser::new())]
     pub allow_merge: bool,
+    /// Directory for exported files; offers persons-export
+    ///
+    /// Created if it does not exist, and made readable by its owner alone. `http` removes each file after 15 minutes.
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_EXPORT_DIR",
+        value_name = "DIRECTORY"
+    )]
+    pub export_dir: Option<PathBuf>,
 }
 
 /// How writes are guarded.
@@ -263,6 +273,15 @@ pub struct SandboxArgs {
         default_value = "0"
     )]
     pub sandbox_persons: usize,
+    /// Number of events of one more person in the sandbox, ines@example.com
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_SANDBOX_EVENTS",
+        value_name = "NUMBER",
+        default_value = "0"
+    )]
+    pub sandbox_events: usize,
     /// Version of PostHog to simulate: 2025-08, 2026-06 or 2026-09
     ///
     /// 2025-08 and 2026-06 are self-hosted instances, 2026-09 is PostHog Cloud.

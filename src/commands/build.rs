@@ -11,6 +11,7 @@ use crate::config::{
     AUTH_TOKEN, ApiKey, ApiKeySource, Config, ConfigError, HttpConfig, no_api_key,
 };
 use crate::coordination::Store;
+use crate::export::Exports;
 use crate::http::{
     AuthMode, Credentials, HostPolicy, HttpLimits, HttpOptions, KeyRegistry, Metrics,
 };
@@ -143,6 +144,26 @@ pub(super) fn audit_log(config: &Config) -> Result<Option<AuditLog>, ConfigError
     }))
 }
 
+/// Where exports are written, if they are enabled; with an address, from where they are downloaded.
+///
+/// # Errors
+/// When the directory cannot be used, so that the start fails and not the first export.
+pub(super) fn exports(config: &Config, url: Option<&str>) -> Result<Option<Exports>, ConfigError> {
+    let Some(directory) = &config.export_dir else {
+        return Ok(None);
+    };
+    let exports = match url {
+        Some(url) => Exports::served_at(directory, url),
+        None => Exports::in_directory(directory),
+    };
+    exports.map(Some).map_err(|error| {
+        ConfigError::new(format!(
+            "--export-dir: {} cannot be used: {error}",
+            setting_files::display(directory)
+        ))
+    })
+}
+
 /// A server for one user, and its sandbox if it has one.
 ///
 /// `allow_token_confirmation` says whether the assistant may confirm a deletion by a second call where its client cannot
@@ -150,11 +171,13 @@ pub(super) fn audit_log(config: &Config) -> Result<Option<AuditLog>, ConfigError
 pub(super) async fn server(
     config: Config,
     allow_token_confirmation: bool,
+    exports: Option<Exports>,
 ) -> anyhow::Result<(Server, Option<Sandbox>)> {
     let (config, sandbox) = with_sandbox(config).await?;
     let context = Context {
         posthog: client(&config)?,
         limits: config.output.clone()?,
+        exports,
     };
     let safety = WriteGuards {
         confirmer: Confirmer::new(config.confirm, allow_token_confirmation),
@@ -191,7 +214,6 @@ pub(super) async fn http_server(
     };
     let offered = tools(config)?;
     let scopes = tools::scopes(&offered).into_iter().collect();
-    let server = Server::shared(offered, config.output.clone()?, safety, store.clone());
     let listener = TcpListener::bind(http.bind)
         .await
         .with_context(|| format!("could not listen on {}", http.bind))?;
@@ -199,6 +221,14 @@ pub(super) async fn http_server(
     let public_url = http.public_url.as_deref().map_or_else(
         || format!("http://{address}"),
         |url| url.trim_end_matches('/').to_owned(),
+    );
+    let exports = exports(config, Some(&public_url))?;
+    let server = Server::shared(
+        offered,
+        config.output.clone()?,
+        safety,
+        store.clone(),
+        exports.clone(),
     );
     // Only a name that the operator chose is one that a token can be meant for.
     let resource = http
@@ -232,6 +262,7 @@ pub(super) async fn http_server(
         legacy_sse: http.legacy_sse,
         metrics,
         store,
+        exports,
     };
     Ok((listener, server, options))
 }
@@ -286,6 +317,7 @@ pub(super) async fn sandbox(config: &Config, port: u16) -> anyhow::Result<Sandbo
     let seed = config.sandbox_seed.as_deref().map(read_seed).transpose()?;
     let options = posthog_sandbox::SandboxOptions {
         persons: config.sandbox_persons,
+        events: config.sandbox_events,
         era: config.sandbox_era,
         seed,
         ..posthog_sandbox::SandboxOptions::default()

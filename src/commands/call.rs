@@ -29,7 +29,8 @@ pub(super) async fn run(
     if config.confirm == Confirm::Token {
         config.confirm = Confirm::Strict;
     }
-    let (server, _sandbox) = build::server(config, false).await?;
+    let exports = build::exports(&config, None)?;
+    let (server, _sandbox) = build::server(config, false, exports).await?;
     let user = std::io::stdin().is_terminal().then_some(confirm);
     let mut client = McpClient::connect(server, user).await?;
     let result = client.call(tool, &arguments).await;

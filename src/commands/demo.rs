@@ -104,9 +104,10 @@ async fn asked(question: String) -> bool {
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let config = Config {
         sandbox: true,
+        export_dir: None,
         ..config
     };
-    let (server, _sandbox) = build::server(config, false).await?;
+    let (server, _sandbox) = build::server(config, false, None).await?;
     let mut client = McpClient::connect(server, Some(asked)).await?;
     let mut out = std::io::stdout();
     writeln!(

@@ -49,6 +49,16 @@ impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
     /// # Errors
     /// With the server's words, where it gives an error in place of a result.
     pub(super) async fn request(&mut self, method: &str, params: Value) -> anyhow::Result<Value> {
+        self.request_with_progress(method, params, &mut |_| {})
+            .await
+    }
+
+    async fn request_with_progress(
+        &mut self,
+        method: &str,
+        params: Value,
+        progress: &mut (dyn FnMut(&Value) + Send),
+    ) -> anyhow::Result<Value> {
         self.last_id += 1;
         let id = self.last_id;
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
@@ -57,6 +67,8 @@ impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
             let mut message: Value = serde_json::from_str(&line)?;
             if text(&message, "/method") == Some("elicitation/create") {
                 self.reply(&message).await?;
+            } else if text(&message, "/method") == Some("notifications/progress") {
+                message.get("params").into_iter().for_each(&mut *progress);
             } else if message.get("id").and_then(Value::as_u64) == Some(id) {
                 return match text(&message, "/error/message") {
                     Some(error) => Err(anyhow!("{error}")),
@@ -81,6 +93,22 @@ impl<H: AsyncFnMut(String) -> bool> McpClient<H> {
     ) -> anyhow::Result<CallResult> {
         let params = json!({"name": tool, "arguments": arguments});
         self.request("tools/call", params).await.map(CallResult)
+    }
+
+    /// The same, with each notification about its progress.
+    ///
+    /// # Errors
+    /// As [`McpClient::call`].
+    pub(super) async fn call_with_progress(
+        &mut self,
+        tool: &str,
+        arguments: &Value,
+        progress: &mut (dyn FnMut(&Value) + Send),
+    ) -> anyhow::Result<CallResult> {
+        let params =
+            json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": tool}});
+        let result = self.request_with_progress("tools/call", params, progress);
+        result.await.map(CallResult)
     }
 
     async fn reply(&mut self, elicitation: &Value) -> anyhow::Result<()> {
@@ -122,8 +150,9 @@ impl CallResult {
     pub(super) fn text(&self) -> String {
         let blocks = self.0.get("content").and_then(Value::as_array);
         let mut all = String::new();
-        for block in blocks.into_iter().flatten() {
-            all.push_str(text(block, "/text").unwrap_or_default());
+        let texts = blocks.into_iter().flatten();
+        for block in texts.filter_map(|block| text(block, "/text")) {
+            all.push_str(block);
             if !all.ends_with('\n') {
                 all.push('\n');
             }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tracing::level_filters::LevelFilter;
 
 use super::variables::unknown_variables;
-use super::{audit, call, demo, doctor, http, log, sandbox, stdio, tools};
+use super::{audit, call, demo, doctor, export, http, log, sandbox, stdio, tools};
 use crate::cli::{CliArguments, Command};
 use crate::config::{Config, ConfigError, HttpConfig};
 
@@ -64,6 +64,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
             arguments,
             json,
         } => call::run(config, &tool, &arguments, json).await,
+        Command::Export(arguments) => export::run(config, arguments).await,
         Command::Tools { json } => tools::run(&config, json),
         Command::Doctor { json } => doctor::run(config, json).await,
         Command::Audit { command } => audit::run(&config, &command),

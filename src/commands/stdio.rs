@@ -16,7 +16,8 @@ const WRITE_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     // The process serves one user, whose client also asks before it calls a destructive tool.
-    let (server, sandbox) = build::server(config, true).await?;
+    let exports = build::exports(&config, None)?;
+    let (server, sandbox) = build::server(config, true, exports).await?;
     let stop = signal::stop()?;
     tokio::select! {
         served = stdio::stdio(server.clone()) => {
@@ -27,6 +28,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
             let _ = timeout(WRITE_DRAIN_TIMEOUT, server.drain_writes()).await;
         }
     }
+    server.end_exports();
     drop(sandbox);
     Ok(ExitCode::SUCCESS)
 }

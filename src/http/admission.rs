@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::body;
 use super::credentials::{AuthError, Credentials};
+use super::downloads;
 use super::key_registry::CallerKey;
 use super::limits::{BodyMemory, InFlight, Lane, Permit};
 use super::message_kind::MessageKind;
@@ -93,6 +94,17 @@ impl Gate {
         };
         let count = self.in_flight.count(&principal).await;
         count.map_err(IntoResponse::into_response)?;
+        if is_download(&request) {
+            let permit = self.in_flight.admit(&principal, Lane::Request);
+            let permit = permit.map_err(IntoResponse::into_response)?;
+            request.extensions_mut().insert(caller);
+            let admission = Admission {
+                _place: Place::InFlight(permit),
+                _body: None,
+                _unverified: unverified,
+            };
+            return Ok((request, admission));
+        }
         if request.method() == Method::GET {
             let stream = self.streams.open(&principal);
             let stream = stream.map_err(IntoResponse::into_response)?;
@@ -182,6 +194,11 @@ impl Gate {
         self.sessions.end_all(&key.principal).await;
         self.credentials.reject(&AuthError::Rejected(why))
     }
+}
+
+/// Whether a file is downloaded, which has an end, unlike the streams that a GET opens.
+fn is_download(request: &Request) -> bool {
+    request.method() == Method::GET && request.uri().path().starts_with(downloads::PATH)
 }
 
 /// Whether something outlives the request, as far as its headers show: a session, a stream, or a message to one of them.

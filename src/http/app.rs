@@ -1,4 +1,4 @@
-//! The routes: Streamable HTTP at `/mcp`, the legacy HTTP+SSE at `/sse` and `/messages`, health and metrics.
+//! The routes: Streamable HTTP at `/mcp`, the legacy HTTP+SSE at `/sse` and `/messages`, exported files, health and metrics.
 //!
 //! The layers that a request passes, outermost first: `host_policy` (host and origin), `admission` (the caller and the API
 //! key, the body, the limits), `sessions` (a session belongs to the credential that opened it). Invariant: knows no tool.
@@ -22,8 +22,9 @@ use super::limits::{self, HttpLimits};
 use super::metrics::{self as http_metrics, Metrics};
 use super::readiness::{self, Readiness};
 use super::streams::Streams;
-use super::{admission, body, connections, legacy_sse, sessions};
+use super::{admission, body, connections, downloads, legacy_sse, sessions};
 use crate::coordination::Store;
+use crate::export::Exports;
 use crate::server::Server;
 
 /// How long a session is remembered after its last use.
@@ -52,6 +53,8 @@ pub struct HttpOptions {
     pub metrics: Metrics,
     /// The state that processes share.
     pub store: Store,
+    /// The files to be downloaded, if exports are enabled.
+    pub exports: Option<Exports>,
 }
 
 /// Serves until `stop` completes, then finishes the requests in flight, closes the streams, and returns.
@@ -93,6 +96,7 @@ pub async fn serve(
         tracing::warn!("shut down with requests in flight");
     }
     writes.drain_writes().await;
+    writes.end_exports();
     streams.cancel();
     connections.shutdown(STREAM_GRACE_PERIOD).await;
     Ok(())
@@ -140,6 +144,9 @@ fn app(
         .nest_service("/mcp", mcp)
         .layer(from_fn_with_state(Arc::clone(&sessions), sessions::bind));
     let mut protected = mcp;
+    if let Some(exports) = options.exports {
+        protected = protected.merge(downloads::router(exports));
+    }
     if options.legacy_sse {
         let shutdown = legacy_sse::ShutdownTokens {
             streams: streams.clone(),

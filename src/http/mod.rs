@@ -6,6 +6,7 @@ mod body;
 mod client_stream;
 mod connections;
 mod credentials;
+mod downloads;
 mod host_policy;
 mod key_registry;
 mod legacy_sse;

@@ -89,7 +89,7 @@ fn redacted_texts(
 }
 
 /// A cell on one line that no spreadsheet takes for a formula.
-fn cell(text: &str, redaction: &Redaction) -> String {
+pub(super) fn cell(text: &str, redaction: &Redaction) -> String {
     let text = sanitize(text);
     let text = redaction.mask(&text);
     let begins_formula = |text: &str| {

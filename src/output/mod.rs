@@ -10,6 +10,8 @@ mod characters;
 mod comparison;
 mod csv;
 mod csv_page;
+mod file_columns;
+mod file_text;
 mod identifier;
 mod merged_properties;
 mod person_card;
@@ -29,6 +31,8 @@ pub use budget::{
 pub use characters::sanitize;
 pub use comparison::{ChangedProperty, Comparison, compare};
 pub use csv_page::{CsvPage, csv_page};
+pub use file_columns::FileColumns;
+pub use file_text::{EarlierTerms, FileEvent, FileRedactor, visible_json};
 pub use identifier::{quoted, unescape};
 pub use merged_properties::{MergedProperties, MergedProperty, merged_properties};
 pub use person_card::{Card, DistinctIdPage, PersonCard, person_card};

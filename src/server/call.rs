@@ -73,7 +73,7 @@ impl From<ErrorData> for CallError {
     }
 }
 
-const OUTCOME_NOT_LOGGED: &str = "The audit log has no line with this outcome, because it could not be written. Report this to the operator of this server.";
+pub(super) const OUTCOME_NOT_LOGGED: &str = "The audit log has no line with this outcome, because it could not be written. Report this to the operator of this server.";
 
 impl Call {
     /// Makes the call and returns its response.
@@ -112,7 +112,9 @@ impl Call {
                 self.record_read(&output.structured).await?;
                 Ok(output.text)
             }
-            PreparedCall::Write(_) => Err(ErrorData::internal_error("internal error", None).into()),
+            PreparedCall::Write(_) | PreparedCall::Export(_) => {
+                Err(ErrorData::internal_error("internal error", None).into())
+            }
         }
     }
 
@@ -128,6 +130,7 @@ impl Call {
                 self.record_read(&output.structured).await?;
                 return Ok(self.success(output));
             }
+            PreparedCall::Export(export) => return self.export(export, context).await,
             PreparedCall::Write(write) => write,
         };
         let Some(preview) = &write.to_confirm else {
@@ -150,9 +153,11 @@ impl Call {
 
     /// Runs the tool up to its result or its unsent write.
     async fn prepare(&self, dry_run: bool) -> Result<PreparedCall, CallError> {
+        let exports = self.server.exports.as_ref();
         let context = Context {
             posthog: self.caller.posthog.clone(),
             limits: self.server.limits.clone(),
+            exports: exports.map(|exports| exports.of(&self.caller.principal)),
         };
         let (tool, arguments) = (self.tool.clone(), self.arguments.clone());
         let call = async move { tool.call(context, arguments, dry_run).await };
@@ -276,7 +281,7 @@ impl Call {
     }
 
     /// Writes the line of what is about to be sent, if there is a log.
-    async fn record(
+    pub(super) async fn record(
         &self,
         persons: &[String],
         property_keys: &[String],
@@ -304,14 +309,14 @@ impl Call {
         audit.begin(write).await.map(Some).map_err(|error| {
             tracing::error!(tool = self.tool.name, %error, "audit log not writable");
             error_result(
-                "The audit log cannot be written, and no write is sent without an entry. Nothing was sent. The operator of this server must fix this.",
+                "The audit log cannot be written, and nothing is changed or exported without an entry. Nothing was sent. The operator of this server must fix this.",
             )
             .into()
         })
     }
 
     /// Adds a note to what the model reads.
-    fn with_note(
+    pub(super) fn with_note(
         &self,
         result: Result<CallToolResult, CallError>,
         note: &str,
@@ -332,7 +337,7 @@ impl Call {
     }
 
     /// Waits for a slot, then runs a part of the call, and catches its panic.
-    async fn in_slot<T: Send + 'static>(
+    pub(super) async fn in_slot<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, CallError> {
@@ -350,7 +355,7 @@ impl Call {
         }
     }
 
-    fn success(&self, output: ToolOutput<Value>) -> CallToolResult {
+    pub(super) fn success(&self, output: ToolOutput<Value>) -> CallToolResult {
         let mut result = CallToolResult::success(vec![ContentBlock::text(output.text)]);
         let limits = &self.server.limits;
         if limits.structured {

@@ -15,6 +15,7 @@ use super::confirmation::Confirmer;
 use super::session::ClientSession;
 use crate::audit::AuditLog;
 use crate::coordination::Store;
+use crate::export::Exports;
 use crate::output::OutputOptions;
 use crate::policy::Confirm;
 use crate::tools::{Context, ToolDefinition};
@@ -53,6 +54,8 @@ pub(super) struct Inner {
     pub(super) listed: Vec<ProtocolTool>,
     pub(super) limits: OutputOptions,
     pub(super) safety: WriteGuards,
+    /// Where exports are written, if they are enabled.
+    pub(super) exports: Option<Exports>,
     /// What this process shares with others.
     pub(super) store: Store,
     pub(super) slots: Semaphore,
@@ -66,7 +69,13 @@ impl Server {
     pub fn new(tools: Vec<ToolDefinition>, context: Context, safety: WriteGuards) -> Self {
         Self {
             callers: CallerSource::Fixed(Caller::local(context.posthog)),
-            ..Self::shared(tools, context.limits, safety, Store::default())
+            ..Self::shared(
+                tools,
+                context.limits,
+                safety,
+                Store::default(),
+                context.exports,
+            )
         }
     }
 
@@ -77,6 +86,7 @@ impl Server {
         limits: OutputOptions,
         safety: WriteGuards,
         store: Store,
+        exports: Option<Exports>,
     ) -> Self {
         let listed = tools
             .iter()
@@ -88,6 +98,7 @@ impl Server {
                 listed,
                 limits,
                 safety,
+                exports,
                 store,
                 slots: Semaphore::new(SLOTS),
                 writes: TaskTracker::new(),
@@ -110,6 +121,13 @@ impl Server {
     pub async fn drain_writes(&self) {
         self.inner.writes.close();
         self.inner.writes.wait().await;
+    }
+
+    /// Removes the files of exports that are not complete, and those to be downloaded from here.
+    pub fn end_exports(&self) {
+        if let Some(exports) = &self.inner.exports {
+            exports.end();
+        }
     }
 
     /// The same caller, and what is notified when a response was read that takes long to process.

@@ -9,6 +9,7 @@ mod call;
 mod caller;
 pub mod completion;
 pub mod confirmation;
+mod export;
 mod handler;
 mod instructions;
 mod mcp_server;

@@ -26,9 +26,10 @@ pub(super) async fn progress(
     token: ProgressToken,
     mut waits: UnboundedReceiver<WaitReason>,
 ) -> Infallible {
-    let mut count = 0.0;
+    let mut count = 0.0_f64;
     while let Some(wait) = waits.recv().await {
         count += 1.0;
+        let mut of = None;
         let message = match wait {
             WaitReason::RateLimit(pause) => format!(
                 "PostHog's rate limit is reached; waiting {:.1} seconds",
@@ -40,9 +41,19 @@ pub(super) async fn progress(
                 pause.as_secs_f64()
             ),
             WaitReason::Result => "sent; checking the result".to_owned(),
+            WaitReason::Rows { done, total } => {
+                // Progress only ever grows, also between waits.
+                count = count.max(done as f64);
+                of = total.map(|total| count.max(total as f64));
+                match total {
+                    Some(total) => format!("{done} of {total} read"),
+                    None => format!("{done} read"),
+                }
+            }
         };
-        let notification =
+        let mut notification =
             ProgressNotificationParam::new(token.clone(), count).with_message(message);
+        notification.total = of;
         let _ = tokio::time::timeout(NOTIFY_TIMEOUT, peer.notify_progress(notification)).await;
     }
     std::future::pending().await

@@ -6,6 +6,7 @@ mod persons_bulk_delete;
 mod persons_cohorts_retrieve;
 mod persons_deletion_status_list;
 mod persons_events_list;
+mod persons_export;
 mod persons_funnel;
 mod persons_lifecycle;
 mod persons_list;
@@ -47,6 +48,7 @@ pub fn catalog() -> Vec<ToolDefinition> {
         ToolDefinition::new::<persons_properties_at_time_retrieve::PersonsPropertiesAtTimeRetrieve>(
         ),
         ToolDefinition::new::<persons_deletion_status_list::PersonsDeletionStatusList>(),
+        ToolDefinition::new::<persons_export::PersonsExport>(),
         ToolDefinition::new::<persons_funnel::PersonsFunnel>(),
         ToolDefinition::new::<persons_trends::PersonsTrends>(),
         ToolDefinition::new::<persons_lifecycle::PersonsLifecycle>(),

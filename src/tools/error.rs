@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::{Outcome, capture_error, unsupported};
+use crate::export::ExportError;
 use crate::output::Sanitizer;
 use posthog_client::{Error, ErrorKind};
 
@@ -15,6 +16,8 @@ pub struct ToolError {
     alternative: Option<&'static str>,
     /// For a write: the read that shows its outcome.
     verification_hint: Option<String>,
+    /// What stands before the error of PostHog.
+    prefix: &'static str,
 }
 
 #[derive(Debug)]
@@ -39,6 +42,7 @@ impl ToolError {
             cause,
             alternative: None,
             verification_hint: None,
+            prefix: "",
         }
     }
 
@@ -57,6 +61,25 @@ impl ToolError {
     /// A write of several requests, none of which succeeded, with a text of its own.
     pub(super) fn write_failed(text: String, outcome: Outcome) -> Self {
         Self::new(Cause::WriteFailed(text, outcome))
+    }
+
+    /// The same for an export, of which nothing is left.
+    pub(super) fn as_failed_export(self) -> Self {
+        Self {
+            prefix: "The export ended, and no file was written. ",
+            ..self
+        }
+    }
+
+    /// An export failed, and nothing of it is left.
+    pub(super) fn of_export(error: ExportError) -> Self {
+        match error {
+            ExportError::NotBegun(error) => error.into(),
+            ExportError::PostHog(error) => Self::from(error).as_failed_export(),
+            ExportError::File(error) => Self::invalid_input(format!(
+                "The file could not be written: {error}. No file was left behind. The operator of this server must check --export-dir."
+            )),
+        }
     }
 
     /// Names what to use instead with keys that the endpoint does not support.
@@ -101,7 +124,11 @@ impl ToolError {
                     "Nothing was changed. {}",
                     self.posthog_text(error, host, sanitizer)
                 ),
-                None => self.posthog_text(error, host, sanitizer),
+                None => format!(
+                    "{}{}",
+                    self.prefix,
+                    self.posthog_text(error, host, sanitizer)
+                ),
             },
         };
         // The hint can name what the caller gave.

@@ -16,6 +16,7 @@ mod arguments;
 mod capture_error;
 mod catalog;
 mod error;
+mod pending_export;
 mod pending_write;
 mod preview;
 mod schema;
@@ -26,6 +27,7 @@ mod unsupported;
 pub use crate::question::{FactsDigest, Question};
 pub use catalog::{catalog, offered_by_default, scopes};
 pub use error::ToolError;
+pub use pending_export::{PendingExport, PreparedExport};
 pub use pending_write::{
     Outcome, PendingWrite, PersonData, PreparedCall, PreparedWrite, Status, ToolOutcome,
     WriteResult,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ToolError;
+use super::pending_export::{PendingExport, PreparedExport};
 use super::preview::Preview;
 use crate::output::ToolOutput;
 
@@ -15,6 +16,8 @@ pub enum ToolOutcome<T> {
     Complete(ToolOutput<T>),
     /// A write that is prepared and not sent.
     PendingWrite(PendingWrite<T>),
+    /// An export that is prepared, for which nothing is read yet.
+    PendingExport(PendingExport<T>),
 }
 
 impl<T> From<ToolOutput<T>> for ToolOutcome<T> {
@@ -163,6 +166,8 @@ pub enum PreparedCall {
     Complete(ToolOutput<Value>),
     /// A write that is not sent.
     Write(PreparedWrite),
+    /// An export that has not begun.
+    Export(PreparedExport),
 }
 
 /// A [`PendingWrite`] with its types erased.
@@ -203,6 +208,7 @@ impl<T: Serialize + 'static> ToolOutcome<T> {
                     text: output.text,
                 }));
             }
+            Self::PendingExport(export) => return Ok(PreparedCall::Export(export.prepare())),
             Self::PendingWrite(write) => write,
         };
         let requires_confirmation = deletes || write.persons.len() > 1;

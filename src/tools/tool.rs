@@ -15,6 +15,7 @@ use super::arguments;
 use super::error::ToolError;
 use super::pending_write::{PreparedCall, Status, ToolOutcome};
 use super::schema;
+use crate::export::Exports;
 use crate::output::OutputOptions;
 use crate::policy::{Effect, OptIn, Toolset};
 
@@ -25,6 +26,8 @@ pub struct Context {
     pub posthog: Client,
     /// Size and redaction of the result.
     pub limits: OutputOptions,
+    /// Where exports are written, if they are enabled.
+    pub exports: Option<Exports>,
 }
 
 /// A tool. `docs/adding-a-tool.md` says how to add one.
@@ -53,6 +56,8 @@ pub trait Tool {
     const ACCESS: RequiredScopes;
     /// Arguments of a call that works on the sandbox, as JSON. Tests and documents call the tool with them.
     const EXAMPLE: &'static str;
+    /// Whether an optional argument that is blank counts as absent, and is no error.
+    const BLANK_IS_ABSENT: bool = true;
     /// Whether a call can change more than one person. Those that do require a confirmation, as all calls of a tool that
     /// deletes do.
     const CHANGES_SEVERAL: bool = false;
@@ -103,6 +108,8 @@ pub struct ToolDefinition {
     pub example: &'static str,
     /// Whether calls can require a confirmation.
     pub confirmable: bool,
+    /// Whether an optional argument that is blank counts as absent.
+    pub blank_is_absent: bool,
     /// JSON Schema of the arguments.
     pub input_schema: Arc<Map<String, Value>>,
     /// The same with the arguments that are accepted and not offered.
@@ -143,6 +150,7 @@ impl ToolDefinition {
             access: T::ACCESS,
             example: T::EXAMPLE,
             confirmable,
+            blank_is_absent: T::BLANK_IS_ABSENT,
             input_schema: Arc::new(input_schema),
             accepted_schema,
             output_schema: Arc::new(output_schema),
@@ -153,7 +161,14 @@ impl ToolDefinition {
     /// Arguments in the types of the schema, where the meaning of what was sent is unambiguous.
     #[must_use]
     pub fn arguments(&self, arguments: Map<String, Value>) -> Map<String, Value> {
-        arguments::coerce(arguments, &self.accepted_schema)
+        let names: Vec<String> = arguments.keys().cloned().collect();
+        let mut read = arguments::coerce(arguments, &self.accepted_schema);
+        if !self.blank_is_absent {
+            let blank = names.into_iter().filter(|name| !read.contains_key(name));
+            let blank: Vec<String> = blank.collect();
+            read.extend(blank.into_iter().map(|name| (name, Value::Null)));
+        }
+        read
     }
 
     /// Takes the arguments about the confirmation out of those of a call.
@@ -197,6 +212,13 @@ impl ToolDefinition {
         dry_run: bool,
     ) -> Result<PreparedCall, ToolError> {
         arguments::check_names(&arguments, &self.accepted_schema)?;
+        if !self.blank_is_absent
+            && let Some((name, _)) = arguments.iter().find(|(_, value)| value.is_null())
+        {
+            return Err(ToolError::invalid_input(format!(
+                "`{name}` is blank: give a value, or leave it out. Nothing was exported."
+            )));
+        }
         (self.run)(context, arguments, dry_run).await
     }
 }

@@ -51,6 +51,17 @@ async fn working(session: &Session, tool: &ToolDefinition, name: &str) -> Map<St
     if tool.confirmable {
         example.insert("dry_run".to_owned(), json!(true));
     }
+    if tool.name == "persons-export" {
+        // One person and a list exclude each other.
+        match name {
+            "id" | "distinct_id" | "all" => example.clear(),
+            "date_from" | "date_to" => {
+                example.clear();
+                example.insert("id".to_owned(), json!(ADA));
+            }
+            _ => {}
+        }
+    }
     // What an argument needs beside it.
     match name {
         "breakdown_value" | "funnel_step_breakdown" => {
@@ -91,7 +102,7 @@ async fn outcome(
 ) -> Result<String, String> {
     let result = session.result(tool.name, arguments.into()).await;
     // Each confirmation has a token of its own.
-    let text = text(&result);
+    let text = result_invariants::without_file(&text(&result));
     let text = text
         .split("confirmation \"")
         .next()
@@ -182,7 +193,12 @@ async fn every_argument_is_accepted_in_every_form() {
                 let mut arguments = without.clone();
                 arguments.insert(name.clone(), blank.clone());
                 let read = outcome(&session, &tool, arguments).await;
-                assert_eq!(read, expected, "{}.{name}: {blank}", tool.name);
+                if tool.blank_is_absent {
+                    assert_eq!(read, expected, "{}.{name}: {blank}", tool.name);
+                } else {
+                    let error = read.unwrap_err();
+                    assert!(error.contains("is blank"), "{}.{name}: {error}", tool.name);
+                }
                 compared += 1;
             }
         }

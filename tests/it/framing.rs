@@ -56,6 +56,7 @@ fn server() -> Server {
             Project::Number(1),
         ),
         limits: OutputOptions::default(),
+        exports: None,
     };
     Server::new(Vec::new(), context, WriteGuards::default())
 }

@@ -16,6 +16,7 @@ mod doctor;
 mod empty_results;
 mod errors;
 mod evals;
+mod exports;
 mod fault_matrix;
 mod framing;
 mod hostile;
@@ -58,6 +59,7 @@ mod writing;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exports::Folder;
 use human::Human;
 use posthog_client::{Client, Connection, ConnectionOptions, Project};
 use posthog_persons_mcp::audit::AuditLog;
@@ -156,6 +158,8 @@ struct Session {
     sandbox: Sandbox,
     key: &'static str,
     limits: OutputOptions,
+    /// Where its exports are.
+    exports: Folder,
 }
 
 /// A session with the default setup.
@@ -188,9 +192,11 @@ async fn connect_with(setup: Setup) -> Session {
     options.timeout = setup.timeout;
     options.assume_current = setup.assume_current;
     let connection = Arc::new(Connection::new(&options).unwrap());
+    let exports = Folder::new();
     let context = Context {
         posthog: Client::new(connection, SecretString::from(setup.key), setup.project),
         limits: setup.limits.clone(),
+        exports: Some(exports.exports()),
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
@@ -214,6 +220,7 @@ async fn connect_with(setup: Setup) -> Session {
         sandbox,
         key: setup.key,
         limits: setup.limits,
+        exports,
     }
 }
 
@@ -287,8 +294,9 @@ fn request_line(request: &RecordedRequest) -> String {
 }
 
 fn text(result: &CallToolResult) -> String {
-    assert_eq!(result.content.len(), 1);
-    result.content[0].as_text().unwrap().text.clone()
+    let (text, links) = result.content.split_first().unwrap();
+    assert!(links.iter().all(|link| link.as_resource_link().is_some()));
+    text.as_text().unwrap().text.clone()
 }
 
 /// One field of each row of a structured result.

@@ -5,6 +5,7 @@ use posthog_persons_mcp::tools::catalog;
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::ServiceError;
 
+use crate::exports::Folder;
 use crate::process::{binary, run, session_input, tool_names};
 use crate::wire::{WITH_HANDSHAKE, versions};
 use crate::writing::writing_calls;
@@ -167,6 +168,10 @@ async fn process_tools(flags: &[&str], variables: &[(&str, &str)]) -> Vec<String
 async fn flags_and_variables_select_tools() {
     let tools_where = |matches: fn(&str, Toolset, Effect) -> bool| offered_where(None, matches);
     let all = || tools_where(|_, _, _| true);
+    let reading = || tools_where(|_, _, effect| effect == Effect::Read);
+    let folder = Folder::new();
+    let directory = folder.0.to_string_lossy();
+    let exporting = || offered_where(Some(OptIn::Export), |_, _, _| true);
     let merging = || offered_where(Some(OptIn::Merge), |_, _, _| true);
     let persons_and_history =
         || tools_where(|_, toolset, _| matches!(toolset, Toolset::Persons | Toolset::History));
@@ -179,10 +184,22 @@ async fn flags_and_variables_select_tools() {
             &[],
             names(&["persons-merge"]),
         ),
-        (&["--allow-merge", "--read-only"], &[], reading_tools()),
-        (&["--read-only"], &[], reading_tools()),
-        (&[], &[("POSTHOG_MCP_READ_ONLY", "true")], reading_tools()),
-        (&[], &[("POSTHOG_MCP_READ_ONLY", "1")], reading_tools()),
+        (&["--export-dir", &directory], &[], exporting()),
+        (
+            &[
+                "--export-dir",
+                &directory,
+                "--read-only",
+                "--toolsets",
+                "export",
+            ],
+            &[],
+            names(&["persons-export"]),
+        ),
+        (&["--allow-merge", "--read-only"], &[], reading()),
+        (&["--read-only"], &[], reading()),
+        (&[], &[("POSTHOG_MCP_READ_ONLY", "true")], reading()),
+        (&[], &[("POSTHOG_MCP_READ_ONLY", "1")], reading()),
         (&[], &[("POSTHOG_MCP_READ_ONLY", "false")], all()),
         (&[], &[("POSTHOG_MCP_READ_ONLY", "")], all()),
         (
@@ -252,7 +269,8 @@ async fn read_only_process_has_no_writing_tools() {
         let input = session_input(version, &calls);
         let ended = run(binary(&["--sandbox", "--read-only"]), &input).await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert_eq!(tool_names(&ended.response(1)), reading_tools(), "{version}");
+        let reading = offered_where(None, |_, _, effect| effect == Effect::Read);
+        assert_eq!(tool_names(&ended.response(1)), reading, "{version}");
         for ((tool, _), id) in calls.iter().zip(2..) {
             let response = ended.response(id);
             assert_eq!(
@@ -283,7 +301,7 @@ async fn unknown_tool_name_fails_the_start_with_the_valid_names() {
             &["--toolsets", "persons,writes"],
             &[],
             "writes",
-            "delete, history, insights, persons, write",
+            "delete, export, history, insights, persons, write",
         ),
         (&["--toolsets", "Persons"], &[], "Persons", "persons"),
         (

@@ -41,6 +41,7 @@ fn context(host: &str) -> Context {
     let key = SecretString::from(Sandbox::KEY);
     Context {
         posthog: Client::new(Arc::new(connection), key, Project::Number(Sandbox::PROJECT)),
+        exports: None,
         limits: OutputOptions {
             structured: true,
             ..OutputOptions::default()

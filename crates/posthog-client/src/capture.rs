@@ -142,7 +142,7 @@ impl Client {
             .json(event);
         let response = request.send().await.map_err(Error::from_transport)?;
         let head = ResponseHead::new(&response);
-        let body = connection.read(response, None).await?;
+        let body = connection.read(response, None, None).await?;
         let body = without_key(body, head.status, token.0.expose_secret());
         if head.status.is_success() {
             return accepted(&head, &body);

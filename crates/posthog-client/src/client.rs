@@ -40,7 +40,7 @@ struct LargeResponses {
     read: Arc<Notify>,
 }
 
-/// Why a call waits.
+/// Why a call takes long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitReason {
     /// PostHog's rate limit for the key is reached, or would be exceeded.
@@ -51,6 +51,13 @@ pub enum WaitReason {
     Retry(Duration),
     /// The result of a write is not visible yet.
     Result,
+    /// Many rows are being read.
+    Rows {
+        /// Those read so far.
+        done: u64,
+        /// All of them.
+        total: Option<u64>,
+    },
 }
 
 pub(crate) struct Inner {
@@ -267,7 +274,9 @@ impl Client {
         metrics::counter!("posthog_requests_total", "status" => status).increment(1);
         let response = response?;
         let head = ResponseHead::new(&response);
-        let body = connection.read(response, request.max_bytes).await?;
+        let body = connection
+            .read(response, request.max_bytes, request.size_limit)
+            .await?;
         if let Some(large) = &self.large_responses
             && body.len() >= large.min_bytes
         {

@@ -215,14 +215,18 @@ impl Connection {
         endpoint_url(&self.base, path, trailing_slash)
     }
 
-    /// Reads a body, up to the limit. With `max_bytes`, only the first bytes are read.
+    /// Reads a body, up to the limit or a lower one. With `max_bytes`, only the first bytes are read.
     pub(crate) async fn read(
         &self,
         mut response: reqwest::Response,
         max_bytes: Option<usize>,
+        size_limit: Option<usize>,
     ) -> Result<Vec<u8>, Error> {
         /// Memory reserved for a `Content-Length` before any byte arrives.
         const MAX_PREALLOCATION: u64 = 1024 * 1024;
+        let limit = size_limit
+            .unwrap_or(usize::MAX)
+            .min(self.max_response_bytes);
         let content_length = response.content_length().unwrap_or_default();
         let mut body = Vec::with_capacity(content_length.min(MAX_PREALLOCATION) as usize);
         while let Some(chunk) = response.chunk().await.map_err(Error::from_transport)? {
@@ -230,9 +234,8 @@ impl Connection {
                 body.extend_from_slice(chunk.get(..max - body.len()).unwrap_or(&chunk));
                 return Ok(body);
             }
-            if body.len() + chunk.len() > self.max_response_bytes {
-                let max_bytes = self.max_response_bytes;
-                return Err(Error::new(ErrorKind::ResponseTooLarge { max_bytes }));
+            if body.len() + chunk.len() > limit {
+                return Err(Error::new(ErrorKind::ResponseTooLarge { max_bytes: limit }));
             }
             body.extend_from_slice(&chunk);
         }

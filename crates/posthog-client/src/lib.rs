@@ -33,6 +33,7 @@ mod property_types;
 mod query;
 mod quoted_key;
 mod rate_limit;
+mod recordings;
 mod relative_date;
 mod request;
 mod response;
@@ -69,11 +70,13 @@ pub use properties::Properties;
 pub use property_types::{PropertyType, TypeMismatch};
 pub use query::{
     ActorPage, ActorsQuery, ActorsSource, Breakdown, BreakdownType, ChangeSource, Event,
-    EventCount, EventCounts, EventCursor, EventPage, EventSource, EventsQuery, FunnelActors,
-    FunnelOrder, FunnelWindow, FunnelWindowUnit, InsightBase, Interval, LifecycleStatus, PathNode,
-    PathPosition, PathType, Period, PropertyChange, PropertyChanges, PropertyChangesQuery,
-    Retention, Series, SeriesMath, StickinessOperator, TimeRange,
+    EventCount, EventCounts, EventCursor, EventLogPage, EventPage, EventSource, EventTotal,
+    EventsQuery, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit, InsightBase, Interval,
+    LifecycleStatus, LoggedEvent, PathNode, PathPosition, PathType, Period, PropertyChange,
+    PropertyChanges, PropertyChangesQuery, Retention, Series, SeriesMath, StickinessOperator,
+    TimeRange,
 };
+pub use recordings::{Recording, RecordingPage};
 pub use scopes::{GrantedScopes, Permission, RequiredScopes};
 pub use untrusted::Untrusted;
 pub use writes::{

@@ -97,7 +97,7 @@ impl Connection {
             .and_then(|location| response.url().join(location).ok())
             .map(|location| location.origin().ascii_serialization());
         let status = response.status();
-        let body = self.read(response, Some(MAX_REFUSAL_BYTES)).await;
+        let body = self.read(response, Some(MAX_REFUSAL_BYTES), None).await;
         let host = match status.as_u16() {
             300..=399 => Endpoint::Redirect(target),
             _ if body.is_ok_and(|body| is_envelope(&body)) => Endpoint::PostHog,

@@ -23,6 +23,8 @@ pub(crate) struct Request<'a> {
     pub(crate) quota: rate_limit::Quota,
     /// The identifier that the caller gave, for "not found".
     pub(crate) subject: Option<String>,
+    /// Reject a larger response, in bytes, where that is less than the connection allows.
+    pub(crate) size_limit: Option<usize>,
     /// Read only this many bytes of the response.
     pub(crate) max_bytes: Option<usize>,
     /// Whether the body of a 5xx is a result all the same.
@@ -41,6 +43,7 @@ impl<'a> Request<'a> {
             idempotent: true,
             quota: rate_limit::Quota::Other,
             subject: None,
+            size_limit: None,
             max_bytes: None,
             is_result: |_| false,
         }

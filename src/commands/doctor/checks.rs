@@ -25,6 +25,9 @@ pub(super) fn settings(config: &Config) -> Check {
         build::audit_log(config)
             .err()
             .map(|error| error.to_string()),
+        build::exports(config, None)
+            .err()
+            .map(|error| error.to_string()),
         build::tools(config).err().map(|error| error.to_string()),
         config.output.as_ref().err().map(ToString::to_string),
     ]

@@ -14,4 +14,4 @@ mod terms;
 pub(super) use rules::REDACTED;
 pub use rules::{Redaction, is_withheld};
 pub use terms::RedactedTerms;
-pub(super) use terms::insert_renamed;
+pub(super) use terms::{MAX_TERM_BYTES, insert_renamed};

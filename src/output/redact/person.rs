@@ -58,6 +58,22 @@ impl Redaction {
         })
     }
 
+    /// A value that belongs to a known person, by its key and without what is withheld of the person.
+    pub(in crate::output) fn whole(&self, key: &str, value: Value) -> Value {
+        self.masked(self.value(key, value))
+    }
+
+    /// Texts and properties of an event of a known person, also without what is redacted of the event itself.
+    pub(in crate::output) fn event<const N: usize>(
+        &self,
+        texts: [&str; N],
+        properties: Value,
+    ) -> ([String; N], Value) {
+        let terms = RedactedTerms::new(self.texts_of(&properties));
+        let texts = texts.map(|text| self.mask(&terms.redact(text)).into_owned());
+        (texts, self.whole("", terms.redact_value(properties)))
+    }
+
     /// A value without e-mail addresses, if they are masked.
     fn masked(&self, value: Value) -> Value {
         match value {
@@ -121,6 +137,26 @@ impl Redaction {
             .iter()
             .flat_map(|person| self.redacted_texts(&values(&person.properties)));
         RedactedTerms::new(texts)
+    }
+
+    /// The same with further texts.
+    pub(in crate::output) fn terms_and(
+        &self,
+        person: &Person,
+        texts: impl IntoIterator<Item = String>,
+    ) -> RedactedTerms {
+        let mut all = self.redacted_texts(&values(&person.properties));
+        all.extend(texts);
+        RedactedTerms::new(all)
+    }
+
+    /// The texts of properties that are redacted.
+    pub(in crate::output) fn texts_of(&self, properties: &Value) -> Vec<String> {
+        let mut texts = Vec::new();
+        if self.is_active() {
+            self.collect("", properties, false, 0, &mut texts);
+        }
+        texts
     }
 
     /// The same of properties and the values that they had.

@@ -24,7 +24,7 @@ const MIN_WEIGHT: usize = 3;
 const PIECE: usize = 48;
 
 /// The size of all texts searched for at most.
-const MAX_TERM_BYTES: usize = 256 * 1024;
+pub(in crate::output) const MAX_TERM_BYTES: usize = 256 * 1024;
 
 /// Texts that are withheld wherever they occur.
 #[derive(Default)]

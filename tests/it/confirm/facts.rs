@@ -176,6 +176,7 @@ fn server_for(session: &Session, attack: &Attack) -> Server {
     let project = Project::Number(Sandbox::PROJECT);
     let context = Context {
         posthog: Client::new(connection, SecretString::from(Sandbox::KEY), project),
+        exports: None,
         limits: OutputOptions {
             redaction: attack.redaction.clone(),
             ..OutputOptions::default()

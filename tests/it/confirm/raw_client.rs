@@ -54,6 +54,7 @@ pub(super) fn server_of(
     let project = Project::Number(Sandbox::PROJECT);
     let context = Context {
         posthog: Client::new(connection, SecretString::from(Sandbox::KEY), project),
+        exports: None,
         limits: OutputOptions {
             structured: true,
             ..OutputOptions::default()

@@ -21,15 +21,15 @@ fn without_tools(page: &str) -> String {
 fn check_tools(page: &str, granted: &[&str]) {
     let expected: Vec<String> = catalog()
         .iter()
-        .map(|tool| match tool.access {
-            _ if tool.opt_in.is_some() => format!("excluded {} without --allow-merge", tool.name),
-            RequiredScopes::ClosedToScopedKeys => {
+        .map(|tool| match (tool.access, tool.opt_in) {
+            (_, Some(opt_in)) => format!("excluded {} without {}", tool.name, opt_in.flag()),
+            (RequiredScopes::ClosedToScopedKeys, None) => {
                 format!(
                     "fails {} PostHog does not serve it to keys with scopes",
                     tool.name
                 )
             }
-            RequiredScopes::Scopes(scopes) => {
+            (RequiredScopes::Scopes(scopes), None) => {
                 match scopes.iter().find(|scope| !granted.contains(scope)) {
                     Some(scope) => format!("fails {} the key lacks {scope}", tool.name),
                     None => format!("works {}", tool.name),

@@ -4,6 +4,7 @@ mod assertions;
 mod client;
 mod confirmation;
 mod credentials;
+mod exports;
 mod host_policy;
 mod limits;
 mod mcp_client;
@@ -42,10 +43,11 @@ const VERSION_HEADER_SINCE: &str = "2025-06-18";
 const SESSION: &str = "mcp-session-id";
 
 /// Every route that requires a credential, with a method that it supports.
-const PROTECTED_ROUTES: [(Method, &str); 5] = [
+const PROTECTED_ROUTES: [(Method, &str); 6] = [
     (Method::POST, "/mcp"),
     (Method::GET, "/mcp"),
     (Method::DELETE, "/mcp"),
+    (Method::GET, "/exports/6ba7b810-9dad-41d1-80b4-00c04fd430c8"),
     (Method::GET, "/sse"),
     (
         Method::POST,

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Caller, JOHN, MARY, caller};
+use crate::exports::Folder;
 use crate::wire::TIMEOUT;
 
 /// The metrics of this process, shared by all servers in it.
@@ -74,6 +75,8 @@ impl Default for Setup {
 pub(super) struct Team {
     pub(super) sandbox: Sandbox,
     pub(super) address: SocketAddr,
+    /// Where exports are until they are downloaded.
+    pub(super) exports: Folder,
     pub(super) stop: CancellationToken,
     pub(super) served: JoinHandle<std::io::Result<()>>,
 }
@@ -121,6 +124,10 @@ pub(super) async fn team_on(sandbox: Sandbox, setup: Setup) -> Team {
         structured: true,
         ..Budget::default()
     };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let folder = Folder::new();
+    let exports = folder.served_at(&format!("http://{address}"));
     let server = Server::shared(
         offered,
         budget,
@@ -129,9 +136,8 @@ pub(super) async fn team_on(sandbox: Sandbox, setup: Setup) -> Team {
             audit: None,
         },
         Store::default(),
+        Some(exports.clone()),
     );
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
     let options = HttpOptions {
         credentials: Credentials {
             public_url: format!("http://{address}"),
@@ -147,12 +153,14 @@ pub(super) async fn team_on(sandbox: Sandbox, setup: Setup) -> Team {
         legacy_sse: setup.legacy_sse,
         metrics: metrics(),
         store: Store::default(),
+        exports: Some(exports),
     };
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
     Team {
         sandbox,
         address,
+        exports: folder,
         stop,
         served: tokio::spawn(serve(listener, server, options, stopped)),
     }

@@ -94,6 +94,10 @@ pub(super) fn calls(tool: &str, person: &Value) -> Vec<Value> {
             calls.extend(each(&|id| json!({"id": uuid, "events": [id]})));
             calls
         }
+        "persons-export" => vec![
+            json!({"id": uuid}),
+            json!({"search": ids[0], "select": all}),
+        ],
         "persons-stickiness" => {
             vec![
                 json!({"event": "$pageview", "periods": 1, "date_from": "2026-01-01", "select": all}),

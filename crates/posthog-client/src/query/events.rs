@@ -39,8 +39,8 @@ pub enum EventSource {
 /// Where the next page begins: after this event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventCursor {
-    timestamp: String,
-    uuid: Uuid,
+    pub(super) timestamp: String,
+    pub(super) uuid: Uuid,
 }
 
 impl EventCursor {
@@ -167,7 +167,7 @@ pub(super) fn raw_value(json: String) -> Option<Untrusted<Value>> {
 
 impl EventsQuery {
     /// Appends the conditions to a text.
-    fn conditions(&self, query: HogQl) -> HogQl {
+    pub(super) fn conditions(&self, query: HogQl) -> HogQl {
         let query = match &self.source {
             EventSource::Person(uuid) => query
                 .push(" from events where person_id = {pid}")

@@ -5,6 +5,7 @@
 
 mod actors;
 mod cohorts;
+mod event_log;
 mod events;
 mod hogql;
 mod insight;
@@ -17,6 +18,7 @@ mod send;
 mod time_range;
 
 pub use actors::{ActorPage, ActorsQuery, ActorsSource};
+pub use event_log::{EventLogPage, EventTotal, LoggedEvent};
 pub use events::{
     Event, EventCount, EventCounts, EventCursor, EventPage, EventSource, EventsQuery,
 };

@@ -13,6 +13,9 @@ pub(crate) struct QueryResponse<Row> {
     /// Only nodes other than HogQL say it.
     #[serde(default)]
     pub(crate) has_more: Option<bool>,
+    /// When it was computed, by PostHog's clock.
+    #[serde(default, rename = "last_refresh")]
+    pub(crate) computed_at: Option<String>,
     /// Persons that only the analytics store has.
     #[serde(default, rename = "missing_actors_count")]
     pub(crate) missing_actors: Option<u64>,

@@ -18,10 +18,20 @@ impl Client {
         &self,
         node: Value,
     ) -> Result<QueryResponse<Row>, Error> {
+        self.query_within(node, None).await
+    }
+
+    /// The same with a limit for the size of the response, in bytes.
+    pub(crate) async fn query_within<Row: DeserializeOwned>(
+        &self,
+        node: Value,
+        size_limit: Option<usize>,
+    ) -> Result<QueryResponse<Row>, Error> {
         let project = self.project().await?.to_string();
         let path = vec!["api", "projects", &project, "query"];
         let mut request = Request::read_by_post(path, json!({ "query": node, "refresh": REFRESH }));
         request.quota = Quota::Query;
+        request.size_limit = size_limit;
         self.json(request)
             .await
             .map_err(|error| match error.kind() {

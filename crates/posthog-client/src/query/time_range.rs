@@ -37,6 +37,20 @@ impl TimeRange {
         (from < until).then_some(Self { from, until })
     }
 
+    /// The part of the range before a moment, if there is one.
+    #[must_use]
+    pub fn before(self, moment: DateTime<Utc>) -> Option<Self> {
+        let until = self.until.min(moment);
+        (self.from < until).then_some(Self { until, ..self })
+    }
+
+    /// The part of the range from a moment on, if there is one.
+    #[must_use]
+    pub fn since(self, moment: DateTime<Utc>) -> Option<Self> {
+        let from = self.from.max(moment);
+        (from < self.until).then_some(Self { from, ..self })
+    }
+
     /// The first moment, as PostHog reads it to the microsecond.
     #[must_use]
     pub fn from(&self) -> String {

@@ -4,7 +4,7 @@ use chrono::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::store::{Background, Cached, STATUS_TTL};
+use super::store::{Background, Cached, QueryStore, STATUS_TTL};
 use super::validation::Validation;
 use super::{actors, errors, events, hogql, schema};
 use crate::handlers::context::Context;
@@ -47,11 +47,13 @@ pub(crate) fn create(context: &mut Context<'_>) -> Result<Response, Response> {
         }
     }
     let body = calculated(context, &query, &key)?;
-    let cached = Cached {
-        at: context.now,
-        body: body.clone(),
-    };
-    context.queries.cache(key, cached);
+    if QueryStore::keeps(&body) {
+        let cached = Cached {
+            at: context.now,
+            body: body.clone(),
+        };
+        context.queries.cached.insert(key, cached);
+    }
     Ok(Response::json(200, Value::Object(body)))
 }
 

@@ -36,11 +36,10 @@ pub(super) const STATUS_TTL: Duration = Duration::minutes(20);
 const MAX_CACHED_ROWS: usize = 1000;
 
 impl QueryStore {
-    pub(super) fn cache(&mut self, key: String, result: Cached) {
-        let rows = result.body.get("results").and_then(Value::as_array);
-        if rows.is_none_or(|rows| rows.len() <= MAX_CACHED_ROWS) {
-            self.cached.insert(key, result);
-        }
+    /// Whether a result is kept in the cache.
+    pub(super) fn keeps(body: &Map<String, Value>) -> bool {
+        let rows = body.get("results").and_then(Value::as_array);
+        rows.is_none_or(|rows| rows.len() <= MAX_CACHED_ROWS)
     }
 
     /// The result of this query, if it is younger than `within`.

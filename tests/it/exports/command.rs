@@ -1,0 +1,131 @@
+//! `posthog-persons-mcp export`.
+
+use std::time::Duration;
+
+use posthog_sandbox::{Fault, FaultKind, Sandbox};
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+
+use super::{Archive, Folder, rows};
+use crate::process::{binary, run, send, wait_for_exit};
+use crate::stdio::{connected, sandbox};
+use crate::wire::TIMEOUT;
+
+#[tokio::test]
+async fn one_person_is_exported_to_the_directory() {
+    let folder = Folder::new();
+    let directory = folder.0.to_str().unwrap();
+    let arguments = [
+        "export",
+        "--sandbox",
+        "--distinct-id",
+        "ada@example.com",
+        "--date-from",
+        "-400d",
+        "--export-dir",
+        directory,
+    ];
+    let ended = run(binary(&arguments), "").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stderr, "", "no progress bar without a terminal");
+    assert!(
+        ended.stdout.starts_with("Exported person ada0ada0"),
+        "{}",
+        ended.stdout
+    );
+    let archive = Archive::open(&folder.file());
+    assert!(archive.events().len() > 5);
+}
+
+#[tokio::test]
+async fn list_is_exported_to_the_current_directory() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let filter = r#"{"key": "plan", "operator": "exact", "value": "pro"}"#;
+    let arguments = [
+        "export",
+        "--sandbox",
+        "--filter",
+        filter,
+        "--select",
+        "email,plan",
+        "--json",
+    ];
+    let mut command = binary(&arguments);
+    command.current_dir(&folder.0);
+    let ended = run(command, "").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let result: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(result["persons"], 3);
+    let rows = rows(&std::fs::read_to_string(folder.file()).unwrap());
+    assert!(rows.iter().all(|row| row[2] == "pro"), "{rows:?}");
+}
+
+#[tokio::test]
+async fn failure_ends_with_1_and_leaves_nothing() {
+    let folder = Folder::new();
+    let directory = folder.0.to_str().unwrap();
+    for (arguments, error) in [
+        (
+            &["--id", "6ba7b810-9dad-41d1-80b4-00c04fd430c8"][..],
+            "PostHog found no person",
+        ),
+        (&[], "Give one person"),
+        (&["--filter", "plan"], "--filter is not a JSON object"),
+    ] {
+        let all = [
+            &["export", "--sandbox", "--export-dir", directory],
+            arguments,
+        ]
+        .concat();
+        let ended = run(binary(&all), "").await;
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(error), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
+    assert_eq!(folder.names(), Vec::<String>::new());
+    let missing = Folder::new();
+    std::fs::write(&missing.0, "a file").unwrap();
+    let ended = run(
+        binary(&["--sandbox", "--export-dir", missing.0.to_str().unwrap()]),
+        "",
+    )
+    .await;
+    assert!(
+        ended.startup_error().contains("--export-dir: "),
+        "{}",
+        ended.stderr
+    );
+    std::fs::remove_file(&missing.0).unwrap();
+}
+
+/// Whatever ends an export, no half of a file is left.
+#[cfg(unix)]
+#[tokio::test]
+async fn interrupted_export_leaves_no_file() {
+    let sandbox = sandbox().await;
+    sandbox.inject(Fault::always("activity", FaultKind::Stall));
+    for signal in ["-INT", "-TERM"] {
+        let folder = Folder::new();
+        let directory = folder.0.to_str().unwrap();
+        let arguments = [
+            "export",
+            "--distinct-id",
+            "ada@example.com",
+            "--export-dir",
+            directory,
+        ];
+        let child = connected(&arguments, &sandbox.url(), Sandbox::KEY)
+            .spawn()
+            .unwrap();
+        let writing = async {
+            while !folder.0.exists() || folder.names().is_empty() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(TIMEOUT, writing).await.unwrap();
+        send(&child, signal).await;
+        assert_eq!(wait_for_exit(child).await, Some(1));
+        assert_eq!(folder.names(), Vec::<String>::new());
+    }
+}

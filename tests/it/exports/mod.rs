@@ -1,0 +1,11 @@
+//! Exported files.
+
+mod archive;
+mod audit;
+mod command;
+mod folder;
+mod large;
+mod redaction;
+
+pub(crate) use archive::{Archive, rows};
+pub(crate) use folder::Folder;
