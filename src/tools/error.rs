@@ -16,8 +16,6 @@ pub struct ToolError {
     alternative: Option<&'static str>,
     /// For a write: the read that shows its outcome.
     verification_hint: Option<String>,
-    /// What stands before the error of PostHog.
-    prefix: &'static str,
 }
 
 #[derive(Debug)]
@@ -28,6 +26,8 @@ enum Cause {
     WriteFailed(String, Outcome),
     /// PostHog or the network.
     PostHog(Error),
+    /// The same within an export.
+    Export(Box<Error>),
 }
 
 impl From<Error> for ToolError {
@@ -42,7 +42,6 @@ impl ToolError {
             cause,
             alternative: None,
             verification_hint: None,
-            prefix: "",
         }
     }
 
@@ -64,10 +63,10 @@ impl ToolError {
     }
 
     /// The same for an export, of which nothing is left.
-    pub(super) fn as_failed_export(self) -> Self {
-        Self {
-            prefix: "The export ended, and no file was written. ",
-            ..self
+    pub(super) fn into_failed_export(self) -> Self {
+        match self.cause {
+            Cause::PostHog(error) => Self::new(Cause::Export(Box::new(error))),
+            cause => Self { cause, ..self },
         }
     }
 
@@ -75,7 +74,7 @@ impl ToolError {
     pub(super) fn of_export(error: ExportError) -> Self {
         match error {
             ExportError::NotBegun(error) => error.into(),
-            ExportError::PostHog(error) => Self::from(error).as_failed_export(),
+            ExportError::PostHog(error) => Self::from(error).into_failed_export(),
             ExportError::File(error) => Self::invalid_input(format!(
                 "The file could not be written: {error}. No file was left behind. The operator of this server must check --export-dir."
             )),
@@ -124,12 +123,12 @@ impl ToolError {
                     "Nothing was changed. {}",
                     self.posthog_text(error, host, sanitizer)
                 ),
-                None => format!(
-                    "{}{}",
-                    self.prefix,
-                    self.posthog_text(error, host, sanitizer)
-                ),
+                None => self.posthog_text(error, host, sanitizer),
             },
+            Cause::Export(error) => format!(
+                "The export ended, and no file was written. {}",
+                self.posthog_text(error, host, sanitizer)
+            ),
         };
         // The hint can name what the caller gave.
         sanitizer.line(&text)

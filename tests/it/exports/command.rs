@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::{Archive, Folder, rows};
 use crate::process::{binary, run, send, wait_for_exit};
 use crate::stdio::{connected, sandbox};
-use crate::wire::TIMEOUT;
+use crate::wire::{JsonRpcClient, TIMEOUT, request};
 
 #[tokio::test]
 async fn one_person_is_exported_to_the_directory() {
@@ -128,4 +128,44 @@ async fn interrupted_export_leaves_no_file() {
         assert_eq!(wait_for_exit(child).await, Some(1));
         assert_eq!(folder.names(), Vec::<String>::new());
     }
+}
+
+/// A client that gives up, and a process that is killed.
+#[cfg(unix)]
+#[tokio::test]
+async fn cancelled_call_leaves_no_file_and_a_killed_process_none_beyond_the_next_start() {
+    let sandbox = sandbox().await;
+    sandbox.inject(Fault::always("activity", FaultKind::Stall));
+    let folder = Folder::new();
+    let directory = folder.0.to_str().unwrap();
+    let arguments = ["--export-dir", directory];
+    let mut child = connected(&arguments, &sandbox.url(), Sandbox::KEY)
+        .spawn()
+        .unwrap();
+    let (reader, writer) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+    let (mut wire, _) = JsonRpcClient::begin("2025-11-25", reader, writer).await;
+    let call = json!({"name": "persons-export", "arguments": {"distinct_id": "ada@example.com"}});
+    let is_writing = || folder.names().iter().any(|name| name.ends_with(".tmp"));
+    let until = async |writing: bool| {
+        let waiting = async {
+            while is_writing() != writing {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(TIMEOUT, waiting).await.unwrap();
+    };
+    wire.send(&request("2025-11-25", 7, "tools/call", call.clone()))
+        .await;
+    until(true).await;
+    let cancelled =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}});
+    wire.send(&cancelled).await;
+    until(false).await;
+    wire.send(&request("2025-11-25", 8, "tools/call", call))
+        .await;
+    until(true).await;
+    child.kill().await.unwrap();
+    assert!(is_writing(), "nobody could remove it");
+    folder.exports();
+    assert_eq!(folder.names(), Vec::<String>::new());
 }

@@ -59,7 +59,7 @@ pub(super) async fn export(
             }
             Err(ExportError::PostHog(error)) => {
                 let error = filters_failed(&context, &query, error).await;
-                return Err(error.as_failed_export());
+                return Err(error.into_failed_export());
             }
             Err(error) => return Err(ToolError::of_export(error)),
         };
