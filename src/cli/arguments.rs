@@ -9,7 +9,7 @@
 use clap::error::{ContextKind, ContextValue};
 use std::path::PathBuf;
 
-use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::export::ExportArgs;
 use super::http::HttpArgs;
@@ -105,6 +105,10 @@ fn takes_effect(command: &str, setting: &Arg) -> bool {
     let (headings, settings): (&[&str], &[&str]) = match command {
         "tools" => (&[TOOLS, GLOBAL], &["structured"]),
         "doctor" => (&[CONNECTION, TOOLS, GLOBAL], &["audit_log", "sandbox"]),
+        "erasure-report" => (
+            &[CONNECTION, GLOBAL],
+            &["audit_log", "audit_key_file", "sandbox"],
+        ),
         "audit" | "verify" => (&[GLOBAL], &["audit_key_file"]),
         "sandbox" => (
             &[GLOBAL],
@@ -147,6 +151,23 @@ pub enum AuditCommand {
         #[arg(long, value_name = "HASH")]
         head: Option<String>,
     },
+}
+
+/// The settings of `erasure-report`.
+#[derive(Debug, Clone, Args)]
+pub struct ErasureReportArgs {
+    /// Only deletions from this date or time on, such as 2026-11-01 or -30d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Only deletions until this date (included) or before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
+    /// File to write, as Markdown (.md) or JSON (.json), in place of standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A command.
@@ -201,6 +222,12 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Report what became of the deletions in an audit log
+    ///
+    /// For each deletion in --audit-log: when and how it was confirmed, with which API key, and what PostHog shows now of each
+    /// person: verified gone, pending, came back, still there, or that it cannot be known. Changes nothing. Exits with 1 if
+    /// the log is damaged or something could not be checked.
+    ErasureReport(ErasureReportArgs),
     /// Run the PostHog API simulator on a local port
     Sandbox {
         /// Port on 127.0.0.1; 0 selects a free one

@@ -5,7 +5,7 @@ mod export;
 mod http;
 mod settings;
 
-pub use arguments::{AuditCommand, CliArguments, Command, command};
+pub use arguments::{AuditCommand, CliArguments, Command, ErasureReportArgs, command};
 pub use export::ExportArgs;
 pub use http::HttpArgs;
 pub use settings::{

@@ -5,6 +5,7 @@ mod build;
 mod call;
 mod demo;
 pub mod doctor;
+mod erasure_report;
 mod export;
 mod http;
 mod log;

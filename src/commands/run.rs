@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tracing::level_filters::LevelFilter;
 
 use super::variables::unknown_variables;
-use super::{audit, call, demo, doctor, export, http, log, sandbox, stdio, tools};
+use super::{audit, call, demo, doctor, erasure_report, export, http, log, sandbox, stdio, tools};
 use crate::cli::{CliArguments, Command};
 use crate::config::{Config, ConfigError, HttpConfig};
 
@@ -68,6 +68,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Tools { json } => tools::run(&config, json),
         Command::Doctor { json } => doctor::run(config, json).await,
         Command::Audit { command } => audit::run(&config, &command),
+        Command::ErasureReport(arguments) => erasure_report::run(config, &arguments).await,
         Command::Sandbox { port } => sandbox::run(&config, port).await,
         Command::Demo => demo::run(config).await,
     }

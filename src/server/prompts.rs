@@ -61,22 +61,27 @@ static PROMPTS: [PromptTemplate; 4] = [
         description: "Find a person, preview the deletion, delete after confirmation and report what remains",
         tools: &[
             "persons-list",
+            "persons-batch-retrieve",
             "persons-bulk-delete",
             "persons-deletion-status-list",
         ],
         needs_person: true,
         optional: &[],
         text: "A person has asked to be erased. Follow all steps in this order.\n\
-               1. Find every person that belongs to them: persons-list by email, by distinct_id and by search. Check each with persons-retrieve: one person can \
-               hold the distinct ids of several people, and one human can be several persons.\n\
-               2. List the persons that you found (uuid, name, distinct ids). If there is any doubt, ask me which of them to erase. If a person has distinct ids \
+               1. Find every person that belongs to them, in each of these ways: by email in any letter case (persons-batch-retrieve with emails), by \
+               distinct id (persons-list with distinct_id), and by filter (persons-list with properties, email icontains the address, also `Email` and `$email`). \
+               Do not rely on search: for a whole address PostHog can show only the person whose distinct id it is, and hide the person whose email it is. \
+               Check each with persons-retrieve: one person can hold the distinct ids of several people, and one human can be several persons.\n\
+               2. List the persons that you found (uuid, name, distinct ids), and ask me which of them to erase. If a person has distinct ids \
                of another human, stop and propose persons-split first.\n\
                3. Call persons-bulk-delete with ids, delete_events true and delete_recordings true, with dry_run true, and show me the preview.\n\
-               4. Only after I agree, call it without dry_run. I must confirm again before anything is sent.\n\
-               5. Verify: persons-retrieve reports `not found` once a person is deleted; persons-deletion-status-list with person_uuid shows the event \
-               deletions.\n\
-               6. Write a summary for the record: who was deleted and when, what is done, what is queued and until when, and what this does not cover (events sent \
-               later, copies in other systems).",
+               4. Only after I agree, call it without dry_run and with wait_seconds 30. I must confirm again before anything is sent. Never call it twice: if the outcome is \
+               unknown, go on with step 5.\n\
+               5. Verify with persons-deletion-status-list and person_uuids: it says of each person whether the profile is gone and whether events are gone, \
+               pending or cannot be known.\n\
+               6. Write a summary for the record: who was deleted and when, what is verified gone, what is pending and until when (events are deleted in a weekly batch: repeat step \
+               5 afterwards), what cannot be verified (recordings), and what remains (anonymous events, events sent later, backups, copies in other systems, this \
+               conversation). Do not say done for what step 5 does not show as gone.",
     },
     PromptTemplate {
         name: "investigate-person",

@@ -33,4 +33,5 @@ pub use pending_write::{
     WriteResult,
 };
 pub use preview::Preview;
+pub use support::erasure::{ErasureState, EventsState, ProfileState};
 pub use tool::{ConfirmationArguments, Context, Tool, ToolDefinition};

@@ -11,7 +11,7 @@ fn sample(tool: &ToolDefinition, name: &str) -> Value {
     let schema = &tool.input_schema["properties"][name];
     match name {
         "id" | "person_id" | "person_uuid" => json!(ADA),
-        "uuids" | "ids" => json!([ADA]),
+        "uuids" | "ids" | "person_uuids" => json!([ADA]),
         "distinct_id" | "distinct_ids_after" => json!("ada@example.com"),
         "distinct_ids" => json!(["101"]),
         "email" => json!("ada@example.com"),

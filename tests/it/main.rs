@@ -14,6 +14,7 @@ mod confirm;
 mod csv;
 mod doctor;
 mod empty_results;
+mod erasure;
 mod errors;
 mod evals;
 mod exports;

@@ -116,6 +116,13 @@ impl Client {
         }
     }
 
+    /// A client with the same key for another project.
+    #[must_use]
+    pub fn in_project(&self, project: u64) -> Self {
+        let (connection, key) = (self.connection(), self.inner.key.clone());
+        Self::new(connection, key, Project::Number(project))
+    }
+
     /// The same client, reporting every wait.
     #[must_use]
     pub fn with_progress(self, waits: UnboundedSender<WaitReason>) -> Self {

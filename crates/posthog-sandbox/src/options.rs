@@ -17,6 +17,8 @@ pub struct SandboxOptions {
     /// In place of the built-in story.
     pub seed: Option<Seed>,
     pub clock: Clock,
+    /// The clock begins now, in place of the time of the seed: for what compares the sandbox's times with those of a process.
+    pub starts_now: bool,
     /// Older servers: splitting off a person's creator id moves nothing, and blanks the person in the analytics store.
     /// Always so before [`Era::September2026`].
     pub creator_split_is_noop: bool,
@@ -36,6 +38,7 @@ impl Default for SandboxOptions {
             era: Era::default(),
             seed: None,
             clock: Clock::default(),
+            starts_now: false,
             creator_split_is_noop: false,
             batch_closed_to_keys: false,
             display_properties: ["email", "name", "username"].map(str::to_owned).to_vec(),

@@ -1,13 +1,17 @@
-//! `persons-deletion-status-list`: the status of event deletions.
+//! `persons-deletion-status-list`: the status of event deletions, and the state of an erasure.
+
+mod verify;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::verify::Group;
 use crate::output::{Cells, Row, truncate_rows};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{Limit, Offset, PersonUuid};
+use crate::tools::arguments::{Limit, Offset, PersonUuid, distinct};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{DeletionStatusQuery, RequiredScopes};
+use posthog_client::{DeletionStatusQuery, MAX_DELETED, RequiredScopes};
+use uuid::Uuid;
 
 pub(super) struct PersonsDeletionStatusList;
 
@@ -16,6 +20,8 @@ pub(super) struct PersonsDeletionStatusList;
 pub(super) struct Input {
     /// UUID of one person. Default: all persons.
     person_uuid: Option<PersonUuid>,
+    /// Up to 1000 person UUIDs, to verify an erasure: for each whether profile and events are gone, pending or unknown. Alone.
+    person_uuids: Option<Vec<PersonUuid>>,
     /// Which deletions to list. Default: all.
     status: Option<Status>,
     /// Number of rows per page.
@@ -45,8 +51,13 @@ impl Status {
     }
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct Output {
+    // With `person_uuids`, in place of rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<Group>,
     results: Vec<DeletionRow>,
     count: u64,
     // Absent on the last page.
@@ -86,7 +97,8 @@ impl Tool for PersonsDeletionStatusList {
     const NAME: &'static str = "persons-deletion-status-list";
     const TITLE: &'static str = "Event deletion status";
     const DESCRIPTION: &'static str = "List the event deletions that were queued with delete_events, and whether \
-         they are done. Whether a person is deleted shows persons-retrieve.";
+         they are done. With person_uuids, verify an erasure: whether each profile is gone, there or came back, and whether \
+         its events are gone, pending or cannot be known.";
     const SEARCH_HINT: &'static str = "is a GDPR erasure or deletion of a user or customer done, finished or \
          pending; verify that events are deleted";
     const EFFECT: Effect = Effect::Read;
@@ -95,6 +107,10 @@ impl Tool for PersonsDeletionStatusList {
     const EXAMPLE: &'static str = "{}";
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
+        if let Some(uuids) = &input.person_uuids {
+            let uuids = persons(uuids, &input)?;
+            return Ok(verify::verify(context, &uuids).await?.into());
+        }
         let query = DeletionStatusQuery {
             person_uuid: input.person_uuid.map(|uuid| uuid.0),
             status: input.status.map(Status::name),
@@ -139,10 +155,30 @@ impl Tool for PersonsDeletionStatusList {
         let head = format!("{shown} of {} rows\n", page.count);
         let output = truncated.into_output(&head, notes, |results, notes| Output {
             results,
+            summary: None,
+            groups: Vec::new(),
             count: page.count,
             next_offset,
             notes,
         });
         Ok(output.into())
+    }
+}
+
+/// The persons whose erasure is verified, each once.
+fn persons(uuids: &[PersonUuid], input: &Input) -> Result<Vec<Uuid>, ToolError> {
+    let is_alone = input.person_uuid.is_none() && input.status.is_none() && input.offset.0 == 0;
+    if !is_alone {
+        return Err(ToolError::invalid_input(
+            "Give `person_uuids` without `person_uuid`, `status` and `offset`: every person has its state.",
+        ));
+    }
+    let uuids = distinct(uuids.iter().map(|uuid| uuid.0));
+    match uuids.len() {
+        0 => Err(ToolError::invalid_input("The list of persons is empty.")),
+        1..=MAX_DELETED => Ok(uuids),
+        count => Err(ToolError::invalid_input(format!(
+            "{count} persons are too many; at most {MAX_DELETED} are allowed per call."
+        ))),
     }
 }

@@ -1,5 +1,6 @@
 //! Shared by several tools.
 
+pub(super) mod erasure;
 pub(super) mod filters;
 pub(super) mod insight_page;
 pub(super) mod known_person;

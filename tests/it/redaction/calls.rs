@@ -74,7 +74,11 @@ pub(super) fn calls(tool: &str, person: &Value) -> Vec<Value> {
             calls
         }
         "persons-deletion-status-list" => {
-            vec![json!({"person_uuid": uuid}), json!({"status": "all"})]
+            vec![
+                json!({"person_uuid": uuid}),
+                json!({"person_uuids": [uuid]}),
+                json!({"status": "all"}),
+            ]
         }
         "persons-funnel" => each(
             &|id| json!({"events": [{"id": "sign up"}, {"id": "purchase"}], "funnel_step": 1, "search": id, "select": all}),

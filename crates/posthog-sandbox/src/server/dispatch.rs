@@ -36,7 +36,10 @@ pub(crate) struct SandboxState {
 
 impl SandboxState {
     pub(crate) fn new(options: SandboxOptions, mut keys: Vec<Key>) -> Self {
-        let now = options.seed.as_ref().and_then(Seed::now);
+        let now = match options.starts_now {
+            true => Some(chrono::Utc::now()),
+            false => options.seed.as_ref().and_then(Seed::now),
+        };
         let clock = RunningClock::start(options.clock, now.unwrap_or_else(|| instant(START)));
         keys.extend(options.keys.iter().cloned());
         let seeded = match &options.seed {
