@@ -80,5 +80,7 @@ pub fn scopes(tools: &[ToolDefinition]) -> BTreeSet<&'static str> {
         RequiredScopes::Scopes(scopes) => scopes,
         RequiredScopes::ClosedToScopedKeys => &[],
     });
-    scopes.copied().chain(["user:read"]).collect()
+    let parts = tools.iter().flat_map(|tool| tool.parts);
+    let parts = parts.map(|(_, scope)| *scope);
+    scopes.copied().chain(parts).chain(["user:read"]).collect()
 }

@@ -54,6 +54,8 @@ pub trait Tool {
     const OPT_IN: Option<OptIn> = None;
     /// The scopes that its endpoints require.
     const ACCESS: RequiredScopes;
+    /// Parts of the result that need a scope of their own, and that are missing without it.
+    const PARTS: &'static [(&'static str, &'static str)] = &[];
     /// Arguments of a call that works on the sandbox, as JSON. Tests and documents call the tool with them.
     const EXAMPLE: &'static str;
     /// Whether an optional argument that is blank counts as absent, and is no error.
@@ -104,6 +106,8 @@ pub struct ToolDefinition {
     pub opt_in: Option<OptIn>,
     /// The scopes that its endpoints require.
     pub access: RequiredScopes,
+    /// Parts of the result, and the scope that each needs.
+    pub parts: &'static [(&'static str, &'static str)],
     /// Arguments of a call that works on the sandbox, as JSON.
     pub example: &'static str,
     /// Whether calls can require a confirmation.
@@ -148,6 +152,7 @@ impl ToolDefinition {
             toolset: T::TOOLSET,
             opt_in: T::OPT_IN,
             access: T::ACCESS,
+            parts: T::PARTS,
             example: T::EXAMPLE,
             confirmable,
             blank_is_absent: T::BLANK_IS_ABSENT,

@@ -101,7 +101,7 @@ impl Findings {
                 ),
                 Permission::Granted => match self.unserved(tool.name) {
                     Some(reason) => (ToolStatus::Fails, Some(reason.to_owned()), None),
-                    None => (ToolStatus::Available, None, None),
+                    None => (ToolStatus::Available, without_parts(tool, grants), None),
                 },
                 Permission::Unknown(Some(scope)) => (
                     ToolStatus::Unknown,
@@ -208,4 +208,14 @@ impl Findings {
         }
         check
     }
+}
+
+/// What the result of a tool lacks with these scopes.
+fn without_parts(tool: &ToolDefinition, grants: &GrantedScopes) -> Option<String> {
+    let parts = tool.parts.iter();
+    let missing = parts.filter(|(_, scope)| grants.has(scope) == Some(false));
+    let missing: Vec<String> = missing
+        .map(|(part, scope)| format!("{part} ({scope})"))
+        .collect();
+    (!missing.is_empty()).then(|| format!("without {}", missing.join(", ")))
 }

@@ -89,6 +89,12 @@ impl Tool for PersonsExport {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Export;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const PARTS: &'static [(&'static str, &'static str)] = &[
+        ("events", "query:read"),
+        ("recordings", "session_recording:read"),
+        ("activity", "activity_log:read"),
+        ("cohorts", "cohort:read"),
+    ];
     const EXAMPLE: &'static str = r#"{"search": "example", "select": ["email", "plan"]}"#;
     const OPT_IN: Option<OptIn> = Some(OptIn::Export);
     const BLANK_IS_ABSENT: bool = false;

@@ -1,5 +1,6 @@
 //! The scopes of a key, and the tools that they allow.
 
+use crate::exports::Folder;
 use posthog_client::RequiredScopes;
 use posthog_persons_mcp::tools::{catalog, offered_by_default, scopes};
 use posthog_sandbox::{Key, Sandbox};
@@ -194,4 +195,27 @@ async fn merging_is_checked_where_it_is_allowed() {
         let at_capture_host = request.path == "/i/v0/e/";
         assert!(!at_capture_host || request.header("authorization").is_none());
     }
+}
+
+/// An export of a key with few scopes lacks parts, and the doctor says which.
+#[tokio::test]
+async fn parts_of_an_export_name_their_scopes() {
+    let sandbox = sandbox().await;
+    let folder = Folder::new();
+    let arguments = [
+        "--toolsets",
+        "export",
+        "--export-dir",
+        folder.0.to_str().unwrap(),
+    ];
+    let page = examined(&sandbox, Sandbox::KEY, &arguments, 0).await;
+    assert_eq!(tools(&page, "works"), ["persons-export"]);
+    let page = examined(&sandbox, Sandbox::READ_KEY, &arguments, 0).await;
+    let line = page.lines().find(|line| line.contains("persons-export"));
+    let words: Vec<&str> = line.unwrap().split_whitespace().collect();
+    assert_eq!(
+        words.join(" "),
+        "works persons-export without events (query:read), recordings (session_recording:read), activity (activity_log:read), \
+         cohorts (cohort:read)"
+    );
 }

@@ -233,6 +233,7 @@ async fn resource_metadata_names_posthog_and_the_scopes() {
             "person:write",
             "project:read",
             "query:read",
+            "session_recording:read",
             "user:read",
         ];
         assert_eq!(document["scopes_supported"], json!(scopes));
