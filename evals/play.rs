@@ -1,26 +1,17 @@
 //! Plays a task's script with a real client and the server as a process, and records the messages between them.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use posthog_sandbox::{Clock, Sandbox};
-use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams,
-    ElicitResult, ElicitationAction, Implementation,
-};
-use rmcp::service::RequestContext;
-use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, ErrorData, RoleClient};
-use serde_json::{Value, json};
+use rmcp::ClientLifecycleMode;
+use rmcp::model::CallToolRequestParams;
+use serde_json::Value;
 use tokio::process::Command;
-use tokio::time::timeout;
 
-use super::sandbox::{self, TIMEOUT};
-use super::suite::{ConfirmationExpectation, ExpectedOutcome, ScriptStep, Task};
-use super::transcript::{RecordedMessage, RecordedResult, Transcript, record};
-
-pub type BoxError = Box<dyn Error + Send + Sync>;
+use super::session::{BoxError, Session, text};
+use super::suite::{ExpectedOutcome, ScriptStep, Task};
+use super::transcript::{RecordedResult, Transcript};
 
 /// The outcome of playing a script.
 pub struct Playback {
@@ -37,51 +28,21 @@ pub struct Playback {
 pub async fn play(
     task: &Task,
     lifecycle: ClientLifecycleMode,
-    mut command: Command,
+    command: Command,
 ) -> Result<Playback, BoxError> {
-    let sandbox = sandbox::start(&task.fixture, Clock::Manual).await?;
-    command.args(sandbox::arguments(&task.fixture));
     // Scripts capture fields and compare them.
-    command.args(["--structured", "on"]);
-    command.envs(sandbox::environment(&task.fixture, &sandbox.url()));
-    let mut server = command.spawn()?;
-    let (Some(output), Some(input)) = (server.stdout.take(), server.stdin.take()) else {
-        return Err("the server needs pipes for standard input and output".into());
-    };
-    let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let lines: Arc<Mutex<Vec<RecordedMessage>>> = Arc::default();
-    let recorded = Arc::clone(&lines);
-    let recording = tokio::spawn(record(
-        tokio::io::split(theirs),
-        (output, input),
-        move |line| {
-            // The same round trip as through a transcript file.
-            let line = RecordedMessage::from_json_line(&line.to_json_line())
-                .ok_or(std::io::ErrorKind::InvalidData)?;
-            recorded
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(line);
-            Ok(())
-        },
-    ));
-    let user = match task.confirmation {
-        ConfirmationExpectation::None | ConfirmationExpectation::Declined => {
-            ScriptedUser(Some(false))
-        }
-        ConfirmationExpectation::Approved => ScriptedUser(Some(true)),
-        ConfirmationExpectation::ApprovedInChat => ScriptedUser(None),
-    };
-    let client = user.serve_with_lifecycle(ours, lifecycle).await?;
+    let session = Session::start(task, Clock::Manual, lifecycle, true, command).await?;
 
     let mut mismatches = Vec::new();
     let mut captured = BTreeMap::new();
     for (number, step) in task.script.iter().enumerate() {
-        sandbox.advance(Duration::from_secs(step.advance_seconds));
+        session
+            .sandbox
+            .advance(Duration::from_secs(step.advance_seconds));
         let arguments = substitute(Value::Object(step.arguments.clone()), &captured)?;
         let arguments = arguments.as_object().cloned().unwrap_or_default();
         let request = CallToolRequestParams::new(step.tool.clone()).with_arguments(arguments);
-        let result = match client.call_tool(request).await {
+        let result = match session.client.call_tool(request).await {
             Ok(result) => RecordedResult {
                 text: text(&result),
                 structured: result.structured_content.unwrap_or_default(),
@@ -102,24 +63,15 @@ pub async fn play(
         let label = format!("step {} ({})", number + 1, step.tool);
         mismatches.extend(step_mismatches(step, &result).map(|text| format!("{label}: {text}")));
     }
-    client.cancel().await?;
-    timeout(TIMEOUT, recording).await???;
-    let status = timeout(TIMEOUT, server.wait()).await??;
-    if !status.success() {
-        mismatches.push(format!("the server exited with {status}"));
+    let ended = session.end().await?;
+    if !ended.status.success() {
+        mismatches.push(format!("the server exited with {}", ended.status));
     }
-    let transcript =
-        Transcript::from_messages(&lines.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Playback {
         mismatches,
-        transcript,
-        sandbox,
+        transcript: Transcript::from_messages(&ended.messages),
+        sandbox: ended.sandbox,
     })
-}
-
-fn text(result: &CallToolResult) -> String {
-    let texts = result.content.iter().filter_map(|block| block.as_text());
-    texts.map(|block| block.text.as_str()).collect()
 }
 
 /// Replaces `"<name>"` in the arguments with the values captured from earlier results.
@@ -181,31 +133,4 @@ fn step_mismatches(step: &ScriptStep, result: &RecordedResult) -> impl Iterator<
         }
     }
     mismatches.into_iter()
-}
-
-/// Approves or declines every elicitation; `None` is a client without elicitation support.
-struct ScriptedUser(Option<bool>);
-
-impl ClientHandler for ScriptedUser {
-    fn get_info(&self) -> ClientConfig {
-        let capabilities = match self.0 {
-            Some(_) => ClientCapabilities::builder().enable_elicitation().build(),
-            None => ClientCapabilities::default(),
-        };
-        ClientConfig::new(capabilities, Implementation::new("eval", "0"))
-    }
-
-    async fn create_elicitation(
-        &self,
-        _: ElicitRequestParams,
-        _: RequestContext<RoleClient>,
-    ) -> Result<ElicitResult, ErrorData> {
-        Ok(if self.0 == Some(true) {
-            ElicitResult::new(ElicitationAction::Accept).with_content(json!({"confirm": true}))
-        } else {
-            // A person reads before declining; a client that replies at once has asked nobody.
-            tokio::time::sleep(Duration::from_millis(1500)).await;
-            ElicitResult::new(ElicitationAction::Decline)
-        })
-    }
 }

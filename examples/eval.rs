@@ -1,7 +1,8 @@
 //! Runs the tasks of `evals/persons.yaml` with an assistant and scores the result. See `evals/README.md`.
 //!
-//! `start` runs a sandbox and prints the MCP configuration and the prompt; `score` checks the outcome. In between, the
-//! assistant's client runs `record`, which starts the server and records all messages.
+//! `run` gives tasks to a model over its API. For any other assistant, `start` runs a sandbox and prints the MCP configuration and
+//! the prompt; `score` checks the outcome. In between, the assistant's client runs `record`, which starts the server and records
+//! all messages.
 
 #![allow(
     clippy::print_stdout,
@@ -17,7 +18,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use harness::model::conversation::Api;
+use harness::model::endpoint::Endpoint;
+use harness::model::{report, run::run_task};
 use harness::score::{Actor, SandboxClient, score};
 use harness::suite::{ConfirmationExpectation, SUITE_PATH, Suite, Task};
 use harness::transcript::{RecordedMessage, Transcript, record};
@@ -25,6 +29,7 @@ use posthog_persons_mcp::cli::CliArguments;
 use posthog_persons_mcp::commands;
 use posthog_persons_mcp::tools::catalog;
 use posthog_sandbox::Clock;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::process;
 
@@ -39,6 +44,11 @@ struct Eval {
 enum Command {
     /// List the tasks
     List,
+    /// Give tasks to a model
+    ///
+    /// Starts a sandbox and the server for each task, gives the model the tools as a client would, confirms as the task's user,
+    /// scores the result, and writes a transcript per task. The API key is read from EVAL_API_KEY; without it, none is sent.
+    Run(RunArguments),
     /// Run the sandbox of a task until Ctrl-C; print the MCP configuration and the prompt
     Start { task: String },
     /// Score a task while its sandbox is running
@@ -53,6 +63,31 @@ enum Command {
         arguments: Vec<String>,
     },
 }
+
+#[derive(Args)]
+struct RunArguments {
+    /// Base URL of the API, such as https://api.openai.com/v1 or https://api.anthropic.com/v1
+    #[arg(long, value_name = "URL")]
+    endpoint: String,
+    /// Name of the model
+    #[arg(long, value_name = "NAME")]
+    model: String,
+    /// Form of the API
+    #[arg(long, value_enum, default_value_t = Api::OpenAi)]
+    api: Api,
+    /// Tasks to run; all by default
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    task: Vec<String>,
+    /// Directory for the transcripts and summary.json
+    #[arg(long, value_name = "DIR", default_value = "target/evals/run")]
+    out: PathBuf,
+    /// Maximum number of requests to the model for a task
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    max_turns: usize,
+}
+
+/// Never an argument: other users of the machine see those.
+const API_KEY: &str = "EVAL_API_KEY";
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -91,6 +126,7 @@ async fn run(command: Command) -> Result<ExitCode, BoxError> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Run(arguments) => run_model(&suite, arguments).await,
         Command::Start { task: id } => start(task(id)?).await,
         Command::Score { task: id } => score_task(&suite, task(id)?).await,
         Command::Record { task: id } => record_task(task(id)?).await,
@@ -110,6 +146,43 @@ fn transcript_path(task: &Task) -> PathBuf {
 
 fn url_path(task: &Task) -> PathBuf {
     run_directory(task).join("sandbox.txt")
+}
+
+async fn run_model(suite: &Suite, arguments: &RunArguments) -> Result<ExitCode, BoxError> {
+    let key = std::env::var(API_KEY).ok().filter(|key| !key.is_empty());
+    let key = key.map(SecretString::from);
+    let endpoint = Endpoint::new(&arguments.endpoint, arguments.api, &arguments.model, key)?;
+    let unknown = arguments.task.iter().find(|id| suite.task(id).is_none());
+    if let Some(id) = unknown {
+        return Err(format!("Unknown task {id}. Run `list` for the task ids.").into());
+    }
+    let chosen = |task: &&Task| arguments.task.is_empty() || arguments.task.contains(&task.id);
+    println!("{}", report::heading());
+    let mut runs = Vec::new();
+    for task in suite.tasks.iter().filter(chosen) {
+        let mut server = process::Command::new(std::env::current_exe()?);
+        server
+            .arg("server")
+            // The server has no business with it.
+            .env_remove(API_KEY)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let (turns, out) = (arguments.max_turns, &arguments.out);
+        let run = run_task(suite, task, &endpoint, turns, server, out).await?;
+        println!("{}", report::task_row(&run));
+        runs.push(run);
+    }
+    let summary = report::summary(&arguments.model, &runs);
+    std::fs::write(arguments.out.join("summary.json"), format!("{summary:#}\n"))?;
+    println!("\n{}", report::footer(&arguments.model, &runs));
+    println!("Transcripts: {}", arguments.out.display());
+    let passed = runs.iter().all(harness::model::run::TaskRun::passed);
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn start(task: &Task) -> Result<ExitCode, BoxError> {

@@ -6,7 +6,8 @@ use rmcp::ClientLifecycleMode;
 use serde_json::{Map, Value};
 use tokio::process::Command;
 
-use super::harness::play::{BoxError, play};
+use super::harness::play::play;
+use super::harness::session::BoxError;
 use super::harness::suite::Suite;
 use super::harness::transcript::RecordedCall;
 

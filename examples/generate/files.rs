@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::conversations;
-use super::harness::play::BoxError;
+use super::harness::session::BoxError;
 use super::harness::suite::{SUITE_PATH, Suite};
 use super::session_picture;
 

@@ -25,7 +25,7 @@ use posthog_persons_mcp::cli::CliArguments;
 use posthog_persons_mcp::commands;
 use tokio::process::Command;
 
-use harness::play::BoxError;
+use harness::session::BoxError;
 
 /// With this argument the program runs the server, for the sessions in docs/examples.md.
 const SERVER: &str = "server";

@@ -24,7 +24,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::harness::play::BoxError;
+use super::harness::session::BoxError;
 
 /// The user's prompts, each with the tool and arguments of the assistant's call.
 const SESSION: [(&str, &str, &str); 2] = [

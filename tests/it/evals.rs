@@ -30,7 +30,7 @@ fn yaml() -> String {
     std::fs::read_to_string(SUITE_PATH).unwrap()
 }
 
-fn suite() -> Suite {
+pub(crate) fn suite() -> Suite {
     Suite::read(&yaml(), &tools()).unwrap_or_else(|problems| panic!("{problems}"))
 }
 

@@ -16,6 +16,7 @@ mod doctor;
 mod empty_results;
 mod erasure;
 mod errors;
+mod eval_run;
 mod evals;
 mod exports;
 mod fault_matrix;
