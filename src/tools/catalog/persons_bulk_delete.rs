@@ -47,7 +47,7 @@ impl Tool for PersonsBulkDelete {
     const DESCRIPTION: &'static str = "Delete persons (users, customers) permanently, with all their distinct ids \
          and properties, and optionally their events and recordings. To erase or forget a person (GDPR), set \
          delete_events and delete_recordings. The user must confirm. Verify with \
-         persons-retrieve (person) and persons-deletion-status-list (events).";
+         persons-deletion-status-list and person_uuids.";
     const SEARCH_HINT: &'static str = "delete, remove, erase or forget a user, customer, contact or account; GDPR, \
          CCPA, right to be forgotten, privacy request";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
