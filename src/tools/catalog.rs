@@ -5,6 +5,7 @@ mod persons_batch_retrieve;
 mod persons_bulk_delete;
 mod persons_cohorts_retrieve;
 mod persons_deletion_status_list;
+mod persons_duplicates_list;
 mod persons_events_list;
 mod persons_export;
 mod persons_funnel;
@@ -40,6 +41,7 @@ pub fn catalog() -> Vec<ToolDefinition> {
         ToolDefinition::new::<persons_values_retrieve::PersonsValuesRetrieve>(),
         ToolDefinition::new::<persons_cohorts_retrieve::PersonsCohortsRetrieve>(),
         ToolDefinition::new::<persons_batch_retrieve::PersonsBatchRetrieve>(),
+        ToolDefinition::new::<persons_duplicates_list::PersonsDuplicatesList>(),
         ToolDefinition::new::<persons_activity_retrieve::PersonsActivityRetrieve>(),
         ToolDefinition::new::<persons_events_list::PersonsEventsList>(),
         ToolDefinition::new::<

@@ -9,6 +9,7 @@ mod capture;
 mod capture_host;
 mod client;
 mod cohort_filter;
+mod cohorts;
 mod connection;
 mod current_project;
 mod date;
@@ -30,6 +31,7 @@ mod persons;
 mod probe;
 mod project;
 mod properties;
+mod property_names;
 mod property_types;
 mod query;
 mod quoted_key;
@@ -48,6 +50,7 @@ pub use availability::Availability;
 pub use capture::{ProjectToken, merge_target_id, mergeable_id};
 pub use client::{Client, WaitReason};
 pub use cohort_filter::CohortCheck;
+pub use cohorts::{CohortPage, ProjectCohort};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
 pub use date::{is_date, is_timestamp};
 pub use date_filter::DateCheck;
@@ -69,14 +72,16 @@ pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, Persons
 pub use probe::{ConnectFailure, Endpoint, ProbeResult};
 pub use project::Project;
 pub use properties::Properties;
+pub use property_names::{PropertyName, PropertyNames};
 pub use property_types::{PropertyType, TypeMismatch};
 pub use query::{
-    ActorPage, ActorsQuery, ActorsSource, Breakdown, BreakdownType, ChangeSource, Event,
-    EventCount, EventCounts, EventCursor, EventLogPage, EventPage, EventSource, EventTotal,
-    EventsQuery, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit, InsightBase, Interval,
-    LifecycleStatus, LoggedEvent, PathNode, PathPosition, PathType, Period, PropertyChange,
-    PropertyChanges, PropertyChangesQuery, Retention, Series, SeriesMath, StickinessOperator,
-    TimeRange,
+    ActorPage, ActorsQuery, ActorsSource, Breakdown, BreakdownType, ChangeSource, DuplicateCursor,
+    DuplicateGroup, DuplicatePage, DuplicatePerson, Event, EventCount, EventCounts, EventCursor,
+    EventLogPage, EventPage, EventSource, EventTotal, EventsQuery, FunnelActors, FunnelOrder,
+    FunnelWindow, FunnelWindowUnit, InsightBase, Interval, KeyCounts, LifecycleStatus, LoggedEvent,
+    MAX_GROUP_PERSONS, PathNode, PathPosition, PathType, Period, PropertyChange, PropertyChanges,
+    PropertyChangesQuery, Retention, Series, SeriesMath, StickinessOperator, TimeRange, ValueCount,
+    ValueCounts,
 };
 pub use recordings::{Recording, RecordingPage};
 pub use scopes::{GrantedScopes, Permission, RequiredScopes};

@@ -137,13 +137,13 @@ pub(crate) fn cut_to<T>(rows: &mut Vec<T>, limit: u32) -> bool {
 #[derive(Debug, Deserialize)]
 pub struct Cohort {
     /// The numeric id.
-    pub id: i64,
+    pub id: u64,
     /// The name.
     #[serde(default)]
     pub name: Option<Untrusted<String>>,
     /// The number of persons at the last calculation.
     #[serde(default)]
-    pub count: Option<i64>,
+    pub count: Option<u64>,
 }
 
 /// Values of one property, the most frequent first.

@@ -130,6 +130,18 @@ impl Filter {
 }
 
 impl PropertyType {
+    /// PostHog's name of the type.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Text => Some("String"),
+            Self::Numeric => Some("Numeric"),
+            Self::Boolean => Some("Boolean"),
+            Self::DateTime => Some("DateTime"),
+            Self::Other => None,
+        }
+    }
+
     /// Whether a text can be read as a value of this type.
     fn reads(self, text: &str) -> bool {
         match self {

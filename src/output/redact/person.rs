@@ -118,6 +118,17 @@ impl Redaction {
         })
     }
 
+    /// The name of a property where nothing is known of the persons that have it. A name can hold anything; where properties
+    /// are redacted, it stays only if it looks like one that code chose.
+    #[must_use]
+    pub fn unattributed_key<'a>(&self, key: &'a Untrusted<String>) -> Untrusted<Cow<'a, str>> {
+        self.machine(key.expose_untrusted(), |character| {
+            character.is_ascii_alphanumeric()
+                || matches!(character, '$' | '_' | '-' | ':' | '.' | '/')
+        })
+        .into()
+    }
+
     /// The texts of a person that are redacted wherever they occur.
     #[must_use]
     pub fn terms(&self, person: &Person) -> RedactedTerms {

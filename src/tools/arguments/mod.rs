@@ -11,6 +11,6 @@ pub(super) use insight::{Action, AnyFilter, BreakdownKeys, Event, breakdown, ser
 pub(super) use names::check_names;
 pub(super) use read::read;
 pub(super) use types::{
-    Cursor, Date, DistinctId, Id, Limit, NonEmptyString, Offset, PageNumber, Periods, PersonUuid,
-    SearchText, Select, Subject, Timestamp, WaitSeconds, distinct, select, subject,
+    Cursor, Date, DistinctId, Groups, Id, Limit, NonEmptyString, Offset, PageNumber, Periods,
+    PersonUuid, SearchText, Select, Subject, Timestamp, WaitSeconds, distinct, select, subject,
 };

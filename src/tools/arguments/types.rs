@@ -152,6 +152,24 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
+// How many groups.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub(in crate::tools) struct Groups(#[schemars(range(min = 1, max = 100))] pub(in crate::tools) u32);
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self(20)
+    }
+}
+
+impl<'de> Deserialize<'de> for Groups {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bounded(deserializer, 1, 100).map(Self)
+    }
+}
+
 // Rows to skip.
 #[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
 #[serde(transparent)]

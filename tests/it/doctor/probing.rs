@@ -67,7 +67,7 @@ async fn unlisted_scopes_are_probed_by_reading() {
         unknown[0].ends_with("could not determine whether the key has person:write"),
         "{page}"
     );
-    assert_eq!(tools(&page, "fails").len(), 9);
+    assert_eq!(tools(&page, "fails").len(), 10);
     for request in sandbox.requests() {
         let reads = ["/batch_by_distinct_ids/", "/query/"];
         let read = request.method == "GET" || reads.iter().any(|end| request.path.ends_with(end));

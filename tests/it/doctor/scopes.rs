@@ -146,10 +146,10 @@ async fn excluded_tools_name_the_setting() {
     // Excluded tools need no scopes.
     assert_eq!(
         check(&page, "scopes"),
-        "warning scopes person:read; missing: cohort:read -> Add the missing scopes at http://sandbox/settings/user-api-keys, \
+        "warning scopes person:read; missing: cohort:read, query:read -> Add the missing scopes at http://sandbox/settings/user-api-keys, \
          or exclude the tools (--read-only, --exclude-tools)."
     );
-    assert_eq!(check(&page, "tools"), "warning tools 3 of 4 will work");
+    assert_eq!(check(&page, "tools"), "warning tools 3 of 5 will work");
 }
 
 #[tokio::test]

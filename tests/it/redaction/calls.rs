@@ -51,10 +51,23 @@ pub(super) fn calls(tool: &str, person: &Value) -> Vec<Value> {
         "persons-values-retrieve" => {
             let keys = person["properties"].as_object().unwrap().keys();
             let mut calls: Vec<Value> = keys.map(|key| json!({"key": key})).collect();
+            calls.extend(["email", "name", "bio"].map(|key| json!({"key": key, "exact": true})));
             calls.extend(each(&|id| json!({"key": id, "value": id})));
+            calls.extend(each(&|id| json!({"key": id, "value": id, "exact": true})));
+            calls.push(json!({}));
+            calls.push(json!({"exact": true, "limit": 1000}));
             calls
         }
-        "persons-cohorts-retrieve" => vec![json!({"person_id": uuid})],
+        "persons-cohorts-retrieve" => vec![
+            json!({"person_id": uuid}),
+            json!({}),
+            json!({"search": ids[0]}),
+        ],
+        "persons-duplicates-list" => {
+            let mut calls = vec![json!({"key": "plan"}), json!({"key": "name"})];
+            calls.extend(each(&|id| json!({"key": id, "cursor": id})));
+            calls
+        }
         "persons-batch-retrieve" => vec![
             json!({"uuids": [uuid], "select": all}),
             json!({"distinct_ids": with_unknown_id(&ids)}),

@@ -5,6 +5,7 @@ mod persons_batch_retrieve;
 mod persons_bulk_delete;
 mod persons_cohorts_retrieve;
 mod persons_deletion_status_list;
+mod persons_duplicates_list;
 mod persons_events_list;
 mod persons_export;
 mod persons_funnel;

@@ -59,18 +59,60 @@ async fn unknown_person_is_not_found() {
 async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for (arguments, message) in [
-        (json!({}), "Invalid arguments: missing field `person_id`."),
+        (
+            json!({"person_id": ADA, "search": "paying"}),
+            "`search` and `offset` are for the project's cohorts",
+        ),
         (
             json!({"person_id": "ada@example.com"}),
             "call persons-list with email",
         ),
-        (
-            json!({"id": ADA}),
-            "Unknown argument `id`. Expected one of `person_id`.",
-        ),
+        (json!({"id": ADA}), "Unknown argument `id`."),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;
         assert!(error.contains(message), "{arguments}: {error}");
     }
     assert!(session.requests().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_person_the_cohorts_of_the_project_are_listed() {
+    let session = connect().await;
+    let text = session.text(TOOL, json!({})).await;
+    assert_eq!(
+        session.requests(),
+        ["GET /api/projects/1/cohorts/?limit=20&offset=0"]
+    );
+    assert_snapshot!(text, @r"
+    4 cohorts
+    id	name	count	kind	last_calculation
+    14	Test accounts	6	dynamic	2026-11-02T09:00:00Z
+    13		2	static	2026-11-02T09:00:00Z
+    12	United Kingdom	2	dynamic	2026-11-02T09:00:00Z
+    11	Paying customers	3	dynamic	2026-11-02T09:00:00Z
+    `count` is the number of persons at the last calculation; the persons of a static cohort were picked and do not change by themselves.
+    ");
+    let found = session.text(TOOL, json!({"search": "PAYING"})).await;
+    assert_snapshot!(found, @r"
+    1 cohort
+    id	name	count	kind	last_calculation
+    11	Paying customers	3	dynamic	2026-11-02T09:00:00Z
+    `count` is the number of persons at the last calculation; the persons of a static cohort were picked and do not change by themselves.
+    ");
+    let nothing = session.text(TOOL, json!({"search": "nobody"})).await;
+    assert_snapshot!(nothing, @r"
+    No cohort has such a name
+    Call without `search` for all cohorts.
+    ");
+}
+
+#[tokio::test]
+async fn cohorts_of_the_project_come_in_pages() {
+    let session = connect().await;
+    let first = session.call(TOOL, json!({"limit": 3})).await;
+    assert_eq!(first["next_offset"], 3);
+    assert!(first["notes"].to_string().contains("offset 3"), "{first}");
+    let last = session.call(TOOL, json!({"limit": 3, "offset": 3})).await;
+    assert_eq!(last["results"][0]["id"], 11);
+    assert_eq!(last["next_offset"], json!(null));
 }

@@ -29,7 +29,7 @@ impl Client {
     }
 
     /// A cohort with its name, if the key can read it.
-    async fn named_cohort(&self, id: i64) -> Result<Cohort, Error> {
+    async fn named_cohort(&self, id: u64) -> Result<Cohort, Error> {
         let (project, number) = (self.project().await?.to_string(), id.to_string());
         let path = vec!["api", "projects", &project, "cohorts", &number];
         match self.json(Request::get(path)).await {
@@ -49,12 +49,12 @@ impl Client {
         }
     }
 
-    async fn cohort_numbers(&self, person: Uuid) -> Result<Vec<i64>, Error> {
+    async fn cohort_numbers(&self, person: Uuid) -> Result<Vec<u64>, Error> {
         let query = |text| {
             let query = HogQl::new(text)
                 .value("p", person.to_string())
                 .value("n", MAX_COHORTS);
-            self.query::<(i64,)>(query.node())
+            self.query::<(u64,)>(query.node())
         };
         let (dynamic, fixed) = tokio::try_join!(
             query(
@@ -65,7 +65,7 @@ impl Client {
             ),
         )?;
         let rows = dynamic.results.into_iter().chain(fixed.results);
-        let mut cohorts: Vec<i64> = rows.map(|(cohort,)| cohort).collect();
+        let mut cohorts: Vec<u64> = rows.map(|(cohort,)| cohort).collect();
         cohorts.sort_unstable();
         cohorts.dedup();
         Ok(cohorts)

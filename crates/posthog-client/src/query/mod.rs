@@ -5,12 +5,14 @@
 
 mod actors;
 mod cohorts;
+mod duplicates;
 mod event_log;
 mod events;
 mod hogql;
 mod insight;
 mod journey;
 mod property_changes;
+mod property_counts;
 #[cfg(test)]
 mod recorded;
 mod response;
@@ -18,6 +20,9 @@ mod send;
 mod time_range;
 
 pub use actors::{ActorPage, ActorsQuery, ActorsSource};
+pub use duplicates::{
+    DuplicateCursor, DuplicateGroup, DuplicatePage, DuplicatePerson, MAX_GROUP_PERSONS,
+};
 pub use event_log::{EventLogPage, EventTotal, LoggedEvent};
 pub use events::{
     Event, EventCount, EventCounts, EventCursor, EventPage, EventSource, EventsQuery,
@@ -29,5 +34,6 @@ pub use insight::{
 };
 pub use journey::{PathNode, PathPosition, PathType, Retention};
 pub use property_changes::{ChangeSource, PropertyChange, PropertyChanges, PropertyChangesQuery};
+pub use property_counts::{KeyCounts, ValueCount, ValueCounts};
 pub(crate) use send::is_closed;
 pub use time_range::{Period, TimeRange};
