@@ -113,7 +113,7 @@ async fn properties(
     })
 }
 
-/// The cohorts of a person: the API does not list those of a project.
+/// The cohorts of a person, of which the prompt is about one.
 async fn cohorts(
     posthog: &Client,
     limits: &OutputOptions,

@@ -32,6 +32,9 @@ fn sample(tool: &ToolDefinition, name: &str) -> Value {
         // Nothing else would be deleted.
         "keep_person" => json!(false),
         "entity_math" => json!("total"),
+        "cursor" if tool.name == "persons-duplicates-list" => {
+            json!("2_01910000-0000-7000-8000-000000000007")
+        }
         "cursor" => json!("2026-11-01T09:00:00Z_01910000-0000-7000-8000-000000000007"),
         _ => match (schema["enum"].as_array(), schema["type"].as_str()) {
             (Some(values), _) => values[0].clone(),

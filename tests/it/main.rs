@@ -10,6 +10,7 @@
 mod argument_forms;
 mod audit_log;
 mod catalog;
+mod cohort_names;
 mod confirm;
 mod csv;
 mod doctor;

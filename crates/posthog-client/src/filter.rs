@@ -19,7 +19,7 @@ use crate::relative_date::resolve_date;
 pub struct Filter {
     /// Property name, such as "plan"; "id" for a cohort.
     pub(crate) key: String,
-    /// Text, number, boolean, date, or a list of them; for a cohort its number. Leave out for is_set and is_not_set.
+    /// Text, number, boolean, date, or a list of them; for a cohort its number or name. Leave out for is_set and is_not_set.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schemars(default, extend("type" = ["string", "number", "boolean", "array"]))]
     pub(crate) value: Value,
@@ -167,9 +167,6 @@ impl Filter {
     }
 
     fn check(filter: Unchecked, default_type: FilterType) -> Result<Self, String> {
-        let key = filter.key.filter(|key| !key.is_empty()).ok_or(
-            "a filter needs a `key`, the property's name; an incomplete filter would match everyone",
-        )?;
         let kind = match filter.kind.as_deref() {
             None => default_type,
             Some("hogql") => {
@@ -179,6 +176,17 @@ impl Filter {
                 );
             }
             Some(_) => named("type", filter.kind.unwrap_or_default())?,
+        };
+        let key = match filter.key.filter(|key| !key.is_empty()) {
+            Some(key) => key,
+            // There is only one.
+            None if kind == FilterType::Cohort => "id".to_owned(),
+            None => {
+                return Err(
+                    "a filter needs a `key`, the property's name; an incomplete filter would match everyone"
+                        .to_owned(),
+                );
+            }
         };
         let operator = match filter.operator {
             Some(name) => named("operator", name)?,
@@ -193,6 +201,10 @@ impl Filter {
             ));
         }
         let value = Self::check_value(kind, operator, &key, filter.value)?;
+        let key = match kind {
+            FilterType::Cohort => "id".to_owned(),
+            _ => key,
+        };
         Ok(Self {
             key,
             value,
@@ -260,20 +272,27 @@ impl Filter {
     }
 
     fn check_cohort(operator: Operator, key: &str, value: Value) -> Result<Value, String> {
-        let number = match &value {
-            Value::Number(number) => number.as_u64(),
-            Value::String(text) => text.parse().ok(),
+        let cohort = match &value {
+            Value::Number(number) => number.as_u64().map(Value::from),
+            Value::String(text) => match text.trim() {
+                "" => None,
+                text => Some(
+                    text.parse::<u64>()
+                        .map_or_else(|_| text.into(), Value::from),
+                ),
+            },
             _ => None,
         };
-        match number {
-            Some(number)
-                if key == "id" && matches!(operator, Operator::In | Operator::NotIn | Operator::Exact) =>
+        match cohort {
+            Some(cohort)
+                if matches!(key, "id" | "name")
+                    && matches!(operator, Operator::In | Operator::NotIn | Operator::Exact) =>
             {
-                Ok(number.into())
+                Ok(cohort)
             }
             _ => Err(
                 "a cohort filter is {\"type\": \"cohort\", \"key\": \"id\", \"operator\": \"in\" or \"not_in\", \
-                 \"value\": the cohort's number}"
+                 \"value\": the cohort's number or name}"
                     .to_owned(),
             ),
         }

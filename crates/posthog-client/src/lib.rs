@@ -50,7 +50,7 @@ pub use availability::Availability;
 pub use capture::{ProjectToken, merge_target_id, mergeable_id};
 pub use client::{Client, WaitReason};
 pub use cohort_filter::CohortCheck;
-pub use cohorts::{CohortPage, ProjectCohort};
+pub use cohorts::{CohortPage, NamedCohort, ProjectCohort};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
 pub use date::{is_date, is_timestamp};
 pub use date_filter::DateCheck;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::types::NonEmptyString;
 use crate::tools::ToolError;
-use posthog_client::{Breakdown, BreakdownType, EventFilter, Series, SeriesMath};
+use posthog_client::{Breakdown, BreakdownType, EventFilter, Filter, Series, SeriesMath};
 
 // An event of an insight.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +78,11 @@ pub(in crate::tools) struct Action {
 }
 
 impl Event {
+    /// The event's filters.
+    pub(in crate::tools) fn filters_mut(&mut self) -> impl Iterator<Item = &mut Filter> {
+        self.properties.iter_mut().map(EventFilter::filter_mut)
+    }
+
     /// The keys of person properties in the event's filters.
     pub(in crate::tools) fn person_properties(&self) -> impl Iterator<Item = &str> {
         self.properties

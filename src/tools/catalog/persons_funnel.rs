@@ -10,6 +10,7 @@ use crate::tools::arguments::{
     Action, AnyFilter, BreakdownKeys, Date, Event, Limit, NonEmptyString, Offset, Periods,
     SearchText, Select, breakdown, select, series,
 };
+use crate::tools::support::cohort_names::resolve_cohorts;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
@@ -100,7 +101,13 @@ impl Tool for PersonsFunnel {
     const EXAMPLE: &'static str =
         r#"{"events": [{"id": "sign up"}, {"id": "purchase"}], "funnel_step": 1}"#;
 
-    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
+    async fn call(
+        context: &Context,
+        mut input: Input,
+    ) -> Result<ToolOutcome<PersonsPage>, ToolError> {
+        let of_events = input.events.iter_mut().flat_map(Event::filters_mut);
+        let filters = input.properties.iter_mut().chain(of_events).collect();
+        resolve_cohorts(context, filters).await?;
         let query = actors_query(
             ActorsSource::Funnel(funnel(&input)?),
             input.search.as_ref(),

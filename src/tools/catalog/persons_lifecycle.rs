@@ -9,6 +9,7 @@ use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
     Action, AnyFilter, Date, Event, Limit, Offset, Select, select, series,
 };
+use crate::tools::support::cohort_names::resolve_cohorts;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
@@ -68,12 +69,18 @@ impl Tool for PersonsLifecycle {
     const ACCESS: RequiredScopes = ACCESS;
     const EXAMPLE: &'static str = r#"{"target_date": "2026-10-28", "lifecycle_type": "new"}"#;
 
-    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
+    async fn call(
+        context: &Context,
+        mut input: Input,
+    ) -> Result<ToolOutcome<PersonsPage>, ToolError> {
         if !input.events.is_empty() && !input.actions.is_empty() {
             return Err(ToolError::invalid_input(
                 "Give `events` or `actions`, not both.",
             ));
         }
+        let of_events = input.events.iter_mut().flat_map(Event::filters_mut);
+        let filters = input.properties.iter_mut().chain(of_events).collect();
+        resolve_cohorts(context, filters).await?;
         let source = lifecycle(&input)?;
         let query = actors_query(source, None, input.limit, input.offset);
         let page = context

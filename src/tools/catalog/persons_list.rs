@@ -10,6 +10,7 @@ use self::csv::csv;
 use crate::output::{self, Page, PersonsPage, ToolOutput, page_of_persons};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{DistinctId, Limit, Offset, SearchText, Select, select};
+use crate::tools::support::cohort_names::resolve_cohorts;
 use crate::tools::support::filters::{FilterChecks, filters_failed};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{CohortCheck, Filter, PersonPage, PersonsQuery, RequiredScopes};
@@ -80,7 +81,8 @@ impl Tool for PersonsList {
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
     const EXAMPLE: &'static str = r#"{"search": "example", "limit": 10}"#;
 
-    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
+    async fn call(context: &Context, mut input: Input) -> Result<ToolOutcome<Output>, ToolError> {
+        resolve_cohorts(context, input.properties.iter_mut().collect()).await?;
         let mut query = PersonsQuery {
             search: input.search.map(|text| text.0),
             email: input.email.map(|text| text.0),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{AnyFilter, Date, Limit, NonEmptyString, Offset, Select, select};
+use crate::tools::support::cohort_names::resolve_cohorts;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
@@ -70,7 +71,10 @@ impl Tool for PersonsPaths {
     const ACCESS: RequiredScopes = ACCESS;
     const EXAMPLE: &'static str = r#"{"item": "sign up", "path_type": "custom_event", "position": "dropped_off", "date_from": "2026-10-26", "date_to": "2026-11-02"}"#;
 
-    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
+    async fn call(
+        context: &Context,
+        mut input: Input,
+    ) -> Result<ToolOutcome<PersonsPage>, ToolError> {
         if !(1..=MAX_STEP).contains(&input.step) {
             return Err(ToolError::invalid_input(format!(
                 "`step` counts from 1, up to {MAX_STEP}."
@@ -81,6 +85,7 @@ impl Tool for PersonsPaths {
                 "Nobody arrives at step 1: a path begins there. Use `position` continued or dropped_off, or a later `step`.",
             ));
         }
+        resolve_cohorts(context, input.properties.iter_mut().collect()).await?;
         let source = ActorsSource::Path {
             base: InsightBase::new(Vec::new())
                 .between(

@@ -8,6 +8,7 @@ use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
     AnyFilter, Date, Limit, NonEmptyString, Offset, Periods, Select, select,
 };
+use crate::tools::support::cohort_names::resolve_cohorts;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
@@ -60,7 +61,11 @@ impl Tool for PersonsStickiness {
     const ACCESS: RequiredScopes = ACCESS;
     const EXAMPLE: &'static str = r#"{"event": "$pageview", "periods": 2, "date_from": "2026-10-26", "date_to": "2026-11-02"}"#;
 
-    async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonsPage>, ToolError> {
+    async fn call(
+        context: &Context,
+        mut input: Input,
+    ) -> Result<ToolOutcome<PersonsPage>, ToolError> {
+        resolve_cohorts(context, input.properties.iter_mut().collect()).await?;
         let series = Series::event(input.event.0, &[], None);
         let source = ActorsSource::Stickiness {
             base: InsightBase::new(vec![series])

@@ -1,5 +1,6 @@
 //! Shared by several tools.
 
+pub(super) mod cohort_names;
 pub(super) mod erasure;
 pub(super) mod filters;
 pub(super) mod insight_page;

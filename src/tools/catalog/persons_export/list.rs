@@ -7,6 +7,7 @@ use super::{FileFields, Input, Output, masked, pending};
 use crate::export::{ExportError, Exports, ListExport, ListSource, PersonsPage, export_list};
 use crate::output::{self, ToolOutput, write_notes};
 use crate::tools::arguments::{read, select};
+use crate::tools::support::cohort_names::resolve_cohorts;
 use crate::tools::support::filters::{FilterChecks, filters_failed};
 use crate::tools::{Context, ToolError, ToolOutcome};
 
@@ -22,10 +23,12 @@ pub(super) async fn export(
             "`all` exports everybody. Give either it or filters.",
         ));
     }
+    let mut properties = read::<Vec<Filter>>(filters.into())?;
+    resolve_cohorts(context, properties.iter_mut().collect()).await?;
     let query = PersonsQuery {
         search: input.search.map(|text| text.0),
         email: input.email.map(|text| text.0),
-        properties: read::<Vec<Filter>>(filters.into())?,
+        properties,
         ..PersonsQuery::default()
     };
     let select = select(input.select);
