@@ -47,7 +47,7 @@ enum Command {
     /// Give tasks to a model
     ///
     /// Starts a sandbox and the server for each task, gives the model the tools as a client would, confirms as the task's user,
-    /// scores the result, and writes a transcript per task. The API key is read from EVAL_API_KEY; without it, none is sent.
+    /// scores the result, and writes a transcript per task. The API key is read from `EVAL_API_KEY`; without it, none is sent.
     Run(RunArguments),
     /// Run the sandbox of a task until Ctrl-C; print the MCP configuration and the prompt
     Start { task: String },
@@ -66,7 +66,7 @@ enum Command {
 
 #[derive(Args)]
 struct RunArguments {
-    /// Base URL of the API, such as https://api.openai.com/v1 or https://api.anthropic.com/v1
+    /// Base URL of the API, such as `https://api.openai.com/v1` or `https://api.anthropic.com/v1`
     #[arg(long, value_name = "URL")]
     endpoint: String,
     /// Name of the model

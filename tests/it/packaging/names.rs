@@ -25,7 +25,7 @@ fn commands_with_unpublished_names_are_comments() {
     }
 }
 
-/// npm asks its registry for the packages of the other platforms too, and uv asks `PyPI` beside the folder.
+/// npm asks its registry for the packages of the other platforms too, and uv asks PyPI beside the folder.
 #[test]
 fn installing_files_never_asks_a_registry_for_unpublished_names() {
     for document in DOCUMENTS {
