@@ -36,22 +36,7 @@ pub(super) async fn run(
     let result = client.call(tool, &arguments).await;
     let result = result
         .map_err(|error| anyhow!("{error}. List the tools with `posthog-persons-mcp tools`."))?;
-    let mut out = std::io::stdout().lock();
-    match result.structured() {
-        Some(structured) if json => {
-            serde_json::to_writer_pretty(&mut out, structured)?;
-            writeln!(out)?;
-        }
-        // Standard output is for JSON alone.
-        _ if json => eprint!("{}", result.text()),
-        _ => write!(out, "{}", result.text())?,
-    }
-    out.flush()?;
-    Ok(if result.is_error() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    result.print(json)
 }
 
 /// Asks the user at the terminal.

@@ -1,6 +1,5 @@
 //! `export`: persons as files, by the tool that an assistant uses, with a progress bar and longer waits.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -59,21 +58,11 @@ pub(super) async fn run(mut config: Config, arguments: ExportArgs) -> anyhow::Re
         }
     };
     bar.finish_and_clear();
-    let mut out = std::io::stdout().lock();
-    match result.structured() {
-        Some(structured) if json => {
-            serde_json::to_writer_pretty(&mut out, structured)?;
-            writeln!(out)?;
-        }
-        _ if json || result.is_error() => eprint!("{}", result.text()),
-        _ => write!(out, "{}", result.text())?,
+    if result.is_error() {
+        eprint!("{}", result.text());
+        return Ok(ExitCode::FAILURE);
     }
-    out.flush()?;
-    Ok(if result.is_error() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    result.print(json)
 }
 
 /// The arguments of the tool.

@@ -2,6 +2,9 @@
 //!
 //! Not rmcp's client, which would make the binary half a megabyte larger.
 
+use std::io::Write;
+use std::process::ExitCode;
+
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 use tokio::io::{
@@ -144,6 +147,26 @@ impl CallResult {
     /// The facts as fields, where there are any.
     pub(super) fn structured(&self) -> Option<&Value> {
         self.0.get("structuredContent")
+    }
+
+    /// Prints the result: its fields as JSON if they are wanted, else its text.
+    pub(super) fn print(&self, json: bool) -> anyhow::Result<ExitCode> {
+        let mut out = std::io::stdout().lock();
+        match self.structured() {
+            Some(structured) if json => {
+                serde_json::to_writer_pretty(&mut out, structured)?;
+                writeln!(out)?;
+            }
+            // Standard output is for JSON alone.
+            _ if json => eprint!("{}", self.text()),
+            _ => write!(out, "{}", self.text())?,
+        }
+        out.flush()?;
+        Ok(if self.is_error() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 
     /// The text, ending with a line break.
