@@ -1,6 +1,6 @@
 //! Dates as PostHog parses them: ISO 8601, or relative to now.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 /// Times without an offset, which PostHog reads as UTC.
 pub(crate) const LOCAL_FORMATS: [&str; 3] = [
@@ -29,6 +29,12 @@ pub fn is_timestamp(text: &str) -> bool {
         || LOCAL_FORMATS
             .iter()
             .any(|format| NaiveDateTime::parse_from_str(text, format).is_ok())
+}
+
+/// The moment of a time with an offset, as PostHog sends them.
+pub(crate) fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let moment = DateTime::parse_from_rfc3339(text).ok()?;
+    Some(moment.to_utc())
 }
 
 fn is_relative(text: &str) -> bool {

@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
 use crate::client::Client;
+use crate::date::moment;
 use crate::error::Error;
 use crate::history::{DeletionStatus, DeletionStatusQuery};
 use crate::query::HogQl;
@@ -74,7 +75,7 @@ impl Client {
             self.event_deletions(uuids),
             self.remaining_events(uuids)
         );
-        let created = |text: Untrusted<String>| moment(&text);
+        let created = |text: Untrusted<String>| moment(text.expose_untrusted());
         let profiles = persons?
             .into_iter()
             .map(|(uuid, person)| (uuid, person.created_at.and_then(created)));
@@ -160,7 +161,7 @@ impl Client {
         Ok(rows
             .map(|(person, count, first)| {
                 // Without a time they count as old, which no deletion of later ones explains.
-                let first = moment(&first).unwrap_or_default();
+                let first = moment(first.expose_untrusted()).unwrap_or_default();
                 (person, RemainingEvents { count, first })
             })
             .collect())
@@ -172,23 +173,19 @@ impl EventDeletions {
         let Ok(person) = Uuid::try_parse(row.person_uuid.expose_untrusted()) else {
             return;
         };
-        let Some(queued_at) = moment(&row.created_at) else {
+        let Some(queued_at) = moment(row.created_at.expose_untrusted()) else {
             return;
         };
         if !self.unread.remove(&person) {
             return;
         }
         let is_completed = *row.status.expose_untrusted() == "completed";
-        let verified_at = row.delete_verified_at.as_ref().and_then(moment);
+        let verified_at = row.delete_verified_at.as_ref();
+        let verified_at = verified_at.and_then(|time| moment(time.expose_untrusted()));
         let row = EventDeletion {
             queued_at,
             verified_at: verified_at.filter(|_| is_completed),
         };
         self.rows.insert(person, row);
     }
-}
-
-fn moment(text: &Untrusted<String>) -> Option<DateTime<Utc>> {
-    let moment = DateTime::parse_from_rfc3339(text.expose_untrusted());
-    moment.ok().map(|moment| moment.to_utc())
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::events::{EventCursor, EventsQuery};
 use super::hogql::HogQl;
 use crate::client::Client;
+use crate::date::moment;
 use crate::error::{Error, ErrorKind};
 use crate::untrusted::Untrusted;
 
@@ -58,10 +59,10 @@ impl LoggedEvent {
 }
 
 fn place(timestamp: &str, uuid: Uuid) -> Result<(DateTime<Utc>, Uuid), Error> {
-    let at = DateTime::parse_from_rfc3339(timestamp).map_err(|_| {
+    let at = moment(timestamp).ok_or_else(|| {
         Error::new(ErrorKind::InvalidResponse).with_reason("an event has no valid time")
     })?;
-    Ok((at.to_utc(), uuid))
+    Ok((at, uuid))
 }
 
 /// A page of events.
@@ -87,14 +88,8 @@ impl EventsQuery {
 
     fn log_page(&self, limit: u32, after: Option<&EventCursor>) -> HogQl {
         let query = HogQl::new("select uuid, event, timestamp, distinct_id, properties");
-        let mut query = self.conditions(query);
-        if let Some(after) = after {
-            query = query
-                .push(" and (timestamp, toString(uuid)) > (toDateTime({ts}), {u})")
-                .value("ts", after.timestamp.clone())
-                .value("u", after.uuid.to_string());
-        }
-        query
+        let newer = " and (timestamp, toString(uuid)) > (toDateTime({ts}), {u})";
+        self.conditions_after(query, after, newer)
             .push(" order by timestamp asc, toString(uuid) asc limit {n}")
             .value("n", limit.saturating_add(1))
     }
@@ -106,18 +101,13 @@ impl Client {
         let response = self
             .query::<(u64, Option<String>)>(query.total().node())
             .await?;
-        let time = |text: &String| {
-            DateTime::parse_from_rfc3339(text)
-                .ok()
-                .map(|at| at.to_utc())
-        };
         let row = response.results.first();
         let count = row.map_or(0, |(count, _)| *count);
-        let first = row.and_then(|(_, first)| time(first.as_ref()?));
+        let first = row.and_then(|(_, first)| moment(first.as_ref()?));
         Ok(EventTotal {
             count,
             first: first.filter(|_| count > 0),
-            counted_at: response.computed_at.as_ref().and_then(time),
+            counted_at: response.computed_at.as_deref().and_then(moment),
         })
     }
 

@@ -188,19 +188,30 @@ impl EventsQuery {
             .value("names", self.names.clone())
     }
 
+    /// The conditions, and for a page after another the one that goes on behind its last row, in the order of the page.
+    pub(super) fn conditions_after(
+        &self,
+        query: HogQl,
+        after: Option<&EventCursor>,
+        goes_on: &'static str,
+    ) -> HogQl {
+        let query = self.conditions(query);
+        let Some(after) = after else {
+            return query;
+        };
+        query
+            .push(goes_on)
+            .value("ts", after.timestamp.clone())
+            .value("u", after.uuid.to_string())
+    }
+
     fn page(&self, select: &[String], limit: u32, after: Option<&EventCursor>) -> HogQl {
         let mut query = HogQl::new("select uuid, event, timestamp, distinct_id");
         for (number, key) in select.iter().enumerate() {
             query = query.property_column(number + 1, key);
         }
-        let mut query = self.conditions(query);
-        if let Some(after) = after {
-            query = query
-                .push(" and (timestamp, toString(uuid)) < (toDateTime({ts}), {u})")
-                .value("ts", after.timestamp.clone())
-                .value("u", after.uuid.to_string());
-        }
-        query
+        let older = " and (timestamp, toString(uuid)) < (toDateTime({ts}), {u})";
+        self.conditions_after(query, after, older)
             .push(" order by timestamp desc, toString(uuid) desc limit {n}")
             .value("n", limit.saturating_add(1))
     }
