@@ -33,9 +33,7 @@ impl EarlierTerms {
         if self.bytes > MAX_TERM_BYTES {
             return;
         }
-        let json = event.properties.expose_untrusted().as_str();
-        let value = Properties::value(Untrusted::from(json)).expose_untrusted_owned();
-        for text in redaction.texts_of(&value) {
+        for text in redaction.texts_of(&properties_of(event)) {
             let bytes = text.len();
             if self.texts.insert(text) {
                 self.bytes += bytes;
@@ -82,7 +80,7 @@ impl FileRedactor {
         self.redaction.mask(text).into_owned()
     }
 
-    /// The name of somebody else, of whom nothing is known.
+    /// The name of another person, of whom nothing is known.
     #[must_use]
     pub fn name(&self, name: &Untrusted<String>) -> String {
         let name = self.redaction.unattributed_name(name);
@@ -132,10 +130,8 @@ impl FileRedactor {
     /// An event of the person. What is redacted of the event itself is found in all of it, as what is of the person.
     #[must_use]
     pub fn event(&self, event: &LoggedEvent) -> FileEvent {
-        let json = event.properties.expose_untrusted().as_str();
-        let value = Properties::value(Untrusted::from(json)).expose_untrusted_owned();
         let texts = [&event.name, &event.distinct_id].map(|text| text.expose_untrusted().as_str());
-        let ([name, distinct_id], properties) = self.redaction.event(texts, value);
+        let ([name, distinct_id], properties) = self.redaction.event(texts, properties_of(event));
         FileEvent {
             timestamp: self.time(&event.timestamp),
             event: name,
@@ -149,6 +145,11 @@ impl FileRedactor {
     pub fn cell(&self, text: &str) -> String {
         cell(text, &self.redaction)
     }
+}
+
+fn properties_of(event: &LoggedEvent) -> Value {
+    let json = event.properties.expose_untrusted().as_str();
+    Properties::value(Untrusted::from(json)).expose_untrusted_owned()
 }
 
 fn properties(properties: &Properties) -> Map<String, Value> {

@@ -74,23 +74,6 @@ impl Redaction {
         (texts, self.whole("", terms.redact_value(properties)))
     }
 
-    /// A value without e-mail addresses, if they are masked.
-    fn masked(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => self.mask(&text).into_owned().into(),
-            Value::Array(items) => items.into_iter().map(|item| self.masked(item)).collect(),
-            Value::Object(fields) => {
-                let mut masked = Map::new();
-                for (key, value) in fields {
-                    let key = self.mask(&key).into_owned();
-                    insert_renamed(&mut masked, key, self.masked(value));
-                }
-                Value::Object(masked)
-            }
-            other => other,
-        }
-    }
-
     /// Redacts a name, unless it is the text of something that is not redacted.
     pub(in crate::output) fn name<'a>(
         &self,
@@ -132,10 +115,7 @@ impl Redaction {
     /// The texts of a person that are redacted wherever they occur.
     #[must_use]
     pub fn terms(&self, person: &Person) -> RedactedTerms {
-        if !self.is_active() {
-            return RedactedTerms::default();
-        }
-        RedactedTerms::new(self.redacted_texts(&values(&person.properties)))
+        self.terms_of_all(std::slice::from_ref(person))
     }
 
     /// The same of several persons, who become one.

@@ -153,6 +153,23 @@ impl Redaction {
         self.mask(text)
     }
 
+    /// A value without e-mail addresses, if they are masked.
+    pub(super) fn masked(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => self.mask(&text).into_owned().into(),
+            Value::Array(items) => items.into_iter().map(|item| self.masked(item)).collect(),
+            Value::Object(fields) => {
+                let mut masked = Map::new();
+                for (key, value) in fields {
+                    let key = self.mask(&key).into_owned();
+                    insert_renamed(&mut masked, key, self.masked(value));
+                }
+                Value::Object(masked)
+            }
+            other => other,
+        }
+    }
+
     /// A date or a time.
     pub(in crate::output) fn time<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.machine(text, |character| {

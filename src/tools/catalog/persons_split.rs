@@ -2,6 +2,7 @@
 
 mod loss;
 mod plan;
+mod question;
 
 use futures::FutureExt;
 use schemars::JsonSchema;

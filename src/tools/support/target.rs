@@ -169,6 +169,13 @@ pub(in crate::tools) async fn note_earlier_deletions(context: &Context, targets:
     }
 }
 
+/// That a preview does not list all persons, if it does not.
+pub(in crate::tools) fn note_unlisted(notes: &mut Vec<String>, listed: usize, persons: usize) {
+    if listed < persons {
+        notes.push(format!("Only {listed} persons are listed here."));
+    }
+}
+
 /// The digest of several persons.
 pub(in crate::tools) fn digest_of(targets: &[Target]) -> FactsDigest {
     let digests: Vec<FactsDigest> = targets.iter().map(|target| target.digest).collect();

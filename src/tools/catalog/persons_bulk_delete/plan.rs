@@ -7,7 +7,9 @@ use super::result::Output;
 use crate::output::{OutputOptions, truncate_names, truncate_rows, write_list, write_notes};
 use crate::question::{Consequence, Question, Section};
 use crate::tools::support::confirmation_text;
-use crate::tools::support::target::{Target, digest_of, note_earlier_deletions, targets};
+use crate::tools::support::target::{
+    Target, digest_of, note_earlier_deletions, note_unlisted, targets,
+};
 use crate::tools::{Context, Preview, ToolError};
 use posthog_client::{BulkDeletion, Person, Untrusted};
 
@@ -70,12 +72,7 @@ impl Plan {
 
     pub(super) fn preview(&self, context: &Context) -> Preview<Output> {
         let (mut facts, table) = self.facts(&context.limits);
-        if facts.persons.len() < self.targets.len() {
-            facts.notes.push(format!(
-                "Only {} persons are listed here.",
-                facts.persons.len()
-            ));
-        }
+        note_unlisted(&mut facts.notes, facts.persons.len(), self.targets.len());
         let what = if self.deletion.keep_person {
             self.data()
         } else {

@@ -17,7 +17,7 @@ use crate::output::{
 use crate::tools::arguments::WaitSeconds;
 use crate::tools::support::confirmation_text;
 use crate::tools::support::poll::poll;
-use crate::tools::support::target::{Target, digest_of, note_earlier_deletions};
+use crate::tools::support::target::{Target, digest_of, note_earlier_deletions, note_unlisted};
 use crate::tools::{Context, Preview, ToolError, WriteResult};
 
 /// A person that is merged away.
@@ -139,12 +139,7 @@ impl Plan {
                 .notes
                 .push(format!("Only {shown} of these properties are listed here."));
         }
-        if facts.persons.len() < self.targets.len() {
-            facts.notes.push(format!(
-                "Only {} persons are listed here.",
-                facts.persons.len()
-            ));
-        }
+        note_unlisted(&mut facts.notes, facts.persons.len(), self.targets.len());
         let by: Vec<String> = self.merges.iter().map(|one| one.shown_by.clone()).collect();
         let mut used = format!(
             "The merge uses the distinct id {} of the first, and ",

@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::Selection;
 use super::loss::{self, Comparison};
 use crate::output::{ToolOutput, quote, write_list, write_notes};
-use crate::question::{Consequence, Question, Section, Table};
 use crate::tools::arguments::{WaitSeconds, distinct};
 use crate::tools::support::confirmation_text;
 use crate::tools::support::poll::poll;
@@ -42,21 +41,21 @@ struct Move {
 }
 
 /// A distinct id and its new person.
-struct PlannedMove {
+pub(super) struct PlannedMove {
     id: Untrusted<String>,
     /// The sanitized id.
-    shown: String,
-    uuid: Uuid,
+    pub(super) shown: String,
+    pub(super) uuid: Uuid,
 }
 
 /// A split that can be previewed and sent.
 pub(super) struct Plan {
     id: PersonId,
     pub(super) target: Target,
-    moves: Vec<PlannedMove>,
-    moves_creator: bool,
-    project: u64,
-    host: String,
+    pub(super) moves: Vec<PlannedMove>,
+    pub(super) moves_creator: bool,
+    pub(super) project: u64,
+    pub(super) host: String,
     /// The person before the split, as previewed.
     before: Person,
     /// The only distinct id that stays, on versions of PostHog that support no other kind of split.
@@ -155,67 +154,7 @@ impl Plan {
         })
     }
 
-    fn question(&self) -> Question {
-        let ids = confirmation_text::distinct_ids(self.moves.len());
-        let targets = std::slice::from_ref(&self.target);
-        let mut sections = vec![Section::Persons(vec![self.target.clone()])];
-        if self.moves_creator {
-            sections.push(Section::Note(
-                "NOTE: one of them is the id that the person's UUID was derived from. PostHog versions before autumn 2026 blank the person instead.".to_owned(),
-            ));
-        }
-        sections.push(Section::Table(self.moves_table()));
-        Question {
-            action: format!("Split off {ids}"),
-            summary: [
-                format!("Split {ids} off this person?"),
-                confirmation_text::names_line(targets),
-                format!(
-                    "It keeps its properties and {}. Events follow the ids.",
-                    confirmation_text::distinct_ids(self.kept())
-                ),
-                confirmation_text::place_line(self.project, &self.host),
-            ],
-            consequences: vec![
-                Consequence::new(
-                    "Moved",
-                    [
-                        format!("{ids}, each to a new person without properties"),
-                        "their events".to_owned(),
-                    ],
-                ),
-                Consequence::new(
-                    "Stays",
-                    [
-                        "the properties of the person".to_owned(),
-                        confirmation_text::distinct_ids(self.kept()),
-                    ],
-                ),
-            ],
-            sections,
-        }
-    }
-
-    fn moves_table(&self) -> Table {
-        const CAPTION: &str = "Moved, each to a new person without properties";
-        let moves = || self.moves.iter();
-        let lines = moves().flat_map(|one| {
-            [
-                confirmation_text::quoted_line("- ", &one.shown, ""),
-                format!("  to {}", one.uuid),
-            ]
-        });
-        Table {
-            caption: CAPTION,
-            columns: vec!["distinct id", "new person"],
-            lines: [format!("{CAPTION}:")].into_iter().chain(lines).collect(),
-            rows: moves()
-                .map(|one| vec![one.shown.clone(), one.uuid.to_string()])
-                .collect(),
-        }
-    }
-
-    fn kept(&self) -> usize {
+    pub(super) fn kept(&self) -> usize {
         self.target.distinct_id_count - self.moves.len()
     }
 
