@@ -140,29 +140,21 @@ async fn erase_and_kill(sandbox: &Sandbox, log: &str, ids: Value, near_the_write
 
 /// The UUIDs that PostHog lists, the newest first.
 async fn list(sandbox: &Sandbox) -> Vec<String> {
-    let page = get(sandbox, "persons/?limit=50000").await;
-    let uuid = |person: &Value| person["uuid"].as_str().unwrap().to_owned();
-    page["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(uuid)
-        .collect()
+    column(sandbox, "persons/?limit=50000", "uuid").await
 }
 
 /// The persons whose events PostHog says are deleted.
 async fn verified_events(sandbox: &Sandbox) -> HashSet<String> {
-    let page = get(
-        sandbox,
-        "persons/deletion_status/?status=completed&limit=50000",
-    )
-    .await;
-    let uuid = |row: &Value| row["person_uuid"].as_str().unwrap().to_owned();
-    page["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(uuid)
+    let path = "persons/deletion_status/?status=completed&limit=50000";
+    let persons = column(sandbox, path, "person_uuid").await;
+    persons.into_iter().collect()
+}
+
+/// One field of all results.
+async fn column(sandbox: &Sandbox, path: &str, field: &str) -> Vec<String> {
+    let page = get(sandbox, path).await;
+    let rows = page["results"].as_array().unwrap().iter();
+    rows.map(|row| row[field].as_str().unwrap().to_owned())
         .collect()
 }
 

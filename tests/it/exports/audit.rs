@@ -1,22 +1,29 @@
 //! An export is always recorded where there is an audit log, and never with values.
 
+use std::path::PathBuf;
+
 use posthog_persons_mcp::audit::{AuditLog, ChainKey};
 use posthog_sandbox::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use super::Folder;
-use crate::{ADA, Setup, connect_with};
+use crate::{ADA, Session, Setup, connect_with};
 
-#[tokio::test]
-async fn exports_have_lines_without_values() {
-    let folder = Folder::new();
+/// A session with an audit log, and the path of the log.
+async fn connect_with_log(folder: &Folder) -> (Session, PathBuf) {
     std::fs::create_dir_all(&folder.0).unwrap();
     let path = folder.0.join("audit.jsonl");
     let session = connect_with(Setup {
         audit: Some(AuditLog::open(&path, ChainKey::default()).unwrap()),
         ..Setup::default()
-    })
-    .await;
+    });
+    (session.await, path)
+}
+
+#[tokio::test]
+async fn exports_have_lines_without_values() {
+    let folder = Folder::new();
+    let (session, path) = connect_with_log(&folder).await;
     session
         .call("persons-export", json!({"distinct_id": "ada@example.com"}))
         .await;
@@ -73,13 +80,7 @@ async fn exports_have_lines_without_values() {
 #[tokio::test]
 async fn no_export_without_its_line() {
     let folder = Folder::new();
-    std::fs::create_dir_all(&folder.0).unwrap();
-    let path = folder.0.join("audit.jsonl");
-    let session = connect_with(Setup {
-        audit: Some(AuditLog::open(&path, ChainKey::default()).unwrap()),
-        ..Setup::default()
-    })
-    .await;
+    let (session, path) = connect_with_log(&folder).await;
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     let text = session.error("persons-export", json!({"id": ADA})).await;

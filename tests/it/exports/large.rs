@@ -17,7 +17,7 @@ const EVENTS: usize = 100_000;
 /// most 10 MiB more, those of a debug build three times that.
 #[cfg(target_os = "linux")]
 const MAX_MEMORY: u64 = 54 * 1024 * 1024;
-/// The export of so many events takes many times less, even in a debug build.
+/// This export takes a small part of it, even in a debug build.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(240);
 
 async fn sandbox(events: usize) -> Sandbox {
