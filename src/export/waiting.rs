@@ -13,7 +13,7 @@ const MIN_COST: Duration = Duration::from_secs(1);
 /// How often a failed read is repeated, beyond the retries of each request.
 const MAX_FAILURES: u32 = 4;
 
-/// Repeats a read while PostHog's rate limit, or the way to PostHog, makes it fail, for `max_wait` in all.
+/// Retries a read that fails because of PostHog's rate limit or the connection, for at most `max_wait` in total.
 pub(super) async fn waiting<T, F>(
     posthog: &Client,
     max_wait: Duration,

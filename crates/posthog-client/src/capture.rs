@@ -40,7 +40,7 @@ const ILLEGAL_IDS: [&str; 10] = [
 const ILLEGAL_IDS_AS_WRITTEN: [&str; 6] = ["0", "NaN", "None", "[object Object]", "none", "null"];
 
 /// The token with which events of a project are captured. PostHog's web pages contain it, and yet it is neither shown nor
-/// logged: whoever has it can merge persons.
+/// logged: anyone who has it can merge persons.
 #[derive(Debug, Clone)]
 pub struct ProjectToken(SecretString);
 

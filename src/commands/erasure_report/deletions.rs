@@ -99,7 +99,7 @@ fn deletion(line: Line) -> Deletion {
     }
 }
 
-/// A short text of the log, which somebody may have changed, without anything that Markdown reads.
+/// A short text of the log, which may have been changed, without anything that Markdown reads.
 fn word(text: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || " .:/-".contains(*c);
     text.chars().filter(plain).take(200).collect()

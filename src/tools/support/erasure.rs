@@ -31,9 +31,9 @@ pub enum EventsState {
     Pending(DateTime<Utc>),
     /// PostHog verified their deletion at this moment, and no query finds any.
     VerifiedGone(DateTime<Utc>),
-    /// PostHog verified their deletion at this moment, and a query finds so many newer ones.
+    /// PostHog verified their deletion at this moment, and a query finds this number of newer ones.
     SentSince(DateTime<Utc>, u64),
-    /// A query finds so many, and no deletion of them is queued.
+    /// A query finds this number, and no deletion of them is queued.
     There(u64),
     /// No deletion is known, and no query is possible.
     Unknown,
@@ -110,7 +110,7 @@ fn events(
 }
 
 impl ProfileState {
-    /// In words, with times of so many characters: 19 to the second, 16 to the minute, 10 to the day, 0 without.
+    /// In words, with times of this number of characters: 19 to the second, 16 to the minute, 10 to the day, 0 without.
     #[must_use]
     pub fn text(self, precision: usize) -> String {
         match self {

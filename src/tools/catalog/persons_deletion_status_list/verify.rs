@@ -25,7 +25,7 @@ pub(super) struct Group {
     person_uuids: Vec<String>,
 }
 
-/// How exactly states are told apart: times to the second, to the minute, to the day, or not at all.
+/// How precise the times in states are: to the second, to the minute, to the day, or left out.
 const PRECISIONS: [usize; 4] = [19, 16, 10, 0];
 
 pub(super) async fn verify(
