@@ -139,8 +139,8 @@ pub(crate) struct DistinctIdMapping {
 #[derive(Default)]
 pub(crate) struct AnalyticsStore {
     rows: HashMap<Uuid, AnalyticsRow>,
-    /// The active rows, newest first and then by descending UUID: the order of the list query.
-    order: BTreeSet<(Reverse<Time>, Reverse<Uuid>)>,
+    /// The active rows, newest first and then by descending UUID, as ClickHouse compares them: the order of the list query.
+    order: BTreeSet<(Reverse<Time>, Reverse<u128>)>,
     mappings: HashMap<Arc<str>, DistinctIdMapping>,
 }
 
@@ -158,9 +158,10 @@ impl AnalyticsStore {
     }
 
     pub(crate) fn in_order(&self) -> impl Iterator<Item = (Uuid, &AnalyticsRow)> {
-        self.order
-            .iter()
-            .filter_map(|(_, Reverse(uuid))| Some((*uuid, self.rows.get(uuid)?)))
+        self.order.iter().filter_map(|(_, Reverse(place))| {
+            let uuid = Uuid::from_u128(place.rotate_left(64));
+            Some((uuid, self.rows.get(&uuid)?))
+        })
     }
 
     /// The number of active rows.
@@ -190,10 +191,11 @@ impl AnalyticsStore {
         }
         if let Some(known) = known {
             self.order
-                .remove(&(Reverse(known.created_at), Reverse(uuid)));
+                .remove(&(Reverse(known.created_at), Reverse(place(uuid))));
         }
         if !row.deleted {
-            self.order.insert((Reverse(row.created_at), Reverse(uuid)));
+            let place = Reverse(place(uuid));
+            self.order.insert((Reverse(row.created_at), place));
         }
         self.rows.insert(uuid, row);
     }
@@ -218,4 +220,9 @@ impl AnalyticsStore {
         };
         self.mappings.insert(Arc::clone(id), mapping);
     }
+}
+
+/// ClickHouse compares the second half of a UUID first.
+fn place(uuid: Uuid) -> u128 {
+    uuid.as_u128().rotate_left(64)
 }
