@@ -204,7 +204,7 @@ impl ToolError {
                 if error.is_of_query() {
                     format!(
                         "PostHog's rate limit for queries is reached. Wait {wait}, then call again. Tools that make no query still \
-                         work: persons-list, persons-retrieve, persons-properties-at-time-retrieve."
+                         work: persons-list without ranges and `match`, persons-retrieve, persons-properties-at-time-retrieve."
                     )
                 } else {
                     format!("PostHog's rate limit for this API key is reached. Wait {wait}, then call again.")

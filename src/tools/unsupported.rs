@@ -1,6 +1,6 @@
 //! Explains to the model what an older PostHog does not support.
 
-use posthog_client::{Feature, Unsupported};
+use posthog_client::{Feature, PropertyType, TypeMismatch, Unsupported};
 
 /// The text for the model.
 pub(super) fn text(unsupported: &Unsupported) -> String {
@@ -25,9 +25,15 @@ pub(super) fn text(unsupported: &Unsupported) -> String {
              such as ^2026-01, finds a month or a day. The user can set the type of the property in PostHog under Data management, \
              Properties."
         ),
+        Unsupported::FilterType { filter, mismatch } => format!(
+            "A filter does not suit the type of its property ({filter}: {}), so nothing was requested. persons-values-retrieve shows the \
+             values of a property.",
+            mismatch_reason(*mismatch)
+        ),
         Unsupported::StaticCohort { cohort } => format!(
             "Cohort {cohort} is static, and this PostHog (older than December 2025) ignores static cohorts in filters: it would list \
-             everyone, so nothing was requested. A filter on this cohort with `in`, without any other condition, works."
+             everyone. A filter on this cohort with `in`, without any other condition, works, and every other one with a key that \
+             has the scope query:read."
         ),
     }
 }
@@ -72,4 +78,22 @@ fn feature_text(feature: Feature, known: bool) -> String {
          than {}, {consequence}. Nothing was sent. {instead} If PostHog is newer, the operator can set --assume-current-posthog.",
         feature.since()
     )
+}
+
+/// Why a filter does not suit the type of its property.
+pub(super) fn mismatch_reason(mismatch: TypeMismatch) -> &'static str {
+    match mismatch {
+        TypeMismatch::NotNumeric => {
+            "PostHog does not know the property as Numeric, and cannot compare it with a number"
+        }
+        TypeMismatch::Value(PropertyType::Numeric) => {
+            "the property is Numeric, and the value is not a number"
+        }
+        TypeMismatch::Value(PropertyType::Boolean) => {
+            "the property is Boolean, and the value is neither true nor false"
+        }
+        TypeMismatch::Value(_) => {
+            "the property is DateTime: use is_date_exact, is_date_after or is_date_before"
+        }
+    }
 }

@@ -17,6 +17,8 @@ fn sample(tool: &ToolDefinition, name: &str) -> Value {
         "email" => json!("ada@example.com"),
         "properties" if schema["type"] == "array" => json!([{"key": "plan", "value": "pro"}]),
         "select" => json!(["plan"]),
+        "created_after" | "last_seen_after" => json!("2020-01-01"),
+        "created_before" | "last_seen_before" => json!("2030-01-01"),
         "date_from" | "date_to" | "entrance_period_start" => json!("2026-10-28"),
         "events" if schema["items"]["type"] == "string" => json!(["sign up"]),
         "compare_to" => json!("now"),

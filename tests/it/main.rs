@@ -30,6 +30,7 @@ mod identifiers;
 mod ignored_limit;
 mod insight_routes;
 mod layers;
+mod list_routes;
 mod numbers;
 mod packaging;
 mod policy;

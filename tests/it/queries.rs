@@ -14,18 +14,23 @@ use crate::{ADA, Session, connect, connect_as};
 /// Text that would end a literal, a placeholder or a comment, if it became part of a query.
 const HOSTILE: &str = "q'\"`}{x} -- /* \\' or 1=1; */";
 
-/// The tools that make queries, with the calls of their examples.
+/// The tools that make queries, with the calls of their examples. persons-list makes one only for some arguments.
 fn calls() -> Vec<(ToolDefinition, Value)> {
     let tools = catalog().into_iter();
     let tools = tools.filter(|tool| match tool.access {
         posthog_client::RequiredScopes::Scopes(scopes) => scopes.contains(&"query:read"),
         posthog_client::RequiredScopes::ClosedToScopedKeys => false,
     });
+    let list = catalog()
+        .into_iter()
+        .find(|tool| tool.name == "persons-list")
+        .map(|tool| (tool, json!({"created_after": "2026-01-01"})));
     tools
         .map(|tool| {
             let example = example(&tool);
             (tool, example)
         })
+        .chain(list)
         .collect()
 }
 
@@ -213,7 +218,7 @@ async fn rate_limit_of_an_hour_is_reported_and_not_waited_for() {
         assert_eq!(
             error,
             "PostHog's rate limit for queries is reached. Wait 60 minutes, then call again. Tools that make no query still work: \
-             persons-list, persons-retrieve, persons-properties-at-time-retrieve."
+             persons-list without ranges and `match`, persons-retrieve, persons-properties-at-time-retrieve."
         );
     }
     session.call("persons-retrieve", json!({"id": ADA})).await;

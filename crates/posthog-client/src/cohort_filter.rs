@@ -8,8 +8,9 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Unsupported};
 use crate::feature::{Feature, Support};
 use crate::filter::{Filter, FilterType, Operator};
-use crate::persons::PersonsQuery;
+use crate::persons_query::PersonsQuery;
 use crate::property_types::is_closed;
+use crate::query::is_closed as query_is_closed;
 use crate::request::Request;
 
 /// How a list of persons has to be requested.
@@ -21,6 +22,8 @@ pub enum CohortCheck {
     Unchecked,
     /// As the persons of this static cohort, whose filter this PostHog ignores.
     Members(u64),
+    /// By a query, because this PostHog ignores the filter on this static cohort elsewhere.
+    Query(u64),
 }
 
 #[derive(Deserialize)]
@@ -35,8 +38,7 @@ impl Client {
     /// Looks at the cohorts in the filters of a query. PostHog Cloud evaluates all of them, so nothing is requested there.
     ///
     /// # Errors
-    /// [`Unsupported::UnknownCohort`], and [`Unsupported::StaticCohort`] where this PostHog would
-    /// ignore the filter and nothing else selects the same persons.
+    /// [`Unsupported::UnknownCohort`].
     pub async fn check_cohorts(&self, query: &PersonsQuery) -> Result<CohortCheck, Error> {
         let mut check = CohortCheck::Filter;
         if self.inner.connection.is_current() {
@@ -52,9 +54,9 @@ impl Client {
             };
             match self.cohort(number).await {
                 Ok(cohort) if cohort.deleted => return Err(unknown(number)),
-                Ok(cohort) if cohort.is_static => {
+                Ok(cohort) if cohort.is_static && !query.needs_query_api() => {
                     if self.support(Feature::KeepPerson).await? != Support::Supported {
-                        check = members(query, filter, number)?;
+                        check = members(query, filter, number);
                     }
                 }
                 Ok(_) => {}
@@ -80,7 +82,7 @@ fn unknown(cohort: u64) -> Error {
 }
 
 /// The members of a cohort, if the query asks for nothing else.
-fn members(query: &PersonsQuery, filter: &Filter, number: u64) -> Result<CohortCheck, Error> {
+fn members(query: &PersonsQuery, filter: &Filter, number: u64) -> CohortCheck {
     let alone = query.properties.len() == 1
         && query.search.is_none()
         && query.email.is_none()
@@ -88,10 +90,18 @@ fn members(query: &PersonsQuery, filter: &Filter, number: u64) -> Result<CohortC
         && !query.include_total
         && matches!(filter.operator, Operator::In | Operator::Exact);
     if alone {
-        Ok(CohortCheck::Members(number))
+        CohortCheck::Members(number)
     } else {
-        Err(Error::new(ErrorKind::Unsupported(
-            Unsupported::StaticCohort { cohort: number },
-        )))
+        CohortCheck::Query(number)
+    }
+}
+
+/// The error of a query for a static cohort: where queries are closed, nothing else selects the same persons.
+#[must_use]
+pub fn of_static_cohort(error: Error, cohort: u64) -> Error {
+    if query_is_closed(&error) {
+        Error::new(ErrorKind::Unsupported(Unsupported::StaticCohort { cohort }))
+    } else {
+        error
     }
 }

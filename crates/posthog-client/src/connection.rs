@@ -13,6 +13,7 @@ use url::{Host, Url};
 use crate::capture_host::CaptureHost;
 use crate::error::{Error, ErrorKind};
 use crate::feature::KnownFeatures;
+use crate::query::LastSeenSupport;
 use crate::rate_limit::RateLimiters;
 use crate::url::{SegmentError, endpoint_url};
 
@@ -101,6 +102,7 @@ pub struct Connection {
     rate_limiters: RateLimiters,
     is_current: bool,
     features: OnceCell<KnownFeatures>,
+    last_seen: LastSeenSupport,
 }
 
 impl Connection {
@@ -147,6 +149,7 @@ impl Connection {
             rate_limiters: RateLimiters::new(is_cloud(base)),
             is_current: options.assume_current || is_cloud(base),
             features: OnceCell::new(),
+            last_seen: LastSeenSupport::default(),
         })
     }
 
@@ -199,6 +202,11 @@ impl Connection {
     /// What PostHog was found to know.
     pub(crate) fn features(&self) -> &OnceCell<KnownFeatures> {
         &self.features
+    }
+
+    /// Whether queries were seen to know when persons were last seen.
+    pub(crate) fn last_seen(&self) -> &LastSeenSupport {
+        &self.last_seen
     }
 
     /// The timeout of a query.

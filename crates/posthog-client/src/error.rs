@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::feature::Feature;
 use crate::key_state::KeyRejection;
+use crate::property_types::TypeMismatch;
 use crate::untrusted::Untrusted;
 
 /// A failed request. Contains no key, no URL and no body.
@@ -122,6 +123,13 @@ pub enum Unsupported {
     NotADate {
         /// The property's name.
         property: String,
+    },
+    /// It fails on a filter that does not suit the type of its property; the list was not requested.
+    FilterType {
+        /// The filter, without its value.
+        filter: String,
+        /// Why.
+        mismatch: TypeMismatch,
     },
     /// It ignores filters on static cohorts; the list was not requested.
     StaticCohort {

@@ -18,11 +18,11 @@ const COLUMNS: [(&str, &str); 6] = [
     ("uuid", "use persons-retrieve with `id`"),
     (
         "created_at",
-        "persons-list sorts by it, newest first: page with `offset`",
+        "use the arguments `created_after` and `created_before` of persons-list",
     ),
     (
         "last_seen_at",
-        "persons-list shows it, but PostHog cannot filter by it",
+        "use the arguments `last_seen_after` and `last_seen_before` of persons-list",
     ),
     (
         "is_identified",

@@ -13,7 +13,6 @@ mod cohorts;
 mod connection;
 mod current_project;
 mod date;
-mod date_filter;
 mod decode;
 mod erasure;
 mod error;
@@ -21,13 +20,16 @@ mod failing_endpoint;
 mod feature;
 mod filter;
 mod filter_form;
+mod filter_types;
 mod history;
 mod host;
 mod insights;
 mod key_info;
 mod key_state;
 mod person;
+mod person_csv;
 mod persons;
+mod persons_query;
 mod probe;
 mod project;
 mod properties;
@@ -49,15 +51,15 @@ mod writes;
 pub use availability::Availability;
 pub use capture::{ProjectToken, merge_target_id, mergeable_id};
 pub use client::{Client, WaitReason};
-pub use cohort_filter::CohortCheck;
+pub use cohort_filter::{CohortCheck, of_static_cohort};
 pub use cohorts::{CohortPage, NamedCohort, ProjectCohort};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, RESPONSE_BYTES};
 pub use date::{is_date, is_timestamp};
-pub use date_filter::DateCheck;
 pub use erasure::{ErasureFacts, EventDeletion, EventDeletions, RemainingEvents};
 pub use error::{Error, ErrorKind, Unsupported};
 pub use feature::{Feature, Support};
 pub use filter::{EventFilter, Filter, FilterType, Operator};
+pub use filter_types::TypeCheck;
 pub use history::{
     Activity, ActivityPage, Actor, Change, DeletionStatus, DeletionStatusPage, DeletionStatusQuery,
     Detail, Merge, MergedPerson, PropertiesAtTimeQuery, PropertiesAtTimeSubject,
@@ -68,7 +70,9 @@ pub use insights::{Insight, InsightArguments};
 pub use key_info::{KeyFacts, KeyInspector, KeyKind, ProjectAccess, Region};
 pub use key_state::{KeyRejection, KeyStanding, KeyState};
 pub use person::{Cohort, Person, PersonId, PersonPage, PropertyValue, PropertyValues};
-pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS, PersonsQuery};
+pub use person_csv::persons_as_csv;
+pub use persons::{BATCH_SIZE, LISTED_DISTINCT_IDS, MINIMAL_DISTINCT_IDS};
+pub use persons_query::{FilterMatch, PersonsQuery};
 pub use probe::{ConnectFailure, Endpoint, ProbeResult};
 pub use project::Project;
 pub use properties::Properties;
@@ -80,8 +84,8 @@ pub use query::{
     EventLogPage, EventPage, EventSource, EventTotal, EventsQuery, FunnelActors, FunnelOrder,
     FunnelWindow, FunnelWindowUnit, InsightBase, Interval, KeyCounts, LifecycleStatus, LoggedEvent,
     MAX_GROUP_PERSONS, PathNode, PathPosition, PathType, Period, PropertyChange, PropertyChanges,
-    PropertyChangesQuery, Retention, Series, SeriesMath, StickinessOperator, TimeRange, ValueCount,
-    ValueCounts,
+    PropertyChangesQuery, Retention, Series, SeriesMath, StickinessOperator, TimeBounds, TimeRange,
+    ValueCount, ValueCounts,
 };
 pub use recordings::{Recording, RecordingPage};
 pub use scopes::{GrantedScopes, Permission, RequiredScopes};

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -84,6 +85,14 @@ pub struct Person {
 }
 
 impl Person {
+    /// When the person was created, to the millisecond, by which PostHog sorts lists.
+    #[must_use]
+    pub fn created_at_millis(&self) -> Option<i64> {
+        let time = self.created_at.as_ref()?.expose_untrusted();
+        let time: DateTime<Utc> = time.parse().ok()?;
+        Some(time.timestamp_millis())
+    }
+
     /// The property `email`, where it is text.
     pub(crate) fn email(&self) -> Option<String> {
         let (_, json) = self
@@ -106,20 +115,34 @@ pub struct PersonPage {
     /// The number of matches, if requested.
     #[serde(default)]
     pub count: Option<u64>,
-    /// Whether rows beyond the limit were dropped.
+    /// When PostHog calculated the page, if it did so earlier and kept it.
     #[serde(skip)]
-    cut: bool,
+    pub calculated_at: Option<DateTime<Utc>>,
+    /// Whether rows beyond the limit were dropped, or a query has a next page.
+    #[serde(skip)]
+    more: bool,
 }
 
 impl PersonPage {
     /// Whether there is a next page. Its URL is never followed: it is absolute, and the key would be sent to it.
     #[must_use]
     pub fn has_next(&self) -> bool {
-        self.next.is_some() || self.cut
+        self.next.is_some() || self.more
+    }
+
+    /// A page of a query.
+    pub(crate) fn of_query(results: Vec<Person>, more: bool) -> Self {
+        Self {
+            results,
+            next: None,
+            count: None,
+            calculated_at: None,
+            more,
+        }
     }
 
     pub(crate) fn cut_to(mut self, limit: u32) -> Self {
-        self.cut = cut_to(&mut self.results, limit);
+        self.more = cut_to(&mut self.results, limit);
         self
     }
 }

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Unsupported};
 use crate::filter::Filter;
 use crate::filter_form;
 use crate::person::{Cohort, Person, PersonId, PersonPage, PropertyValues, null_as_default};
+use crate::persons_query::PersonsQuery;
 use crate::request::{Request, persons};
 use crate::response::looks_like_html;
 use crate::untrusted::Untrusted;
@@ -35,25 +36,6 @@ const MAX_PERSONS_PER_REQUEST: u32 = 1000;
 const CONCURRENCY: usize = 8;
 /// Persons looked up one by one at most, where the key does not support batches.
 const MAX_SINGLE_LOOKUPS: usize = BATCH_SIZE;
-
-/// Which persons to list. All conditions must hold.
-#[derive(Debug, Clone, Default)]
-pub struct PersonsQuery {
-    /// Part of an e-mail, a name, a UUID or a distinct id; `%` and `_` are wildcards.
-    pub search: Option<String>,
-    /// An exact e-mail.
-    pub email: Option<String>,
-    /// An exact distinct id.
-    pub distinct_id: Option<String>,
-    /// Conditions on properties and cohorts.
-    pub properties: Vec<Filter>,
-    /// Persons per page.
-    pub limit: u32,
-    /// Persons to skip.
-    pub offset: u32,
-    /// Also count all matches, for which PostHog makes a second query.
-    pub include_total: bool,
-}
 
 impl PersonsQuery {
     fn conditions(&self) -> Query {
@@ -82,7 +64,7 @@ struct BatchEndpoint {
 }
 
 impl Client {
-    /// `GET persons/`, newest first.
+    /// `GET persons/`, newest first. It does not know what [`PersonsQuery::needs_query_api`] needs.
     pub async fn persons(&self, query: &PersonsQuery) -> Result<PersonPage, Error> {
         let project = self.project().await?.to_string();
         let mut pairs = query.conditions();

@@ -9,7 +9,6 @@ use crate::error::{Error, ErrorKind};
 use crate::filter::{Filter, FilterType, Operator};
 use crate::filter_form::text;
 use crate::person::null_as_default;
-use crate::persons::PersonsQuery;
 use crate::relative_date::resolve_date;
 use crate::request::Request;
 
@@ -86,23 +85,18 @@ pub(crate) fn is_closed(error: &Error) -> bool {
     )
 }
 
-impl PersonsQuery {
-    /// The filters by a date.
-    pub(crate) fn date_filters(&self) -> impl Iterator<Item = &Filter> {
-        self.properties.iter().filter(|filter| {
-            matches!(
-                filter.operator,
-                Operator::IsDateExact | Operator::IsDateAfter | Operator::IsDateBefore
-            )
-        })
-    }
-}
-
 impl Filter {
     /// The name of the property.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The same filter on another property.
+    #[must_use]
+    pub fn with_key(mut self, key: String) -> Self {
+        self.key = key;
+        self
     }
 
     /// Why PostHog of 2026 fails on this filter, if it is for the type of the property.

@@ -35,7 +35,7 @@ pub(super) struct Input {
     uuids: Option<Vec<PersonUuid>>,
     /// Up to 400 values of the property `email`, such as `["ada@example.com"]`, in any letter case.
     emails: Option<Vec<SearchText>>,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
+    /// As in persons-list.
     select: Option<Select>,
 }
 

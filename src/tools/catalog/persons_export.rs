@@ -14,7 +14,7 @@ use crate::policy::{Effect, OptIn, Toolset};
 use crate::tools::arguments::{Date, DistinctId, Id, SearchText, Select};
 use crate::tools::pending_export::PendingExport;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::RequiredScopes;
+use posthog_client::{FilterMatch, RequiredScopes};
 
 pub(super) struct PersonsExport;
 
@@ -36,6 +36,17 @@ pub(super) struct Input {
     /// A list. As in persons-list.
     #[serde(default)]
     properties: Vec<Map<String, Value>>,
+    /// As in persons-list. Default: all.
+    #[serde(default, rename = "match")]
+    filter_match: FilterMatch,
+    /// As in persons-list.
+    created_after: Option<Date>,
+    /// As in persons-list.
+    created_before: Option<Date>,
+    /// As in persons-list.
+    last_seen_after: Option<Date>,
+    /// As in persons-list.
+    last_seen_before: Option<Date>,
     /// Columns of a list. As in persons-list.
     select: Option<Select>,
     /// Export everybody: only without other filters.
@@ -106,10 +117,7 @@ impl Tool for PersonsExport {
             ));
         };
         let is_one = input.id.is_some() || input.distinct_id.is_some();
-        let is_list = input.all
-            || input.search.is_some()
-            || input.email.is_some()
-            || !input.properties.is_empty();
+        let is_list = input.all || input.is_filtered();
         match (is_one, is_list) {
             (true, false) if input.select.is_some() => Err(ToolError::invalid_input(
                 "`select` chooses the columns of a list. The export of one person has everything.",
@@ -128,6 +136,22 @@ impl Tool for PersonsExport {
                 "Give one person (`id` or `distinct_id`), filters of a list, or `all`: true for everybody.",
             )),
         }
+    }
+}
+
+impl Input {
+    /// Whether it has a filter of a list.
+    fn is_filtered(&self) -> bool {
+        let dates = [
+            &self.created_after,
+            &self.created_before,
+            &self.last_seen_after,
+            &self.last_seen_before,
+        ];
+        self.search.is_some()
+            || self.email.is_some()
+            || !self.properties.is_empty()
+            || dates.into_iter().any(Option::is_some)
     }
 }
 

@@ -26,11 +26,13 @@ pub(super) struct Input {
     target_date: Date,
     /// Lifecycle stage in that period: new; returning from the previous period; resurrecting after a pause; dormant since then.
     lifecycle_type: LifecycleStatus,
-    /// The event that counts as activity; or give `actions`. Default: $pageview.
+    /// The event that counts as activity, such as [{"id": "sign up"}]; or give `actions`. Default: $pageview.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<AnyFilter>")]
     events: Vec<Event>,
-    /// The action that counts as activity.
+    /// The action that counts as activity, such as [{"id": 12}].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<AnyFilter>")]
     actions: Vec<Action>,
     // The period and the one before are all that counts; still accepted.
     date_from: Option<Date>,

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use self::csv::csv;
 use crate::output::{self, Page, PersonsPage, ToolOutput, page_of_persons};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, Limit, Offset, SearchText, Select, select};
+use crate::tools::arguments::{Date, DistinctId, Limit, Offset, SearchText, Select, select};
 use crate::tools::support::cohort_names::resolve_cohorts;
-use crate::tools::support::filters::{FilterChecks, filters_failed};
+use crate::tools::support::person_pages::{PersonPages, PersonsSelection, freshness};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
-use posthog_client::{CohortCheck, Filter, PersonPage, PersonsQuery, RequiredScopes};
+use posthog_client::{Filter, FilterMatch, Person, PersonPage, PersonsQuery, RequiredScopes};
 
 pub(super) struct PersonsList;
 
@@ -26,9 +26,20 @@ pub(super) struct Input {
     email: Option<SearchText>,
     /// Exact distinct id, such as "user_123".
     distinct_id: Option<DistinctId>,
-    /// Property and cohort filters. All must match.
+    /// Property and cohort filters.
     #[serde(default)]
     properties: Vec<Filter>,
+    /// any: one of `properties` suffices. Default: all.
+    #[serde(default, rename = "match")]
+    filter_match: FilterMatch,
+    /// Created at or after: 2026-01-31 (its start, UTC), 2026-01-31T12:00:00Z or -7d.
+    created_after: Option<Date>,
+    /// Created before, exclusive, such as 2026-02-01 for all of January.
+    created_before: Option<Date>,
+    /// Last seen at or after, to the hour, such as -24h.
+    last_seen_after: Option<Date>,
+    /// Last seen before, exclusive, such as -30d: not seen since.
+    last_seen_before: Option<Date>,
     /// Persons per page.
     #[serde(default)]
     limit: Limit,
@@ -71,48 +82,64 @@ impl Tool for PersonsList {
     const NAME: &'static str = "persons-list";
     const TITLE: &'static str = "List persons";
     const DESCRIPTION: &'static str = "Find persons (users, customers, contacts, accounts) by exact email or \
-         distinct id, a search text, or property and cohort filters, newest first; without filters it lists all. \
-         Prefer email or distinct_id to search, which is slow. For known ids use persons-retrieve or \
+         distinct id, a search text, property and cohort filters, or when they signed up or were last seen, newest \
+         first; without filters it lists all. Prefer email or distinct_id to search, which is slow. For known ids use persons-retrieve or \
          persons-batch-retrieve.";
     const SEARCH_HINT: &'static str = "find or search a user, customer, contact, account or lead by email, name or \
-         property; list people; who signed up";
+         property; list people; who signed up in a week or month; inactive since";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const PARTS: &'static [(&'static str, &'static str)] =
+        &[("created and last-seen ranges and match", "query:read")];
     const EXAMPLE: &'static str = r#"{"search": "example", "limit": 10}"#;
 
     async fn call(context: &Context, mut input: Input) -> Result<ToolOutcome<Output>, ToolError> {
         resolve_cohorts(context, input.properties.iter_mut().collect()).await?;
-        let mut query = PersonsQuery {
-            search: input.search.map(|text| text.0),
-            email: input.email.map(|text| text.0),
-            distinct_id: input.distinct_id.map(|id| id.0),
+        let selection = PersonsSelection {
+            search: input.search,
+            email: input.email,
+            distinct_id: input.distinct_id,
             properties: input.properties,
+            filter_match: input.filter_match,
+            created_after: input.created_after,
+            created_before: input.created_before,
+            last_seen_after: input.last_seen_after,
+            last_seen_before: input.last_seen_before,
+        };
+        let query = PersonsQuery {
             limit: input.limit.0,
             offset: input.offset.0,
             include_total: input.include_total,
+            ..selection.query()?
         };
+        let pages = PersonPages::new(context, query).await?;
         let select = select(input.select);
         if input.format == Format::Csv {
-            return csv(context, &query, &select).await;
+            return csv(context, &pages, &select).await;
         }
-        let checks = FilterChecks::new(context, &query).await?;
-        let mut page = request(context, &query, checks).await?;
+        let (mut limit, offset) = (input.limit.0, input.offset.0);
+        let mut page = pages
+            .page(context, limit, offset, input.include_total)
+            .await?;
         let count = page.count;
-        let mut notes = Vec::new();
-        if page.results.is_empty() && query.offset == 0 && !page.has_next() {
-            notes = empty::next_steps(context, &query).await;
+        let mut notes = pages.notes();
+        notes.extend(freshness(&page));
+        if page.results.is_empty() && offset == 0 && !page.has_next() {
+            notes.extend(empty::next_steps(context, pages.query()).await);
         }
-        let mut output = page_output(context, &query, &page, checks, count, &select, &notes);
+        let shown = |page: &PersonPage, limit: u32| {
+            page_output(context, pages.query(), page, limit, count, &select, &notes)
+        };
+        let mut output = shown(&page, limit);
         for _ in 0..MAX_SHORTER_PAGES {
-            let shown = output.structured.shown();
-            let Some(limit) = limit_ending_at(&page, query.limit, shown) else {
+            let rows = output.structured.shown();
+            let Some(shorter) = limit_ending_at(&page, limit, rows) else {
                 break;
             };
-            query.limit = limit;
-            query.include_total = false;
-            page = request(context, &query, checks).await?;
-            output = page_output(context, &query, &page, checks, count, &select, &notes);
+            limit = shorter;
+            page = pages.page(context, limit, offset, false).await?;
+            output = shown(&page, limit);
         }
         Ok(ToolOutput {
             structured: Output {
@@ -123,25 +150,6 @@ impl Tool for PersonsList {
             text: output.text,
         }
         .into())
-    }
-}
-
-async fn request(
-    context: &Context,
-    query: &PersonsQuery,
-    checks: FilterChecks,
-) -> Result<PersonPage, ToolError> {
-    let posthog = &context.posthog;
-    let page = match checks.cohorts {
-        CohortCheck::Members(cohort) => {
-            let page = posthog.cohort_members(cohort, query.limit, query.offset);
-            page.await
-        }
-        CohortCheck::Filter | CohortCheck::Unchecked => posthog.persons(query).await,
-    };
-    match page {
-        Ok(page) => Ok(page),
-        Err(error) => Err(filters_failed(context, query, error).await),
     }
 }
 
@@ -157,7 +165,7 @@ fn limit_ending_at(page: &PersonPage, limit: u32, rows: usize) -> Option<u32> {
     let next = page.results.get(rows)?;
     let last = page.results.get(rows.checked_sub(1)?)?;
     let gap = page.results.len() < limit as usize;
-    (gap || last.created_at == next.created_at)
+    (gap || same_millisecond(last, next))
         .then(|| u32::try_from(rows).ok())
         .flatten()
 }
@@ -166,15 +174,15 @@ fn page_output(
     context: &Context,
     query: &PersonsQuery,
     page: &PersonPage,
-    checks: FilterChecks,
+    limit: u32,
     count: Option<u64>,
     select: &output::Select,
-    next_steps: &[String],
+    notes: &[String],
 ) -> ToolOutput<PersonsPage> {
-    let mut notes = checks.notes();
-    notes.extend_from_slice(next_steps);
+    let mut notes = notes.to_vec();
     if let Some(search) = &query.search
         && query.offset == 0
+        && !query.needs_query_api()
         && is_exact_hit(search, page)
     {
         notes.push(
@@ -187,13 +195,18 @@ fn page_output(
         persons: &page.results,
         tool: PersonsList::NAME,
         offset: query.offset,
-        limit: query.limit,
+        limit,
         has_next: page.has_next(),
         count,
         select,
         notes,
     };
     page_of_persons(&context.limits, page, |row, _| row)
+}
+
+/// Whether these were created in the same millisecond, within which the order of a query is not that of the rows.
+fn same_millisecond(a: &Person, b: &Person) -> bool {
+    a.created_at_millis() == b.created_at_millis()
 }
 
 /// Whether the only person found has exactly this id. Since September 2026 PostHog searches for an id first, and for

@@ -33,7 +33,7 @@ pub(super) struct Input {
     /// Include properties that were set with $set_once.
     #[serde(default)]
     include_set_once: bool,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
+    /// As in persons-list.
     select: Option<Select>,
 }
 

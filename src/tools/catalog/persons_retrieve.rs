@@ -19,7 +19,7 @@ pub(super) struct Input {
     id: Option<Id>,
     /// Exact distinct id, such as "user_123". Give this or `id`.
     distinct_id: Option<DistinctId>,
-    /// Property names to show, such as ["plan", "$os"]; ["*"] shows all. Default: name, email and country.
+    /// As in persons-list.
     select: Option<Select>,
     /// Show the distinct ids after this one, such as "user_123".
     distinct_ids_after: Option<DistinctId>,

@@ -1,15 +1,14 @@
 //! Filters of a list: what is checked before PostHog evaluates them, and why it fails on them.
 
+use crate::tools::unsupported::mismatch_reason;
 use crate::tools::{Context, ToolError};
-use posthog_client::{
-    CohortCheck, DateCheck, Error, ErrorKind, Filter, PersonsQuery, PropertyType, TypeMismatch,
-};
+use posthog_client::{CohortCheck, Error, ErrorKind, Filter, PersonsQuery, TypeCheck};
 
 /// What is known of the filters.
 #[derive(Clone, Copy)]
 pub(in crate::tools) struct FilterChecks {
     pub(in crate::tools) cohorts: CohortCheck,
-    dates: DateCheck,
+    types: TypeCheck,
 }
 
 impl FilterChecks {
@@ -20,7 +19,7 @@ impl FilterChecks {
     ) -> Result<Self, ToolError> {
         Ok(Self {
             cohorts: context.posthog.check_cohorts(query).await?,
-            dates: context.posthog.check_dates(query).await?,
+            types: context.posthog.check_types(query).await?,
         })
     }
 
@@ -34,7 +33,7 @@ impl FilterChecks {
                     .to_owned(),
             );
         }
-        if self.dates == DateCheck::Unchecked {
+        if self.types == TypeCheck::DatesUnchecked {
             notes.push(
                 "Whether PostHog knows the property of the date filter as a date could not be checked (the key lacks \
                  property_definition:read): if not, it compares text, and the list can contain other persons than meant."
@@ -51,13 +50,20 @@ pub(in crate::tools) async fn filters_failed(
     query: &PersonsQuery,
     error: Error,
 ) -> ToolError {
-    if query.properties.is_empty() || *error.kind() != (ErrorKind::Server { status: 500 }) {
+    let fails = *error.kind() == ErrorKind::Server { status: 500 };
+    // A query passes on what ClickHouse says of the types.
+    let is_refused = error.is_of_query() && matches!(error.kind(), ErrorKind::Invalid { .. });
+    if query.properties.is_empty() || !(fails || is_refused) {
         return error.into();
     }
     if let Ok(types) = context.posthog.property_types(&query.properties).await {
         let reasons = query.properties.iter().filter_map(|filter| {
             let mismatch = filter.mismatch(types.get(filter.key()).copied())?;
-            Some(format!("{}: {}", filter.summary(), reason(mismatch)))
+            Some(format!(
+                "{}: {}",
+                filter.summary(),
+                mismatch_reason(mismatch)
+            ))
         });
         let reasons: Vec<String> = reasons.collect();
         if !reasons.is_empty() {
@@ -70,6 +76,9 @@ pub(in crate::tools) async fn filters_failed(
             );
         }
     }
+    if is_refused {
+        return error.into();
+    }
     let filters: Vec<String> = query.properties.iter().map(Filter::summary).collect();
     ToolError::lasting_failure(
         format_args!(
@@ -80,21 +89,4 @@ pub(in crate::tools) async fn filters_failed(
          it knows as String, or not at all. persons-values-retrieve shows the values of a property. Leave filters out one at a time \
          to find the one that fails.",
     )
-}
-
-fn reason(mismatch: TypeMismatch) -> &'static str {
-    match mismatch {
-        TypeMismatch::NotNumeric => {
-            "PostHog does not know the property as Numeric, and cannot compare it with a number"
-        }
-        TypeMismatch::Value(PropertyType::Numeric) => {
-            "the property is Numeric, and the value is not a number"
-        }
-        TypeMismatch::Value(PropertyType::Boolean) => {
-            "the property is Boolean, and the value is neither true nor false"
-        }
-        TypeMismatch::Value(_) => {
-            "the property is DateTime: use is_date_exact, is_date_after or is_date_before"
-        }
-    }
 }

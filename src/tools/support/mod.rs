@@ -5,6 +5,7 @@ pub(super) mod erasure;
 pub(super) mod filters;
 pub(super) mod insight_page;
 pub(super) mod known_person;
+pub(super) mod person_pages;
 pub(super) mod poll;
 pub(super) mod property_change;
 pub(super) mod resolve_person;

@@ -33,7 +33,15 @@ fn check_tools(page: &str, granted: &[&str]) {
             (RequiredScopes::Scopes(scopes), None) => {
                 match scopes.iter().find(|scope| !granted.contains(scope)) {
                     Some(scope) => format!("fails {} the key lacks {scope}", tool.name),
-                    None => format!("works {}", tool.name),
+                    None => {
+                        let mut parts = tool.parts.iter();
+                        match parts.find(|(_, scope)| !granted.contains(scope)) {
+                            Some((part, scope)) => {
+                                format!("works {} without {part} ({scope})", tool.name)
+                            }
+                            None => format!("works {}", tool.name),
+                        }
+                    }
                 }
             }
         })

@@ -25,7 +25,7 @@ async fn long_rate_limit_reports_the_wait() {
         let error = session.error(tool, arguments).await;
         let reached = if makes_queries(tool) {
             "PostHog's rate limit for queries is reached. Wait 57 seconds, then call again. Tools that make no query still work: \
-             persons-list, persons-retrieve, persons-properties-at-time-retrieve."
+             persons-list without ranges and `match`, persons-retrieve, persons-properties-at-time-retrieve."
         } else {
             "PostHog's rate limit for this API key is reached. Wait 57 seconds, then call again."
         };

@@ -23,7 +23,7 @@ async fn lists_persons_who_reached_a_step() {
         "series": [{"kind": "EventsNode", "event": "sign up"}, {"kind": "EventsNode", "event": "purchase"}],
     });
     let query = json!({
-        "kind": "ActorsQuery", "select": ["person"], "limit": 20, "offset": 0,
+        "kind": "ActorsQuery", "select": ["person", "last_seen_at"], "limit": 20, "offset": 0,
         "source": {"kind": "FunnelsActorsQuery", "funnelStep": 2, "source": funnel},
     });
     assert_eq!(
@@ -33,9 +33,9 @@ async fn lists_persons_who_reached_a_step() {
     assert_eq!(session.requests(), ["POST Q/"]);
     assert_snapshot!(text, @r"
     2 persons
-    uuid	name	plan	distinct_ids	created
-    2fed0c67-44a2-548d-90b5-f9d99dc2392c	Margaret Hamilton	pro	margaret@example.com	2026-10-27
-    2703d90f-e94c-5e97-ab64-5c56184dc852	Hedy Lamarr	pro	hedy@example.com	2026-10-27
+    uuid	name	plan	distinct_ids	created	last_seen
+    2fed0c67-44a2-548d-90b5-f9d99dc2392c	Margaret Hamilton	pro	margaret@example.com	2026-10-27	2026-10-31
+    2703d90f-e94c-5e97-ab64-5c56184dc852	Hedy Lamarr	pro	hedy@example.com	2026-10-27	2026-10-29
     ");
 }
 
@@ -297,7 +297,7 @@ async fn every_argument_has_its_place_in_the_query() {
     assert_eq!(
         query,
         json!({
-            "kind": "ActorsQuery", "select": ["person"], "search": "hedy", "limit": 5, "offset": 10,
+            "kind": "ActorsQuery", "select": ["person", "last_seen_at"], "search": "hedy", "limit": 5, "offset": 10,
             "source": {
                 "kind": "FunnelsActorsQuery", "funnelCustomSteps": [1, 2], "funnelStepBreakdown": ["Firefox"],
                 "source": {

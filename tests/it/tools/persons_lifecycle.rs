@@ -26,8 +26,8 @@ async fn lists_persons_new_in_a_period() {
     );
     assert_snapshot!(text, @r"
     1 person
-    uuid	name	plan	distinct_ids	created
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	free	alan@example.com	2026-10-28
+    uuid	name	plan	distinct_ids	created	last_seen
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	free	alan@example.com	2026-10-28	2026-10-29
     ");
 }
 

@@ -1,3 +1,4 @@
+mod ranges;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

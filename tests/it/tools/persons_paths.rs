@@ -24,12 +24,12 @@ async fn lists_persons_who_left_after_an_event() {
     );
     assert_snapshot!(text, @r"
     5 persons
-    uuid	name	plan	distinct_ids	created
-    a2eaf793-9e0e-5398-b559-030e0dcc6488	Radia Perlman	trial	radia@example.com	2026-10-30
-    326043c7-9577-586f-b399-8da3ff6a80ff	QA 1		qa-1	2026-10-15
-    2703d90f-e94c-5e97-ab64-5c56184dc852	Hedy Lamarr	pro	hedy@example.com	2026-10-27
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	free	alan@example.com	2026-10-28
-    2fed0c67-44a2-548d-90b5-f9d99dc2392c	Margaret Hamilton	pro	margaret@example.com	2026-10-27
+    uuid	name	plan	distinct_ids	created	last_seen
+    a2eaf793-9e0e-5398-b559-030e0dcc6488	Radia Perlman	trial	radia@example.com	2026-10-30	2026-11-01
+    326043c7-9577-586f-b399-8da3ff6a80ff	QA 1		qa-1	2026-10-15	2026-10-30
+    2703d90f-e94c-5e97-ab64-5c56184dc852	Hedy Lamarr	pro	hedy@example.com	2026-10-27	2026-10-29
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	free	alan@example.com	2026-10-28	2026-10-29
+    2fed0c67-44a2-548d-90b5-f9d99dc2392c	Margaret Hamilton	pro	margaret@example.com	2026-10-27	2026-10-31
     ");
 }
 

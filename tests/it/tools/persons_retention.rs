@@ -19,7 +19,7 @@ async fn lists_persons_with_the_periods_of_their_return() {
     assert_eq!(
         query,
         json!({
-            "kind": "ActorsQuery", "select": ["person", "appearances"], "limit": 20, "offset": 0,
+            "kind": "ActorsQuery", "select": ["person", "appearances", "last_seen_at"], "limit": 20, "offset": 0,
             "orderBy": ["length(appearances) DESC", "actor_id"],
             "source": {"kind": "InsightActorsQuery", "interval": 1, "source": {
                 "kind": "RetentionQuery", "dateRange": {"date_from": "2026-10-27", "date_to": "2026-11-02"},
@@ -30,8 +30,8 @@ async fn lists_persons_with_the_periods_of_their_return() {
     );
     assert_snapshot!(text, @r"
     1 person
-    uuid	name	email	country	distinct_ids	created	active_periods
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	alan@example.com	GB	alan@example.com	2026-10-28	[0,1]
+    uuid	name	email	country	distinct_ids	created	last_seen	active_periods
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	alan@example.com	GB	alan@example.com	2026-10-28	2026-10-29	[0,1]
     ");
 }
 

@@ -31,10 +31,10 @@ async fn lists_persons_by_descending_event_count() {
     );
     assert_snapshot!(text, @r"
     3 persons
-    uuid	name	email	country	distinct_ids	created	value_at_data_point
-    ada0ada0-1815-4852-8000-000000000101	Ada Lovelace	ada@example.com	GB	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2026-03-02	4
-    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	alan@example.com	GB	alan@example.com	2026-10-28	3
-    707be5a0-b120-5ae0-b57a-f77976f29c41	Grace Hopper	grace@example.com	US	grace@example.com, katherine@example.com, katherine-laptop, 0190f1aa-2222-4aaa-8bbb-0000000009ac	2026-04-10	2
+    uuid	name	email	country	distinct_ids	created	last_seen	value_at_data_point
+    ada0ada0-1815-4852-8000-000000000101	Ada Lovelace	ada@example.com	GB	ada@example.com, 0190f1aa-1111-4aaa-8bbb-00000000ada1	2026-03-02	2026-11-02	4
+    25ff7608-828e-5b6c-a20f-f615d76f4b4a	Alan Turing	alan@example.com	GB	alan@example.com	2026-10-28	2026-10-29	3
+    707be5a0-b120-5ae0-b57a-f77976f29c41	Grace Hopper	grace@example.com	US	grace@example.com, katherine@example.com, katherine-laptop, 0190f1aa-2222-4aaa-8bbb-0000000009ac	2026-04-10	2026-10-31	2
     There may be more: call persons-trends with the same arguments and offset 3.
     ");
 }

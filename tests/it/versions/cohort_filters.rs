@@ -1,6 +1,6 @@
 //! A cohort filter lists the members of the cohort, or is refused.
 
-use posthog_sandbox::{Era, Sandbox};
+use posthog_sandbox::{Era, Fault, FaultKind, Sandbox};
 use serde_json::json;
 
 use super::support::{GRACE, STATIC_COHORT, of, on};
@@ -20,13 +20,30 @@ async fn static_cohort_lists_its_members_on_every_version() {
         assert!(members.contains(&GRACE), "{era:?}");
         let unknown = session.error("persons-list", filter("in", 999)).await;
         assert!(unknown.contains("no cohort 999"), "{era:?}: {unknown}");
-        if era == Era::August2025 {
-            let error = session
-                .error("persons-list", filter("not_in", STATIC_COHORT))
-                .await;
-            assert!(error.contains("ignores static cohorts"), "{error}");
-        }
+        let mut others = filter("not_in", STATIC_COHORT);
+        others["limit"] = json!(100);
+        let others = session.call("persons-list", others).await;
+        let others = column(&others, "uuid");
+        assert!(others.len() > 5 && !others.contains(&GRACE), "{era:?}");
     }
+}
+
+#[tokio::test]
+async fn static_cohort_with_other_conditions_is_refused_where_posthog_ignores_it_and_queries_are_closed()
+ {
+    let session = connect_with(of(Era::August2025)).await;
+    let closed = json!({
+        "type": "authentication_error", "code": "permission_denied", "attr": null,
+        "detail": "API key missing required scope 'query:read'",
+    });
+    let fault = FaultKind::json(403, &closed);
+    session.sandbox.inject(Fault::always("/query/", fault));
+    let filter = json!({"properties": [{"type": "cohort", "key": "id", "operator": "not_in", "value": STATIC_COHORT}]});
+    let error = session.error("persons-list", filter).await;
+    assert!(
+        error.contains("ignores static cohorts") && error.contains("query:read"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

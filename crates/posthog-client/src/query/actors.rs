@@ -1,26 +1,23 @@
 //! The persons of an insight, as rows of an actors query.
 //!
-//! Only the object of the person is selected: with a column of the persons' table PostHog leaves out persons who are not in
-//! that table.
+//! `last_seen_at` is a column of the persons' table, so that PostHog leaves out visitors who are not in that table: those
+//! without a person profile, who could not be shown anyway.
 
 use std::collections::HashMap;
-use std::fmt;
 
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::actor::ActorRow;
 use super::insight::{
     Breakdown, FunnelActors, InsightBase, LifecycleStatus, StickinessOperator, insight_actors,
     node, set,
 };
 use super::journey::{PathNode, PathType, Retention};
+use super::last_seen::LAST_SEEN;
 use crate::client::Client;
 use crate::error::Error;
-use crate::person::{Person, null_as_default};
-use crate::properties::Properties;
-use crate::untrusted::Untrusted;
+use crate::person::Person;
 
 /// A page of the persons of an insight.
 #[derive(Debug)]
@@ -81,7 +78,8 @@ pub enum ActorsSource {
 }
 
 impl ActorsQuery {
-    pub(super) fn node(&self) -> Value {
+    /// The query. The column `last_seen_at` shows when the persons were last seen, if PostHog has it.
+    pub(super) fn node(&self, has_last_seen: bool) -> Value {
         let (source, column, order): (_, Option<&str>, &[&str]) = match &self.source {
             ActorsSource::Funnel(funnel) => (funnel.node(), None, &[]),
             ActorsSource::Trend { base, breakdown } => {
@@ -133,7 +131,11 @@ impl ActorsQuery {
                 &BY_COUNT,
             ),
         };
-        let select: Vec<&str> = std::iter::once("person").chain(column).collect();
+        let last_seen = has_last_seen.then_some(LAST_SEEN);
+        let select: Vec<&str> = [Some("person"), column, last_seen]
+            .into_iter()
+            .flatten()
+            .collect();
         let mut actors = json!({
             "kind": "ActorsQuery",
             "source": source,
@@ -167,51 +169,12 @@ pub struct ActorPage {
     pub active_periods: HashMap<Uuid, Vec<u64>>,
 }
 
-/// A person as an actors query has it. One that only the analytics store has consists of its id.
-#[derive(Deserialize)]
-struct ActorPerson {
-    id: Uuid,
-    #[serde(default)]
-    properties: Option<Properties>,
-    #[serde(default)]
-    created_at: Option<Untrusted<String>>,
-    #[serde(default, deserialize_with = "null_as_default")]
-    distinct_ids: Vec<Untrusted<String>>,
-}
-
-/// One row: the person, and what the second column has, if one was selected. PostHog appends columns of its own.
-struct ActorRow {
-    person: ActorPerson,
-    detail: Value,
-}
-
-impl<'de> Deserialize<'de> for ActorRow {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Row;
-        impl<'de> Visitor<'de> for Row {
-            type Value = ActorRow;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a row that begins with a person")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<ActorRow, A::Error> {
-                let person = row
-                    .next_element()?
-                    .ok_or_else(|| serde::de::Error::invalid_length(0, &self))?;
-                let detail = row.next_element()?.unwrap_or_default();
-                while row.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(ActorRow { person, detail })
-            }
-        }
-        deserializer.deserialize_seq(Row)
-    }
-}
-
 impl Client {
     /// The persons of an insight.
     pub async fn actors(&self, query: &ActorsQuery) -> Result<ActorPage, Error> {
-        let mut response = self.query::<ActorRow>(query.node()).await?;
+        let (mut response, _) = self
+            .query_with_last_seen::<ActorRow>(|has_last_seen| query.node(has_last_seen))
+            .await?;
         let cut = response.cut_to(query.limit);
         let mut page = ActorPage {
             has_next: cut || response.has_more.unwrap_or(false),
@@ -219,63 +182,22 @@ impl Client {
             ..ActorPage::default()
         };
         for row in response.results {
-            let Some(properties) = row.person.properties else {
+            let Some((mut person, cells)) = row.into_person() else {
                 continue;
             };
-            let mut distinct_ids = row.person.distinct_ids;
-            distinct_ids.sort_by_key(looks_anonymous);
-            let mut person = Person {
-                uuid: row.person.id,
-                name: display_name(&properties, &distinct_ids),
-                distinct_ids,
-                properties,
-                created_at: row.person.created_at,
-                last_seen_at: None,
-                value_at_data_point: None,
-            };
-            match row.detail {
-                Value::Number(count) => person.value_at_data_point = Some(count),
-                Value::Array(periods) => {
-                    let periods = periods.iter().filter_map(Value::as_u64);
-                    page.active_periods.insert(person.uuid, periods.collect());
+            for cell in cells {
+                match cell {
+                    Value::Number(count) => person.value_at_data_point = Some(count),
+                    Value::Array(periods) => {
+                        let periods = periods.iter().filter_map(Value::as_u64);
+                        page.active_periods.insert(person.uuid, periods.collect());
+                    }
+                    Value::String(time) => person.last_seen_at = Some(time.into()),
+                    _ => {}
                 }
-                _ => {}
             }
             page.people.push(person);
         }
         Ok(page)
     }
-}
-
-/// Whether PostHog takes a distinct id for that of an anonymous visitor, which other endpoints send last: five groups of
-/// lower-case letters and digits.
-fn looks_anonymous(id: &Untrusted<String>) -> bool {
-    let group = |group: &str| {
-        let mut bytes = group.bytes();
-        !group.is_empty() && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    let id = id.expose_untrusted();
-    id.split('-').count() == 5 && id.split('-').all(group)
-}
-
-/// The name that PostHog displays unless the project has chosen other properties: the first of these properties, else the
-/// first distinct id.
-fn display_name(properties: &Properties, ids: &[Untrusted<String>]) -> Untrusted<Value> {
-    const DISPLAYED: [&str; 3] = ["email", "name", "username"];
-    let value = |wanted: &str| {
-        let mut entries = properties.entries();
-        let (_, json) = entries.find(|(key, _)| *key == *wanted)?;
-        let value = Properties::value(json);
-        let shown = match value.expose_untrusted() {
-            Value::Null => false,
-            Value::String(text) => !text.is_empty(),
-            _ => true,
-        };
-        shown.then_some(value)
-    };
-    DISPLAYED
-        .iter()
-        .find_map(|key| value(key))
-        .or_else(|| Some(ids.first()?.clone().map(Value::from)))
-        .unwrap_or_default()
 }

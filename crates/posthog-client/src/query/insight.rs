@@ -94,7 +94,7 @@ fn with_seconds(text: String) -> String {
 }
 
 /// Filters with the operators that the query API requires.
-fn conditions(filters: &[Filter]) -> Value {
+pub(super) fn conditions(filters: &[Filter]) -> Value {
     if filters.is_empty() {
         return Value::Null;
     }

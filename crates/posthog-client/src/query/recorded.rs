@@ -39,7 +39,7 @@ fn node(source: ActorsSource) -> Value {
         limit: 100,
         offset: 0,
     };
-    query.node()
+    query.node(false)
 }
 
 fn source(source: ActorsSource) -> Value {

@@ -100,14 +100,14 @@ impl Period {
     }
 }
 
-fn text(moment: DateTime<Utc>) -> String {
+pub(super) fn text(moment: DateTime<Utc>) -> String {
     moment
         .trunc_subsecs(6)
         .to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// A day is its beginning or, as an end, the beginning of the next one.
-fn moment(text: &str, now: DateTime<Utc>, end: bool) -> Option<DateTime<Utc>> {
+pub(super) fn moment(text: &str, now: DateTime<Utc>, end: bool) -> Option<DateTime<Utc>> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Some(moment.to_utc());
     }

@@ -1,6 +1,6 @@
 //! The export of a list of persons.
 
-use posthog_client::{Client, CohortCheck, Error, Filter, PersonsQuery};
+use posthog_client::{Client, Error, Filter};
 use serde_json::Value;
 
 use super::{FileFields, Input, Output, masked, pending};
@@ -8,7 +8,8 @@ use crate::export::{ExportError, Exports, ListExport, ListSource, PersonsPage, e
 use crate::output::{self, ToolOutput, write_notes};
 use crate::tools::arguments::{read, select};
 use crate::tools::support::cohort_names::resolve_cohorts;
-use crate::tools::support::filters::{FilterChecks, filters_failed};
+use crate::tools::support::filters::filters_failed;
+use crate::tools::support::person_pages::{PersonPages, PersonsSelection};
 use crate::tools::{Context, ToolError, ToolOutcome};
 
 pub(super) async fn export(
@@ -16,21 +17,26 @@ pub(super) async fn export(
     exports: Exports,
     input: Input,
 ) -> Result<ToolOutcome<Output>, ToolError> {
-    let filters: Vec<Value> = input.properties.into_iter().map(Value::Object).collect();
-    let is_filtered = input.search.is_some() || input.email.is_some() || !filters.is_empty();
-    if input.all && is_filtered {
+    if input.all && input.is_filtered() {
         return Err(ToolError::invalid_input(
             "`all` exports everybody. Give either it or filters.",
         ));
     }
+    let filters: Vec<Value> = input.properties.into_iter().map(Value::Object).collect();
     let mut properties = read::<Vec<Filter>>(filters.into())?;
     resolve_cohorts(context, properties.iter_mut().collect()).await?;
-    let query = PersonsQuery {
-        search: input.search.map(|text| text.0),
-        email: input.email.map(|text| text.0),
+    let selection = PersonsSelection {
+        search: input.search,
+        email: input.email,
+        distinct_id: None,
         properties,
-        ..PersonsQuery::default()
+        filter_match: input.filter_match,
+        created_after: input.created_after,
+        created_before: input.created_before,
+        last_seen_after: input.last_seen_after,
+        last_seen_before: input.last_seen_before,
     };
+    let query = selection.query()?;
     let select = select(input.select);
     let keys = match &select {
         output::Select::Default => Vec::new(),
@@ -45,55 +51,43 @@ pub(super) async fn export(
         keys.into_iter().chain(filtered),
         &context.limits.sanitizer(),
     );
-    let checks = FilterChecks::new(context, &query).await?;
+    let pages = PersonPages::new(context, query).await?;
     let context = context.clone();
     Ok(pending(Vec::new(), keys, async move {
         let posthog = &context.posthog;
         let source = Pages {
             posthog,
-            query: &query,
-            cohorts: checks.cohorts,
+            pages: &pages,
         };
         let redaction = &context.limits.redaction;
         let exported = match export_list(posthog, &exports, redaction, &select, &source).await {
             Ok(exported) => exported,
             Err(ExportError::NotBegun(error)) => {
-                return Err(filters_failed(&context, &query, error).await);
+                return Err(filters_failed(&context, pages.query(), error).await);
             }
             Err(ExportError::PostHog(error)) => {
-                let error = filters_failed(&context, &query, error).await;
+                let error = filters_failed(&context, pages.query(), error).await;
                 return Err(error.into_failed_export());
             }
             Err(error) => return Err(ToolError::of_export(error)),
         };
         let file = FileFields::new(&exported.file, Some(exported.sha256.clone()));
-        Ok((output(file, &exported, checks.notes()), exported.file))
+        Ok((output(file, &exported, pages.notes()), exported.file))
     }))
 }
 
 /// The pages of persons-list.
 struct Pages<'a> {
     posthog: &'a Client,
-    query: &'a PersonsQuery,
-    cohorts: CohortCheck,
+    pages: &'a PersonPages,
 }
 
 impl ListSource for Pages<'_> {
     async fn page(&self, limit: u32, offset: u32, count: bool) -> Result<PersonsPage, Error> {
-        let page = match self.cohorts {
-            CohortCheck::Members(cohort) => {
-                self.posthog.cohort_members(cohort, limit, offset).await?
-            }
-            CohortCheck::Filter | CohortCheck::Unchecked => {
-                let query = PersonsQuery {
-                    limit,
-                    offset,
-                    include_total: count,
-                    ..self.query.clone()
-                };
-                self.posthog.persons(&query).await?
-            }
-        };
+        let page = self
+            .pages
+            .request(self.posthog, limit, offset, count)
+            .await?;
         Ok(PersonsPage {
             has_next: page.has_next(),
             count: page.count,

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::output::quoted;
 use crate::tools::Context;
-use posthog_client::PersonsQuery;
+use posthog_client::{PersonsQuery, TimeBounds};
 
 /// The next steps after an empty list.
 pub(super) async fn next_steps(context: &Context, query: &PersonsQuery) -> Vec<String> {
@@ -39,8 +39,23 @@ pub(super) async fn next_steps(context: &Context, query: &PersonsQuery) -> Vec<S
                 .to_owned(),
         );
     }
+    steps.extend(range("created", "created", &query.created));
+    steps.extend(range("last seen", "last_seen", &query.last_seen));
     steps.extend(unlisted(context, query).await);
     steps
+}
+
+/// The times that were searched, and how to search others.
+fn range(what: &str, argument: &str, bounds: &TimeBounds) -> Option<String> {
+    let range = match (bounds.from(), bounds.before()) {
+        (None, None) => return None,
+        (Some(from), None) => format!("from {from} on"),
+        (None, Some(before)) => format!("before {before}"),
+        (Some(from), Some(before)) => format!("from {from} on and before {before}"),
+    };
+    Some(format!(
+        "Only persons {what} {range} were searched: widen it with `{argument}_after` and `{argument}_before`."
+    ))
 }
 
 /// A person that was deleted and sends events again is in no list until it is reset.
