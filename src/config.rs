@@ -1,5 +1,6 @@
 //! Every setting, validated, as data. Invariant: builds no client, server or log; that is the commands layer.
 
+mod approval;
 mod http;
 
 pub use http::HttpConfig;
@@ -10,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
+use crate::approval::ApprovalOptions;
 use crate::cli::{SettingsArgs, Switch, ToolArgs};
 use crate::output::{OutputOptions, Redaction};
 use crate::policy::{Confirm, OptIn, Policy};
@@ -82,6 +84,8 @@ pub struct Config {
     pub export_dir: Option<PathBuf>,
     /// How deletions are confirmed.
     pub confirm: Confirm,
+    /// Where and how the approval page is served.
+    pub approval: Result<ApprovalOptions, ConfigError>,
     /// Where changes and deletions are logged.
     pub audit_log: Option<PathBuf>,
     /// Whether reads are logged there as well.
@@ -158,6 +162,7 @@ impl Config {
             policy: policy(&tools),
             export_dir: tools.export_dir,
             confirm: writes.confirm.into(),
+            approval: approval::options(&writes),
             audit_log: writes.audit_log,
             audit_reads: writes.audit_reads,
             audit_key: writes

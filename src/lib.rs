@@ -9,6 +9,7 @@
 //! - [`export`]: persons as files.
 //! - [`tools`]: one file per tool, and the catalog.
 //! - [`server`]: tools, prompt templates, resources and completion over MCP; confirmation.
+//! - [`approval`]: the page on which a person answers a question in a browser.
 //! - [`audit`]: the audit log, its chain and its check.
 //! - [`coordination`]: state shared between processes.
 //! - [`stdio`], [`http`]: the transports.
@@ -16,6 +17,7 @@
 //! - [`commands`]: the commands of the binary.
 //! - `posthog_sandbox`, a crate of its own: simulates PostHog's API and knows nothing of the rest.
 
+pub mod approval;
 pub mod audit;
 pub mod cli;
 pub mod commands;

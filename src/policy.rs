@@ -131,7 +131,7 @@ impl OptIn {
 /// How deletions are confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Confirm {
-    /// Ask the user; if the client cannot, accept a confirmation token.
+    /// Ask the user; if the client cannot, on the approval page.
     #[default]
     Auto,
     /// Ask the user; if the client cannot, reject the deletion.

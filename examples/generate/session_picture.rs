@@ -108,7 +108,7 @@ async fn connect(sandbox: &Sandbox) -> Result<RunningService<RoleClient, Scripte
         exports: None,
     };
     let safety = WriteGuards {
-        confirmer: Confirmer::new(Confirm::Strict, false)
+        confirmer: Confirmer::new(Confirm::Strict, None)
             .with_min_reading_time(std::time::Duration::ZERO),
         audit: None,
     };

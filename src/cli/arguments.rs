@@ -100,8 +100,14 @@ pub fn command() -> clap::Command {
     })
 }
 
+/// The settings of the approval page, which is for one user.
+const APPROVAL: [&str; 3] = ["approval_bind", "approval_url", "open_browser"];
+
 /// Whether a setting changes what a command does. One that does not is accepted all the same.
 fn takes_effect(command: &str, setting: &Arg) -> bool {
+    if APPROVAL.contains(&setting.get_id().as_str()) {
+        return matches!(command, "stdio" | "demo");
+    }
     let (headings, settings): (&[&str], &[&str]) = match command {
         "tools" => (&[TOOLS, GLOBAL], &["structured"]),
         "doctor" => (&[CONNECTION, TOOLS, GLOBAL], &["audit_log", "sandbox"]),

@@ -6,6 +6,7 @@
     reason = "the documentation of settings is the text of --help"
 )]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
@@ -190,6 +191,34 @@ pub struct WriteArgs {
         default_value = "auto"
     )]
     pub confirm: ConfirmMode,
+    /// Where to serve the approval page
+    ///
+    /// For clients that cannot ask, and only while a question is open. Port 0 is a free port. Bind to another address than
+    /// 127.0.0.1 only in a container, and publish its port on 127.0.0.1 of the host.
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_APPROVAL_BIND",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:0"
+    )]
+    pub approval_bind: SocketAddr,
+    /// URL at which the user's browser reaches the approval page
+    ///
+    /// For example http://127.0.0.1:8810. Where the server runs in a container or on another machine. Defaults to the address
+    /// that the page is served on.
+    #[arg(
+        long,
+        global = true,
+        env = "POSTHOG_MCP_APPROVAL_URL",
+        value_name = "URL"
+    )]
+    pub approval_url: Option<String>,
+    /// Open the approval page in the browser
+    ///
+    /// The assistant passes on its address as well.
+    #[arg(long, global = true, env = "POSTHOG_MCP_OPEN_BROWSER", value_parser = FalseyValueParser::new())]
+    pub open_browser: bool,
     /// Append JSON lines to this file for each change and deletion
     ///
     /// One line is written before the request is sent, another with its outcome. If the first cannot be written, nothing is
@@ -333,7 +362,7 @@ pub enum Switch {
 /// How deletions are confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ConfirmMode {
-    /// Ask the user; if the client cannot, accept a confirmation token
+    /// Ask the user; if the client cannot, over stdio, on the approval page
     Auto,
     /// Ask the user; if the client cannot, reject the deletion
     Strict,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use tokio::net::TcpListener;
 
+use crate::approval::Approvals;
 use crate::audit::{AuditLog, ChainKey};
 use crate::config::{
     AUTH_TOKEN, ApiKey, ApiKeySource, Config, ConfigError, HttpConfig, no_api_key,
@@ -164,13 +165,21 @@ pub(super) fn exports(config: &Config, url: Option<&str>) -> Result<Option<Expor
     })
 }
 
+/// The approval page, where it can be needed.
+fn approvals(config: &Config, serves_page: bool) -> Result<Option<Approvals>, ConfigError> {
+    let read_only = config.policy.as_ref().is_ok_and(|policy| policy.read_only);
+    if !serves_page || read_only {
+        return Ok(None);
+    }
+    Ok(Some(Approvals::new(config.approval.clone()?)))
+}
+
 /// A server for one user, and its sandbox if it has one.
 ///
-/// `allow_token_confirmation` says whether the assistant may confirm a deletion by a second call where its client cannot
-/// ask the user.
+/// `serves_page` says whether the user may confirm on the approval page where the client cannot ask.
 pub(super) async fn server(
     config: Config,
-    allow_token_confirmation: bool,
+    serves_page: bool,
     exports: Option<Exports>,
 ) -> anyhow::Result<(Server, Option<Sandbox>)> {
     let (config, sandbox) = with_sandbox(config).await?;
@@ -180,7 +189,7 @@ pub(super) async fn server(
         exports,
     };
     let safety = WriteGuards {
-        confirmer: Confirmer::new(config.confirm, allow_token_confirmation),
+        confirmer: Confirmer::new(config.confirm, approvals(&config, serves_page)?),
         audit: audit_log(&config)?,
     };
     Ok((Server::new(tools(&config)?, context, safety), sandbox))
@@ -204,7 +213,7 @@ pub(super) async fn http_server(
             .context("--redis")?,
         None => Store::default(),
     };
-    let mut confirmer = Confirmer::new(config.confirm, false).with_store(store.clone());
+    let mut confirmer = Confirmer::new(config.confirm, None).with_store(store.clone());
     if let Some(key) = &http.state_key {
         confirmer = confirmer.with_key(key);
     }

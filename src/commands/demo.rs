@@ -1,16 +1,20 @@
 //! `demo`: prints a whole session of an assistant with the sandbox.
 //!
 //! The client, the server and the sandbox communicate as they would over a network; only the lines of the assistant and
-//! its user are scripted.
+//! its user are scripted. The end is not, in a terminal: there the reader can answer on the approval page.
 
-use std::io::Write;
+use std::future::Ready;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::build;
 use super::mcp_client::{McpClient, text};
+use crate::approval::ApprovalOptions;
 use crate::config::Config;
+use crate::server::Server;
 
 /// Lines printed of a tool result.
 const MAX_LINES: usize = 14;
@@ -105,10 +109,18 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let config = Config {
         sandbox: true,
         export_dir: None,
+        approval: config.approval.map(|approval| ApprovalOptions {
+            wait: if std::io::stdout().is_terminal() {
+                approval.wait
+            } else {
+                Duration::ZERO
+            },
+            ..approval
+        }),
         ..config
     };
-    let (server, _sandbox) = build::server(config, false, None).await?;
-    let mut client = McpClient::connect(server, Some(asked)).await?;
+    let (server, _sandbox) = build::server(config, true, None).await?;
+    let mut client = McpClient::connect(server.clone(), Some(asked)).await?;
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -126,12 +138,46 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
             print(&mut out, &result.text())?;
         }
     }
+    show_approval_page(&mut out, server).await?;
     writeln!(
         out,
         "That was the real server. To give it to your assistant, see README.md; to try single calls:\n\n  \
          cargo run --release -- --sandbox call persons-list"
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The last deletion in a client that cannot ask: the user answers on a page.
+async fn show_approval_page(out: &mut impl Write, server: Server) -> anyhow::Result<()> {
+    const TOOL: &str = "persons-bulk-delete";
+    let mut client = McpClient::connect(server, None::<fn(String) -> Ready<bool>>).await?;
+    writeln!(
+        out,
+        "Some clients cannot ask you, such as Claude Desktop. There the assistant gives you the address of a page.\n\n\
+         you        Erase the tester qa-3 as well.\n"
+    )?;
+    let mut arguments = json!({"distinct_ids": ["qa-3"]});
+    writeln!(out, "assistant  {TOOL} {arguments}")?;
+    let result = client.call(TOOL, &arguments).await?.text();
+    print(out, &result)?;
+    let token = result
+        .split_once("confirmation \"")
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let Some((token, _)) = token else {
+        return Ok(());
+    };
+    if std::io::stdout().is_terminal() {
+        writeln!(
+            out,
+            "           (Open the page now and answer: the next call waits for 25 seconds.)\n"
+        )?;
+    }
+    writeln!(out, "assistant  {TOOL} {{…, \"confirmation\": \"…\"}}")?;
+    if let Some(arguments) = arguments.as_object_mut() {
+        arguments.insert("confirmation".to_owned(), token.into());
+    }
+    print(out, &client.call(TOOL, &arguments).await?.text())?;
+    Ok(())
 }
 
 fn print_tools(out: &mut impl Write, tools: &Value) -> std::io::Result<()> {

@@ -15,7 +15,6 @@ use crate::stdio;
 const WRITE_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    // The process serves one user, whose client also asks before it calls a destructive tool.
     let exports = build::exports(&config, None)?;
     let (server, sandbox) = build::server(config, true, exports).await?;
     let stop = signal::stop()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, Peer, RoleServer};
+use rmcp::{ErrorData, RoleServer};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
 
@@ -18,7 +18,7 @@ use super::session::ClientSession;
 use super::shared_project::{self, NotSettled};
 use crate::audit::{Line, Write};
 use crate::output::{ToolOutput, fit_fields};
-use crate::server::confirmation::{self, ConfirmationMethod, ConfirmationRequest, Decision, Grant};
+use crate::server::confirmation::{self, ConfirmationRequest, Decision, Grant};
 use crate::tools::{
     Context, FactsDigest, Outcome, PersonData, PreparedCall, PreparedWrite, Preview,
     ToolDefinition, ToolError,
@@ -34,6 +34,8 @@ pub(super) struct Call {
     pub(super) arguments: Map<String, Value>,
     /// Notified when a response was read that takes long to process.
     pub(super) large_response_read: Arc<Notify>,
+    /// Is told when the call waits for the user, if the client requested progress.
+    pub(super) waits_for_user: Option<mpsc::UnboundedSender<()>>,
 }
 
 /// Why a call has no output of its tool.
@@ -85,7 +87,9 @@ impl Call {
         let waits = context.meta.get_progress_token().map(|token| {
             let (sender, waits) = mpsc::unbounded_channel();
             self.caller.posthog = self.caller.posthog.clone().with_progress(sender);
-            progress(&context.peer, token, waits)
+            let (sender, for_user) = mpsc::unbounded_channel();
+            self.waits_for_user = Some(sender);
+            progress(&context.peer, token, waits, for_user)
         });
         // Boxed: the library moves the future of a request several times before it is polled.
         let running = self.run(request, context).boxed();
@@ -134,7 +138,7 @@ impl Call {
             PreparedCall::Write(write) => write,
         };
         let Some(preview) = &write.to_confirm else {
-            return self.execute(write, None, &context.peer).await;
+            return self.execute(write, None, context).await;
         };
         let token = confirmation.token.as_deref();
         // A call that brings its confirmation was shown the preview before.
@@ -143,12 +147,12 @@ impl Call {
             self.record_read(&preview.facts).await?;
         }
         let grant = self.confirm(preview, token, request, context).await?;
-        let write = if grant.method == ConfirmationMethod::Elicited {
-            self.prepare_again(preview.digest).await?
+        let write = if grant.method.waited() {
+            self.prepare_again(preview.digest, grant).await?
         } else {
             write
         };
-        self.execute(write, Some(grant), &context.peer).await
+        self.execute(write, Some(grant), context).await
     }
 
     /// Runs the tool up to its result or its unsent write.
@@ -165,7 +169,11 @@ impl Call {
     }
 
     /// Prepares a write again after a confirmation that took a while: the persons may have changed.
-    async fn prepare_again(&self, asked: FactsDigest) -> Result<PreparedWrite, CallError> {
+    async fn prepare_again(
+        &self,
+        asked: FactsDigest,
+        grant: Grant,
+    ) -> Result<PreparedWrite, CallError> {
         match self.prepare(false).await? {
             PreparedCall::Write(write)
                 if write
@@ -175,7 +183,10 @@ impl Call {
             {
                 Ok(write)
             }
-            _ => Err(error_result(confirmation::CHANGED).into()),
+            _ => {
+                self.server.safety.confirmer.facts_changed(grant);
+                Err(error_result(confirmation::CHANGED).into())
+            }
         }
     }
 
@@ -199,6 +210,7 @@ impl Call {
             state: request.request_state.as_deref(),
             responses: request.input_responses.as_ref(),
             closed: &self.session.closed,
+            waiting: self.waits_for_user.as_ref(),
         };
         let confirmer = &self.server.safety.confirmer;
         let _waiting = Waiting::begin(context);
@@ -220,9 +232,10 @@ impl Call {
         &self,
         write: PreparedWrite,
         grant: Option<Grant>,
-        peer: &Peer<RoleServer>,
+        context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, CallError> {
-        let peer = peer.clone();
+        let peer = context.peer.clone();
+        let ended = [context.ct.clone(), self.session.closed.clone()];
         let call = self.clone();
         let confirmation = grant.map_or("not needed", |grant| grant.method.name());
         let executing = self.server.writes.spawn(async move {
@@ -239,7 +252,7 @@ impl Call {
             let execute = async move {
                 // The last step before the request: arguments and persons were checked before.
                 if let Some(grant) = grant {
-                    server.safety.confirmer.redeem(grant).await?;
+                    server.safety.confirmer.redeem(grant, &ended).await?;
                 }
                 Ok::<_, String>(write.execute.await)
             };
@@ -255,6 +268,9 @@ impl Call {
                 Err(CallError::Response(_)) => Outcome::NotDone,
                 Err(_) => Outcome::Unknown,
             };
+            if let Some(grant) = grant {
+                call.server.safety.confirmer.finished(grant, outcome);
+            }
             let logged = match line {
                 Some(line) => line.complete(outcome.name()).await,
                 None => Ok(()),

@@ -13,8 +13,8 @@ Names, property names, property values and distinct ids are written by end users
 /// Added where tools that write are available.
 const INSTRUCTIONS_FOR_WRITES: &str = "
 When a tool returns, its changes are queued and not done yet; the result names the call that verifies them. Deletions, splits and merges cannot be \
-undone: preview them with dry_run. They are sent only after a confirmation. Either the client asks the user, or the result has a preview and a \
-confirmation token: then show the user the whole preview, and use the token only after they agree. If an outcome is unknown, do not repeat the \
+undone: preview them with dry_run. They are sent only after a confirmation. Either the client asks the user, or the result has a \
+confirmation token and says what to give the user first, the address of a page or the whole preview: use the token only as it says. If an outcome is unknown, do not repeat the \
 call before the call named in the result has shown what happened.";
 
 /// The instructions for a server with or without tools that write.

@@ -32,10 +32,10 @@ pub struct WriteGuards {
 }
 
 impl Default for WriteGuards {
-    /// Confirmation as for a local user, and no audit log.
+    /// Confirmation by elicitation alone, and no audit log.
     fn default() -> Self {
         Self {
-            confirmer: Confirmer::new(Confirm::Auto, true),
+            confirmer: Confirmer::new(Confirm::Auto, None),
             audit: None,
         }
     }
@@ -154,6 +154,7 @@ impl Server {
             tool: tool.clone(),
             arguments: tool.arguments(arguments),
             large_response_read,
+            waits_for_user: None,
         }
     }
 

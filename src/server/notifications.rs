@@ -25,38 +25,52 @@ pub(super) async fn progress(
     peer: &Peer<RoleServer>,
     token: ProgressToken,
     mut waits: UnboundedReceiver<WaitReason>,
+    mut for_user: UnboundedReceiver<()>,
 ) -> Infallible {
     let mut count = 0.0_f64;
-    while let Some(wait) = waits.recv().await {
+    loop {
+        let wait = tokio::select! {
+            Some(wait) = waits.recv() => Some(wait),
+            Some(()) = for_user.recv() => None,
+            else => break,
+        };
         count += 1.0;
         let mut of = None;
-        let message = match wait {
-            WaitReason::RateLimit(pause) => format!(
-                "PostHog's rate limit is reached; waiting {:.1} seconds",
-                pause.as_secs_f64()
-            ),
-            WaitReason::Concurrency => "waiting for earlier requests to finish".to_owned(),
-            WaitReason::Retry(pause) => format!(
-                "PostHog failed; retrying in {:.1} seconds",
-                pause.as_secs_f64()
-            ),
-            WaitReason::Result => "sent; checking the result".to_owned(),
-            WaitReason::Rows { done, total } => {
-                // Progress only ever grows, also between waits.
-                count = count.max(done as f64);
-                of = total.map(|total| count.max(total as f64));
-                match total {
-                    Some(total) => format!("{done} of {total} read"),
-                    None => format!("{done} read"),
-                }
-            }
-        };
+        let message = wait.map_or_else(
+            || "waiting for the user's answer on the approval page".to_owned(),
+            |wait| message(&wait, &mut count, &mut of),
+        );
         let mut notification =
             ProgressNotificationParam::new(token.clone(), count).with_message(message);
         notification.total = of;
         let _ = tokio::time::timeout(NOTIFY_TIMEOUT, peer.notify_progress(notification)).await;
     }
     std::future::pending().await
+}
+
+/// Why a call waits, in words. Moves its numbers along where they are known.
+fn message(wait: &WaitReason, count: &mut f64, of: &mut Option<f64>) -> String {
+    match *wait {
+        WaitReason::RateLimit(pause) => format!(
+            "PostHog's rate limit is reached; waiting {:.1} seconds",
+            pause.as_secs_f64()
+        ),
+        WaitReason::Concurrency => "waiting for earlier requests to finish".to_owned(),
+        WaitReason::Retry(pause) => format!(
+            "PostHog failed; retrying in {:.1} seconds",
+            pause.as_secs_f64()
+        ),
+        WaitReason::Result => "sent; checking the result".to_owned(),
+        WaitReason::Rows { done, total } => {
+            // Progress only ever grows, also between waits.
+            *count = count.max(done as f64);
+            *of = total.map(|total| count.max(total as f64));
+            match total {
+                Some(total) => format!("{done} of {total} read"),
+                None => format!("{done} read"),
+            }
+        }
+    }
 }
 
 /// Sends the log message of a finished call to the client, if the client enabled that level.

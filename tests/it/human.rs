@@ -40,6 +40,11 @@ impl Human {
         }
     }
 
+    /// Whether the client can ask at all.
+    pub(crate) fn replies(&self) -> bool {
+        self.reaction.is_some()
+    }
+
     /// The messages of the elicitations so far.
     pub(crate) fn elicitations(&self) -> Vec<String> {
         self.elicitations.lock().unwrap().clone()

@@ -15,10 +15,12 @@ const ALLOWED_IMPORTS: &[(&str, &[&str])] = &[
     ("output", &[]),
     ("export", &["hexadecimal", "output", "sync"]),
     ("question", &["output"]),
+    ("approval", &["question", "sync"]),
     ("tools", &["export", "output", "policy", "question"]),
     (
         "server",
         &[
+            "approval",
             "audit",
             "coordination",
             "export",
@@ -46,11 +48,19 @@ const ALLOWED_IMPORTS: &[(&str, &[&str])] = &[
     ("cli", &["output", "policy", "setting_values"]),
     (
         "config",
-        &["cli", "output", "policy", "setting_files", "setting_values"],
+        &[
+            "approval",
+            "cli",
+            "output",
+            "policy",
+            "setting_files",
+            "setting_values",
+        ],
     ),
     (
         "commands",
         &[
+            "approval",
             "audit",
             "cli",
             "config",
@@ -97,7 +107,7 @@ fn modules_import_only_lower_layers() {
         }
         if matches!(
             module,
-            "export" | "output" | "tools" | "policy" | "question"
+            "approval" | "export" | "output" | "tools" | "policy" | "question"
         ) {
             assert!(
                 !code.contains("rmcp::"),

@@ -66,6 +66,7 @@ use std::time::Duration;
 use exports::Folder;
 use human::Human;
 use posthog_client::{Client, Connection, ConnectionOptions, Project};
+use posthog_persons_mcp::approval::Approvals;
 use posthog_persons_mcp::audit::AuditLog;
 use posthog_persons_mcp::output::OutputOptions;
 use posthog_persons_mcp::policy::{Confirm, Policy};
@@ -101,9 +102,10 @@ struct Setup {
     /// The user; by default, the client supports no elicitation.
     human: Human,
     lifecycle: ClientLifecycleMode,
-    /// How deletions are confirmed.
-    confirm: Confirm,
-    allow_token_confirmation: bool,
+    /// How deletions are confirmed; by default by the user, and where there is none, as in unattended work.
+    confirm: Option<Confirm>,
+    /// The approval page, if it is served.
+    approvals: Option<Approvals>,
     confirmation_ttl: Duration,
     /// Users of tests reply at once and are persons nevertheless.
     min_reading_time: Duration,
@@ -131,8 +133,8 @@ impl Default for Setup {
             },
             human: Human::default(),
             lifecycle: ClientLifecycleMode::Initialize,
-            confirm: Confirm::Auto,
-            allow_token_confirmation: true,
+            confirm: None,
+            approvals: None,
             confirmation_ttl: Duration::from_secs(300),
             min_reading_time: Duration::ZERO,
             policy: Policy::default(),
@@ -153,6 +155,16 @@ impl Setup {
     fn budget(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
+    }
+
+    fn confirm(&self) -> Confirm {
+        let by_token = !self.human.replies() && self.approvals.is_none();
+        let default = if by_token {
+            Confirm::Token
+        } else {
+            Confirm::Auto
+        };
+        self.confirm.unwrap_or(default)
     }
 }
 
@@ -188,6 +200,7 @@ async fn connect_as(key: &'static str) -> Session {
 }
 
 async fn connect_with(setup: Setup) -> Session {
+    let confirm = setup.confirm();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let sandbox = Sandbox::start(listener, setup.sandbox).await.unwrap();
     let mut options = ConnectionOptions::new(sandbox.url().parse().unwrap());
@@ -205,12 +218,8 @@ async fn connect_with(setup: Setup) -> Session {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
     let safety = WriteGuards {
-        confirmer: Confirmer::with_ttl(
-            setup.confirm,
-            setup.allow_token_confirmation,
-            setup.confirmation_ttl,
-        )
-        .with_min_reading_time(setup.min_reading_time),
+        confirmer: Confirmer::with_ttl(confirm, setup.approvals, setup.confirmation_ttl)
+            .with_min_reading_time(setup.min_reading_time),
         audit: setup.audit,
     };
     let tools = all_tools()

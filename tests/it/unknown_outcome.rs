@@ -325,7 +325,7 @@ async fn failed_read_before_a_write_is_no_unknown_outcome() {
 async fn read_only_key_changes_nothing() {
     let session = connect_with(Setup {
         key: Sandbox::READ_KEY,
-        confirm: Confirm::Off,
+        confirm: Some(Confirm::Off),
         ..Setup::default()
     })
     .await;

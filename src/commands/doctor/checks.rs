@@ -30,6 +30,7 @@ pub(super) fn settings(config: &Config) -> Check {
             .map(|error| error.to_string()),
         build::tools(config).err().map(|error| error.to_string()),
         config.output.as_ref().err().map(ToString::to_string),
+        config.approval.as_ref().err().map(ToString::to_string),
     ]
     .into_iter()
     .flatten()

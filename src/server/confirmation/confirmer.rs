@@ -9,12 +9,14 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::elicitation::{self, NotConfirmed, QUESTION};
 use super::open_questions::OpenQuestions;
 use super::seal::{SealKind, Sealed, Sealer, TokenError};
+use crate::approval::Approvals;
 use crate::coordination::{Store, Unavailable};
 use crate::policy::Confirm;
 use crate::tools::{FactsDigest, Question};
@@ -28,12 +30,12 @@ const MIN_READING_TIME: Duration = Duration::from_secs(1);
 /// Requests confirmations and checks them.
 pub struct Confirmer {
     mode: Confirm,
-    /// Whether a token that the model holds is accepted where the client supports no elicitation.
-    allow_token_confirmation: bool,
-    sealer: Sealer,
+    /// Serves a page to users whose clients support no elicitation.
+    pub(super) approvals: Option<Approvals>,
+    pub(super) sealer: Sealer,
     min_reading_time: Duration,
     /// Remembers which confirmations can be used.
-    store: Store,
+    pub(super) store: Store,
     open: OpenQuestions,
 }
 
@@ -61,6 +63,8 @@ pub struct ConfirmationRequest<'a> {
     pub responses: Option<&'a InputResponses>,
     /// Cancelled when the client can no longer reply.
     pub closed: &'a CancellationToken,
+    /// Is told now and then that the call waits for the user, if the client wants to know.
+    pub waiting: Option<&'a UnboundedSender<()>>,
 }
 
 /// The state of a confirmation.
@@ -69,7 +73,7 @@ pub enum Decision {
     Granted(Grant),
     /// The client has to ask the user and repeat the call.
     InputRequired(InputRequiredResult),
-    /// The model has to show the text to the user and repeat the call with the token.
+    /// The model has to pass the text on to the user and repeat the call with the token.
     TokenRequired {
         /// For the model.
         text: String,
@@ -86,16 +90,18 @@ pub struct Grant {
     /// How the call was confirmed.
     pub method: ConfirmationMethod,
     /// Makes it usable once, where the client could send it again.
-    nonce: Option<Uuid>,
+    pub(super) nonce: Option<Uuid>,
 }
 
 /// How a call was confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfirmationMethod {
-    /// By an elicitation during this call. It took a while, so the preview may have changed.
+    /// By an elicitation during this call.
     Elicited,
     /// By an elicitation between two calls.
     InputRequired,
+    /// By the button of the approval page.
+    ApprovalPage,
     /// By the token that the model was given to show to the user.
     Token,
     /// Confirmation is disabled.
@@ -109,25 +115,32 @@ impl ConfirmationMethod {
         match self {
             Self::Elicited => "elicitation",
             Self::InputRequired => "input required",
+            Self::ApprovalPage => "approval page",
             Self::Token => "token",
             Self::Off => "off",
         }
+    }
+
+    /// Whether the call waited for the user, so that the preview may have changed.
+    #[must_use]
+    pub fn waited(self) -> bool {
+        matches!(self, Self::Elicited | Self::ApprovalPage)
     }
 }
 
 impl Confirmer {
     /// A confirmer with a random key: its tokens are valid in this process only.
     #[must_use]
-    pub fn new(mode: Confirm, allow_token_confirmation: bool) -> Self {
-        Self::with_ttl(mode, allow_token_confirmation, CONFIRMATION_TTL)
+    pub fn new(mode: Confirm, approvals: Option<Approvals>) -> Self {
+        Self::with_ttl(mode, approvals, CONFIRMATION_TTL)
     }
 
     /// A confirmer with another validity than five minutes.
     #[must_use]
-    pub fn with_ttl(mode: Confirm, allow_token_confirmation: bool, ttl: Duration) -> Self {
+    pub fn with_ttl(mode: Confirm, approvals: Option<Approvals>, ttl: Duration) -> Self {
         Self {
             mode,
-            allow_token_confirmation,
+            approvals,
             sealer: Sealer::new(ttl),
             min_reading_time: MIN_READING_TIME,
             store: Store::default(),
@@ -185,18 +198,28 @@ impl Confirmer {
             (_, true, false, Some(_)) => invalid(&TokenError::Invalid, request),
             (_, true, true, None) => self.input_required(request).await,
             (_, false, true, _) => self.elicit(request, context).await,
-            (_, _, false, _) => self.confirm_by_token(request).await,
+            (Confirm::Token, _, false, _) => self.confirm_by_token(request).await,
+            (mode, _, false, _) => match &self.approvals {
+                Some(approvals) if mode == Confirm::Auto => {
+                    self.confirm_by_page(approvals, request, context).await
+                }
+                _ => Decision::Rejected(CANNOT_ASK.to_owned()),
+            },
         }
     }
 
-    /// Uses a grant, directly before the request is sent: an error says why it cannot be used.
+    /// Uses a grant, directly before the request is sent: an error says why it cannot be used. `ended` are cancelled when
+    /// nobody waits for the call any more.
     ///
     /// # Errors
     /// When it was used before, or when that cannot be known.
-    pub async fn redeem(&self, grant: Grant) -> Result<(), String> {
+    pub async fn redeem(&self, grant: Grant, ended: &[CancellationToken]) -> Result<(), String> {
         let Some(nonce) = grant.nonce else {
             return Ok(());
         };
+        if grant.method == ConfirmationMethod::ApprovalPage {
+            self.use_page(nonce, ended)?;
+        }
         match self.store.take_confirmation(nonce, self.sealer.ttl).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(TokenError::Used.text("")),
@@ -205,7 +228,7 @@ impl Confirmer {
     }
 
     /// How long a question is open, in words.
-    fn open_for(&self) -> String {
+    pub(super) fn open_for(&self) -> String {
         match self.sealer.ttl {
             CONFIRMATION_TTL => "five minutes".to_owned(),
             other => format!("{} seconds", other.as_secs()),
@@ -215,7 +238,7 @@ impl Confirmer {
     /// 2026-07-28, first call: the question is the result.
     async fn input_required(&self, request: &ConfirmationRequest<'_>) -> Decision {
         let state = match self.issue(request, SealKind::State).await {
-            Ok(state) => state,
+            Ok((_, state)) => state,
             Err(rejected) => return rejected,
         };
         let form = match elicitation::form(request.question, &self.open_for(), QUESTION) {
@@ -257,7 +280,7 @@ impl Confirmer {
     }
 
     /// A grant for a confirmation that matches the call. Another stays usable for its own call.
-    fn grant(
+    pub(super) fn grant(
         request: &ConfirmationRequest<'_>,
         sealed: &Sealed,
         method: ConfirmationMethod,
@@ -271,19 +294,8 @@ impl Confirmer {
         }
     }
 
-    /// The model confirms by a second call, where the client supports no elicitation or the operator wants it so.
+    /// The model confirms by a second call: the operator wants it so.
     async fn confirm_by_token(&self, request: &ConfirmationRequest<'_>) -> Decision {
-        let allowed = match self.mode {
-            Confirm::Token => true,
-            Confirm::Auto => self.allow_token_confirmation,
-            Confirm::Strict | Confirm::Off => false,
-        };
-        if !allowed {
-            return Decision::Rejected(
-                "Rejected: this call requires the user's confirmation, and the client cannot request it (it does not support elicitation). Nothing was sent. Use a client that supports elicitation; dry_run shows what the call would do. For unattended work the operator can set --confirm token."
-                    .to_owned(),
-            );
-        }
         if let Some(token) = request.token {
             return match self.sealer.open(request, SealKind::Token, token) {
                 Ok(sealed) => Self::grant(request, &sealed, ConfirmationMethod::Token),
@@ -291,7 +303,7 @@ impl Confirmer {
             };
         }
         let token = match self.issue(request, SealKind::Token).await {
-            Ok(token) => token,
+            Ok((_, token)) => token,
             Err(rejected) => return rejected,
         };
         let text = format!(
@@ -310,19 +322,19 @@ impl Confirmer {
         Decision::TokenRequired { text, token }
     }
 
-    /// Issues a confirmation that another call can bring, once.
-    async fn issue(
+    /// Issues a confirmation that another call can bring, once: its nonce, and the seal around it.
+    pub(super) async fn issue(
         &self,
         request: &ConfirmationRequest<'_>,
         kind: SealKind,
-    ) -> Result<String, Decision> {
+    ) -> Result<(Uuid, String), Decision> {
         let nonce = Uuid::new_v4();
         let sealed = self
             .sealer
             .seal(request, kind, nonce)
             .map_err(|_| reject("the confirmation could not be sealed"))?;
         match self.store.open_confirmation(nonce, self.sealer.ttl).await {
-            Ok(()) => Ok(sealed),
+            Ok(()) => Ok((nonce, sealed)),
             Err(Unavailable) => Err(Decision::Rejected(STORE_UNAVAILABLE.to_owned())),
         }
     }
@@ -361,9 +373,11 @@ impl Confirmer {
     }
 }
 
+const CANNOT_ASK: &str = "Rejected: this call requires the user's confirmation, and the client cannot request it (it does not support elicitation). Nothing was sent. Use a client that supports elicitation; dry_run shows what the call would do. For unattended work the operator can set --confirm token.";
+
 const STORE_UNAVAILABLE: &str = "Confirmation state is unavailable (shared store unreachable). Nothing was sent. Tools that read still work; try again later.";
 
-fn invalid(reason: &TokenError, request: &ConfirmationRequest<'_>) -> Decision {
+pub(super) fn invalid(reason: &TokenError, request: &ConfirmationRequest<'_>) -> Decision {
     Decision::Rejected(reason.text(request.tool))
 }
 
@@ -376,6 +390,6 @@ fn not_confirmed(reason: &NotConfirmed) -> Decision {
     }
 }
 
-fn reject(reason: &str) -> Decision {
+pub(super) fn reject(reason: &str) -> Decision {
     Decision::Rejected(format!("Nothing was sent: {reason}."))
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | declares elicitation, 2026-07-28 | an input-required result; the client repeats the call with the reply and the sealed state |
 //! | declares elicitation, before that | an elicitation while the call waits |
-//! | does not | over stdio, a second call with a confirmation token; elsewhere the call is rejected |
+//! | does not | over stdio, on the approval page, for whose answer a second call waits; elsewhere the call is rejected |
 //! | any, with `--confirm token` | a second call with a confirmation token |
 //!
 //! A confirmation is bound to the tool, the arguments, the project, the caller and the facts of the preview as PostHog sent
@@ -14,6 +14,7 @@
 //!
 //! Invariant: knows the protocol, and no tool.
 
+mod approval_page;
 mod confirmer;
 mod elicitation;
 mod open_questions;

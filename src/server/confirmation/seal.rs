@@ -11,12 +11,13 @@ use uuid::Uuid;
 
 use super::confirmer::ConfirmationRequest;
 
-/// What a seal is for. A state goes with the user's reply, a token with the model's second call; neither is valid as the
-/// other.
+/// What a seal is for. A state goes with the user's reply, a token with the model's second call, which confirms or asks
+/// for the answer on a page; none is valid as another.
 #[derive(Clone, Copy)]
 pub(super) enum SealKind {
     State,
     Token,
+    Page,
 }
 
 /// What is sealed. It is signed, not encrypted: the client can read it.
@@ -207,6 +208,7 @@ fn associated_data(request: &ConfirmationRequest<'_>, kind: SealKind) -> Vec<u8>
     let kind: &[u8] = match kind {
         SealKind::State => b"state",
         SealKind::Token => b"token",
+        SealKind::Page => b"page",
     };
     joined([kind, request.principal.as_bytes()])
 }

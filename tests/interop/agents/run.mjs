@@ -33,8 +33,8 @@ async function serve(args, pattern, env = {}) {
   return { address, stop: () => child.kill() };
 }
 
-/** Runs `work` with a new sandbox and a server for it, over stdio or HTTP. */
-async function withServer(transport, work) {
+/** Runs `work` with a new sandbox and a server for it, over stdio (with `flags`) or HTTP. */
+async function withServer(transport, work, flags = []) {
   const sandbox = await serve(['sandbox', '--port', '0', '--sandbox-persons', '100'], /at (http:\/\/[0-9.:]+)\. Its/);
   const env = {
     POSTHOG_HOST: sandbox.address,
@@ -43,7 +43,7 @@ async function withServer(transport, work) {
     // Its questions are among those for the tool search.
     POSTHOG_MCP_ALLOW_MERGE: 'true',
   };
-  let server = { command: binary, args: ['stdio'], env };
+  let server = { command: binary, args: ['stdio', ...flags], env };
   let http;
   if (transport === 'http') {
     http = await serve(['http', '--bind', '127.0.0.1:0'], /address=([0-9.:]+)/, env);
@@ -73,7 +73,7 @@ async function check(name, work) {
 }
 
 /** Runs a program once with a scripted model; returns what the model saw, the deletions sent, and what `run` returned. */
-function play(transport, script, run) {
+function play(transport, script, run, flags) {
   return withServer(transport, async (server, deletions) => {
     const model = await startModel(script);
     try {
@@ -82,7 +82,7 @@ function play(transport, script, run) {
     } finally {
       await model.close();
     }
-  });
+  }, flags);
 }
 
 const plain = (name) => name.replaceAll('-', '_');
@@ -157,9 +157,9 @@ await check('gemini, stdio: sends nothing before the confirmation', async () => 
   assert.match(seen.results[0], /nothing was sent/i);
   assert.equal(seen.deletions, 0);
 });
-await check('gemini, stdio: deletes with the confirmation token', async () => {
+await check('gemini, stdio: deletes with the confirmation token in its mode', async () => {
   const script = [remove('qa-1'), (results) => remove('qa-1', { confirmation: confirmation(results) })];
-  const seen = await play('stdio', script, gemini.run);
+  const seen = await play('stdio', script, gemini.run, ['--confirm', 'token']);
   assert.match(seen.results[1], /queued/i);
   assert.equal(seen.deletions, 1);
 });

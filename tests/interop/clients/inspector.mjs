@@ -70,7 +70,7 @@ try {
   });
   await check('finds a person', () => assertFound(call(find)));
   if (transport === 'stdio') {
-    await check('returns a preview and a token without elicitation', () =>
+    await check('returns the address of a page without elicitation', () =>
       sends(0, () => {
         const preview = call(remove('qa-4'));
         assert.match(text(preview), /^Nothing was sent yet/);

@@ -99,7 +99,7 @@ async fn entry_has_the_confirmation_method() {
 
     let log = Log::new();
     confirmed(
-        &logged(&log, Human::default(), Confirm::Auto).await,
+        &logged(&log, Human::default(), Confirm::Token).await,
         DELETE,
         deletion.clone(),
     )
@@ -142,7 +142,7 @@ async fn unsent_writes_have_no_entry() {
     let strict = logged(&log, Human::default(), Confirm::Strict).await;
     strict.error(DELETE, deletion.clone()).await;
 
-    let session = logged(&log, Human::default(), Confirm::Auto).await;
+    let session = logged(&log, Human::default(), Confirm::Token).await;
     session.call("persons-retrieve", json!({"id": ADA})).await;
     session.call(DELETE, deletion.clone()).await;
     let mut forged = deletion.clone();

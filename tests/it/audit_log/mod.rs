@@ -6,3 +6,5 @@ mod file;
 mod process;
 mod reads;
 mod support;
+
+pub(crate) use support::Log;

@@ -88,8 +88,9 @@ async fn pending_write_is_logged_before_a_signal_ends_the_process() {
 #[tokio::test]
 async fn confirm_setting_reaches_the_confirmer() {
     for (mode, says) in [
-        ("auto", "Nothing was sent yet."),
+        ("auto", "Nothing was sent yet: a person has to approve"),
         ("strict", "Rejected: "),
+        ("token", "Nothing was sent yet."),
         ("off", "Queued, not done yet"),
     ] {
         let input = session_input(WITH_HANDSHAKE[2], &[(DELETE, json!({"ids": [QA[0]]}))]);
@@ -99,6 +100,8 @@ async fn confirm_setting_reaches_the_confirmer() {
         let response = ended.response(2);
         let text = response["result"]["content"][0]["text"].as_str().unwrap();
         assert!(text.starts_with(says), "{mode}: {text}");
+        let page = text.contains("\nhttp://127.0.0.1:");
+        assert_eq!(page, mode == "auto", "{mode}: {text}");
     }
     // The next process accepts no token of this one.
     let arguments = json!({"ids": [QA[0]]}).to_string();

@@ -151,7 +151,7 @@ async fn nothing_is_shown_without_its_line() {
     let log = Log::new();
     let setup = Setup {
         human: Human::answering_with(Reaction::Tick),
-        confirm: Confirm::Auto,
+        confirm: Some(Confirm::Auto),
         ..Setup::default()
     };
     let session = reading(&log, setup).await;

@@ -15,15 +15,15 @@ pub(super) const UPDATE: &str = "persons-update";
 pub(super) const DELETE: &str = "persons-bulk-delete";
 
 /// A log file that is deleted with the test.
-pub(super) struct Log(pub(super) PathBuf);
+pub(crate) struct Log(pub(super) PathBuf);
 
 impl Log {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("audit-{}.jsonl", uuid::Uuid::new_v4());
         Self(std::env::temp_dir().join(name))
     }
 
-    pub(super) fn open(&self) -> AuditLog {
+    pub(crate) fn open(&self) -> AuditLog {
         AuditLog::open(&self.0, ChainKey::default()).unwrap()
     }
 
@@ -42,7 +42,7 @@ impl Log {
     }
 
     /// The last line of each write, in the order in which the writes began.
-    pub(super) fn writes(&self) -> Vec<Value> {
+    pub(crate) fn writes(&self) -> Vec<Value> {
         let mut writes: Vec<Value> = Vec::new();
         for line in self.lines() {
             match writes.iter_mut().find(|write| write["id"] == line["id"]) {
@@ -97,7 +97,7 @@ impl Drop for Log {
 pub(super) async fn logged(log: &Log, human: Human, confirm: Confirm) -> Session {
     connect_with(Setup {
         human,
-        confirm,
+        confirm: Some(confirm),
         audit: Some(log.open()),
         ..Setup::default()
     })

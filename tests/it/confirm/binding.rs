@@ -78,7 +78,7 @@ async fn confirmation_is_bound_to_its_tool() {
         ToolDefinition::new::<Erasing<false>>(),
         ToolDefinition::new::<Erasing<true>>(),
     ];
-    let server = server_of(tools, &session, confirmer());
+    let server = server_of(tools.clone(), &session, token_confirmer());
     let nothing = json!({});
 
     let mut mute = RawClient::begin(&server, WAITING[0], nothing.clone()).await;
@@ -90,6 +90,7 @@ async fn confirmation_is_bound_to_its_tool() {
     let id = mute.call("erase", &arguments).await;
     assert_eq!(result_text(&mute.result(id).await), "Erased");
 
+    let server = server_of(tools, &session, confirmer());
     let mut client = RawClient::begin(&server, WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call("erase", &nothing).await;
     let state = state(&client.result(id).await);
@@ -107,9 +108,9 @@ async fn confirmation_is_bound_to_its_tool() {
 
 /// Protocol versions without elicitation, and clients without it.
 #[tokio::test]
-async fn clients_without_elicitation_get_a_token_in_every_version() {
+async fn token_confirms_in_every_version() {
     let session = connect().await;
-    let server = server(&session, confirmer());
+    let server = server(&session, token_confirmer());
     let silent = [
         WITH_HANDSHAKE[0],
         WITH_HANDSHAKE[1],

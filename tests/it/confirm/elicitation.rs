@@ -185,7 +185,7 @@ async fn open_questions_are_limited() {
 #[tokio::test]
 async fn elicitation_times_out() {
     let session = connect().await;
-    let confirmer = Confirmer::with_ttl(Confirm::Auto, true, Duration::from_millis(50));
+    let confirmer = Confirmer::with_ttl(Confirm::Auto, None, Duration::from_millis(50));
     let mut client = RawClient::begin(&server(&session, confirmer), WAITING[1], forms()).await;
     let id = client.call(TOOL, &deletion()).await;
     let question = client.elicitation().await;

@@ -5,6 +5,7 @@ mod binding;
 mod elicitation;
 mod facts;
 mod mode;
+mod page;
 mod question;
 mod raw_client;
 mod state;

@@ -114,7 +114,7 @@ async fn changes_require_no_confirmation() {
     let human = Human::answering_with(Reaction::Decline);
     let session = connect_with(Setup {
         human: human.clone(),
-        confirm: Confirm::Strict,
+        confirm: Some(Confirm::Strict),
         ..Setup::default()
     })
     .await;
@@ -128,7 +128,7 @@ async fn changes_require_no_confirmation() {
 async fn strict_mode_accepts_elicitation_only() {
     let strict = |human| Setup {
         human,
-        confirm: Confirm::Strict,
+        confirm: Some(Confirm::Strict),
         ..Setup::default()
     };
     let session = connect_with(strict(Human::answering_with(Reaction::Tick))).await;
@@ -151,9 +151,9 @@ async fn strict_mode_accepts_elicitation_only() {
 }
 
 #[tokio::test]
-async fn token_confirmation_can_be_disallowed() {
+async fn auto_without_a_page_rejects_what_the_client_cannot_ask() {
     let session = connect_with(Setup {
-        allow_token_confirmation: false,
+        confirm: Some(Confirm::Auto),
         ..Setup::default()
     })
     .await;
@@ -175,7 +175,7 @@ async fn off_mode_requires_no_confirmation() {
         let human = Human::answering_with(Reaction::Decline);
         let session = connect_with(Setup {
             human: human.clone(),
-            confirm: Confirm::Off,
+            confirm: Some(Confirm::Off),
             lifecycle,
             ..Setup::default()
         })
@@ -218,8 +218,7 @@ async fn token_mode_lets_the_assistant_confirm() {
         let human = Human::answering_with(Reaction::Decline);
         let session = connect_with(Setup {
             human: human.clone(),
-            confirm: Confirm::Token,
-            allow_token_confirmation: false,
+            confirm: Some(Confirm::Token),
             lifecycle,
             ..Setup::default()
         })

@@ -35,7 +35,11 @@ pub(super) fn forms() -> Value {
 }
 
 pub(super) fn confirmer() -> Confirmer {
-    Confirmer::new(Confirm::Auto, true).with_min_reading_time(Duration::ZERO)
+    Confirmer::new(Confirm::Auto, None).with_min_reading_time(Duration::ZERO)
+}
+
+pub(super) fn token_confirmer() -> Confirmer {
+    Confirmer::new(Confirm::Token, None)
 }
 
 /// A server on the sandbox of a session, with its own confirmer.

@@ -5,6 +5,7 @@ use super::support::*;
 use crate::connect;
 use crate::wire::WITHOUT_HANDSHAKE;
 use crate::writing::{QA, writes};
+use posthog_persons_mcp::approval::{ApprovalOptions, Approvals};
 use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::server::confirmation::Confirmer;
 use serde_json::{Value, json};
@@ -134,7 +135,7 @@ async fn state_is_bound_to_its_call_and_usable_once() {
 #[tokio::test]
 async fn expired_state_is_rejected() {
     let session = connect().await;
-    let confirmer = Confirmer::with_ttl(Confirm::Auto, true, Duration::from_millis(1));
+    let confirmer = Confirmer::with_ttl(Confirm::Auto, None, Duration::from_millis(1));
     let mut client =
         RawClient::begin(&server(&session, confirmer), WITHOUT_HANDSHAKE, forms()).await;
     let id = client.call(TOOL, &deletion()).await;
@@ -152,7 +153,8 @@ async fn expired_state_is_rejected() {
 #[tokio::test]
 async fn token_and_state_are_not_interchangeable() {
     let session = connect().await;
-    let server = server(&session, confirmer());
+    let approvals = Approvals::new(ApprovalOptions::default());
+    let server = server(&session, Confirmer::new(Confirm::Auto, Some(approvals)));
     let mut mute = RawClient::begin(&server, WITHOUT_HANDSHAKE, json!({})).await;
     let id = mute.call(TOOL, &deletion()).await;
     let token = mute.result(id).await["structuredContent"]["confirmation"].clone();

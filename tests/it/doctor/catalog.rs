@@ -13,7 +13,7 @@ use crate::{Setup, connect_with};
 async fn called(tool: &ToolDefinition, scopes: &[&str]) -> (bool, String) {
     let mut setup = Setup {
         key: TEST_KEY,
-        confirm: Confirm::Off,
+        confirm: Some(Confirm::Off),
         ..Setup::default()
     };
     setup.sandbox.keys.push(Key::scoped(TEST_KEY, scopes));

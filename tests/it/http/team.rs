@@ -109,7 +109,7 @@ pub(super) async fn team_on(sandbox: Sandbox, setup: Setup) -> Team {
             token: token.map(SecretString::from),
         },
     };
-    let mut confirmer = Confirmer::new(setup.confirm, false).with_min_reading_time(Duration::ZERO);
+    let mut confirmer = Confirmer::new(setup.confirm, None).with_min_reading_time(Duration::ZERO);
     if let Some(key) = setup.state_key {
         confirmer = confirmer.with_key(&SecretString::from(key));
     }

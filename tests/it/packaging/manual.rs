@@ -90,6 +90,8 @@ fn help_lists_only_settings_that_take_effect() {
     for (subcommand, shows, hides) in [
         ("sandbox", "sandbox-persons", "host"),
         ("demo", "redact", "audit-log"),
+        ("http", "bind", "approval-bind"),
+        ("call", "confirm", "open-browser"),
         ("tools", "read-only", "project"),
         ("doctor", "host", "max-result-bytes"),
     ] {

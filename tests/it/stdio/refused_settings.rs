@@ -232,3 +232,62 @@ async fn key_file_that_everybody_can_read_is_reported() {
         assert_eq!(ended.stderr.contains(&says), reported, "{}", ended.stderr);
     }
 }
+
+#[tokio::test]
+async fn approval_page_that_no_browser_reaches_is_refused() {
+    for (arguments, says) in [
+        (
+            &["--approval-bind", "0.0.0.0:8810"][..],
+            "say with --approval-url where",
+        ),
+        (
+            &["--approval-bind", "[::]:0"],
+            "say with --approval-url where",
+        ),
+        (
+            &["--approval-url", "http://127.0.0.1:8810"],
+            "name it in --approval-bind too",
+        ),
+        (
+            &[
+                "--approval-bind",
+                "0.0.0.0:8810",
+                "--approval-url",
+                "http://host/path",
+            ],
+            "is not a scheme and a host",
+        ),
+        (
+            &[
+                "--approval-bind",
+                "0.0.0.0:8810",
+                "--approval-url",
+                "ftp://host",
+            ],
+            "is not a scheme and a host",
+        ),
+        (
+            &[
+                "--approval-bind",
+                "0.0.0.0:8810",
+                "--approval-url",
+                "http://me:secret@host",
+            ],
+            "is not a scheme and a host",
+        ),
+        (&["--approval-bind", "localhost"], "invalid"),
+    ] {
+        let error = startup_error(binary(&[&["--sandbox"], arguments].concat())).await;
+        assert!(error.contains(says), "{arguments:?}: {error}");
+        assert!(!error.contains("secret"), "{arguments:?}: {error}");
+    }
+    // Where no page is served, nobody has to reach it.
+    let flags = [
+        "--sandbox",
+        "--approval-bind",
+        "0.0.0.0:8810",
+        "--read-only",
+    ];
+    let ended = run(binary(&flags), "").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}

@@ -111,7 +111,7 @@ fn recorded(response: &Value) -> FaultKind {
 async fn session() -> Session {
     connect_with(Setup {
         key: Sandbox::LEGACY_KEY,
-        confirm: Confirm::Off,
+        confirm: Some(Confirm::Off),
         ..Setup::default()
     })
     .await

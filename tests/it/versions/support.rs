@@ -15,7 +15,7 @@ pub(super) const STATIC_COHORT: u64 = 13;
 pub(super) fn of(era: Era) -> Setup {
     Setup {
         assume_current: false,
-        confirm: Confirm::Off,
+        confirm: Some(Confirm::Off),
         sandbox: SandboxOptions {
             era,
             clock: Clock::Manual,

@@ -177,7 +177,7 @@ async fn large_preview_respects_the_result_size() {
 #[tokio::test]
 async fn off_mode_keeps_the_checks() {
     let session = connect_with(Setup {
-        confirm: Confirm::Off,
+        confirm: Some(Confirm::Off),
         ..Setup::default()
     })
     .await;

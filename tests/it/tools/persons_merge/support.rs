@@ -31,7 +31,7 @@ pub(super) async fn approving() -> Session {
 /// A session without confirmation.
 pub(super) async fn unconfirmed() -> Session {
     connect_with(Setup {
-        confirm: Confirm::Off,
+        confirm: Some(Confirm::Off),
         ..Setup::default()
     })
     .await
