@@ -236,9 +236,9 @@ impl Suite {
                 if !catalog.contains(tool) {
                     problems.push(format!("{id}: unknown tool {tool}"));
                 }
-                if task.intent.contains(tool.as_str()) {
-                    problems.push(format!("{id}: the intent names the tool {tool}"));
-                }
+            }
+            for tool in catalog.iter().filter(|tool| task.intent.contains(*tool)) {
+                problems.push(format!("{id}: the intent names the tool {tool}"));
             }
             for step in &task.script {
                 if !task.allows(&step.tool) {

@@ -85,6 +85,13 @@ async fn every_script_passes_with_and_without_a_handshake() {
     }
 }
 
+/// Fewer say little about a model. `suite` also checks that no prompt names a tool.
+#[test]
+fn suite_has_at_least_60_tasks() {
+    let tasks = suite().tasks.len();
+    assert!(tasks >= 60, "{tasks} tasks");
+}
+
 #[test]
 fn suite_rejects_unknown_tools_uncovered_tools_and_unknown_fields() {
     let mut fewer = tools();
@@ -98,6 +105,12 @@ fn suite_rejects_unknown_tools_uncovered_tools_and_unknown_fields() {
     more.insert("persons-anonymize".to_owned());
     let problems = Suite::read(&yaml(), &more).unwrap_err();
     assert_eq!(problems, "no task covers the tool persons-anonymize");
+    let named = yaml().replacen("What plans are people on?", "Call persons-split.", 1);
+    let problems = Suite::read(&named, &tools()).unwrap_err();
+    assert_eq!(
+        problems,
+        "values-of-a-property: the intent names the tool persons-split"
+    );
     let misspelt = yaml().replacen("expected_tools:", "expectedtools:", 1);
     let problems = Suite::read(&misspelt, &tools()).unwrap_err();
     assert!(problems.contains("expectedtools"), "{problems}");
