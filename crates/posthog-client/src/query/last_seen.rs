@@ -32,7 +32,8 @@ impl Client {
             match self.query(node(true)).await {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Invalid { .. })
-                        && known.get().is_none()
+                        // Another query may have found out meanwhile that there is no such column.
+                        && known.get() != Some(&true)
                         && !connection.is_current() => {}
                 response => {
                     if response.is_ok() {
