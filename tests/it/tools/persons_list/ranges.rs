@@ -1,5 +1,7 @@
 //! Lists that only a query can answer: by times, and by one of several filters.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use posthog_sandbox::{Clock, Era, Fault, FaultKind, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
@@ -90,6 +92,17 @@ async fn an_older_posthog_is_asked_for_the_column_once() {
         session.call(TOOL, json!({"created_after": "-90d"})).await;
         assert_eq!(session.requests().len(), queries);
     }
+}
+
+#[tokio::test]
+async fn first_calls_at_once_to_an_older_posthog_all_succeed() {
+    let session = on(Era::August2025).await;
+    // One is refused when the other already knows why.
+    let late = FaultKind::Delay(Duration::from_millis(200));
+    session.sandbox.inject(Fault::once("/query/", late));
+    let call = || session.call(TOOL, json!({"created_after": "-90d"}));
+    tokio::join!(call(), call());
+    assert_eq!(session.requests().len(), 4);
 }
 
 #[tokio::test]
