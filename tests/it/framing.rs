@@ -90,7 +90,7 @@ fn every_request_has_one_response_whatever_is_between_them() {
         .build()
         .unwrap();
     let config = Config {
-        cases: 200,
+        cases: crate::cases(200),
         failure_persistence: None,
         ..Config::default()
     };

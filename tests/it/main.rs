@@ -87,6 +87,12 @@ const ADA: &str = "ada0ada0-1815-4852-8000-000000000101";
 /// A UUID without a person.
 const NOBODY: &str = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
 
+/// The cases of a property test: these, and more in proportion where `PROPTEST_CASES` exceeds proptest's default of 256.
+fn cases(usual: u32) -> u32 {
+    let factor = proptest::test_runner::Config::default().cases / 256;
+    usual.saturating_mul(factor.max(1))
+}
+
 /// The configuration of a session.
 struct Setup {
     key: &'static str,

@@ -252,7 +252,7 @@ async fn foreign_lock_is_waited_for_and_then_refuses_the_write() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::cases(64), ..ProptestConfig::default() })]
 
     /// Whatever stands in the file, the lines of a write are appended whole, and what was there stays.
     #[test]

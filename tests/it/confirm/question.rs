@@ -236,7 +236,7 @@ fn no_text_leaves_its_quotes() {
     let session = runtime.block_on(declining());
     let strategy = proptest::collection::vec(hostile_text(), 8);
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: 48,
+        cases: crate::cases(48),
         failure_persistence: None,
         ..ProptestConfig::default()
     });
