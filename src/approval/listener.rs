@@ -1,5 +1,6 @@
 //! The listener: started for the first question, closed after the last.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,13 +11,14 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, sleep_until};
 
 use super::approvals::Inner;
 use super::routes;
 
-/// Connections at the same time; a browser opens a few.
+/// Connections at the same time; a browser opens a few. Beyond, the oldest gives way: whoever opens many and sends nothing
+/// keeps nobody from the page.
 const MAX_CONNECTIONS: usize = 64;
 /// How long a browser may take to send the headers of a request.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +40,7 @@ pub(super) async fn start(inner: &Arc<Inner>) -> io::Result<SocketAddr> {
 /// Serves until there is nothing to serve. Open connections end with it.
 async fn serve(inner: &Inner, listener: TcpListener, router: Router) {
     let mut connections = JoinSet::new();
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let next = match inner.tidy() {
             Some(next) => next,
@@ -54,9 +57,15 @@ async fn serve(inner: &Inner, listener: TcpListener, router: Router) {
             }
         };
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(exchange(stream, router.clone()));
+                    open.retain(|connection| !connection.is_finished());
+                    if open.len() >= MAX_CONNECTIONS
+                        && let Some(oldest) = open.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    open.push_back(connections.spawn(exchange(stream, router.clone())));
                 }
                 Err(_) => sleep(ACCEPT_BACKOFF).await,
             },

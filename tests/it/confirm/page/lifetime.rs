@@ -9,6 +9,7 @@ use crate::writing::{QA, writes};
 use crate::{Session, Setup, connect_with};
 use posthog_persons_mcp::approval::ApprovalOptions;
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -75,6 +76,24 @@ async fn eight_pages_are_open_at_a_time() {
     pages[3].browser.decline().await;
     OpenPage::of(&session, TOOL, deletion()).await;
     assert_eq!(writes(&session), no_requests());
+}
+
+/// Who opens connections and sends nothing keeps no person from the page.
+#[tokio::test]
+async fn silent_connections_give_way() {
+    let session = connect_with(setup(impatient())).await;
+    let page = OpenPage::of(&session, TOOL, json!({"ids": [QA[0]]})).await;
+    let mut silent = Vec::new();
+    // If none gave way, the page would be served after several times the time that each may take.
+    for _ in 0..256 {
+        silent.push(TcpStream::connect(&page.browser.host).await.unwrap());
+    }
+    page.browser.decline().await;
+    assert_eq!(page.browser.heading().await, "Declined");
+    // The oldest are closed.
+    let mut byte = [0];
+    let read = timeout(TIMEOUT, silent[0].read(&mut byte)).await;
+    assert!(matches!(read.expect("it is closed"), Ok(0) | Err(_)));
 }
 
 /// Nothing listens before the first question and after the last outcome.
