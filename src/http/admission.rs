@@ -36,7 +36,7 @@ pub(super) struct Gate {
 pub(super) struct Admission {
     _place: Place,
     _body: Option<BodyMemory>,
-    _unverified: Option<Unverified>,
+    _key: Option<HeldKey>,
 }
 
 impl TransportPlace for Admission {
@@ -52,10 +52,21 @@ enum Place {
     Stream(StreamPermit),
 }
 
-/// A key that PostHog has not accepted, and its place among all of them.
-struct Unverified {
+/// The key of a request. If PostHog rejected it by the end of the request, what the key opened before ends too: an idle
+/// stream sends no further request that could be turned away.
+struct HeldKey {
     key: CallerKey,
-    _place: OwnedSemaphorePermit,
+    /// A place among the keys that PostHog has not accepted, if it is one of them.
+    unverified: Option<OwnedSemaphorePermit>,
+    gate: Arc<Gate>,
+}
+
+impl Drop for HeldKey {
+    fn drop(&mut self) {
+        if self.key.state.was_rejected() {
+            self.gate.end_all(&self.key.principal);
+        }
+    }
 }
 
 /// Admits a request and holds its place until the response is written.
@@ -79,18 +90,22 @@ pub(super) async fn admit(State(gate): State<Arc<Gate>>, request: Request, next:
 }
 
 impl Gate {
-    async fn admit(&self, mut request: Request) -> Result<(Request, Admission), Response> {
+    async fn admit(
+        self: &Arc<Self>,
+        mut request: Request,
+    ) -> Result<(Request, Admission), Response> {
         let (caller, key) = self
             .credentials
             .authenticate(&mut request)
             .map_err(|error| self.credentials.reject(&error))?;
-        let mut unverified = match key {
-            Some(key) => self.verify_early(&caller, key, outlives(&request)).await?,
+        let mut key = match key {
+            Some(key) => Some(self.verify_early(&caller, key, outlives(&request)).await?),
             None => None,
         };
-        let mut principal = match unverified {
-            Some(_) => InFlight::unverified_principal(),
-            None => Arc::clone(&caller.principal),
+        let is_unverified = |key: &HeldKey| key.unverified.is_some();
+        let mut principal = match key.as_ref().is_some_and(is_unverified) {
+            true => InFlight::unverified_principal(),
+            false => Arc::clone(&caller.principal),
         };
         let count = self.in_flight.count(&principal).await;
         count.map_err(IntoResponse::into_response)?;
@@ -101,18 +116,24 @@ impl Gate {
             let admission = Admission {
                 _place: Place::InFlight(permit),
                 _body: None,
-                _unverified: unverified,
+                _key: key,
             };
             return Ok((request, admission));
         }
         if request.method() == Method::GET {
             let stream = self.streams.open(&principal);
             let stream = stream.map_err(IntoResponse::into_response)?;
+            // The key may have been rejected before there was a stream that could end.
+            if let Some(held) = &key
+                && let KeyStanding::Rejected(why) = held.key.standing()
+            {
+                return Err(self.turn_away(why));
+            }
             request.extensions_mut().insert(caller);
             let admission = Admission {
                 _place: Place::Stream(stream),
                 _body: None,
-                _unverified: unverified,
+                _key: key,
             };
             return Ok((request, admission));
         }
@@ -122,11 +143,12 @@ impl Gate {
         request = body::read(request, &mut memory).await?;
         drop(reading);
         let kind = request.extensions().get::<MessageKind>().copied();
-        if let Some(held) = &unverified
+        if let Some(held) = &mut key
+            && held.unverified.is_some()
             && kind.is_none_or(MessageKind::may_open_session)
         {
             self.verify(&caller, &held.key, true).await?;
-            unverified = None;
+            held.unverified = None;
             principal = Arc::clone(&caller.principal);
         }
         let lane = match kind {
@@ -139,35 +161,41 @@ impl Gate {
         let admission = Admission {
             _place: Place::InFlight(permit),
             _body: Some(memory),
-            _unverified: unverified,
+            _key: key,
         };
         Ok((request, admission))
     }
 
-    /// A place for a key that PostHog has not accepted, or none if it has. The key must be accepted first where something
-    /// outlives the request, and an OAuth token always.
+    /// The key, with a place if PostHog has not accepted it. It must be accepted first where something outlives the request,
+    /// and an OAuth token always.
     async fn verify_early(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         key: CallerKey,
         outlives: bool,
-    ) -> Result<Option<Unverified>, Response> {
-        match key.standing() {
-            KeyStanding::Accepted => return Ok(None),
-            KeyStanding::Rejected(why) => return Err(self.turn_away(&key, why).await),
+    ) -> Result<HeldKey, Response> {
+        let mut held = HeldKey {
+            key,
+            unverified: None,
+            gate: Arc::clone(self),
+        };
+        match held.key.standing() {
+            KeyStanding::Accepted => return Ok(held),
+            KeyStanding::Rejected(why) => return Err(self.turn_away(why)),
             KeyStanding::Unverified => {}
         }
         let place = self.in_flight.unverified_place().await;
         let place = place.map_err(IntoResponse::into_response)?;
-        if outlives || key.is_oauth {
-            self.verify(caller, &key, outlives).await?;
+        if outlives || held.key.is_oauth {
+            self.verify(caller, &held.key, outlives).await?;
         }
         // Another request may have settled it meanwhile.
-        match key.standing() {
-            KeyStanding::Accepted => Ok(None),
-            KeyStanding::Rejected(why) => Err(self.turn_away(&key, why).await),
-            KeyStanding::Unverified => Ok(Some(Unverified { key, _place: place })),
+        match held.key.standing() {
+            KeyStanding::Accepted => {}
+            KeyStanding::Rejected(why) => return Err(self.turn_away(why)),
+            KeyStanding::Unverified => held.unverified = Some(place),
         }
+        Ok(held)
     }
 
     /// Asks PostHog whether it accepts the key. Where that cannot be known now, a request that nothing outlives goes on: its
@@ -182,17 +210,21 @@ impl Gate {
         key.settle();
         match verified.as_ref().map_err(Error::kind) {
             Ok(()) => Ok(()),
-            Err(ErrorKind::KeyRejected(why)) => Err(self.turn_away(key, *why).await),
+            Err(ErrorKind::KeyRejected(why)) => Err(self.turn_away(*why)),
             Err(_) if outlives => Err(self.credentials.reject(&AuthError::NotVerified)),
             Err(_) => Ok(()),
         }
     }
 
-    /// The response to a request whose key PostHog does not accept. What it opened while PostHog did ends.
-    async fn turn_away(&self, key: &CallerKey, why: KeyRejection) -> Response {
-        self.streams.close_all(&key.principal);
-        self.sessions.end_all(&key.principal).await;
+    /// The response to a request whose key PostHog does not accept.
+    fn turn_away(&self, why: KeyRejection) -> Response {
         self.credentials.reject(&AuthError::Rejected(why))
+    }
+
+    /// Ends what a key opened while PostHog accepted it.
+    fn end_all(&self, principal: &Arc<str>) {
+        self.streams.close_all(principal);
+        self.sessions.end_all(principal);
     }
 }
 

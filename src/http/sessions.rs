@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use tokio::runtime::Handle;
 
 use super::message_kind::MessageKind;
 use crate::server::Caller;
@@ -26,6 +27,7 @@ pub(super) struct Sessions {
     manager: Arc<LocalSessionManager>,
     max_sessions: usize,
     owners: Mutex<HashMap<String, Owner>>,
+    runtime: Handle,
     /// Serializes handshakes, each of which may evict a session.
     opening: tokio::sync::Mutex<()>,
 }
@@ -41,6 +43,7 @@ impl Sessions {
             manager,
             max_sessions,
             owners: Mutex::default(),
+            runtime: Handle::current(),
             opening: tokio::sync::Mutex::default(),
         }
     }
@@ -61,19 +64,19 @@ impl Sessions {
         })
     }
 
-    /// Ends the sessions of a credential.
-    pub(super) async fn end_all(&self, principal: &Arc<str>) {
-        let own: Vec<String> = {
-            let owners = self.owners();
-            let own = owners
-                .iter()
-                .filter(|(_, owner)| owner.principal == *principal);
-            own.map(|(session, _)| session.clone()).collect()
-        };
-        for session in own {
-            let _ = self.manager.close_session(&session.as_str().into()).await;
-            self.owners().remove(&session);
+    /// Ends the sessions of a credential: from now on nobody can use them, and they are closed soon.
+    pub(super) fn end_all(&self, principal: &Arc<str>) {
+        let own = |_: &String, owner: &mut Owner| owner.principal == *principal;
+        let own: Vec<_> = self.owners().extract_if(own).collect();
+        if own.is_empty() {
+            return;
         }
+        let manager = Arc::clone(&self.manager);
+        self.runtime.spawn(async move {
+            for (session, _) in own {
+                let _ = manager.close_session(&session.as_str().into()).await;
+            }
+        });
     }
 
     fn opened(&self, session: &str, principal: &Arc<str>) {

@@ -81,6 +81,12 @@ impl KeyState {
         }
     }
 
+    /// Whether PostHog's last word on the key was that it rejects it, however long ago.
+    #[must_use]
+    pub fn was_rejected(&self) -> bool {
+        matches!(*self.verdict(), Some((Err(_), _)))
+    }
+
     fn verdict(&self) -> MutexGuard<'_, Option<(Result<(), KeyRejection>, Instant)>> {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner)
     }

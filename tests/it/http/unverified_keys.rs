@@ -5,13 +5,15 @@ use posthog_client::Project;
 use posthog_persons_mcp::http::HttpLimits;
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::limits::{team_limited_to, wait_until};
 use super::{
-    Caller, JOHN, LegacyClient, MARY, McpClient, Method, Setup, Team, result_text, team, team_with,
+    Caller, EventStream, JOHN, LegacyClient, MARY, McpClient, Method, Setup, Team, result_text,
+    team, team_with,
 };
 use crate::ADA;
-use crate::wire::{WITH_HANDSHAKE, opening_messages, request};
+use crate::wire::{TIMEOUT, WITH_HANDSHAKE, opening_messages, request};
 
 /// The request that asks PostHog about a key.
 const ASKS: &str = "/api/personal_api_keys/@current/";
@@ -174,6 +176,45 @@ async fn revoked_key_is_rejected_and_asked_about_again() {
     legacy.events.end().await;
     // Others are not affected.
     assert_eq!(person(&team.caller(JOHN)).await["isError"], false);
+}
+
+/// An idle stream sends no request that could be turned away.
+#[tokio::test]
+async fn what_a_key_opened_ends_once_posthog_rejects_it() {
+    let team = team_limited_to(HttpLimits::default()).await;
+    let (mary, john) = (team.caller(MARY), team.caller(JOHN));
+    let mut session = McpClient::begin(&mary, WITH_HANDSHAKE[2]).await;
+    let idle = mary.send(session.request(Method::GET)).await;
+    let mut legacy = LegacyClient::begin(&mary).await;
+    // A call of the session that PostHog has not answered ends with the session.
+    let stalled = json!({"name": "persons-retrieve", "arguments": {"id": 9_999}});
+    let (_, stalled) = session.open("tools/call", stalled).await;
+    let mut others = (
+        McpClient::begin(&john, WITH_HANDSHAKE[2]).await,
+        LegacyClient::begin(&john).await,
+    );
+    let rejected = json!({"type": "authentication_error", "code": "authentication_failed", "detail": "No.", "attr": null});
+    let request = format!("/persons/{ADA}/");
+    team.sandbox
+        .inject(Fault::once(&request, FaultKind::json(403, &rejected)));
+    // The stream still has the result that says why it ends.
+    let arguments = json!({"id": ADA});
+    let result = legacy.call("persons-retrieve", &arguments).await;
+    assert!(result_text(&result).contains("API key"), "{result}");
+    for (what, stream) in [
+        ("legacy stream", legacy.events),
+        ("stream of the session", EventStream::of(idle)),
+        ("call of the session", stalled),
+    ] {
+        let end = timeout(TIMEOUT, stream.end()).await;
+        assert!(end.is_ok(), "the {what} stays open");
+    }
+    for result in [
+        others.0.call("persons-retrieve", &arguments).await,
+        others.1.call("persons-retrieve", &arguments).await,
+    ] {
+        assert_eq!(result["isError"], false, "{result}");
+    }
 }
 
 #[tokio::test]
