@@ -361,7 +361,7 @@ impl Call {
             return Err(ErrorData::internal_error("the server is stopping", None).into());
         };
         let work = AssertUnwindSafe(work).catch_unwind().boxed();
-        match offload(work, &self.large_response_read).await {
+        match offload(work, &self.large_response_read, &self.server.threads).await {
             Some(Ok(result)) => Ok(result),
             Some(Err(_)) | None => {
                 // The panic hook has logged where.

@@ -291,7 +291,7 @@ impl ServerHandler for Server {
                 _ => Completions::default(),
             }
         };
-        let found = offload(found.boxed(), &large_response_read).await;
+        let found = offload(found.boxed(), &large_response_read, &self.inner.threads).await;
         let found = found.unwrap_or_default();
         let values = self.inner.record_completions(&reader, found).await;
         let completion =

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::call::Call;
 use super::caller::{Caller, CallerSource};
 use super::confirmation::Confirmer;
+use super::offload;
 use super::session::ClientSession;
 use crate::audit::AuditLog;
 use crate::coordination::Store;
@@ -59,6 +60,8 @@ pub(super) struct Inner {
     /// What this process shares with others.
     pub(super) store: Store,
     pub(super) slots: Semaphore,
+    /// For the work on large responses.
+    pub(super) threads: Arc<Semaphore>,
     /// Writes in progress. They complete even if their calls are cancelled.
     pub(super) writes: TaskTracker,
 }
@@ -101,6 +104,7 @@ impl Server {
                 exports,
                 store,
                 slots: Semaphore::new(SLOTS),
+                threads: offload::threads(),
                 writes: TaskTracker::new(),
             }),
             callers: CallerSource::PerRequest,

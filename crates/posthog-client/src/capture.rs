@@ -143,7 +143,7 @@ impl Client {
         let response = request.send().await.map_err(Error::from_transport)?;
         let head = ResponseHead::new(&response);
         let body = connection.read(response, None, None).await?;
-        let body = without_key(body, head.status, token.0.expose_secret());
+        let body = body.map(|body| without_key(body, head.status, token.0.expose_secret()));
         if head.status.is_success() {
             return accepted(&head, &body);
         }

@@ -21,6 +21,7 @@ use crate::quoted_key::without_key;
 use crate::rate_limit::{Quota, RateLimiter};
 use crate::request::Request;
 use crate::response::{self, ResponseHead};
+use crate::response_memory::Body;
 use crate::retry;
 
 /// PostHog with one API key and one project.
@@ -185,7 +186,7 @@ impl Client {
     }
 
     /// Sends a request, retries it as [`retry`] decides, and returns the body of a successful response.
-    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Body, Error> {
         let base = self.inner.connection.retry_pause();
         let pause = |attempt, error: &Error, elapsed| {
             if request.quota == Quota::Query {
@@ -229,13 +230,13 @@ impl Client {
         }
     }
 
-    pub(crate) async fn send_once(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn send_once(&self, request: &Request<'_>) -> Result<Body, Error> {
         self.check_token().await?;
         self.transmit(request).await
     }
 
     /// Sends a request without checking the token first: the check itself is one.
-    pub(crate) async fn transmit(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn transmit(&self, request: &Request<'_>) -> Result<Body, Error> {
         let response = self.exchange(request).await;
         if let Some(state) = &self.inner.state
             && request.shows_key(self.key_kind())
@@ -245,7 +246,7 @@ impl Client {
         response
     }
 
-    async fn exchange(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+    async fn exchange(&self, request: &Request<'_>) -> Result<Body, Error> {
         let connection = &self.inner.connection;
         let address = connection
             .address(&request.path, request.trailing_slash)
@@ -290,7 +291,8 @@ impl Client {
             large.read.notify_one();
             tokio::task::yield_now().await;
         }
-        let body = without_key(body, head.status, self.inner.key.expose_secret());
+        let key = self.inner.key.expose_secret();
+        let body = body.map(|body| without_key(body, head.status, key));
         if head.status.is_success() && head.html {
             // A login page or a load balancer's. It says nothing about the key or the request.
             let expected = match request.accept {

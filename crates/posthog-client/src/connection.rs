@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::feature::KnownFeatures;
 use crate::query::LastSeenSupport;
 use crate::rate_limit::RateLimiters;
+use crate::response_memory::{Body, ResponseMemory};
 use crate::url::{SegmentError, endpoint_url};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,6 +101,7 @@ pub struct Connection {
     retry_pause: Duration,
     query_timeout: Duration,
     rate_limiters: RateLimiters,
+    response_memory: ResponseMemory,
     is_current: bool,
     features: OnceCell<KnownFeatures>,
     last_seen: LastSeenSupport,
@@ -147,6 +149,7 @@ impl Connection {
             // A query waits at PostHog for up to 30 s and runs for up to 60 s: 100 s by default.
             query_timeout: options.timeout * 5 / 3,
             rate_limiters: RateLimiters::new(is_cloud(base)),
+            response_memory: ResponseMemory::new(options.max_response_bytes),
             is_current: options.assume_current || is_cloud(base),
             features: OnceCell::new(),
             last_seen: LastSeenSupport::default(),
@@ -223,31 +226,36 @@ impl Connection {
         endpoint_url(&self.base, path, trailing_slash)
     }
 
-    /// Reads a body, up to the limit or a lower one. With `max_bytes`, only the first bytes are read.
+    /// Reads a body, up to the limit or a lower one, while there is memory for it. With `max_bytes`, only the first bytes
+    /// are read.
     pub(crate) async fn read(
         &self,
         mut response: reqwest::Response,
         max_bytes: Option<usize>,
         size_limit: Option<usize>,
-    ) -> Result<Vec<u8>, Error> {
-        /// Memory reserved for a `Content-Length` before any byte arrives.
+    ) -> Result<Body, Error> {
+        /// Memory allocated for a `Content-Length` before any byte arrives.
         const MAX_PREALLOCATION: u64 = 1024 * 1024;
         let limit = size_limit
             .unwrap_or(usize::MAX)
             .min(self.max_response_bytes);
         let content_length = response.content_length().unwrap_or_default();
-        let mut body = Vec::with_capacity(content_length.min(MAX_PREALLOCATION) as usize);
+        let mut memory = self.response_memory.reserve();
+        let capacity = content_length.min(MAX_PREALLOCATION) as usize;
+        memory.grow(capacity.min(limit)).await;
+        let mut body = Vec::with_capacity(capacity);
         while let Some(chunk) = response.chunk().await.map_err(Error::from_transport)? {
             if let Some(max) = max_bytes.filter(|max| body.len() + chunk.len() >= *max) {
                 body.extend_from_slice(chunk.get(..max - body.len()).unwrap_or(&chunk));
-                return Ok(body);
+                return Ok(Body::new(body, memory));
             }
             if body.len() + chunk.len() > limit {
                 return Err(Error::new(ErrorKind::ResponseTooLarge { max_bytes: limit }));
             }
+            memory.grow(body.len() + chunk.len()).await;
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok(Body::new(body, memory))
     }
 }
 

@@ -42,6 +42,7 @@ mod recordings;
 mod relative_date;
 mod request;
 mod response;
+mod response_memory;
 mod retry;
 mod scopes;
 mod untrusted;

@@ -115,7 +115,7 @@ impl Client {
         request.accept = "text/csv";
         // One byte more shows whether the file is longer.
         request.max_bytes = Some(max_bytes + 1);
-        let mut body = self.send(&request).await?;
+        let mut body = self.send(&request).await?.into_bytes();
         let truncated = body.len() > max_bytes;
         body.truncate(max_bytes);
         if looks_like_html(&body) {

@@ -5,6 +5,7 @@ mod client;
 mod confirmation;
 mod credentials;
 mod exports;
+mod heavy_calls;
 mod host_policy;
 mod limits;
 mod mcp_client;

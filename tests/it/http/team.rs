@@ -9,7 +9,7 @@ use posthog_persons_mcp::coordination::Store;
 use posthog_persons_mcp::http::{
     AuthMode, Credentials, HostPolicy, HttpLimits, HttpOptions, KeyRegistry, Metrics, serve,
 };
-use posthog_persons_mcp::output::OutputOptions as Budget;
+use posthog_persons_mcp::output::{OutputOptions as Budget, Redaction};
 use posthog_persons_mcp::policy::{Confirm, Policy};
 use posthog_persons_mcp::server::confirmation::Confirmer;
 use posthog_persons_mcp::server::{Server, WriteGuards};
@@ -44,6 +44,7 @@ pub(super) struct Setup {
     pub(super) state_key: Option<&'static str>,
     pub(super) host_policy: HostPolicy,
     pub(super) limits: HttpLimits,
+    pub(super) redaction: Redaction,
     pub(super) legacy_sse: bool,
     /// What OAuth tokens must be meant for.
     pub(super) resource: Option<&'static str>,
@@ -65,6 +66,7 @@ impl Default for Setup {
             state_key: None,
             host_policy: HostPolicy::default(),
             limits: HttpLimits::default(),
+            redaction: Redaction::default(),
             legacy_sse: true,
             resource: None,
         }
@@ -122,6 +124,7 @@ pub(super) async fn team_on(sandbox: Sandbox, setup: Setup) -> Team {
     // Tests read the fields.
     let budget = Budget {
         structured: true,
+        redaction: setup.redaction,
         ..Budget::default()
     };
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
