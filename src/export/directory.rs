@@ -17,6 +17,9 @@ use crate::sync::lock;
 /// How long a link works. The file is removed afterwards.
 pub const LINK_TTL: Duration = Duration::from_secs(15 * 60);
 
+/// Files that a caller can have to download at the same time. Disks are finite.
+const MAX_LINKS: usize = 16;
+
 /// How the names of files begin that are removed after a while.
 const SERVED_PREFIX: &str = "served-";
 /// How long an export waits for PostHog in a tool call, in all: clients give up on a call after a few minutes.
@@ -190,6 +193,7 @@ impl Exports {
             _file: handle,
         };
         lock(&self.inner.served).insert(id, served);
+        self.remove_oldest();
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move {
             tokio::time::sleep(LINK_TTL).await;
@@ -205,6 +209,20 @@ impl Exports {
             bytes,
             expires_at: Some(Utc::now() + LINK_TTL),
         })
+    }
+
+    /// Removes the oldest files of this caller where there are too many.
+    fn remove_oldest(&self) {
+        let mut own: Vec<(Instant, Uuid)> = lock(&self.inner.served)
+            .iter()
+            .filter(|(_, file)| file.principal == self.principal)
+            .map(|(id, file)| (file.until, *id))
+            .collect();
+        own.sort_unstable();
+        let beyond = own.len().saturating_sub(MAX_LINKS);
+        for (_, id) in own.into_iter().take(beyond) {
+            self.inner.remove_served(id);
+        }
     }
 
     /// The file of a link, for the caller that exported it and as long as the link works.

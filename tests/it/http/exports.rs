@@ -1,5 +1,6 @@
 //! Exported files over HTTP: a link for the caller that exported, for a while.
 
+use posthog_sandbox::{Fault, FaultKind};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -73,6 +74,43 @@ async fn link_is_for_the_caller_that_exported() {
     team.stop.cancel();
     team.served.await.unwrap().unwrap();
     assert_eq!(team.exports.names(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn links_of_a_caller_are_limited_and_end_with_its_key() {
+    const MAX_LINKS: usize = 16;
+    let team = team().await;
+    let (of_other, _) = exported(&team, Some(JOHN), "2025-11-25").await;
+    let mut paths = Vec::new();
+    for _ in 0..=MAX_LINKS {
+        paths.push(exported(&team, Some(MARY), "2025-11-25").await.0);
+    }
+    let mary = caller(team.address, Some(MARY));
+    let status = async |path: &str| mary.send(mary.request(Method::GET, path)).await.status();
+    assert_eq!(status(&paths[0]).await, 404);
+    assert_eq!(status(&paths[1]).await, 200);
+    assert_eq!(team.exports.names().len(), MAX_LINKS + 1);
+    // Not in parts, and not otherwise than by its address.
+    let range = mary
+        .request(Method::GET, &paths[1])
+        .header("range", "bytes=0-9");
+    assert_eq!(mary.send(range).await.status(), 200);
+    for path in [
+        "/exports/",
+        "/exports/%2e%2e%2fhealthz",
+        "/exports/..%2fserved",
+    ] {
+        assert_eq!(status(path).await, 404, "{path}");
+    }
+    let rejected = json!({"type": "authentication_error", "code": "authentication_failed", "detail": "No.", "attr": null});
+    let rejected = FaultKind::json(403, &rejected);
+    team.sandbox.inject(Fault::once("/persons/", rejected));
+    mary.call("persons-retrieve", &json!({"id": crate::ADA}))
+        .await;
+    assert_eq!(status(&paths[1]).await, 401);
+    let john = caller(team.address, Some(JOHN));
+    let response = john.send(john.request(Method::GET, &of_other)).await;
+    assert_eq!(response.status(), 200);
 }
 
 #[tokio::test]
