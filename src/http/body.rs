@@ -15,6 +15,11 @@ use super::message_kind::MessageKind;
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// A session keeps the names and capabilities that its client declares; no client needs more.
 const MAX_HANDSHAKE_BYTES: usize = 16 * 1024;
+/// Values of JSON in a body: far more than any call needs.
+const MAX_VALUES: usize = 20_000;
+/// What a value takes while a message is read and its call runs, besides its text: an empty list of two bytes becomes a
+/// hundred times as much.
+const VALUE_BYTES: usize = 200;
 /// How long a body may take to arrive.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -33,6 +38,15 @@ pub(super) async fn read(request: Request, memory: &mut BodyMemory) -> Result<Re
             return Err((StatusCode::REQUEST_TIMEOUT, why).into_response());
         }
     };
+    // Before anything reads it as JSON.
+    let values = values(&body);
+    if values > MAX_VALUES {
+        let why = "The request has too many values; send fewer at a time\n";
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, why).into_response());
+    }
+    memory
+        .grow(values * VALUE_BYTES)
+        .map_err(IntoResponse::into_response)?;
     let kind = MessageKind::of(&body);
     if kind == MessageKind::Initialize && body.len() > MAX_HANDSHAKE_BYTES {
         let why = "The initialize request is too large\n";
@@ -57,6 +71,12 @@ async fn collect(body: Body, memory: &mut BodyMemory) -> Result<Vec<u8>, Respons
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// How many values a body can become: what begins or separates them, also inside texts, because arguments can be JSON as text.
+fn values(body: &[u8]) -> usize {
+    let begins = |byte: &&u8| matches!(byte, b'[' | b'{' | b',');
+    body.iter().filter(begins).count()
 }
 
 fn too_large() -> Response {

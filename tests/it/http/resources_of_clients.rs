@@ -150,6 +150,37 @@ async fn bodies_together_are_limited() {
     .await;
 }
 
+/// A megabyte of empty lists would become a hundred.
+#[tokio::test]
+async fn values_of_bodies_are_limited() {
+    let team = team_limited_to(HttpLimits {
+        max_body_bytes: 8 * 1_000_000,
+        ..HttpLimits::default()
+    })
+    .await;
+    let mary = team.caller(MARY);
+    let lists = |count: usize| json!(vec![json!([]); count]);
+    let call = |made_up: Value| mary.calling("persons-list", &json!({"made_up": made_up}));
+    for (count, status) in [(500, 200), (2_500, 503), (15_000, 413), (300_000, 413)] {
+        for made_up in [lists(count), lists(count).to_string().into()] {
+            let reply = mary.read(call(made_up)).await;
+            assert_eq!(reply.status, status, "{count} {}", reply.text);
+        }
+    }
+    let bodies = lists(15_000);
+    let reply = mary.read(call(bodies)).await;
+    assert!(
+        reply.text.starts_with("The request has too many values"),
+        "{}",
+        reply.text
+    );
+    // A key that PostHog has not accepted has no more.
+    let made_up = team.caller("phx_made_up_0000");
+    let hello = made_up.request(Method::POST, "/mcp").json(&lists(15_000));
+    assert_eq!(made_up.read(hello).await.status, 413);
+    assert_eq!(status(&mary).await, 200);
+}
+
 // Sessions and streams.
 
 #[tokio::test]
