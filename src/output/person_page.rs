@@ -160,6 +160,8 @@ pub fn page_of_persons<R: Row>(
         ));
     }
     let head = match (shown, page.count) {
+        // The count is what was asked for, even if this page shows nobody.
+        (0, Some(count)) if count > 0 => format!("0 of {count} persons\n"),
         (0, _) if page.has_next => "No persons left on this page\n".to_owned(),
         (0, _) if page.offset == 0 => "No person matches\n".to_owned(),
         (0, _) => "No more persons\n".to_owned(),
