@@ -92,6 +92,55 @@ async fn report_is_a_page_in_a_private_file() {
     assert!(refused.startup_error().contains("--out must end with .md"));
 }
 
+/// Who can write the log can say anything in it, but not as a line or a cell of the page, and hide nothing by its time.
+#[tokio::test]
+async fn hostile_lines_stay_in_their_cells() {
+    const HOSTILE: &str = "| a | b |\n\n# VERIFIED\n<script>[x](http://evil.example) `all`";
+    let sandbox = sandbox_now(0).await;
+    let directory = Directory::new();
+    let log = directory.file("audit.jsonl");
+    let line = |id: &str, time: &str, host: &str| {
+        json!({
+            "time": time, "id": id, "tool": "persons-bulk-delete", "host": host, "project": 1, "key": HOSTILE,
+            "persons": [ADA, HOSTILE], "deletes": ["profile", HOSTILE], "confirmation": HOSTILE, "outcome": HOSTILE, "prev": HOSTILE,
+        })
+    };
+    let moments = [
+        "2026-11-02T09:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "-262143-01-01T00:00:00Z",
+    ];
+    let lines = moments.map(|time| line(time, time, HOSTILE).to_string());
+    let here = line("here", moments[1], &sandbox.url()).to_string();
+    std::fs::write(
+        &log,
+        format!("{}\n{here}\n{}", lines.join("\n"), "[".repeat(100_000)),
+    )
+    .unwrap();
+    let ended = report_with(&sandbox, &log, &[]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let page = ended.stdout;
+    assert!(
+        page.contains("DAMAGED") && page.contains("| all | 2 |"),
+        "{page}"
+    );
+    assert!(
+        !page.contains(['<', '`', '[']) && !page.contains("\n# VERIFIED"),
+        "{page}"
+    );
+    let (_, deletions) = page.split_once("## Deletions").unwrap();
+    let (deletions, _) = deletions.split_once("##").unwrap();
+    let rows: Vec<&str> = deletions
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .collect();
+    // With the two lines of its head.
+    assert_eq!(rows.len(), 6, "{deletions}");
+    for row in rows {
+        assert_eq!(row.matches('|').count(), 9, "{row}");
+    }
+}
+
 /// On another instance everyone would seem to be gone.
 #[tokio::test]
 async fn deletions_of_another_posthog_cannot_be_known() {
