@@ -44,6 +44,7 @@ mod random_arguments;
 mod redaction;
 #[cfg(feature = "redis")]
 mod redis;
+mod repeated_items;
 mod result_invariants;
 mod sandbox;
 mod size;

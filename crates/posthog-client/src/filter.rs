@@ -13,6 +13,9 @@ use serde_json::Value;
 use crate::filter_form::{check_regex, column_hint};
 use crate::relative_date::resolve_date;
 
+/// A longer expression fits into no request, and reading it would take a hundred times its size.
+const MAX_REGEX_BYTES: usize = 10_000;
+
 // One condition on a person. Always complete: PostHog lets an incomplete filter match everyone.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(inline, deny_unknown_fields)]
@@ -247,6 +250,11 @@ impl Filter {
                 if has_empty_text(&value) =>
             {
                 Err("an empty text is part of every value: the filter would match everyone or no one".to_owned())
+            }
+            Operator::Regex | Operator::NotRegex
+                if texts(&value).any(|text| text.len() > MAX_REGEX_BYTES) =>
+            {
+                Err(format!("a regular expression can have at most {MAX_REGEX_BYTES} bytes"))
             }
             Operator::Regex | Operator::NotRegex => {
                 let invalid = texts(&value).find_map(|text| check_regex(text).err());

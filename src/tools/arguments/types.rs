@@ -286,11 +286,25 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// Properties to show by their names; each is looked for in each person.
+const MAX_SELECTED: usize = 200;
+
 // Properties to show.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(inline, transparent)]
 pub(in crate::tools) struct Select(Vec<NonEmptyString>);
+
+impl<'de> Deserialize<'de> for Select {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = Vec::deserialize(deserializer)?;
+        if keys.len() > MAX_SELECTED {
+            return Err(D::Error::custom(format!(
+                "at most {MAX_SELECTED} properties can be selected; [\"*\"] selects all"
+            )));
+        }
+        Ok(Self(keys))
+    }
+}
 
 /// Each item once, in the order of its first.
 pub(in crate::tools) fn distinct<T: Clone + Eq + Hash>(

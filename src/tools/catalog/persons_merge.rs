@@ -4,6 +4,8 @@ mod plan;
 mod question;
 mod result;
 
+use std::collections::HashSet;
+
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use posthog_client::{Person, RequiredScopes};
 use schemars::JsonSchema;
@@ -12,7 +14,7 @@ use serde::Deserialize;
 use self::plan::Plan;
 use self::result::Output;
 use crate::policy::{Effect, OptIn, Toolset};
-use crate::tools::arguments::{Id, WaitSeconds, distinct};
+use crate::tools::arguments::{Id, WaitSeconds};
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
 
 /// As many as a user can review.
@@ -70,8 +72,10 @@ impl Tool for PersonsMerge {
 }
 
 /// Every check that needs no request. The person that stays is the first.
-fn validate_ids(into: Id, persons: Vec<Id>) -> Result<Vec<Id>, ToolError> {
-    let others = distinct(persons.iter().map(|id| id.0.as_str().to_owned())).len();
+fn validate_ids(into: Id, mut persons: Vec<Id>) -> Result<Vec<Id>, ToolError> {
+    let mut seen = HashSet::new();
+    persons.retain(|id| seen.insert(id.0.as_str().to_owned()));
+    let others = persons.len();
     if others == 0 {
         return Err(ToolError::invalid_input(
             "`persons` is empty: name the persons that are merged into `into`. Nothing was sent.",
