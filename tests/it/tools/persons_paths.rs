@@ -34,6 +34,27 @@ async fn lists_persons_who_left_after_an_event() {
 }
 
 #[tokio::test]
+async fn page_is_named_as_posthog_names_it() {
+    let session = connect().await;
+    for (kind, item, key) in [
+        (
+            "pageview",
+            "https://app.example.com/",
+            "2_https://app.example.com",
+        ),
+        ("pageview", "/", "2_/"),
+        ("screen", "Settings/", "2_Settings/"),
+    ] {
+        let arguments = json!({"item": item, "step": 2, "path_type": kind});
+        session.call(TOOL, arguments).await;
+        let query = session.queries().remove(0);
+        session.sandbox.clear_requests();
+        let filter = &query["source"]["source"]["pathsFilter"];
+        assert_eq!(filter["pathEndKey"], key);
+    }
+}
+
+#[tokio::test]
 async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for (arguments, message) in [

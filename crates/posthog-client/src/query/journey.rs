@@ -101,6 +101,12 @@ impl PathNode {
             PathPosition::Continued => "pathStartKey",
             PathPosition::DroppedOff => "pathDropoffKey",
         };
+        // PostHog's places have no slash at the end, and it takes one only from the start of paths.
+        let without_slash = match kind {
+            PathType::Pageview => self.item.strip_suffix('/').filter(|item| !item.is_empty()),
+            PathType::Screen | PathType::CustomEvent => None,
+        };
+        let item = without_slash.unwrap_or(&self.item);
         let mut settings = json!({ "includeEventTypes": [included] });
         // PostHog looks at five steps unless told otherwise, and a place beyond them has no persons.
         set(
@@ -109,11 +115,7 @@ impl PathNode {
             Some(self.step + 1).filter(|steps| *steps > 5),
         );
         set(&mut settings, "startPoint", start);
-        set(
-            &mut settings,
-            place,
-            Some(format!("{}_{}", self.step, self.item)),
-        );
+        set(&mut settings, place, Some(format!("{}_{item}", self.step)));
         let mut query = node("PathsQuery", base);
         set(&mut query, "pathsFilter", Some(settings));
         insight_actors(query)
