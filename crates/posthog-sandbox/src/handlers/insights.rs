@@ -1,6 +1,7 @@
 //! The persons of an insight: trends and lifecycle, and the pages that they share with the funnel
 //! (Persons API, Trends and lifecycle).
 
+use chrono::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -94,16 +95,19 @@ pub(crate) fn trends(context: &mut Context<'_>) -> Result<Response, Response> {
             return Err(context.reject(detail));
         }
     };
-    let once_per_person = match arguments.text("entity_math").unwrap_or("total") {
-        "total" => false,
-        "dau" | "weekly_active" | "monthly_active" | "unique_session" => true,
+    // Each point of the chart counts the days before it too.
+    let days_before = match arguments.text("entity_math").unwrap_or("total") {
+        "total" | "dau" | "unique_session" => 0,
+        "weekly_active" => 7,
+        "monthly_active" => 30,
         other => {
             let detail = format!("unknown entity_math {other:?}");
             return Err(context.reject(detail));
         }
     };
     let entity = Entity::of_event(Some(&event));
-    let range = arguments.date_range(context)?;
+    let mut range = arguments.date_range(context)?;
+    range.from -= Duration::days(days_before);
     let filters = InsightFilters::read(context, &arguments)?;
     let breakdown = arguments
         .text("breakdown")
@@ -127,10 +131,8 @@ pub(crate) fn trends(context: &mut Context<'_>) -> Result<Response, Response> {
             && filters.accept(event, person)
             && in_breakdown(event, person)
     });
-    let count = |events: &[&Event]| {
-        let times = u64::try_from(events.len()).unwrap_or(u64::MAX);
-        if once_per_person { 1 } else { times }
-    };
+    // The events of a person, however the chart counts them.
+    let count = |events: &[&Event]| u64::try_from(events.len()).unwrap_or(u64::MAX);
     let mut found: Vec<(Uuid, Option<u64>)> = persons
         .iter()
         .map(|(person, events)| (*person, Some(count(events))))

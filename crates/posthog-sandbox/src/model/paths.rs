@@ -26,7 +26,7 @@ impl PathRules {
             let Some(item) = self.item(event) else {
                 continue;
             };
-            let continues = last.is_some_and(|last| event.at - last <= PAUSE);
+            let continues = last.is_some_and(|last| event.at - last < PAUSE);
             last = Some(event.at);
             match paths.last_mut().filter(|_| continues) {
                 Some(path) if path.last() == Some(&item) => {}
@@ -41,11 +41,7 @@ impl PathRules {
     fn item(&self, event: &Event) -> Option<String> {
         let text = |name: &str| event.properties.get(name).and_then(Value::as_str);
         match event.name.as_str() {
-            "$pageview" if self.pageviews => {
-                let url = text("$current_url")?;
-                let without_slash = url.strip_suffix('/').filter(|url| !url.is_empty());
-                Some(without_slash.unwrap_or(url).to_owned())
-            }
+            "$pageview" if self.pageviews => Some(without_slash(text("$current_url")?).to_owned()),
             "$screen" if self.screens => Some(text("$screen_name")?.to_owned()),
             name if !name.starts_with('$') && self.custom_events => Some(name.to_owned()),
             _ => None,
@@ -54,12 +50,13 @@ impl PathRules {
 
     /// From the start and to the end that are asked for, in as many steps.
     fn cut(&self, mut path: Vec<String>) -> Option<Vec<String>> {
-        if let Some(start) = &self.start {
-            let at = path.iter().position(|item| item == start)?;
+        let point = |point: &Option<String>| point.as_deref().map(without_slash).map(str::to_owned);
+        if let Some(start) = point(&self.start) {
+            let at = path.iter().position(|item| *item == start)?;
             path.drain(..at);
         }
-        if let Some(end) = &self.end {
-            let at = path.iter().position(|item| item == end)?;
+        if let Some(end) = point(&self.end) {
+            let at = path.iter().position(|item| *item == end)?;
             path.truncate(at + 1);
             let surplus = path.len().saturating_sub(self.steps);
             path.drain(..surplus);
@@ -67,6 +64,12 @@ impl PathRules {
         path.truncate(self.steps);
         Some(path)
     }
+}
+
+/// A page is the same with and without a slash at its end, also as the point where paths begin or end.
+fn without_slash(url: &str) -> &str {
+    let without = url.strip_suffix('/').filter(|url| !url.is_empty());
+    without.unwrap_or(url)
 }
 
 fn numbered(path: Vec<String>) -> Vec<String> {

@@ -104,15 +104,32 @@ async fn trends_are_sorted_by_value_at_data_point() {
     let values: Vec<&Value> = people.iter().map(|p| &p["value_at_data_point"]).collect();
     assert_eq!(people[0]["name"], "ada@example.com");
     assert_eq!(values, [4, 3, 2]);
-    let action = api
-        .get("trends/?entity_id=2&entity_type=actions&entity_math=dau")
+    let once = api
+        .get("trends/?entity_id=$pageview&entity_math=dau&limit=3")
         .await;
-    let people = results(&action)[0]["people"].as_array().unwrap();
-    assert!(
-        people
-            .iter()
-            .all(|person| person["value_at_data_point"] == 1)
+    assert_eq!(
+        results(&once),
+        results(&trends),
+        "the chart counts a person once"
     );
+    api.assert_no_violations();
+}
+
+#[tokio::test]
+async fn weeks_and_months_of_activity_begin_before_the_range() {
+    let api = api().await.with(Sandbox::LEGACY_KEY);
+    let mut found = Vec::new();
+    for math in ["dau", "weekly_active", "monthly_active"] {
+        let query = [
+            ("entity_id", "sign up"),
+            ("entity_math", math),
+            ("date_from", "2026-11-02"),
+            ("date_to", "2026-11-02"),
+        ];
+        let trends = api.get_with("trends/", &query).await;
+        found.push(people(&trends).len());
+    }
+    assert!(found[0] < found[1] && found[1] <= found[2], "{found:?}");
     api.assert_no_violations();
 }
 

@@ -35,10 +35,14 @@ pub(super) fn actors(
                 .collect()
         }
     };
-    // A second series is ignored, and the interval before the range counts too.
+    // A second series is ignored. The range is one of whole intervals, and the one before it counts too.
     let first = settings.series.first();
+    let from = interval.before(interval.start(settings.range.from));
+    let until = interval.after(interval.start(settings.range.to));
     let persons = events_by_person(context.project, |event| {
         first.is_some_and(|series| series.entity.matches(event))
+            && from <= event.at
+            && event.at < until
             && settings.accepts(context.project, event)
             && !event.is_personless()
     });

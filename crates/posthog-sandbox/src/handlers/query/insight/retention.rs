@@ -29,13 +29,15 @@ pub(super) fn actors(
     let target = entity(object(filter, "targetEntity"))?;
     let returning = entity(object(filter, "returningEntity"))?;
     let is_first_time = text(filter, "retentionType") == Some("retention_first_time");
-    let first = length.start(settings.range.from);
+    // The range has the intervals in which persons begin, and those in which they return.
+    let (first, end) = (length.start(settings.range.from), settings.range.to);
     let starts = std::iter::successors(Some(first), |start| Some(length.after(*start)));
+    let starts = starts.take_while(|start| *start <= end).enumerate();
     let row = integer(source, "interval").and_then(|row| usize::try_from(row).ok());
-    let starts = starts.take(count).enumerate();
     let starts = starts.filter(|(number, _)| row.is_none_or(|row| row == *number));
+    // What was before the range counts only for who did something for the first time.
     let events = events_by_person(context.project, |event| {
-        settings.accepts(context.project, event)
+        event.at <= end && settings.accepts(context.project, event)
     });
     let mut found: BTreeMap<Uuid, BTreeSet<usize>> = BTreeMap::new();
     for (_, start) in starts {

@@ -97,9 +97,11 @@ fn range(
         (from, to)
     };
     let math = settings.series.first().map(|series| series.math.as_str());
+    // Who was active in a week or a month that ends with the interval or, for a total, with the whole range.
+    let active_from = if is_total { to } else { from };
     let from = match math {
-        Some("weekly_active") => to - Duration::days(7) + Duration::microseconds(1),
-        Some("monthly_active") => to - Duration::days(30) + Duration::microseconds(1),
+        Some("weekly_active") => active_from - Duration::days(6),
+        Some("monthly_active") => active_from - Duration::days(29),
         _ => from,
     };
     Ok(DateRange {
