@@ -33,7 +33,6 @@ fn sample(tool: &ToolDefinition, name: &str) -> Value {
         "confirmation" => json!(null),
         // Nothing else would be deleted.
         "keep_person" => json!(false),
-        "entity_math" => json!("total"),
         "cursor" if tool.name == "persons-duplicates-list" => {
             json!("2_01910000-0000-7000-8000-000000000007")
         }

@@ -10,7 +10,7 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::{Session, connect, connect_without_queries};
+use crate::{Session, cases, connect, connect_without_queries};
 
 /// Questions per insight.
 const CASES: u32 = 200;
@@ -46,7 +46,7 @@ fn check(tool: &'static str, questions: impl Strategy<Value = Value>) {
     let (query, endpoint) = runtime
         .block_on(async { tokio::join!(connect(), connect_without_queries(Sandbox::LEGACY_KEY)) });
     let config = Config {
-        cases: CASES,
+        cases: cases(CASES),
         failure_persistence: None,
         ..Config::default()
     };
@@ -70,7 +70,7 @@ fn check(tool: &'static str, questions: impl Strategy<Value = Value>) {
         panic!("{error}");
     }
     assert!(
-        with_persons > CASES / 10,
+        with_persons > cases(CASES) / 10,
         "only {with_persons} questions have persons"
     );
     assert_eq!(query.sandbox.violations(), Vec::<String>::new());
@@ -179,7 +179,12 @@ fn trends_have_the_same_persons_by_both_routes() {
         3 => event().prop_map(|name| (json!(name), "events")),
         1 => (1_u32..=2).prop_map(|number| (json!(number.to_string()), "actions")),
     ];
-    let math = option::of(select(vec!["total", "dau"]));
+    let math = option::of(select(vec![
+        "total",
+        "dau",
+        "weekly_active",
+        "monthly_active",
+    ]));
     let questions = (entity, math, range(), filters(), any::<bool>()).prop_map(
         |((entity, kind), math, range, filters, test_accounts)| {
             let mut question = json!({"entity_id": entity, "entity_type": kind});

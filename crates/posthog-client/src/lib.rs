@@ -82,11 +82,11 @@ pub use property_types::{PropertyType, TypeMismatch};
 pub use query::{
     ActorPage, ActorsQuery, ActorsSource, Breakdown, BreakdownType, ChangeSource, DuplicateCursor,
     DuplicateGroup, DuplicatePage, DuplicatePerson, Event, EventCount, EventCounts, EventCursor,
-    EventLogPage, EventPage, EventSource, EventTotal, EventsQuery, FunnelActors, FunnelOrder,
-    FunnelWindow, FunnelWindowUnit, InsightBase, Interval, KeyCounts, LifecycleStatus, LoggedEvent,
-    MAX_GROUP_PERSONS, PathNode, PathPosition, PathType, Period, PropertyChange, PropertyChanges,
-    PropertyChangesQuery, Retention, Series, SeriesMath, StickinessOperator, TimeBounds, TimeRange,
-    ValueCount, ValueCounts,
+    EventLogPage, EventPage, EventSource, EventTotal, EventsQuery, FirstTime, FunnelActors,
+    FunnelOrder, FunnelWindow, FunnelWindowUnit, InsightBase, Interval, KeyCounts, LifecycleStatus,
+    LoggedEvent, MAX_GROUP_PERSONS, PathNode, PathPosition, PathType, Period, PropertyChange,
+    PropertyChanges, PropertyChangesQuery, Retention, Series, StickinessOperator, TimeBounds,
+    TimeRange, ValueCount, ValueCounts,
 };
 pub use recordings::{Recording, RecordingPage};
 pub use scopes::{GrantedScopes, Permission, RequiredScopes};

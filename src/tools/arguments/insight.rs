@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::types::NonEmptyString;
 use crate::tools::ToolError;
-use posthog_client::{Breakdown, BreakdownType, EventFilter, Filter, Series, SeriesMath};
+use posthog_client::{Breakdown, BreakdownType, EventFilter, Filter, FirstTime, Series};
 
 // An event of an insight.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -33,28 +33,10 @@ pub(in crate::tools) struct Event {
     properties: Vec<EventFilter>,
 }
 
-// Only a person's first event counts.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(in crate::tools) enum FirstTime {
-    FirstTimeForUser,
-    FirstTimeForUserWithFilters,
-}
-
 /// Insights copied from PostHog have other ways of counting, which do not apply to persons.
 fn first_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FirstTime>, D::Error> {
     let name = Option::<String>::deserialize(deserializer)?;
     Ok(name.and_then(|name| serde_json::from_value(name.into()).ok()))
-}
-
-impl From<FirstTime> for SeriesMath {
-    fn from(math: FirstTime) -> Self {
-        match math {
-            FirstTime::FirstTimeForUser => Self::FirstTimeForUser,
-            FirstTime::FirstTimeForUserWithFilters => Self::FirstTimeForUserWithFilters,
-        }
-    }
 }
 
 // An action of an insight.
@@ -94,13 +76,11 @@ impl Event {
 /// The events and actions in the order of their positions.
 pub(in crate::tools) fn series(events: &[Event], actions: &[Action]) -> Vec<Series> {
     let events = events.iter().map(|event| {
-        let math = event.math.map(SeriesMath::from);
-        let series = Series::event(event.id.0.clone(), &event.properties, math);
+        let series = Series::event(event.id.0.clone(), &event.properties, event.math);
         (event.order, series)
     });
     let actions = actions.iter().map(|action| {
-        let math = action.math.map(SeriesMath::from);
-        let id = action.id;
+        let (id, math) = (action.id, action.math);
         (action.order, Series::ActionsNode { id, math })
     });
     let mut all: Vec<(u32, Series)> = (0..)

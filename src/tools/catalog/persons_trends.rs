@@ -14,7 +14,7 @@ use crate::tools::support::cohort_names::resolve_cohorts;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
-    ActorsSource, BreakdownType, Filter, Insight, InsightBase, RequiredScopes, Series, SeriesMath,
+    ActorsSource, BreakdownType, Filter, Insight, InsightBase, RequiredScopes, Series,
 };
 
 pub(super) struct PersonsTrends;
@@ -27,7 +27,7 @@ pub(super) struct Input {
     /// Whether entity_id names an event or an action.
     #[serde(default)]
     entity_type: EntityType,
-    /// Aggregation: dau and the like count a person once. Default: total.
+    // Changes the number in a chart, not the persons of a range; still accepted.
     entity_math: Option<Math>,
     /// Start: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -30d. Default: -7d.
     date_from: Option<Date>,
@@ -63,22 +63,10 @@ pub(super) struct Input {
 #[schemars(inline)]
 enum Math {
     Total,
+    /// For a week or a month PostHog would look at the days before the end of the range, or before its start, and not at the range.
+    #[serde(alias = "weekly_active", alias = "monthly_active")]
     Dau,
-    WeeklyActive,
-    MonthlyActive,
     UniqueSession,
-}
-
-impl From<Math> for SeriesMath {
-    fn from(math: Math) -> Self {
-        match math {
-            Math::Total => Self::Total,
-            Math::Dau => Self::Dau,
-            Math::WeeklyActive => Self::WeeklyActive,
-            Math::MonthlyActive => Self::MonthlyActive,
-            Math::UniqueSession => Self::UniqueSession,
-        }
-    }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +113,7 @@ impl Tool for PersonsTrends {
          person's events use persons-events-list.";
     const SEARCH_HINT: &'static str = "most active users or customers; who did an event or action, used a feature or \
          purchased, and how often";
+    const UNLISTED: &'static [&'static str] = &["entity_math"];
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Insights;
     const ACCESS: RequiredScopes = ACCESS;
@@ -161,14 +150,13 @@ impl Tool for PersonsTrends {
 }
 
 fn trend(input: &Input) -> Result<ActorsSource, ToolError> {
-    let math = input.entity_math.map(SeriesMath::from);
     let series = match input.entity_type {
-        EntityType::Events => Series::event(input.entity_id.0.clone(), &[], math),
+        EntityType::Events => Series::event(input.entity_id.0.clone(), &[], None),
         EntityType::Actions => {
             let id = input.entity_id.0.trim().parse().map_err(|_| {
                 ToolError::invalid_input("`entity_id` is the number of the action.")
             })?;
-            Series::ActionsNode { id, math }
+            Series::ActionsNode { id, math: None }
         }
     };
     let breakdown = breakdown(

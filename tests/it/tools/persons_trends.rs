@@ -23,7 +23,7 @@ async fn lists_persons_by_descending_event_count() {
     assert_eq!(
         query["source"],
         json!({"kind": "InsightActorsQuery", "source": {
-            "kind": "TrendsQuery", "series": [{"kind": "EventsNode", "event": "$pageview", "math": "total"}],
+            "kind": "TrendsQuery", "series": [{"kind": "EventsNode", "event": "$pageview"}],
             "trendsFilter": {"display": "BoldNumber"},
             "dateRange": {"date_from": "2026-10-26", "date_to": "2026-11-02"},
             "properties": [{"key": "email", "operator": "icontains", "type": "person", "value": "@example.com"}],

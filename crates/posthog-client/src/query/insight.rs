@@ -119,9 +119,9 @@ pub enum Series {
     EventsNode {
         /// The event's name.
         event: String,
-        /// How it is counted.
+        /// Whether it is only the first one.
         #[serde(skip_serializing_if = "Option::is_none")]
-        math: Option<SeriesMath>,
+        math: Option<FirstTime>,
         /// Filters on it.
         #[serde(skip_serializing_if = "Value::is_null")]
         properties: Value,
@@ -130,16 +130,16 @@ pub enum Series {
     ActionsNode {
         /// The action's number.
         id: u32,
-        /// How it is counted.
+        /// Whether it is only the first one.
         #[serde(skip_serializing_if = "Option::is_none")]
-        math: Option<SeriesMath>,
+        math: Option<FirstTime>,
     },
 }
 
 impl Series {
     /// An event, counted whenever it occurs.
     #[must_use]
-    pub fn event(event: String, filters: &[EventFilter], math: Option<SeriesMath>) -> Self {
+    pub fn event(event: String, filters: &[EventFilter], math: Option<FirstTime>) -> Self {
         let filters: Vec<Filter> = filters.iter().map(|filter| filter.0.clone()).collect();
         Self::EventsNode {
             event,
@@ -149,16 +149,11 @@ impl Series {
     }
 }
 
-// How a series is counted.
+// Only a person's first event counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub enum SeriesMath {
-    Total,
-    Dau,
-    WeeklyActive,
-    MonthlyActive,
-    UniqueSession,
+pub enum FirstTime {
     FirstTimeForUser,
     FirstTimeForUserWithFilters,
 }

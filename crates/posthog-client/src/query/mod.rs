@@ -34,8 +34,8 @@ pub use events::{
 };
 pub(crate) use hogql::HogQl;
 pub use insight::{
-    Breakdown, BreakdownType, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit,
-    InsightBase, Interval, LifecycleStatus, Series, SeriesMath, StickinessOperator,
+    Breakdown, BreakdownType, FirstTime, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit,
+    InsightBase, Interval, LifecycleStatus, Series, StickinessOperator,
 };
 pub use journey::{PathNode, PathPosition, PathType, Retention};
 pub(crate) use last_seen::LastSeenSupport;

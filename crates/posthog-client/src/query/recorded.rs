@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::actors::{ActorsQuery, ActorsSource};
 use super::insight::{
-    Breakdown, BreakdownType, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit,
-    InsightBase, Interval, LifecycleStatus, Series, SeriesMath, StickinessOperator,
+    Breakdown, BreakdownType, FirstTime, FunnelActors, FunnelOrder, FunnelWindow, FunnelWindowUnit,
+    InsightBase, Interval, LifecycleStatus, Series, StickinessOperator,
 };
 use super::journey::{PathNode, PathPosition, PathType, Retention};
 use crate::filter::{EventFilter, Filter};
@@ -72,7 +72,7 @@ fn smallest_actors_query() {
 
 #[test]
 fn funnel_with_everything() {
-    let math = Some(SeriesMath::FirstTimeForUser);
+    let math = Some(FirstTime::FirstTimeForUser);
     let properties: Vec<EventFilter> =
         serde_json::from_value(json!([{"key": "$browser", "value": "Chrome"}])).unwrap();
     let plans = filters(json!([
