@@ -29,6 +29,7 @@ mod human;
 mod identifiers;
 mod ignored_limit;
 mod insight_routes;
+mod insights;
 mod layers;
 mod list_routes;
 mod numbers;
