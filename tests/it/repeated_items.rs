@@ -63,5 +63,8 @@ async fn lists_and_expressions_that_take_long_are_refused() {
         .error("persons-list", json!({"properties": filter}))
         .await;
     assert!(refused.contains("at most 10000 bytes"), "{refused}");
+    let unknown = json!({"y".repeat(900_000): 1});
+    let refused = session.error("persons-list", unknown).await;
+    assert!(refused.len() < 2_000, "{}", refused.len());
     assert!(session.requests().is_empty());
 }

@@ -51,10 +51,11 @@ fn check_value(path: &str, value: &Value, schema: &Map<String, Value>) -> Result
 }
 
 fn unknown(path: &str, name: &str, known: &Map<String, Value>) -> ToolError {
+    // Comparing takes time and memory for each pair of characters, and no argument has a name half as long.
     let shown: String = name.chars().take(60).collect();
     let nearest = known
         .keys()
-        .map(|known| (strsim::normalized_damerau_levenshtein(known, name), known))
+        .map(|known| (strsim::normalized_damerau_levenshtein(known, &shown), known))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY);
     let hint = match nearest {
