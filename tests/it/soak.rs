@@ -117,7 +117,12 @@ fn random_call(random: &mut Random) -> (&'static str, Value) {
             "persons-list",
             json!({"limit": 1 + random.below(200), "select": ["*"]}),
         ),
-        _ => random.pick(&read_calls()).clone(),
+        _ => {
+            let mut calls = read_calls();
+            // It is offered with a directory only.
+            calls.retain(|(tool, _)| *tool != "persons-export");
+            random.pick(&calls).clone()
+        }
     }
 }
 
