@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::characters::{sanitize, sanitize_lines};
 use super::csv;
-use super::identifier::escape;
+use super::identifier::{escape, unescape};
 use super::redact::{REDACTED, Redaction, insert_renamed};
 
 /// Characters of a name, a key or a distinct id at most.
@@ -111,10 +111,12 @@ impl Sanitizer {
         (*key.expose_untrusted()).to_owned()
     }
 
-    /// Whether an identifier begins with this text.
+    /// Whether an identifier begins with this text, given literally or as results show it.
     #[must_use]
-    pub fn has_prefix(identifier: &Untrusted<String>, prefix: &str) -> bool {
-        identifier.expose_untrusted().starts_with(prefix)
+    pub fn has_prefix<T: AsRef<str>>(identifier: &Untrusted<T>, prefix: &str) -> bool {
+        let identifier = identifier.expose_untrusted().as_ref();
+        let shown = || unescape(prefix).is_some_and(|prefix| identifier.starts_with(&prefix));
+        identifier.starts_with(prefix) || shown()
     }
 
     /// A message of one line. What it quotes of [`Untrusted`] is sanitized already; what the caller gave may not be.

@@ -33,6 +33,7 @@ fn sample(tool: &ToolDefinition, name: &str) -> Value {
         "confirmation" => json!(null),
         // Nothing else would be deleted.
         "keep_person" => json!(false),
+        "distinct_ids_prefix" if tool.name == "persons-split" => json!("katherine-"),
         "cursor" if tool.name == "persons-duplicates-list" => {
             json!("2_01910000-0000-7000-8000-000000000007")
         }

@@ -16,7 +16,7 @@ const ALLOWED_IMPORTS: &[(&str, &[&str])] = &[
     ("export", &["hexadecimal", "output", "sync"]),
     ("question", &["output"]),
     ("approval", &["question", "sync"]),
-    ("tools", &["export", "output", "policy", "question"]),
+    ("tools", &["export", "output", "policy", "question", "sync"]),
     (
         "server",
         &[

@@ -3,14 +3,16 @@
 mod loss;
 mod plan;
 mod question;
+mod selection;
 
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::plan::{Output, Plan};
+use self::selection::Selection;
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, Id, WaitSeconds};
+use crate::tools::arguments::{DistinctId, Id, NonEmptyString, WaitSeconds};
 use crate::tools::{Context, PendingWrite, Status, Tool, ToolError, ToolOutcome};
 use posthog_client::{Feature, RequiredScopes, Support};
 
@@ -21,11 +23,13 @@ pub(super) struct PersonsSplit;
 pub(super) struct Input {
     /// Person UUID, or the numeric person id as text.
     id: Id,
-    /// Up to 200 distinct ids to move off the person, such as ["user_123"]. Or `main_distinct_id`.
+    /// Distinct ids to move, at most 200, such as ["user_123"].
     distinct_ids_to_split: Option<Vec<DistinctId>>,
-    /// The only distinct id that stays, such as "user_123"; all others are moved.
+    /// Or move all that begin so, at most 2500, such as "kiosk-".
+    distinct_ids_prefix: Option<NonEmptyString>,
+    /// Or move all but this one, such as "user_123".
     main_distinct_id: Option<DistinctId>,
-    /// Allow moving the distinct id that the person's UUID was derived from. PostHog before autumn 2026 blanks the person instead.
+    /// Allow moving the distinct id that the person's UUID derives from. PostHog before autumn 2026 blanks the person instead.
     #[serde(default)]
     allow_creator_id: bool,
     /// Seconds to wait for the effect.
@@ -49,11 +53,15 @@ impl Tool for PersonsSplit {
     const STATUSES: &'static [Status] = &[Status::Queued, Status::Done, Status::Partly];
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
-        let wanted = Selection::new(input.distinct_ids_to_split, input.main_distinct_id)?;
+        let wanted = Selection::new(
+            input.distinct_ids_to_split,
+            input.distinct_ids_prefix,
+            input.main_distinct_id,
+        )?;
         let person = context.posthog.person(&input.id.0).await?;
         let project = context.posthog.project().await?;
         let partial = match &wanted {
-            Selection::These(_) => {
+            Selection::These(_) | Selection::BeginningWith(_) => {
                 context.posthog.require(Feature::PartialSplit).await?;
                 true
             }
@@ -65,7 +73,7 @@ impl Tool for PersonsSplit {
             context,
             project,
             &person,
-            wanted,
+            &wanted,
             partial,
             input.allow_creator_id,
         )?;
@@ -79,27 +87,5 @@ impl Tool for PersonsSplit {
             preview: Some(Box::new(preview)),
             execute: async move { plan.send(&context, wait).await }.boxed(),
         }))
-    }
-}
-
-/// Which distinct ids are to move.
-enum Selection {
-    These(Vec<String>),
-    AllBut(String),
-}
-
-impl Selection {
-    fn new(these: Option<Vec<DistinctId>>, main: Option<DistinctId>) -> Result<Self, ToolError> {
-        match (these, main) {
-            (Some(ids), None) if ids.is_empty() => Err(ToolError::invalid_input(
-                "`distinct_ids_to_split` is empty. Nothing was sent.",
-            )),
-            (Some(ids), None) => Ok(Self::These(ids.into_iter().map(|id| id.0).collect())),
-            (None, Some(main)) => Ok(Self::AllBut(main.0)),
-            _ => Err(ToolError::invalid_input(
-                "Give exactly one of `distinct_ids_to_split` and `main_distinct_id`: without either, PostHog would keep an arbitrary \
-                 distinct id and move all others. Nothing was sent.",
-            )),
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! `persons-split`.
 
+mod large;
 mod moves;
 mod support;
 mod wait;

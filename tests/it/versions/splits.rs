@@ -10,17 +10,21 @@ use crate::{Setup, connect_with};
 
 #[tokio::test]
 async fn partial_split_is_refused_where_posthog_would_strip_the_person() {
-    let session = on(Era::August2025).await;
-    let arguments = json!({"id": GRACE, "distinct_ids_to_split": ["katherine-laptop"]});
-    let error = session.error("persons-split", arguments.clone()).await;
-    assert!(error.contains("older than June 2026"), "{error}");
-    assert!(error.contains("Nothing was sent."), "{error}");
-    assert!(error.contains("`main_distinct_id`"), "{error}");
-    assert_eq!(writes(&session), Vec::<String>::new());
-    for era in [Era::June2026, Era::September2026] {
-        let session = on(era).await;
-        session.call("persons-split", arguments.clone()).await;
-        assert_eq!(writes(&session).len(), 1);
+    for arguments in [
+        json!({"id": GRACE, "distinct_ids_to_split": ["katherine-laptop"]}),
+        json!({"id": GRACE, "distinct_ids_prefix": "katherine-"}),
+    ] {
+        let session = on(Era::August2025).await;
+        let error = session.error("persons-split", arguments.clone()).await;
+        assert!(error.contains("older than June 2026"), "{error}");
+        assert!(error.contains("Nothing was sent."), "{error}");
+        assert!(error.contains("`main_distinct_id`"), "{error}");
+        assert_eq!(writes(&session), Vec::<String>::new());
+        for era in [Era::June2026, Era::September2026] {
+            let session = on(era).await;
+            session.call("persons-split", arguments.clone()).await;
+            assert_eq!(writes(&session).len(), 1);
+        }
     }
 }
 

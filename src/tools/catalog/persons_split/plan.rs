@@ -2,30 +2,37 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Selection;
 use super::loss::{self, Comparison};
-use crate::output::{ToolOutput, quote, write_list, write_notes};
-use crate::tools::arguments::{WaitSeconds, distinct};
+use super::selection::Selection;
+use crate::output::{RedactedTerms, Sanitizer, ToolOutput, quote, write_list, write_notes};
+use crate::sync::lock;
+use crate::tools::arguments::WaitSeconds;
 use crate::tools::support::confirmation_text;
 use crate::tools::support::poll::poll;
-use crate::tools::support::resolve_person::own_distinct_id;
 use crate::tools::support::target::{Target, digest_of};
 use crate::tools::{Context, Outcome, Preview, Status, ToolError, WriteResult};
 use posthog_client::{Person, PersonId, Untrusted, is_creator, split_uuid};
 
-/// As many as a user can review and PostHog moves in one task.
-const MAX_MOVED: usize = 200;
+/// Up to this many moves are shown one by one; of more, a few.
+const MAX_SHOWN: usize = 200;
+const SAMPLE: usize = 20;
+/// How many distinct ids are looked up at once.
+const BATCH: usize = 200;
+
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(in crate::tools) struct Output {
     project: u64,
     person_uuid: String,
     name: String,
+    /// All of them, or a few of more than 200
     moves: Vec<Move>,
+    move_count: usize,
     kept_distinct_id_count: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
@@ -38,6 +45,28 @@ struct Move {
     /// Absent if not checked
     #[serde(skip_serializing_if = "Option::is_none")]
     moved: Option<bool>,
+}
+
+/// The distinct ids of a person as they are shown.
+pub(super) struct Shown<'a> {
+    sanitizer: &'a Sanitizer,
+    terms: RedactedTerms,
+}
+
+impl<'a> Shown<'a> {
+    fn new(sanitizer: &'a Sanitizer, person: &Person) -> Self {
+        let terms = sanitizer.redaction().terms(person);
+        Self { sanitizer, terms }
+    }
+
+    pub(super) fn id(&self, id: &Untrusted<String>) -> String {
+        self.sanitizer.identifier(&self.terms.redact_text(id))
+    }
+
+    /// What is withheld cannot be found out by trying prefixes.
+    pub(super) fn begins_with(&self, id: &Untrusted<String>, prefix: &str) -> bool {
+        Sanitizer::has_prefix(&self.terms.redact_text(id), prefix)
+    }
 }
 
 /// A distinct id and its new person.
@@ -63,75 +92,29 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Rejects what PostHog would perform without an error: removing all distinct ids because of a misspelt main id, and
-    /// blanking a person by moving the id that its UUID derives from.
+    /// Rejects what PostHog would perform without an error: blanking a person by moving the id that its UUID derives from.
     pub(super) fn new(
         context: &Context,
         project: u64,
         person: &Person,
-        wanted: Selection,
+        wanted: &Selection,
         partial: bool,
         allow_creator_id: bool,
     ) -> Result<Self, ToolError> {
         let sanitizer = context.limits.sanitizer();
-        let terms = sanitizer.redaction().terms(person);
-        let shown = |id: &_| sanitizer.identifier(&terms.redact_text(id));
-        let has: HashSet<&Untrusted<String>> = person.distinct_ids.iter().collect();
-        let mut only_main = None;
-        let ids: Vec<Untrusted<String>> = match wanted {
-            Selection::These(given) => {
-                let own = given.iter().map(|id| own_distinct_id(person, id));
-                let ids = distinct(own.collect::<Result<Vec<_>, _>>()?);
-                let foreign_ids: Vec<String> = ids
-                    .iter()
-                    .filter(|id| !has.contains(id))
-                    .map(&shown)
-                    .collect();
-                if !foreign_ids.is_empty() {
-                    return Err(ToolError::invalid_input(format!(
-                        "The person does not have these distinct ids: {}. Nothing was sent. persons-retrieve shows the person's distinct ids.",
-                        listed(&foreign_ids)
-                    )));
-                }
-                ids
-            }
-            Selection::AllBut(given) => {
-                let main = own_distinct_id(person, &given)?;
-                if !has.contains(&main) {
-                    return Err(ToolError::invalid_input(format!(
-                        "The person does not have the `main_distinct_id` {}: PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
-                        quote(&shown(&main), 100)
-                    )));
-                }
-                let others = person.distinct_ids.iter().filter(|id| **id != main);
-                let others = others.cloned().collect();
-                only_main = (!partial).then_some(main);
-                others
-            }
+        let shown = Shown::new(&sanitizer, person);
+        let ids = wanted.of(person, &shown)?;
+        let only_main = match partial {
+            true => None,
+            false => wanted.only(person)?,
         };
-        let count = ids.len();
-        if count == 0 {
-            return Err(ToolError::invalid_input(
-                "The person has no other distinct id: there is nothing to split. Nothing was sent.",
-            ));
-        }
-        if count >= has.len() {
-            return Err(ToolError::invalid_input(
-                "At least one distinct id must stay on the person; without one it can no longer be changed. Nothing was sent.",
-            ));
-        }
-        if count > MAX_MOVED {
-            return Err(ToolError::invalid_input(format!(
-                "{count} distinct ids would move; at most {MAX_MOVED} are allowed per call, so that the user can review them. Nothing was sent. Pass fewer in distinct_ids_to_split."
-            )));
-        }
         let creator = ids.iter().find(|id| is_creator(project, id, person.uuid));
         if let Some(creator) = creator
             && !allow_creator_id
         {
             return Err(ToolError::invalid_input(format!(
                 "The person's UUID was derived from the distinct id {}. PostHog versions before autumn 2026 report success for such a split, move nothing and blank the person in lists and insights. Nothing was sent. Keep this distinct id and split off the others instead. If PostHog is newer and this distinct id must move, call again with allow_creator_id true.",
-                quote(&shown(creator), 100)
+                quote(&shown.id(creator), 100)
             )));
         }
         let moves_creator = creator.is_some();
@@ -142,7 +125,7 @@ impl Plan {
                 .into_iter()
                 .map(|id| {
                     let uuid = split_uuid(project, &id, person.uuid);
-                    let shown = shown(&id);
+                    let shown = shown.id(&id);
                     PlannedMove { id, shown, uuid }
                 })
                 .collect(),
@@ -152,6 +135,14 @@ impl Plan {
             before: person.clone(),
             only_main,
         })
+    }
+
+    /// The moves that are shown.
+    pub(super) fn sample(&self) -> &[PlannedMove] {
+        let sample = self.moves.get(..SAMPLE);
+        sample
+            .filter(|_| self.moves.len() > MAX_SHOWN)
+            .unwrap_or(&self.moves)
     }
 
     pub(super) fn kept(&self) -> usize {
@@ -203,7 +194,7 @@ impl Plan {
         there: Option<&HashSet<Untrusted<String>>>,
     ) -> ToolOutput<Output> {
         let moves: Vec<Move> = self
-            .moves
+            .sample()
             .iter()
             .map(|one| Move {
                 distinct_id: one.shown.clone(),
@@ -216,8 +207,22 @@ impl Plan {
         if self.moves_creator && !done {
             notes.push("The split moves the distinct id that the person's UUID was derived from; check the person afterwards with persons-retrieve.".to_owned());
         }
+        let hidden = self.moves.len() - moves.len();
+        if hidden > 0
+            && let Some(there) = there
+        {
+            notes.push(format!(
+                "{} of {} distinct ids were seen on their new persons.",
+                there.len(),
+                self.moves.len()
+            ));
+        }
+        let count = match hidden {
+            0 => String::new(),
+            _ => format!(" {}", confirmation_text::distinct_ids(self.moves.len())),
+        };
         let mut text = format!(
-            "{head}, off person {} {} of project {}, which keeps {}:\n",
+            "{head}{count}, off person {} {} of project {}, which keeps {}:\n",
             self.target.uuid,
             quote(&self.target.name, 60),
             self.project,
@@ -236,6 +241,9 @@ impl Plan {
                 one.new_person_uuid
             );
         }
+        if hidden > 0 {
+            let _ = writeln!(text, "- and {hidden} more");
+        }
         write_notes(&mut text, &notes);
         ToolOutput {
             structured: Output {
@@ -243,6 +251,7 @@ impl Plan {
                 person_uuid: self.target.uuid.clone(),
                 name: self.target.name.clone(),
                 moves,
+                move_count: self.moves.len(),
                 kept_distinct_id_count: self.kept(),
                 notes,
             },
@@ -320,25 +329,34 @@ impl Plan {
         wait: WaitSeconds,
     ) -> Option<HashSet<Untrusted<String>>> {
         let goes_to: HashMap<_, _> = self.moves.iter().map(|one| (&one.id, one.uuid)).collect();
-        let is_there =
-            |id: &Untrusted<String>, person: &Person| goes_to.get(id) == Some(&person.uuid);
-        let all_there = |found: &HashMap<Untrusted<String>, Person>| {
-            let there = found.iter().filter(|(id, person)| is_there(id, person));
-            there.count() == ids.len()
+        let there = Mutex::new(HashSet::new());
+        // A distinct id that was seen on its new person is not looked up again.
+        let read = || async {
+            let pending: Vec<Untrusted<String>> = {
+                let there = lock(&there);
+                let pending = ids.iter().filter(|id| !there.contains(*id));
+                pending.cloned().collect()
+            };
+            for batch in pending.chunks(BATCH) {
+                let found = context.posthog.persons_by_distinct_ids(batch).await?;
+                let moved = found
+                    .into_iter()
+                    .filter(|(id, person)| goes_to.get(id) == Some(&person.uuid));
+                let moved: Vec<_> = moved.map(|(id, _)| id).collect();
+                let all = moved.len() == batch.len();
+                lock(&there).extend(moved);
+                if !all {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         };
-        let read = || context.posthog.persons_by_distinct_ids(ids);
-        let found = poll(context, wait, read, all_there).await;
-        (wait.0 > 0).then(|| {
-            let found = found.into_iter().flatten();
-            found
-                .filter(|(id, person)| is_there(id, person))
-                .map(|(id, _)| id)
-                .collect()
-        })
+        poll(context, wait, read, |all| *all).await;
+        (wait.0 > 0).then(|| there.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     let mut text = String::new();
     write_list(&mut text, names.iter().take(20));
     if names.len() > 20 {

@@ -48,18 +48,24 @@ impl Plan {
 
     fn moves_table(&self) -> Table {
         const CAPTION: &str = "Moved, each to a new person without properties";
-        let moves = || self.moves.iter();
-        let lines = moves().flat_map(|one| {
+        let lines = self.sample().iter().flat_map(|one| {
             [
                 confirmation_text::quoted_line("- ", &one.shown, ""),
                 format!("  to {}", one.uuid),
             ]
         });
+        let mut lines: Vec<String> = [format!("{CAPTION}:")].into_iter().chain(lines).collect();
+        let hidden = self.moves.len() - self.sample().len();
+        if hidden > 0 {
+            lines.push(format!("- and {hidden} more"));
+        }
         Table {
             caption: CAPTION,
             columns: vec!["distinct id", "new person"],
-            lines: [format!("{CAPTION}:")].into_iter().chain(lines).collect(),
-            rows: moves()
+            lines,
+            rows: self
+                .moves
+                .iter()
                 .map(|one| vec![one.shown.clone(), one.uuid.to_string()])
                 .collect(),
         }

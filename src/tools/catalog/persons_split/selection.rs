@@ -1,0 +1,134 @@
+//! Which distinct ids are to move.
+
+use std::collections::HashSet;
+
+use super::plan::{Shown, listed};
+use crate::output::quote;
+use crate::tools::ToolError;
+use crate::tools::arguments::{DistinctId, NonEmptyString, distinct};
+use crate::tools::support::resolve_person::own_distinct_id;
+use posthog_client::{Person, Untrusted};
+
+/// As many as a user can review one by one.
+const MAX_LISTED: usize = 200;
+/// As many as PostHog moves in one task.
+const MAX_MOVED: usize = 2_500;
+
+/// The argument that says which.
+pub(super) enum Selection {
+    These(Vec<String>),
+    BeginningWith(String),
+    AllBut(String),
+}
+
+impl Selection {
+    pub(super) fn new(
+        these: Option<Vec<DistinctId>>,
+        prefix: Option<NonEmptyString>,
+        main: Option<DistinctId>,
+    ) -> Result<Self, ToolError> {
+        match (these, prefix, main) {
+            (Some(ids), None, None) if ids.is_empty() => Err(ToolError::invalid_input(
+                "`distinct_ids_to_split` is empty. Nothing was sent.",
+            )),
+            (Some(ids), None, None) => Ok(Self::These(ids.into_iter().map(|id| id.0).collect())),
+            (None, Some(prefix), None) => Ok(Self::BeginningWith(prefix.0)),
+            (None, None, Some(main)) => Ok(Self::AllBut(main.0)),
+            _ => Err(ToolError::invalid_input(
+                "Give exactly one of `distinct_ids_to_split`, `distinct_ids_prefix` and `main_distinct_id`: without any, PostHog \
+                 would keep an arbitrary distinct id and move all others. Nothing was sent.",
+            )),
+        }
+    }
+
+    /// The distinct ids of the person that move. What PostHog would perform without an error is rejected: removing all
+    /// distinct ids because of a misspelt main id.
+    pub(super) fn of(
+        &self,
+        person: &Person,
+        shown: &Shown,
+    ) -> Result<Vec<Untrusted<String>>, ToolError> {
+        let has: HashSet<&Untrusted<String>> = person.distinct_ids.iter().collect();
+        let ids = match self {
+            Self::These(given) => {
+                let own = given.iter().map(|id| own_distinct_id(person, id));
+                let ids = distinct(own.collect::<Result<Vec<_>, _>>()?);
+                let foreign = ids.iter().filter(|id| !has.contains(id));
+                let foreign: Vec<String> = foreign.map(|id| shown.id(id)).collect();
+                if !foreign.is_empty() {
+                    return Err(ToolError::invalid_input(format!(
+                        "The person does not have these distinct ids: {}. Nothing was sent. persons-retrieve shows the person's distinct ids.",
+                        listed(&foreign)
+                    )));
+                }
+                ids
+            }
+            Self::BeginningWith(given) => {
+                let all = person.distinct_ids.iter();
+                let ids: Vec<_> = all
+                    .filter(|id| shown.begins_with(id, given))
+                    .cloned()
+                    .collect();
+                if ids.is_empty() {
+                    return Err(ToolError::invalid_input(format!(
+                        "No distinct id of the person begins with {}, upper and lower case distinguished. Nothing was sent. persons-retrieve with distinct_ids_prefix shows those that begin so.",
+                        quote(given, 100)
+                    )));
+                }
+                ids
+            }
+            Self::AllBut(_) => {
+                let main = self.only(person)?;
+                if !main.as_ref().is_some_and(|main| has.contains(main)) {
+                    return Err(ToolError::invalid_input(format!(
+                        "The person does not have the `main_distinct_id` {}: PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
+                        quote(&main.map(|main| shown.id(&main)).unwrap_or_default(), 100)
+                    )));
+                }
+                let others = person.distinct_ids.iter();
+                let others = others.filter(|id| Some(*id) != main.as_ref());
+                others.cloned().collect()
+            }
+        };
+        self.check_count(ids.len(), has.len())?;
+        Ok(ids)
+    }
+
+    /// The only distinct id that stays, if that is the selection.
+    pub(super) fn only(&self, person: &Person) -> Result<Option<Untrusted<String>>, ToolError> {
+        match self {
+            Self::AllBut(main) => own_distinct_id(person, main).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn check_count(&self, count: usize, all: usize) -> Result<(), ToolError> {
+        let (max, instead) = match self {
+            Self::These(_) => (
+                MAX_LISTED,
+                "Pass fewer in distinct_ids_to_split, or distinct_ids_prefix.",
+            ),
+            Self::BeginningWith(_) => (MAX_MOVED, "Pass a longer distinct_ids_prefix."),
+            Self::AllBut(_) => (
+                MAX_MOVED,
+                "Move some of them first, with distinct_ids_prefix.",
+            ),
+        };
+        if count == 0 {
+            return Err(ToolError::invalid_input(
+                "The person has no other distinct id: there is nothing to split. Nothing was sent.",
+            ));
+        }
+        if count >= all {
+            return Err(ToolError::invalid_input(
+                "At least one distinct id must stay on the person; without one it can no longer be changed. Nothing was sent.",
+            ));
+        }
+        if count > max {
+            return Err(ToolError::invalid_input(format!(
+                "{count} distinct ids would move; at most {max} are allowed per call. Nothing was sent. {instead}"
+            )));
+        }
+        Ok(())
+    }
+}
