@@ -94,9 +94,14 @@ const SESSION: [(&str, &[(&str, &str)]); 9] = [
     ),
 ];
 
+/// How long the user reads a question.
+const READING_TIME: Duration = Duration::from_millis(1500);
+
 /// The user at the assistant's side: sees every question, agrees unless Ada is to go.
 async fn asked(question: String) -> bool {
     let agrees = !question.contains("ada@example.com");
+    // A refusal without a moment to read is taken for that of a client that shows nothing.
+    tokio::time::sleep(READING_TIME).await;
     let mut out = std::io::stdout().lock();
     // A closed standard output fails at the next line of the session.
     let _ = writeln!(out, "\nasks you")
