@@ -125,12 +125,17 @@ impl Question for Path {
 
 #[test]
 fn persons_of_a_path() {
-    let kind = select(vec![Kind::Pageview, Kind::Screen, Kind::CustomEvent]);
+    let kind = select(vec![
+        Kind::Pageview,
+        Kind::Pageview,
+        Kind::Screen,
+        Kind::CustomEvent,
+    ]);
     let place = kind.prop_flat_map(|kind| {
         let start = option::weighted(0.3, select(kind.items()));
         (Just(kind), select(kind.items()), start)
     });
-    let step = prop_oneof![5 => 1_usize..=2, 1 => 3_usize..=7];
+    let step = prop_oneof![2 => 1_usize..=2, 1 => 3_usize..=7];
     let position = select(vec!["arrived", "continued", "dropped_off"]);
     let questions = (place, step, position, range(), person_filters());
     let questions =

@@ -170,7 +170,13 @@ fn visit() -> impl Strategy<Value = Visit> {
     let hours = prop_oneof![3 => 1_i64..=660, 1 => (0_i64..=27).prop_map(|days| 9 + 24 * days)];
     // In seconds; a path ends with a pause of half an hour.
     let pause = select(vec![0, 0, 1, 60, 60, 240, 1799, 1800, 1801, 4000]);
-    (hours, plan(), vec((pause, did()), 1..=5))
+    let short = vec((pause, did()), 1..=5);
+    let read = did().prop_map(|(_, browser, page, screen, second)| {
+        (30, ("$pageview", browser, page, screen, second))
+    });
+    // Long enough for paths of more steps than PostHog looks at by default.
+    let long = vec(read, 7..=14);
+    (hours, plan(), prop_oneof![5 => short, 1 => long])
 }
 
 fn person(number: usize) -> impl Strategy<Value = Person> {
