@@ -28,8 +28,6 @@ mod persons_values_retrieve;
 
 use std::collections::BTreeSet;
 
-use posthog_client::RequiredScopes;
-
 use super::tool::ToolDefinition;
 
 /// All tools, in the order in which they are offered.
@@ -78,10 +76,7 @@ pub fn offered_by_default() -> Vec<ToolDefinition> {
 /// The scopes that any of these tools require, and the one for resolving the project.
 #[must_use]
 pub fn scopes(tools: &[ToolDefinition]) -> BTreeSet<&'static str> {
-    let scopes = tools.iter().flat_map(|tool| match tool.access {
-        RequiredScopes::Scopes(scopes) => scopes,
-        RequiredScopes::ClosedToScopedKeys => &[],
-    });
+    let scopes = tools.iter().flat_map(|tool| tool.access.0);
     let parts = tools.iter().flat_map(|tool| tool.parts);
     let parts = parts.map(|(_, scope)| *scope);
     scopes.copied().chain(parts).chain(["user:read"]).collect()

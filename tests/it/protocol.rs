@@ -362,7 +362,7 @@ impl Tool for Panicking {
     const SEARCH_HINT: &'static str = "panic";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
     const EXAMPLE: &'static str = "{}";
 
     async fn call(_: &Context, _: Nothing) -> Result<ToolOutcome<Never>, ToolError> {

@@ -17,10 +17,7 @@ const HOSTILE: &str = "q'\"`}{x} -- /* \\' or 1=1; */";
 /// The tools that make queries, with the calls of their examples. persons-list makes one only for some arguments.
 fn calls() -> Vec<(ToolDefinition, Value)> {
     let tools = catalog().into_iter();
-    let tools = tools.filter(|tool| match tool.access {
-        posthog_client::RequiredScopes::Scopes(scopes) => scopes.contains(&"query:read"),
-        posthog_client::RequiredScopes::ClosedToScopedKeys => false,
-    });
+    let tools = tools.filter(|tool| tool.access.0.contains(&"query:read"));
     let list = catalog()
         .into_iter()
         .find(|tool| tool.name == "persons-list")
@@ -32,6 +29,58 @@ fn calls() -> Vec<(ToolDefinition, Value)> {
         })
         .chain(list)
         .collect()
+}
+
+/// The calls of all tools, also those that make queries for some arguments alone.
+fn all_calls() -> Vec<(ToolDefinition, Value)> {
+    let filters = json!([
+        {"key": "plan", "operator": "exact", "value": "pro"},
+        {"key": "email", "operator": "icontains", "value": "@"},
+    ]);
+    let with_queries = [
+        ("persons-list", json!({"created_after": "2026-01-01"})),
+        (
+            "persons-list",
+            json!({"match": "any", "properties": filters}),
+        ),
+        (
+            "persons-export",
+            json!({"last_seen_after": "2026-01-01", "select": ["plan"]}),
+        ),
+        (
+            "persons-export",
+            json!({"distinct_id": "ada@example.com", "date_from": "2026-01-01"}),
+        ),
+        (
+            "persons-values-retrieve",
+            json!({"key": "plan", "exact": true}),
+        ),
+        ("persons-values-retrieve", json!({"search": "plan"})),
+        (
+            "persons-batch-retrieve",
+            json!({"emails": ["ada@example.com"]}),
+        ),
+        ("persons-cohorts-retrieve", json!({"person_id": ADA})),
+        (
+            "persons-deletion-status-list",
+            json!({"person_uuids": [ADA]}),
+        ),
+        (
+            "persons-events-list",
+            json!({"distinct_id": "ada@example.com", "summary": true}),
+        ),
+        (
+            "persons-trends",
+            json!({"entity_id": "sign up", "breakdown": "plan", "breakdown_value": "pro"}),
+        ),
+    ];
+    let tool = |name: &str| catalog().into_iter().find(|tool| tool.name == name);
+    let with_queries = with_queries.map(|(name, call)| (tool(name).unwrap(), call));
+    let examples = catalog().into_iter().map(|tool| {
+        let example = example(&tool);
+        (tool, example)
+    });
+    examples.chain(with_queries).collect()
 }
 
 /// The arguments of an example with hostile text wherever the schema takes text.
@@ -99,12 +148,16 @@ fn texts(session: &Session) -> BTreeSet<String> {
 async fn no_text_of_a_caller_is_part_of_a_query() {
     let session = connect().await;
     let mut sent = 0;
-    for (tool, example) in calls() {
+    let mut asking = BTreeSet::new();
+    for (tool, example) in all_calls() {
         for arguments in hostile(&tool.input_schema, &example) {
             // Some texts are refused as arguments; none may reach a query.
             session.result(tool.name, arguments.clone()).await;
             let texts = texts(&session);
             sent += texts.len();
+            if !texts.is_empty() {
+                asking.insert(tool.name);
+            }
             for text in texts {
                 assert!(
                     !text.contains('`') && !text.contains("1=1") && !text.contains("--"),
@@ -115,7 +168,30 @@ async fn no_text_of_a_caller_is_part_of_a_query() {
             }
         }
     }
-    assert!(sent > 40, "only {sent} texts were sent");
+    assert!(sent > 80, "only {sent} texts were sent");
+    assert!(asking.len() >= 12, "only {asking:?} made queries");
+}
+
+#[tokio::test]
+async fn two_queries_run_at_once_and_other_requests_meanwhile() {
+    let session = connect().await;
+    session
+        .sandbox
+        .inject(Fault::always("/query/", FaultKind::Stall));
+    let query = || session.result("persons-trends", json!({"entity_id": "sign up"}));
+    let others = async {
+        while session.queries().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..3 {
+            session.call("persons-retrieve", json!({"id": ADA})).await;
+        }
+        session.queries().len()
+    };
+    tokio::select! {
+        _ = async { tokio::join!(query(), query(), query(), query()) } => panic!("a query has a response"),
+        running = others => assert_eq!(running, 2),
+    }
 }
 
 #[tokio::test]

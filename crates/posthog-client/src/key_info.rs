@@ -265,13 +265,7 @@ impl KeyInspector {
         if let Some(may) = may_ask_user {
             if may { &mut has } else { &mut lacks }.push("user:read");
         }
-        let scoped_keys_unsupported =
-            matches!(&timeline, Err(error) if *error.kind() == ErrorKind::ScopedKeysUnsupported);
-        GrantedScopes::Probed {
-            has,
-            lacks,
-            scoped_keys_unsupported,
-        }
+        GrantedScopes::Probed { has, lacks }
     }
 
     /// What a key grants that PostHog lists with the scope `*`. PostHog lists a key without scopes in the same way, and only

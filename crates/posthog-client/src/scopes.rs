@@ -2,14 +2,9 @@
 
 use crate::untrusted::Untrusted;
 
-/// The scopes that an endpoint requires.
+/// The scopes that an endpoint requires: all of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequiredScopes {
-    /// All of these scopes.
-    Scopes(&'static [&'static str]),
-    /// The endpoint declares no scope, so that it supports neither keys with scopes, not even `*`, nor OAuth.
-    ClosedToScopedKeys,
-}
+pub struct RequiredScopes(pub &'static [&'static str]);
 
 /// The scopes of a key, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +19,6 @@ pub enum GrantedScopes {
         has: Vec<&'static str>,
         /// Seen to be missing.
         lacks: Vec<&'static str>,
-        /// Whether endpoints without a scope do not support the key.
-        scoped_keys_unsupported: bool,
     },
 }
 
@@ -36,10 +29,8 @@ pub enum Permission {
     Granted,
     /// The first scope that the key lacks.
     Missing(&'static str),
-    /// The endpoint does not support the key, whatever its scopes.
-    Unsupported,
-    /// Unknown: whether the key has this scope or, without one, whether the key has scopes at all.
-    Unknown(Option<&'static str>),
+    /// Whether the key has this scope is unknown.
+    Unknown(&'static str),
 }
 
 impl GrantedScopes {
@@ -64,27 +55,14 @@ impl GrantedScopes {
     /// Whether the key has access to an endpoint with these requirements.
     #[must_use]
     pub fn check(&self, required: RequiredScopes) -> Permission {
-        match required {
-            RequiredScopes::ClosedToScopedKeys => match self {
-                Self::Everything => Permission::Granted,
-                Self::Listed(_)
-                | Self::Probed {
-                    scoped_keys_unsupported: true,
-                    ..
-                } => Permission::Unsupported,
-                Self::Probed { .. } => Permission::Unknown(None),
-            },
-            RequiredScopes::Scopes(scopes) => {
-                let first = |state| {
-                    let mut scopes = scopes.iter();
-                    scopes.find(|scope| self.has(scope) == state).copied()
-                };
-                match (first(Some(false)), first(None)) {
-                    (Some(lacked), _) => Permission::Missing(lacked),
-                    (None, Some(unknown)) => Permission::Unknown(Some(unknown)),
-                    (None, None) => Permission::Granted,
-                }
-            }
+        let first = |state| {
+            let mut scopes = required.0.iter();
+            scopes.find(|scope| self.has(scope) == state).copied()
+        };
+        match (first(Some(false)), first(None)) {
+            (Some(lacked), _) => Permission::Missing(lacked),
+            (None, Some(unknown)) => Permission::Unknown(unknown),
+            (None, None) => Permission::Granted,
         }
     }
 }
@@ -93,8 +71,8 @@ impl GrantedScopes {
 mod tests {
     use super::*;
 
-    const COHORTS: RequiredScopes = RequiredScopes::Scopes(&["person:read", "cohort:read"]);
-    const WRITE: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const COHORTS: RequiredScopes = RequiredScopes(&["person:read", "cohort:read"]);
+    const WRITE: RequiredScopes = RequiredScopes(&["person:write"]);
 
     fn listed(scopes: &[&str]) -> GrantedScopes {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned().into());
@@ -122,45 +100,22 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_without_scope_support_only_keys_without_scopes() {
-        let all = listed(&["*"]);
-        assert_eq!(all.check(WRITE), Permission::Granted);
-        assert_eq!(
-            all.check(RequiredScopes::ClosedToScopedKeys),
-            Permission::Unsupported
-        );
-        assert_eq!(
-            GrantedScopes::Everything.check(RequiredScopes::ClosedToScopedKeys),
-            Permission::Granted
-        );
+    fn wildcard_has_every_scope() {
+        assert_eq!(listed(&["*"]).check(WRITE), Permission::Granted);
+        assert_eq!(GrantedScopes::Everything.check(WRITE), Permission::Granted);
     }
 
     #[test]
     fn untested_scopes_are_unknown() {
-        let probed = |scoped_keys_unsupported| GrantedScopes::Probed {
+        let probed = GrantedScopes::Probed {
             has: vec!["person:read"],
             lacks: vec!["activity_log:read"],
-            scoped_keys_unsupported,
         };
+        assert_eq!(probed.check(WRITE), Permission::Unknown("person:write"));
+        assert_eq!(probed.check(COHORTS), Permission::Unknown("cohort:read"));
         assert_eq!(
-            probed(true).check(WRITE),
-            Permission::Unknown(Some("person:write"))
-        );
-        assert_eq!(
-            probed(true).check(COHORTS),
-            Permission::Unknown(Some("cohort:read"))
-        );
-        assert_eq!(
-            probed(true).check(RequiredScopes::Scopes(&["activity_log:read"])),
+            probed.check(RequiredScopes(&["activity_log:read"])),
             Permission::Missing("activity_log:read")
-        );
-        assert_eq!(
-            probed(true).check(RequiredScopes::ClosedToScopedKeys),
-            Permission::Unsupported
-        );
-        assert_eq!(
-            probed(false).check(RequiredScopes::ClosedToScopedKeys),
-            Permission::Unknown(None)
         );
     }
 }

@@ -20,7 +20,7 @@ use posthog_client::{
 };
 
 /// The scope that most tools need.
-const READ_SCOPE: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+const READ_SCOPE: RequiredScopes = RequiredScopes(&["person:read"]);
 
 /// The regions and the time limits of the checks.
 pub struct Doctor {

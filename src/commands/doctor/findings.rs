@@ -89,11 +89,6 @@ impl Findings {
                     Some(format!("the key lacks {scope}")),
                     Some(scope),
                 ),
-                Permission::Unsupported => (
-                    ToolStatus::Fails,
-                    Some("PostHog does not serve it to keys with scopes".to_owned()),
-                    None,
-                ),
                 _ if self.no_project => (
                     ToolStatus::Fails,
                     Some("no project to use".to_owned()),
@@ -103,15 +98,10 @@ impl Findings {
                     Some(reason) => (ToolStatus::Fails, Some(reason.to_owned()), None),
                     None => (ToolStatus::Available, without_parts(tool, grants), None),
                 },
-                Permission::Unknown(Some(scope)) => (
+                Permission::Unknown(scope) => (
                     ToolStatus::Unknown,
                     Some(format!("could not determine whether the key has {scope}")),
                     Some(scope),
-                ),
-                Permission::Unknown(None) => (
-                    ToolStatus::Unknown,
-                    Some("could not determine whether the key is a legacy key".to_owned()),
-                    None,
                 ),
             },
         };

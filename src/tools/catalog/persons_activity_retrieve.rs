@@ -187,7 +187,7 @@ impl Tool for PersonsActivityRetrieve {
          change log, history";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["activity_log:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["activity_log:read"]);
     const EXAMPLE: &'static str = r#"{"id": "ada0ada0-1815-4852-8000-000000000101"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {

@@ -103,7 +103,7 @@ impl Tool for PersonsBatchRetrieve {
         "look up many users, customers or accounts in bulk from a list of ids";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
     const EXAMPLE: &'static str = r#"{"uuids": ["ada0ada0-1815-4852-8000-000000000101"]}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {

@@ -52,7 +52,7 @@ impl Tool for PersonsBulkDelete {
          CCPA, right to be forgotten, privacy request";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:write"]);
     const EXAMPLE: &'static str = r#"{"ids": ["326043c7-9577-586f-b399-8da3ff6a80ff"]}"#;
     const STATUSES: &'static [Status] = &[
         Status::Queued,

@@ -97,7 +97,7 @@ impl Tool for PersonsCohortsRetrieve {
          cohorts are there, how large";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read", "cohort:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read", "cohort:read"]);
     const EXAMPLE: &'static str = r#"{"person_id": "ada0ada0-1815-4852-8000-000000000101"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {

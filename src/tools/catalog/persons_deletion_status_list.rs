@@ -103,7 +103,7 @@ impl Tool for PersonsDeletionStatusList {
          pending; verify that events are deleted";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
     const EXAMPLE: &'static str = "{}";
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {

@@ -99,7 +99,7 @@ impl Tool for PersonsExport {
          or spreadsheet of all customers, contacts or accounts";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Export;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
     const PARTS: &'static [(&'static str, &'static str)] = &[
         ("events", "query:read"),
         ("recordings", "session_recording:read"),

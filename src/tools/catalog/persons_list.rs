@@ -89,7 +89,7 @@ impl Tool for PersonsList {
          property; list people; who signed up in a week or month; inactive since";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
     const PARTS: &'static [(&'static str, &'static str)] =
         &[("created and last-seen ranges and match", "query:read")];
     const EXAMPLE: &'static str = r#"{"search": "example", "limit": 10}"#;

@@ -49,7 +49,7 @@ impl Tool for PersonsMerge {
     const EFFECT: Effect = Effect::Delete { idempotent: false };
     const TOOLSET: Toolset = Toolset::Delete;
     const OPT_IN: Option<OptIn> = Some(OptIn::Merge);
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read", "project:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read", "project:read"]);
     const EXAMPLE: &'static str = r#"{"into": "25ff7608-828e-5b6c-a20f-f615d76f4b4a", "persons": ["d702f803-2395-5491-ae8d-fe53d69229d6"]}"#;
     const STATUSES: &'static [Status] = &[Status::Queued, Status::Done, Status::Partly];
 

@@ -81,7 +81,7 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
          change, last month; old value of a property";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::History;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
     const EXAMPLE: &'static str =
         r#"{"person_id": "ada0ada0-1815-4852-8000-000000000101", "timestamp": "2026-06-01"}"#;
 

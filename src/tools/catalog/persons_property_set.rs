@@ -43,7 +43,7 @@ impl Tool for PersonsPropertySet {
          contact or account";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:write"]);
     const EXAMPLE: &'static str =
         r#"{"id": "ada0ada0-1815-4852-8000-000000000101", "key": "plan", "value": "team"}"#;
     const STATUSES: &'static [Status] = &[Status::Queued, Status::Done];

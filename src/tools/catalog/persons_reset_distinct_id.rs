@@ -38,7 +38,7 @@ impl Tool for PersonsResetDistinctId {
          with the same id";
     const EFFECT: Effect = Effect::Change;
     const TOOLSET: Toolset = Toolset::Write;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:write"]);
     const EXAMPLE: &'static str = r#"{"distinct_id": "luigi@example.com"}"#;
     const STATUSES: &'static [Status] = &[Status::Requested];
 

@@ -39,7 +39,7 @@ impl Tool for PersonsRetrieve {
          a person";
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
     const EXAMPLE: &'static str = r#"{"id": "ada0ada0-1815-4852-8000-000000000101"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<PersonCard>, ToolError> {

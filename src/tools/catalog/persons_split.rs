@@ -48,7 +48,7 @@ impl Tool for PersonsSplit {
          wrong duplicate, mixed-up identities";
     const EFFECT: Effect = Effect::Delete { idempotent: false };
     const TOOLSET: Toolset = Toolset::Delete;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:write"]);
     const EXAMPLE: &'static str = r#"{"id": "707be5a0-b120-5ae0-b57a-f77976f29c41", "distinct_ids_to_split": ["katherine@example.com"]}"#;
     const STATUSES: &'static [Status] = &[Status::Queued, Status::Done, Status::Partly];
 

@@ -73,7 +73,7 @@ impl Tool for PersonsUpdate {
     const EFFECT: Effect = Effect::Change;
     const CHANGES_SEVERAL: bool = true;
     const TOOLSET: Toolset = Toolset::Write;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:write"]);
     const EXAMPLE: &'static str =
         r#"{"id": "ada0ada0-1815-4852-8000-000000000101", "properties": {"plan": "team"}}"#;
     const STATUSES: &'static [Status] = &[Status::Queued, Status::Done, Status::Partly];

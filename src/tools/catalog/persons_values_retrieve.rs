@@ -68,7 +68,7 @@ impl Tool for PersonsValuesRetrieve {
     const UNLISTED: &'static [&'static str] = &["search"];
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:read"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
     const EXAMPLE: &'static str = r#"{"key": "plan"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {

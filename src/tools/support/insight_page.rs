@@ -10,7 +10,7 @@ use posthog_client::{
 };
 
 /// What the tools of this kind require.
-pub(in crate::tools) const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["query:read"]);
+pub(in crate::tools) const ACCESS: RequiredScopes = RequiredScopes(&["query:read"]);
 
 /// The alternative where this PostHog serves insights to no key with scopes.
 const ALTERNATIVE: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \

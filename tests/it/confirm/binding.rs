@@ -34,7 +34,7 @@ impl<const OTHER: bool> Tool for Erasing<OTHER> {
     const SEARCH_HINT: &'static str = "erase";
     const EFFECT: Effect = Effect::Delete { idempotent: true };
     const TOOLSET: Toolset = Toolset::Delete;
-    const ACCESS: RequiredScopes = RequiredScopes::Scopes(&["person:write"]);
+    const ACCESS: RequiredScopes = RequiredScopes(&["person:write"]);
     const EXAMPLE: &'static str = "{}";
     const STATUSES: &'static [Status] = &[Status::Done];
 

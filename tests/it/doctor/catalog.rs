@@ -1,6 +1,5 @@
 //! The scopes that each tool declares are those that PostHog requires.
 
-use posthog_client::RequiredScopes;
 use posthog_persons_mcp::policy::Confirm;
 use posthog_persons_mcp::tools::{ToolDefinition, catalog};
 use posthog_sandbox::Key;
@@ -25,41 +24,30 @@ async fn called(tool: &ToolDefinition, scopes: &[&str]) -> (bool, String) {
 #[tokio::test]
 async fn declared_scopes_are_those_that_posthog_requires() {
     for tool in catalog() {
-        match tool.access {
-            RequiredScopes::ClosedToScopedKeys => {
-                let (failed, text) = called(&tool, &["*"]).await;
-                assert!(
-                    failed && text.starts_with("PostHog does not serve this endpoint"),
-                    "{}: {text}",
-                    tool.name
-                );
-            }
-            RequiredScopes::Scopes(scopes) => {
-                let (failed, text) = called(&tool, scopes).await;
-                assert!(!failed, "{}: {text}", tool.name);
-                for missing in scopes {
-                    // Write scopes include reading.
-                    let others: Vec<&str> = [
-                        "person:read",
-                        "person:write",
-                        "cohort:read",
-                        "activity_log:read",
-                        "user:read",
-                        "project:read",
-                    ]
-                    .into_iter()
-                    .filter(|scope| scope.split(':').next() != missing.split(':').next())
-                    .chain((*missing == "person:write").then_some("person:read"))
-                    .collect();
-                    let (failed, text) = called(&tool, &others).await;
-                    let message = format!("The API key lacks the scope {missing}.");
-                    assert!(
-                        failed && text.contains(&message),
-                        "{} without {missing}: {text}",
-                        tool.name
-                    );
-                }
-            }
+        let scopes = tool.access.0;
+        let (failed, text) = called(&tool, scopes).await;
+        assert!(!failed, "{}: {text}", tool.name);
+        for missing in scopes {
+            // Write scopes include reading.
+            let others: Vec<&str> = [
+                "person:read",
+                "person:write",
+                "cohort:read",
+                "activity_log:read",
+                "user:read",
+                "project:read",
+            ]
+            .into_iter()
+            .filter(|scope| scope.split(':').next() != missing.split(':').next())
+            .chain((*missing == "person:write").then_some("person:read"))
+            .collect();
+            let (failed, text) = called(&tool, &others).await;
+            let message = format!("The API key lacks the scope {missing}.");
+            assert!(
+                failed && text.contains(&message),
+                "{} without {missing}: {text}",
+                tool.name
+            );
         }
     }
 }
@@ -68,14 +56,12 @@ async fn declared_scopes_are_those_that_posthog_requires() {
 fn readme_names_every_required_scope() {
     let readme = include_str!("../../../README.md");
     for tool in catalog() {
-        if let RequiredScopes::Scopes(scopes) = tool.access {
-            for scope in scopes {
-                assert!(
-                    readme.contains(&format!("`{scope}`")),
-                    "{}: {scope}",
-                    tool.name
-                );
-            }
+        for scope in tool.access.0 {
+            assert!(
+                readme.contains(&format!("`{scope}`")),
+                "{}: {scope}",
+                tool.name
+            );
         }
     }
 }

@@ -60,7 +60,7 @@ async fn unlisted_scopes_are_probed_by_reading() {
         unknown.len(),
         catalog()
             .iter()
-            .filter(|tool| tool.access == RequiredScopes::Scopes(&["person:write"]))
+            .filter(|tool| tool.access == RequiredScopes(&["person:write"]))
             .count()
     );
     assert!(

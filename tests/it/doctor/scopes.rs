@@ -24,13 +24,7 @@ fn check_tools(page: &str, granted: &[&str]) {
         .iter()
         .map(|tool| match (tool.access, tool.opt_in) {
             (_, Some(opt_in)) => format!("excluded {} without {}", tool.name, opt_in.flag()),
-            (RequiredScopes::ClosedToScopedKeys, None) => {
-                format!(
-                    "fails {} PostHog does not serve it to keys with scopes",
-                    tool.name
-                )
-            }
-            (RequiredScopes::Scopes(scopes), None) => {
+            (RequiredScopes(scopes), None) => {
                 match scopes.iter().find(|scope| !granted.contains(scope)) {
                     Some(scope) => format!("fails {} the key lacks {scope}", tool.name),
                     None => {

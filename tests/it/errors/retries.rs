@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use insta::assert_snapshot;
-use posthog_client::RequiredScopes;
 use posthog_persons_mcp::tools::catalog;
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::json;
@@ -15,7 +14,7 @@ use crate::{connect, connect_as};
 fn makes_queries(tool: &str) -> bool {
     let tools = catalog();
     let tool = tools.iter().find(|entry| entry.name == tool).unwrap();
-    matches!(tool.access, RequiredScopes::Scopes(scopes) if scopes.contains(&"query:read"))
+    tool.access.0.contains(&"query:read")
 }
 
 #[tokio::test]
