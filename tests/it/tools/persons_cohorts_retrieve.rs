@@ -36,7 +36,7 @@ async fn cohort_without_a_name_is_listed() {
 }
 
 #[tokio::test]
-async fn empty_list_names_the_current_project() {
+async fn cohorts_are_of_the_project_also_where_the_owner_has_selected_another() {
     let session = connect().await;
     session
         .sandbox
