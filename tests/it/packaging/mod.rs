@@ -6,6 +6,7 @@ mod links;
 mod manual;
 mod names;
 mod registry;
+mod release;
 mod security;
 
 use std::collections::BTreeSet;
