@@ -201,9 +201,11 @@ fn rows_within<P, R: Row>(budget: Option<usize>, items: &[P], make: impl Fn(&P) 
     let mut rows = Vec::with_capacity(items.len());
     for item in items {
         let row = make(item);
-        used += json_len(&row) + 1;
-        if budget.is_some_and(|budget| used > budget) {
-            break;
+        if let Some(budget) = budget {
+            used += json_len(&row) + 1;
+            if used > budget {
+                break;
+            }
         }
         rows.push(row);
     }

@@ -179,7 +179,7 @@ impl Sanitizer {
     #[must_use]
     pub fn day(&self, time: &Untrusted<String>) -> String {
         match DateTime::parse_from_rfc3339(time.expose_untrusted()) {
-            Ok(time) => time.with_timezone(&Utc).format("%Y-%m-%d").to_string(),
+            Ok(time) => time.with_timezone(&Utc).date_naive().to_string(),
             Err(_) => self.timestamp(time),
         }
     }

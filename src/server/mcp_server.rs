@@ -216,7 +216,7 @@ pub fn to_protocol_tool(tool: &ToolDefinition, limits: &OutputOptions) -> Protoc
         .with_annotations(annotations)
         .with_meta(metadata(tool, limits));
     if limits.structured {
-        listed.with_raw_output_schema(tool.output_schema.clone())
+        listed.with_raw_output_schema(Arc::new(tool.output_schema()))
     } else {
         listed
     }

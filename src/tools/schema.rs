@@ -14,17 +14,18 @@ pub(super) fn of_output<T: JsonSchema>() -> Map<String, Value> {
     schema::<T>(settings().for_serialize(), true)
 }
 
-/// Adds the arguments `C` about a confirmation, and the field that carries its token.
-pub(super) fn add_confirmation<C: JsonSchema>(
-    input: &mut Map<String, Value>,
-    output: &mut Map<String, Value>,
-) {
-    let added = of_input::<C>().remove("properties");
+/// Adds arguments that several tools have.
+pub(super) fn add_arguments<A: JsonSchema>(input: &mut Map<String, Value>) {
+    let added = of_input::<A>().remove("properties");
     if let (Some(Value::Object(properties)), Some(Value::Object(added))) =
         (input.get_mut("properties"), added)
     {
         properties.extend(added);
     }
+}
+
+/// Adds the field that carries the token of a confirmation.
+pub(super) fn add_token(output: &mut Map<String, Value>) {
     if let Some(Value::Object(properties)) = output.get_mut("properties") {
         properties.insert("confirmation".to_owned(), json!({ "type": "string" }));
     }

@@ -118,8 +118,8 @@ pub struct ToolDefinition {
     pub input_schema: Arc<Map<String, Value>>,
     /// The same with the arguments that are accepted and not offered.
     accepted_schema: Arc<Map<String, Value>>,
-    /// JSON Schema of the result's fields.
-    pub output_schema: Arc<Map<String, Value>>,
+    /// Not made in advance: no client is sent it by default.
+    output_schema: fn() -> Map<String, Value>,
     run: Run,
 }
 
@@ -127,17 +127,10 @@ impl ToolDefinition {
     /// The definition of a tool.
     #[must_use]
     pub fn new<T: Tool + 'static>() -> Self {
-        let confirmable = T::EFFECT.deletes() || T::CHANGES_SEVERAL;
+        let confirmable = confirmable::<T>();
         let mut input_schema = schema::of_input::<T::Input>();
-        let mut output_schema = schema::of_output::<T::Output>();
         if confirmable {
-            schema::add_confirmation::<ConfirmationArguments>(
-                &mut input_schema,
-                &mut output_schema,
-            );
-        }
-        if T::EFFECT != Effect::Read {
-            schema::add_status(&mut output_schema, T::STATUSES, confirmable);
+            schema::add_arguments::<ConfirmationArguments>(&mut input_schema);
         }
         let accepted_schema = Arc::new(input_schema.clone());
         if let Some(Value::Object(properties)) = input_schema.get_mut("properties") {
@@ -158,9 +151,15 @@ impl ToolDefinition {
             blank_is_absent: T::BLANK_IS_ABSENT,
             input_schema: Arc::new(input_schema),
             accepted_schema,
-            output_schema: Arc::new(output_schema),
+            output_schema: output_schema::<T>,
             run: |context, arguments, dry_run| run::<T>(context, arguments, dry_run).boxed(),
         }
+    }
+
+    /// JSON Schema of the result's fields.
+    #[must_use]
+    pub fn output_schema(&self) -> Map<String, Value> {
+        (self.output_schema)()
     }
 
     /// Arguments in the types of the schema, where the meaning of what was sent is unambiguous.
@@ -226,6 +225,21 @@ impl ToolDefinition {
         }
         (self.run)(context, arguments, dry_run).await
     }
+}
+
+fn confirmable<T: Tool>() -> bool {
+    T::EFFECT.deletes() || T::CHANGES_SEVERAL
+}
+
+fn output_schema<T: Tool>() -> Map<String, Value> {
+    let mut output_schema = schema::of_output::<T::Output>();
+    if confirmable::<T>() {
+        schema::add_token(&mut output_schema);
+    }
+    if T::EFFECT != Effect::Read {
+        schema::add_status(&mut output_schema, T::STATUSES, confirmable::<T>());
+    }
+    output_schema
 }
 
 async fn run<T: Tool>(

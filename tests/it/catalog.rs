@@ -32,12 +32,12 @@ fn files(folder: &str) -> BTreeSet<String> {
 fn schemas_use_only_widely_supported_keywords() {
     for tool in catalog() {
         for (which, schema) in [
-            ("input", &tool.input_schema),
-            ("output", &tool.output_schema),
+            ("input", tool.input_schema.as_ref()),
+            ("output", &tool.output_schema()),
         ] {
             let place = format!("{} {which}", tool.name);
             assert_eq!(schema.get("type"), Some(&json!("object")), "{place}");
-            assert_portable(&place, &Value::Object(schema.as_ref().clone()));
+            assert_portable(&place, &Value::Object(schema.clone()));
         }
         assert_eq!(
             tool.input_schema.get("additionalProperties"),
@@ -70,8 +70,8 @@ fn assert_portable(place: &str, schema: &Value) {
 #[test]
 fn every_subschema_is_an_object() {
     for tool in catalog() {
-        for schema in [&tool.input_schema, &tool.output_schema] {
-            assert_objects(tool.name, &Value::Object(schema.as_ref().clone()));
+        for schema in [tool.input_schema.as_ref(), &tool.output_schema()] {
+            assert_objects(tool.name, &Value::Object(schema.clone()));
         }
     }
 }
@@ -226,7 +226,7 @@ fn types(schema: &Value) -> Vec<&str> {
 #[test]
 fn every_field_of_a_result_has_a_type() {
     for tool in catalog() {
-        let schema = Value::Object(tool.output_schema.as_ref().clone());
+        let schema = Value::Object(tool.output_schema());
         for (place, schema) in properties(tool.name, &schema) {
             assert!(!types(schema).is_empty(), "{place}");
         }

@@ -73,12 +73,12 @@ pub(crate) fn check(tool: &str, key: &str, limits: &OutputOptions, result: &Call
         );
     }
     let tools = catalog();
-    let schema = &tools
+    let schema = tools
         .iter()
         .find(|entry| entry.name == tool)
         .unwrap()
-        .output_schema;
-    assert_matches_schema(tool, &Value::Object(schema.as_ref().clone()), content);
+        .output_schema();
+    assert_matches_schema(tool, &Value::Object(schema), content);
 }
 
 /// The lines of a text that say what to do or how to read it: not rows, not the lines of a person's card.

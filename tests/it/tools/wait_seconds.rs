@@ -19,7 +19,7 @@ fn queueing_tools() -> impl Iterator<Item = ToolDefinition> {
         .into_iter()
         .filter(|tool| tool.effect != Effect::Read);
     tools.filter(|tool| {
-        let status = &tool.output_schema["properties"]["status"]["description"];
+        let status = &tool.output_schema()["properties"]["status"]["description"];
         status.as_str().unwrap().contains("queued")
     })
 }
