@@ -37,6 +37,7 @@ pub enum Unit {
     Megabytes,
     Kilobytes,
     PerSecond,
+    Tokens,
 }
 
 impl Unit {
@@ -48,6 +49,7 @@ impl Unit {
             Self::Megabytes => format!("{value:.1} MB"),
             Self::Kilobytes => format!("{value:.1} KB"),
             Self::PerSecond => format!("{value:.0}/s"),
+            Self::Tokens => format!("{value:.0} tokens"),
         }
     }
 }

@@ -44,6 +44,7 @@ fn main() {
     figures.extend(measure::calls(&programs));
     figures.extend(measure::peak_memory(&programs));
     figures.extend(measure::sizes(&programs));
+    figures.extend(measure::tokens());
     let machine = machine();
     let table = figure::table(&figures);
     let results = Path::new(env!("CARGO_TARGET_TMPDIR")).join("performance.json");

@@ -50,18 +50,32 @@ pub(super) fn build_minimal() -> PathBuf {
     executable.expect("the example's path")
 }
 
+fn ours() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_posthog-persons-mcp"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("POSTHOG_") {
+            command.env_remove(name);
+        }
+    }
+    command.stderr(Stream::null());
+    command
+}
+
+/// With that many generated persons, and fields in its results.
+pub(super) fn with_sandbox(persons: u64) -> Command {
+    let mut command = ours();
+    command
+        .args(["--sandbox", "--sandbox-persons", &persons.to_string()])
+        .args(["--structured", "on"]);
+    command
+}
+
 impl Programs {
     pub(super) fn ours(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_posthog-persons-mcp"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("POSTHOG_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = ours();
         command
             .args(["--host", &self.upstream.url, "--project", "1"])
-            .args(arguments)
-            .stderr(Stream::null());
+            .args(arguments);
         command
     }
 
