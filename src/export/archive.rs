@@ -1,6 +1,6 @@
 //! The archive: files that are compressed while they are written, each with its size and hash.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::Serialize;
@@ -104,19 +104,6 @@ impl Archive {
         self.write_all(content.as_bytes())?;
         self.write_all(b"\n")?;
         self.end(rows);
-        Ok(())
-    }
-
-    /// A file that was written elsewhere.
-    pub(super) fn copy(
-        &mut self,
-        name: &'static str,
-        mut content: impl Read,
-        rows: u64,
-    ) -> Result<(), ExportError> {
-        self.begin(name)?;
-        io::copy(&mut content, self)?;
-        self.end(Some(rows));
         Ok(())
     }
 

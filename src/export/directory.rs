@@ -5,12 +5,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
+use super::kept::is_kept;
 use super::pending_file::{PENDING_PREFIX, PendingFile};
 use crate::sync::lock;
 
@@ -146,10 +148,19 @@ impl Exports {
         self.max_wait
     }
 
-    /// A file to write.
-    pub(super) fn create(&self) -> io::Result<PendingFile> {
-        let name = format!("{PENDING_PREFIX}{}.tmp", Uuid::new_v4().simple());
-        PendingFile::create(self, self.inner.directory.join(name))
+    /// A new path of a file that is not complete.
+    pub(super) fn new_path(&self, suffix: &str) -> PathBuf {
+        let name = format!("{PENDING_PREFIX}{}{suffix}", Uuid::new_v4().simple());
+        self.inner.directory.join(name)
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+
+    /// Whose exports these are.
+    pub(super) fn principal(&self) -> &str {
+        &self.principal
     }
 
     /// Gives a complete file its name, which begins with `kind` and says nothing of the persons.
@@ -285,14 +296,14 @@ fn make_private(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the files that no process holds any more.
+/// Removes the files that no process holds any more, and those that were kept for too long.
 fn remove_abandoned(directory: &Path, prefixes: &[&str]) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let is_ours = prefixes.iter().any(|prefix| name.starts_with(prefix));
-        if !is_ours || !entry.file_type()?.is_file() {
+        if !is_ours || !entry.file_type()?.is_file() || is_kept(&entry.path()) {
             continue;
         }
         let is_held = File::open(entry.path())

@@ -1,10 +1,12 @@
-//! Why an export failed. Nothing of it is left then.
+//! Why an export ended without a file.
 
 use std::io;
 
 use posthog_client::Error;
 
-/// Why an export failed.
+use super::kept::Kept;
+
+/// Why an export ended without a file. Unless it says that something is kept, nothing of the export is left.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// PostHog or the network, before anything was read.
@@ -13,6 +15,9 @@ pub enum ExportError {
     /// PostHog or the network.
     #[error("PostHog: {}", .0.kind().name())]
     PostHog(Error),
+    /// The same, for a while; the same export goes on with what is kept.
+    #[error("PostHog: {}", .0.error.kind().name())]
+    Kept(Box<Kept>),
     /// The file could not be written.
     #[error("{0}")]
     File(io::Error),

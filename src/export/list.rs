@@ -1,53 +1,21 @@
-//! A list of persons as one CSV, page after page.
-//!
-//! Pages by offset shift while persons come and go: each page begins within the one before, and a page that has no person
-//! in common with what is written already is requested again from further ahead. So none is left out, and each is written
-//! once.
+//! A list of persons as one CSV, page after page, each person once.
 
 use std::collections::HashSet;
 use std::io::{BufWriter, Read, Seek, SeekFrom};
 
-use chrono::Utc;
-use posthog_client::{Client, Error, Person, WaitReason};
+use posthog_client::{Client, Error, WaitReason};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::directory::{ExportedFile, Exports};
+use super::directory::ExportedFile;
 use super::error::ExportError;
-use super::events::into_file;
+use super::kept::{Attempt, Kept};
+use super::list_pages::{ListSource, Pages, Place};
 use super::pending_file::PendingFile;
-use super::waiting::waiting;
+use super::waiting::{Reader, is_temporary};
 use crate::hexadecimal::hexadecimal;
 use crate::output::{FileColumns, Redaction, Select};
-
-/// Persons of a page.
-const PAGE: u32 = 500;
-/// Persons that a page has in common with the one before.
-const OVERLAP: u32 = 10;
-/// How often a page may be requested from further ahead.
-const MAX_STEPS_BACK: u32 = 20;
-
-/// A page of persons.
-#[derive(Debug)]
-pub struct PersonsPage {
-    /// The persons.
-    pub persons: Vec<Person>,
-    /// Whether there is a next page.
-    pub has_next: bool,
-    /// The number of all persons, if it was requested.
-    pub count: Option<u64>,
-}
-
-/// Where pages come from.
-pub trait ListSource: Sync {
-    /// A page, with the number of all persons on request.
-    fn page(
-        &self,
-        limit: u32,
-        offset: u32,
-        count: bool,
-    ) -> impl Future<Output = Result<PersonsPage, Error>> + Send;
-}
 
 /// A complete export.
 #[derive(Debug)]
@@ -60,70 +28,154 @@ pub struct ListExport {
     pub rows: u64,
     /// The number of persons by PostHog's count, when the export began.
     pub counted: Option<u64>,
+    /// Whether PostHog could only be asked for persons by their position in the list.
+    pub by_position: bool,
     /// Its SHA-256, in hexadecimal digits.
     pub sha256: String,
+}
+
+/// The list, as far as it is written.
+struct List<'a> {
+    columns: FileColumns<'a>,
+    table: csv::Writer<BufWriter<PendingFile>>,
+    /// Who is in it.
+    known: HashSet<Uuid>,
+    state: State,
+}
+
+/// What an export needs to go on, besides its rows.
+#[derive(Default, Serialize, Deserialize)]
+struct State {
+    counted: Option<u64>,
+    place: Place,
 }
 
 /// Exports a list.
 ///
 /// # Errors
-/// When PostHog fails or the file cannot be written; nothing is left then.
+/// When PostHog fails or the file cannot be written.
 pub async fn export_list(
-    posthog: &Client,
-    exports: &Exports,
+    attempt: &Attempt,
     redaction: &Redaction,
     select: &Select,
     source: &impl ListSource,
 ) -> Result<ListExport, ExportError> {
-    let began = Utc::now();
     let columns = FileColumns::new(select, redaction);
-    let mut table = csv::Writer::from_writer(BufWriter::new(exports.create()?));
-    table.write_record(columns.header())?;
-    let mut seen: HashSet<Uuid> = HashSet::new();
-    let (mut offset, mut counted, mut steps_back) = (0, None, 0);
-    loop {
-        let first = seen.is_empty() && offset == 0;
-        let page = waiting(posthog, exports.max_wait(), || {
-            source.page(PAGE, offset, first)
-        });
-        let page = page.await.map_err(|error| match first {
-            true => ExportError::NotBegun(error),
-            false => error.into(),
-        })?;
-        counted = counted.or(page.count);
-        let is_known = |person: &Person| seen.contains(&person.uuid);
-        let is_joined = offset == 0 || page.persons.is_empty() || page.persons.iter().any(is_known);
-        if !is_joined && steps_back < MAX_STEPS_BACK {
-            steps_back += 1;
-            offset = offset.saturating_sub(PAGE / 2);
-            continue;
+    let mut list = List::new(attempt, columns)?;
+    match list.read(attempt, source).await {
+        Ok(()) => list.publish(attempt),
+        Err(ExportError::PostHog(error)) if is_temporary(&error) && !list.known.is_empty() => {
+            Err(list.keep(attempt, error))
         }
-        steps_back = 0;
-        for person in &page.persons {
-            if seen.insert(person.uuid) {
-                table.write_record(columns.cells(person))?;
-            }
-        }
-        let done = seen.len() as u64;
-        posthog.notify(WaitReason::Rows {
-            done,
-            total: counted.map(|counted| counted.max(done)),
-        });
-        if !page.has_next {
-            break;
-        }
-        offset += PAGE - OVERLAP;
+        Err(error) => Err(error),
     }
-    let mut file = into_file(table)?;
-    let sha256 = hash(&mut file)?;
-    let header = columns.header();
-    Ok(ListExport {
-        file: exports.publish(file, "persons", "csv", "text/csv", began)?,
-        columns: header,
-        rows: seen.len() as u64,
-        counted,
-        sha256,
-    })
+}
+
+impl<'a> List<'a> {
+    /// The list of an earlier attempt, or an empty one.
+    fn new(attempt: &Attempt, columns: FileColumns<'a>) -> Result<Self, ExportError> {
+        let kept = attempt.resume::<State>().and_then(|(mut file, state)| {
+            let known = known(&mut file)?;
+            Some((file, state, known))
+        });
+        let is_new = kept.is_none();
+        let (file, state, known) = match kept {
+            Some(kept) => kept,
+            None => {
+                let file = PendingFile::create(attempt.exports())?;
+                (file, State::default(), HashSet::new())
+            }
+        };
+        let mut table = csv::Writer::from_writer(BufWriter::new(file));
+        if is_new {
+            table.write_record(columns.header())?;
+        }
+        Ok(Self {
+            columns,
+            table,
+            known,
+            state,
+        })
+    }
+
+    async fn read(
+        &mut self,
+        attempt: &Attempt,
+        source: &impl ListSource,
+    ) -> Result<(), ExportError> {
+        let posthog: &Client = attempt.posthog();
+        let reader = Reader::new(posthog, attempt.exports());
+        let mut pages = Pages::new(reader, source, self.state.place);
+        loop {
+            let page = match pages.next(&self.known).await {
+                Ok(Some(page)) => page,
+                Ok(None) => return Ok(()),
+                Err(error)
+                    if self.known.is_empty() && matches!(self.state.place, Place::After(None)) =>
+                {
+                    return Err(ExportError::NotBegun(error));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for person in &page.persons {
+                if self.known.insert(person.uuid) {
+                    self.table.write_record(self.columns.cells(person))?;
+                }
+            }
+            self.state.counted = self.state.counted.or(page.counted);
+            if !matches!(pages.place(), Place::End) {
+                self.state.place = pages.place();
+            }
+            let done = self.known.len() as u64;
+            posthog.notify(WaitReason::Rows {
+                done,
+                total: self.state.counted.map(|counted| counted.max(done)),
+            });
+        }
+    }
+
+    fn publish(self, attempt: &Attempt) -> Result<ListExport, ExportError> {
+        let mut file = into_file(self.table)?;
+        let sha256 = hash(&mut file)?;
+        let exports = attempt.exports();
+        Ok(ListExport {
+            file: exports.publish(file, "persons", "csv", "text/csv", attempt.began())?,
+            columns: self.columns.header(),
+            rows: self.known.len() as u64,
+            counted: self.state.counted,
+            by_position: matches!(self.state.place, Place::Offset(_)),
+            sha256,
+        })
+    }
+
+    fn keep(self, attempt: &Attempt, error: Error) -> ExportError {
+        let (read, total) = (self.known.len() as u64, self.state.counted);
+        attempt.keep(into_file(self.table), &self.state, |until| Kept {
+            error,
+            read,
+            total,
+            until,
+        })
+    }
+}
+
+/// Who is in a kept file, which is read to its end: the first column.
+fn known(file: &mut PendingFile) -> Option<HashSet<Uuid>> {
+    file.seek(SeekFrom::Start(0)).ok()?;
+    let mut known = HashSet::new();
+    for row in csv::Reader::from_reader(&mut *file).byte_records() {
+        known.insert(Uuid::try_parse_ascii(row.ok()?.get(0)?).ok()?);
+    }
+    file.seek(SeekFrom::End(0)).ok()?;
+    Some(known)
+}
+
+/// The file behind a table, after all of the table is in it.
+fn into_file(table: csv::Writer<BufWriter<PendingFile>>) -> Result<PendingFile, ExportError> {
+    let buffer = table.into_inner().map_err(|error| error.into_error())?;
+    Ok(buffer
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?)
 }
 
 fn hash(file: &mut PendingFile) -> Result<String, ExportError> {

@@ -9,6 +9,8 @@ use super::directory::Exports;
 
 /// How the names of files begin that are not complete.
 pub(super) const PENDING_PREFIX: &str = ".posthog-export-";
+/// How the names of those end that are being written.
+const PENDING_SUFFIX: &str = ".tmp";
 
 /// A file that is removed when it is dropped, unless it was given its name.
 pub(super) struct PendingFile {
@@ -18,7 +20,8 @@ pub(super) struct PendingFile {
 }
 
 impl PendingFile {
-    pub(super) fn create(exports: &Exports, path: PathBuf) -> io::Result<Self> {
+    pub(super) fn create(exports: &Exports) -> io::Result<Self> {
+        let path = exports.new_path(PENDING_SUFFIX);
         let file = create(&path)?;
         exports.began(&path);
         // Best effort: some file systems have no locks.
@@ -28,6 +31,28 @@ impl PendingFile {
             file: Some(file),
             exports: exports.clone(),
         })
+    }
+
+    /// A file that an earlier export kept, under a name of this one.
+    pub(super) fn adopt(exports: &Exports, file: File, kept: &Path) -> io::Result<Self> {
+        let path = exports.new_path(PENDING_SUFFIX);
+        exports.began(&path);
+        // Where two find the same file, one of them fails here.
+        if let Err(error) = fs::rename(kept, &path) {
+            exports.ended(&path);
+            return Err(error);
+        }
+        Ok(Self {
+            path,
+            file: Some(file),
+            exports: exports.clone(),
+        })
+    }
+
+    /// Cuts off what is after so many bytes, to write there.
+    pub(super) fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.file()?.set_len(bytes)?;
+        self.seek(SeekFrom::End(0)).map(drop)
     }
 
     fn file(&self) -> io::Result<&File> {

@@ -1,21 +1,21 @@
 //! Everything about one person: the archive for a request of access, or for support.
 
-use chrono::{SecondsFormat, Utc};
-use posthog_client::{
-    Activity, ActivityPage, Client, Cohort, Error, EventSource, EventTotal, EventsQuery, Person,
-    PersonId, TimeRange,
-};
+use chrono::SecondsFormat;
+use posthog_client::{Activity, ActivityPage, Client, Cohort, Error, Person, PersonId, TimeRange};
 use serde_json::{Value, json};
 
 use super::archive::Archive;
-use super::directory::{ExportedFile, Exports};
+use super::directory::ExportedFile;
 use super::error::ExportError;
-use super::events::{self, EventSummary};
-use super::manifest::{EventCheck, Missing, PersonManifest};
+use super::event_summary::EventSummary;
+use super::events::{self, Events};
+use super::kept::Attempt;
+use super::manifest::{Missing, PersonManifest};
+use super::pending_file::PendingFile;
 use super::recordings;
 use super::report::{Report, report};
 use super::section::unless_closed;
-use super::waiting::waiting;
+use super::waiting::{Reader, is_temporary};
 use crate::output::{EarlierTerms, FileRedactor, Redaction};
 
 /// Entries of the activity log in a page.
@@ -25,10 +25,8 @@ const MAX_COHORTS: usize = 100;
 
 /// What to export.
 pub struct PersonExport<'a> {
-    /// PostHog, as the caller's credential sees it.
-    pub posthog: &'a Client,
-    /// Where to.
-    pub exports: &'a Exports,
+    /// Which attempt it is.
+    pub attempt: &'a Attempt,
     /// What is withheld.
     pub redaction: &'a Redaction,
     /// The person, with all properties and distinct ids.
@@ -49,128 +47,96 @@ pub struct PersonExported {
 /// Exports a person.
 ///
 /// # Errors
-/// When PostHog fails or the file cannot be written; nothing is left then.
+/// When PostHog fails or the file cannot be written.
 pub async fn export_person(export: &PersonExport<'_>) -> Result<PersonExported, ExportError> {
-    let mut missing = Vec::new();
-    let started = Utc::now();
-    let total = export.total(export.range).await;
-    let known = FileRedactor::new(export.redaction, export.person, EarlierTerms::default());
-    let total = unless_closed(total, "events", &known, &mut missing)?;
-    // PostHog's clock decides what has arrived: ours may be wrong.
-    let counted_at = total.as_ref().and_then(|total| total.counted_at);
-    let began = counted_at.unwrap_or(started);
-    let range = export.range.before(began);
-    let events = match (total, range) {
-        (Some(_), Some(range)) => Some(export.events(range).await?),
-        _ => None,
-    };
-    let earlier = match &events {
-        Some((query, total)) => export.earlier_terms(query, total).await?,
-        None => EarlierTerms::default(),
-    };
-    let redactor = FileRedactor::new(export.redaction, export.person, earlier);
-    let mut archive = Archive::new(export.exports.create()?, began);
-    let person = redactor.person(export.person);
-    archive.json("person.json", &person, None)?;
-    let (mut check, mut summary) = (None, EventSummary::default());
-    if let Some((query, total)) = &events {
-        let written = export.write_events(query, total, &redactor, &mut archive);
-        let (written, names) = written.await?;
-        (check, summary) = (Some(written), names);
+    let PersonExport {
+        attempt,
+        redaction,
+        person,
+        range,
+    } = *export;
+    let mut events = Events::resume(attempt, redaction, person, range);
+    match export.run(&mut events).await {
+        Err(ExportError::PostHog(error)) if is_temporary(&error) => Err(match events {
+            Some(events) => events.keep(attempt, error),
+            None => error.into(),
+        }),
+        result => result,
     }
-    let recordings = export.recordings(
-        range.unwrap_or(export.range),
-        &redactor,
-        &mut archive,
-        &mut missing,
-    );
-    let recordings = recordings.await?;
-    let activity = export
-        .activity(&redactor, &mut archive, &mut missing)
-        .await?;
-    let cohorts = export
-        .cohorts(&redactor, &mut archive, &mut missing)
-        .await?;
-    standing(&mut missing, redactor.withholds(), recordings);
-    let mut manifest = PersonManifest {
-        program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
-        host: export.posthog.host().to_owned(),
-        project: export.posthog.project().await?,
-        person: export.person.uuid.to_string(),
-        began_at: began.to_rfc3339_opts(SecondsFormat::AutoSi, true),
-        events_from: export.range.from(),
-        events_until: range.unwrap_or(export.range).until(),
-        events: check,
-        withheld: redactor.withholds(),
-        missing,
-        files: archive.files().to_vec(),
-    };
-    let text = report(&Report {
-        manifest: &manifest,
-        person: &person,
-        events: &summary,
-        recordings,
-        activity: &activity,
-        cohorts: &cohorts,
-    });
-    archive.text("report.md", &text, None)?;
-    manifest.files = archive.files().to_vec();
-    archive.json("manifest.json", &manifest, None)?;
-    let file = archive.finish()?;
-    let file = export
-        .exports
-        .publish(file, "person", "zip", "application/zip", began)?;
-    Ok(PersonExported { file, manifest })
 }
 
 impl PersonExport<'_> {
-    fn query(&self, range: TimeRange) -> EventsQuery {
-        EventsQuery {
-            source: EventSource::Person(self.person.uuid),
-            names: Vec::new(),
-            range,
+    fn posthog(&self) -> &Client {
+        self.attempt.posthog()
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader::new(self.posthog(), self.attempt.exports())
+    }
+
+    /// Exports the person. The events stay where they are, as far as they are read.
+    async fn run(&self, events: &mut Option<Events>) -> Result<PersonExported, ExportError> {
+        let reader = self.reader();
+        let mut missing = Vec::new();
+        let mut redactor = FileRedactor::new(self.redaction, self.person, &EarlierTerms::default());
+        if events.is_none() {
+            let total = events::total(&reader, self.person.uuid, self.range).await;
+            let total = unless_closed(total, "events", &redactor, &mut missing)?;
+            if let Some(total) = total {
+                let (person, range) = (self.person.uuid, self.range);
+                *events = Events::begin(&reader, self.attempt, person, range, &total).await?;
+            }
         }
-    }
-
-    async fn total(&self, range: TimeRange) -> Result<EventTotal, Error> {
-        let query = self.query(range);
-        waiting(self.posthog, self.exports.max_wait(), || {
-            self.posthog.event_total(&query)
-        })
-        .await
-    }
-
-    /// The events of the range, and how many there are.
-    async fn events(&self, range: TimeRange) -> Result<(EventsQuery, EventTotal), Error> {
-        let total = self.total(range).await?;
-        // An open range would read the whole table for each page.
-        let first = total.first.and_then(|first| range.since(first));
-        Ok((self.query(first.unwrap_or(range)), total))
-    }
-
-    async fn earlier_terms(
-        &self,
-        query: &EventsQuery,
-        total: &EventTotal,
-    ) -> Result<EarlierTerms, ExportError> {
-        events::earlier_terms(self.posthog, self.exports, query, total, self.redaction).await
-    }
-
-    async fn write_events(
-        &self,
-        query: &EventsQuery,
-        total: &EventTotal,
-        redactor: &FileRedactor,
-        archive: &mut Archive,
-    ) -> Result<(EventCheck, EventSummary), ExportError> {
-        let written = events::write(self.posthog, self.exports, query, total, redactor, archive);
-        let (mut check, summary) = written.await?;
-        if !check.complete {
-            let after = self.total(query.range).await?.count;
-            check.counted_after = Some(after);
-            check.complete = after == check.exported + check.repeated_rows;
+        let until = events.as_ref().and_then(Events::until);
+        let began = until.unwrap_or_else(|| self.attempt.began());
+        let range = until.and_then(|until| self.range.before(until));
+        let range = range.unwrap_or(self.range);
+        if let Some(events) = events {
+            let terms = events.learn(&reader, self.redaction, self.person).await?;
+            redactor = FileRedactor::new(self.redaction, self.person, terms);
+            events.read(&reader, &redactor).await?;
         }
-        Ok((check, summary))
+        let exports = self.attempt.exports();
+        let mut archive = Archive::new(PendingFile::create(exports)?, began);
+        let person = redactor.person(self.person);
+        archive.json("person.json", &person, None)?;
+        let (mut check, mut summary) = (None, EventSummary::default());
+        if let Some(events) = events {
+            check = Some(events.check(&reader).await?);
+            summary = events.write(&reader, &redactor, &mut archive).await?;
+        }
+        let recordings = self
+            .recordings(range, &redactor, &mut archive, &mut missing)
+            .await?;
+        let activity = self.activity(&redactor, &mut archive, &mut missing).await?;
+        let cohorts = self.cohorts(&redactor, &mut archive, &mut missing).await?;
+        standing(&mut missing, redactor.withholds(), recordings);
+        let mut manifest = PersonManifest {
+            program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
+            host: self.posthog().host().to_owned(),
+            project: self.posthog().project().await?,
+            person: self.person.uuid.to_string(),
+            began_at: began.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            events_from: self.range.from(),
+            events_until: range.until(),
+            events: check,
+            withheld: redactor.withholds(),
+            missing,
+            files: archive.files().to_vec(),
+        };
+        let text = report(&Report {
+            manifest: &manifest,
+            person: &person,
+            events: &summary,
+            recordings,
+            activity: &activity,
+            cohorts: &cohorts,
+        });
+        archive.text("report.md", &text, None)?;
+        manifest.files = archive.files().to_vec();
+        archive.json("manifest.json", &manifest, None)?;
+        let file = exports.publish(archive.finish()?, "person", "zip", "application/zip", began)?;
+        Ok(PersonExported { file, manifest })
     }
 
     async fn recordings(
@@ -180,12 +146,12 @@ impl PersonExport<'_> {
         archive: &mut Archive,
         missing: &mut Vec<Missing>,
     ) -> Result<Option<u64>, ExportError> {
-        let (posthog, exports, person) = (self.posthog, self.exports, self.person.uuid);
-        let first = recordings::page(posthog, exports, person, range, 0).await;
+        let (reader, person) = (self.reader(), self.person.uuid);
+        let first = recordings::page(&reader, person, range, 0).await;
         let Some(first) = unless_closed(first, "recordings", redactor, missing)? else {
             return Ok(None);
         };
-        recordings::write(posthog, exports, person, range, first, redactor, archive)
+        recordings::write(&reader, person, range, first, redactor, archive)
             .await
             .map(Some)
     }
@@ -198,11 +164,10 @@ impl PersonExport<'_> {
         missing: &mut Vec<Missing>,
     ) -> Result<Vec<Value>, ExportError> {
         let id = PersonId::from(self.person.uuid);
+        let (reader, posthog) = (self.reader(), self.posthog());
         let page = async |number| -> Result<ActivityPage, Error> {
-            waiting(self.posthog, self.exports.max_wait(), || {
-                self.posthog.activity(Some(&id), ACTIVITY_PAGE, number)
-            })
-            .await
+            let request = || posthog.activity(Some(&id), ACTIVITY_PAGE, number);
+            reader.read(request).await
         };
         let first = unless_closed(page(1).await, "activity", redactor, missing)?;
         let Some(mut current) = first else {
@@ -235,13 +200,13 @@ impl PersonExport<'_> {
         missing: &mut Vec<Missing>,
     ) -> Result<Vec<Value>, ExportError> {
         let id = PersonId::from(self.person.uuid);
+        let (reader, posthog) = (self.reader(), self.posthog());
         // A query finds those of this project; the endpoint, those of the project that the key's owner has selected.
-        let queried = waiting(self.posthog, self.exports.max_wait(), || {
-            self.posthog.cohorts_in_project(&id)
-        });
-        let cohorts = match queried.await {
-            Ok(cohorts) => Ok(cohorts),
-            Err(_) => self.posthog.person_cohorts(&id).await,
+        let cohorts = match reader.read(|| posthog.cohorts_in_project(&id)).await {
+            Err(error) if !is_temporary(&error) => {
+                reader.read(|| posthog.person_cohorts(&id)).await
+            }
+            cohorts => cohorts,
         };
         let Some(cohorts) = unless_closed(cohorts, "cohorts", redactor, missing)? else {
             return Ok(Vec::new());

@@ -7,17 +7,15 @@ use posthog_client::{Client, Error, Recording, RecordingPage, TimeRange};
 use uuid::Uuid;
 
 use super::archive::Archive;
-use super::directory::Exports;
 use super::error::ExportError;
-use super::waiting::waiting;
+use super::waiting::Reader;
 use crate::output::FileRedactor;
 
 const PAGE: u32 = 100;
 
 /// Writes `recordings.csv` from its first page on, and returns how many there are.
 pub(super) async fn write(
-    posthog: &Client,
-    exports: &Exports,
+    reader: &Reader<'_>,
     person: Uuid,
     range: TimeRange,
     first: RecordingPage,
@@ -43,14 +41,14 @@ pub(super) async fn write(
         for recording in &page.results {
             // Pages shift when a recording is added or its time is over.
             if seen.insert(redactor.text(&recording.id)) {
-                write_recording(posthog, recording, redactor, archive).await?;
+                write_recording(reader.posthog, recording, redactor, archive).await?;
             }
         }
         if !page.has_next || page.results.is_empty() {
             break;
         }
         offset += PAGE;
-        page = self::page(posthog, exports, person, range, offset).await?;
+        page = self::page(reader, person, range, offset).await?;
     }
     let count = seen.len() as u64;
     archive.end(Some(count));
@@ -59,16 +57,13 @@ pub(super) async fn write(
 
 /// A page of recordings.
 pub(super) async fn page(
-    posthog: &Client,
-    exports: &Exports,
+    reader: &Reader<'_>,
     person: Uuid,
     range: TimeRange,
     offset: u32,
 ) -> Result<RecordingPage, Error> {
-    waiting(posthog, exports.max_wait(), || {
-        posthog.recordings(person, range, PAGE, offset)
-    })
-    .await
+    let request = || reader.posthog.recordings(person, range, PAGE, offset);
+    reader.read(request).await
 }
 
 async fn write_recording(

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::events::EventSummary;
+use super::event_summary::EventSummary;
 use super::manifest::PersonManifest;
 
 /// Longer values are shown in part; `person.json` has them whole.

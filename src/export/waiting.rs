@@ -1,8 +1,10 @@
-//! Waiting for PostHog longer than a single call does: an export that gives up loses all that it has read.
+//! Waiting for PostHog longer than a single call does: an export that gives up has to go on later.
 
 use std::time::Duration;
 
 use posthog_client::{Client, Error, ErrorKind, WaitReason};
+
+use super::directory::Exports;
 
 /// How often a wait is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -13,48 +15,55 @@ const MIN_COST: Duration = Duration::from_secs(1);
 /// How often a failed read is repeated, beyond the retries of each request.
 const MAX_FAILURES: u32 = 4;
 
-/// Retries a read that fails because of PostHog's rate limit or the connection, for at most `max_wait` in total.
-pub(super) async fn waiting<T, F>(
-    posthog: &Client,
+/// Reads the parts of an export.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) posthog: &'a Client,
     max_wait: Duration,
-    request: impl Fn() -> F,
-) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let mut left = max_wait;
-    let mut failures = 0;
-    loop {
-        let error = match request().await {
-            Ok(result) => return Ok(result),
-            Err(error) => error,
-        };
-        let wait = match error.kind() {
-            ErrorKind::RateLimited { retry_after } => retry_after.unwrap_or(DEFAULT_WAIT),
-            ErrorKind::RateLimitedLocally { wait } => *wait,
-            ErrorKind::Connect
-            | ErrorKind::ConnectionLost
-            | ErrorKind::QueueTimeout
-            | ErrorKind::LookupUnavailable
-            | ErrorKind::Server { status: 502 | 503 }
-                if failures < MAX_FAILURES =>
-            {
-                failures += 1;
-                posthog.backoff(failures + 2)
-            }
-            _ => return Err(error),
-        };
-        let Some(rest) = left.checked_sub(wait.max(MIN_COST)) else {
-            return Err(error);
-        };
-        left = rest;
-        let is_limit = matches!(
-            error.kind(),
-            ErrorKind::RateLimited { .. } | ErrorKind::RateLimitedLocally { .. }
-        );
-        let mut wait = wait;
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(posthog: &'a Client, exports: &Exports) -> Self {
+        let max_wait = exports.max_wait();
+        Self { posthog, max_wait }
+    }
+
+    /// Repeats a request that fails for a while, as long as the waits are not too long in all.
+    pub(super) async fn read<T, F>(&self, request: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let mut left = self.max_wait;
+        let mut failures = 0;
         loop {
-            posthog.notify(if is_limit {
+            let error = match request().await {
+                Ok(result) => return Ok(result),
+                Err(error) => error,
+            };
+            let limit = match error.kind() {
+                ErrorKind::RateLimited { retry_after } => Some(retry_after.unwrap_or(DEFAULT_WAIT)),
+                ErrorKind::RateLimitedLocally { wait } => Some(*wait),
+                _ => None,
+            };
+            let wait = match limit {
+                Some(wait) => wait,
+                None if is_temporary(&error) && failures < MAX_FAILURES => {
+                    failures += 1;
+                    self.posthog.backoff(failures + 2)
+                }
+                None => return Err(error),
+            };
+            let Some(rest) = left.checked_sub(wait.max(MIN_COST)) else {
+                return Err(error);
+            };
+            left = rest;
+            self.wait(wait, limit.is_some()).await;
+        }
+    }
+
+    async fn wait(&self, mut wait: Duration, is_limit: bool) {
+        loop {
+            self.posthog.notify(if is_limit {
                 WaitReason::RateLimit(wait)
             } else {
                 WaitReason::Retry(wait)
@@ -67,4 +76,28 @@ where
             }
         }
     }
+}
+
+/// Whether PostHog limits requests or fails for a while, so that the same request can succeed later.
+pub(super) fn is_temporary(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::RateLimited { .. }
+            | ErrorKind::RateLimitedLocally { .. }
+            | ErrorKind::Connect
+            | ErrorKind::ConnectionLost
+            | ErrorKind::QueueTimeout
+            | ErrorKind::LookupUnavailable
+            | ErrorKind::Server { status: 502 | 503 }
+    )
+}
+
+/// Whether a shorter page may succeed.
+pub(super) fn is_too_much(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ResponseTooLarge { .. }
+            | ErrorKind::Timeout
+            | ErrorKind::Server { status: 504 | 512 }
+    )
 }

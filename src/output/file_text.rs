@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use posthog_client::{LoggedEvent, Person, Properties, Untrusted};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::characters::is_invisible;
@@ -21,7 +22,9 @@ pub struct FileRedactor {
 }
 
 /// What is withheld of a person because of values that the person had, collected from events.
-#[derive(Default)]
+///
+/// It can be serialized to go on with it, and is as secret as what is withheld.
+#[derive(Default, Serialize, Deserialize)]
 pub struct EarlierTerms {
     texts: HashSet<String>,
     bytes: usize,
@@ -33,7 +36,21 @@ impl EarlierTerms {
         if self.bytes > MAX_TERM_BYTES {
             return;
         }
-        for text in redaction.texts_of(&properties_of(event)) {
+        self.extend(redaction.texts_of(&properties_of(event)));
+    }
+
+    /// Adds those of the person today, and returns whether they were known.
+    pub fn add_person(&mut self, redaction: &Redaction, person: &Person) -> bool {
+        if !redaction.is_active() || self.bytes > MAX_TERM_BYTES {
+            return true;
+        }
+        let known = self.texts.len();
+        self.extend(redaction.texts_of_person(person));
+        self.texts.len() == known
+    }
+
+    fn extend(&mut self, texts: Vec<String>) {
+        for text in texts {
             let bytes = text.len();
             if self.texts.insert(text) {
                 self.bytes += bytes;
@@ -58,9 +75,9 @@ pub struct FileEvent {
 impl FileRedactor {
     /// For what is known of a person, and was at other times.
     #[must_use]
-    pub fn new(redaction: &Redaction, person: &Person, earlier: EarlierTerms) -> Self {
+    pub fn new(redaction: &Redaction, person: &Person, earlier: &EarlierTerms) -> Self {
         let redaction = if redaction.is_active() {
-            redaction.knowing(redaction.terms_and(person, earlier.texts))
+            redaction.knowing(redaction.terms_and(person, earlier.texts.iter().cloned()))
         } else {
             redaction.clone()
         };

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::{Outcome, capture_error, unsupported};
-use crate::export::ExportError;
+use crate::export::{ExportError, Kept};
 use crate::output::Sanitizer;
 use posthog_client::{Error, ErrorKind};
 
@@ -26,8 +26,10 @@ enum Cause {
     WriteFailed(String, Outcome),
     /// PostHog or the network.
     PostHog(Error),
-    /// The same within an export.
+    /// The same within an export, of which nothing is left.
     Export(Box<Error>),
+    /// The same within an export that can go on.
+    KeptExport(Box<Kept>),
 }
 
 impl From<Error> for ToolError {
@@ -70,11 +72,12 @@ impl ToolError {
         }
     }
 
-    /// An export failed, and nothing of it is left.
+    /// An export ended without a file.
     pub(super) fn of_export(error: ExportError) -> Self {
         match error {
             ExportError::NotBegun(error) => error.into(),
             ExportError::PostHog(error) => Self::from(error).into_failed_export(),
+            ExportError::Kept(kept) => Self::new(Cause::KeptExport(kept)),
             ExportError::File(error) => Self::invalid_input(format!(
                 "The file could not be written: {error}. No file was left behind. The operator of this server must check --export-dir."
             )),
@@ -125,6 +128,16 @@ impl ToolError {
                 ),
                 None => self.posthog_text(error, host, sanitizer),
             },
+            Cause::KeptExport(kept) => format!(
+                "The export is not complete, and there is no file yet. {} What was read ({}) is kept until {}: the same export goes on \
+                 from there.",
+                self.posthog_text(&kept.error, host, sanitizer),
+                kept.total.map_or_else(
+                    || kept.read.to_string(),
+                    |total| format!("{} of {total}", kept.read)
+                ),
+                kept.until.format("%Y-%m-%dT%H:%M:%SZ"),
+            ),
             Cause::Export(error) => format!(
                 "The export ended, and no file was written. {}",
                 self.posthog_text(error, host, sanitizer)

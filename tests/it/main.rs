@@ -183,7 +183,7 @@ struct Session {
     key: &'static str,
     limits: OutputOptions,
     /// Where its exports are.
-    exports: Folder,
+    exports: Arc<Folder>,
 }
 
 /// A session with the default setup.
@@ -207,17 +207,22 @@ async fn connect_as(key: &'static str) -> Session {
     connect_with(Setup { key, ..setup }).await
 }
 
-async fn connect_with(setup: Setup) -> Session {
-    let confirm = setup.confirm();
+async fn connect_with(mut setup: Setup) -> Session {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let sandbox = Sandbox::start(listener, setup.sandbox).await.unwrap();
+    let options = std::mem::take(&mut setup.sandbox);
+    let sandbox = Sandbox::start(listener, options).await.unwrap();
+    connect_to(sandbox, Arc::new(Folder::new()), setup).await
+}
+
+/// Another session with an existing sandbox, and the exports of an earlier one.
+async fn connect_to(sandbox: Sandbox, exports: Arc<Folder>, setup: Setup) -> Session {
+    let confirm = setup.confirm();
     let mut options = ConnectionOptions::new(sandbox.url().parse().unwrap());
     options.retry_pause = setup.retry_pause;
     options.max_response_bytes = setup.max_response_bytes;
     options.timeout = setup.timeout;
     options.assume_current = setup.assume_current;
     let connection = Arc::new(Connection::new(&options).unwrap());
-    let exports = Folder::new();
     let context = Context {
         posthog: Client::new(connection, SecretString::from(setup.key), setup.project),
         limits: setup.limits.clone(),

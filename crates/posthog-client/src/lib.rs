@@ -45,6 +45,7 @@ mod response;
 mod response_memory;
 mod retry;
 mod scopes;
+mod sealed;
 mod untrusted;
 mod url;
 mod writes;
@@ -84,9 +85,9 @@ pub use query::{
     DuplicateGroup, DuplicatePage, DuplicatePerson, Event, EventCount, EventCounts, EventCursor,
     EventLogPage, EventPage, EventSource, EventTotal, EventsQuery, FirstTime, FunnelActors,
     FunnelOrder, FunnelWindow, FunnelWindowUnit, InsightBase, Interval, KeyCounts, LifecycleStatus,
-    LoggedEvent, MAX_GROUP_PERSONS, PathNode, PathPosition, PathType, Period, PropertyChange,
-    PropertyChanges, PropertyChangesQuery, Retention, Series, StickinessOperator, TimeBounds,
-    TimeRange, ValueCount, ValueCounts,
+    LoggedEvent, MAX_GROUP_PERSONS, PathNode, PathPosition, PathType, Period, PersonCursor,
+    PersonLogPage, PropertyChange, PropertyChanges, PropertyChangesQuery, Retention, Series,
+    StickinessOperator, TimeBounds, TimeRange, ValueCount, ValueCounts,
 };
 pub use recordings::{Recording, RecordingPage};
 pub use scopes::{GrantedScopes, Permission, RequiredScopes};

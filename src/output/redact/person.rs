@@ -136,9 +136,14 @@ impl Redaction {
         person: &Person,
         texts: impl IntoIterator<Item = String>,
     ) -> RedactedTerms {
-        let mut all = self.redacted_texts(&values(&person.properties));
+        let mut all = self.texts_of_person(person);
         all.extend(texts);
         RedactedTerms::new(all)
+    }
+
+    /// The texts of a person that are redacted.
+    pub(in crate::output) fn texts_of_person(&self, person: &Person) -> Vec<String> {
+        self.redacted_texts(&values(&person.properties))
     }
 
     /// The texts of properties that are redacted.

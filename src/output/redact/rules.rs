@@ -104,6 +104,12 @@ impl Redaction {
             })
     }
 
+    /// What is withheld, to tell it from other settings.
+    #[must_use]
+    pub fn settings(&self) -> String {
+        format!("{:?} {}", self.keys(), self.masks_emails())
+    }
+
     /// Whether any property is redacted.
     #[must_use]
     pub fn is_active(&self) -> bool {

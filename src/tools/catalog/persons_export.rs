@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::export::ExportedFile;
-use crate::output::Sanitizer;
+use crate::output::{Sanitizer, ToolOutput, write_notes};
 use crate::policy::{Effect, OptIn, Toolset};
 use crate::tools::arguments::{Date, DistinctId, Id, SearchText, Select};
 use crate::tools::pending_export::PendingExport;
@@ -192,12 +192,45 @@ impl FileFields {
     }
 }
 
+/// The numbers of a result.
+struct Counts {
+    persons: Option<u64>,
+    events: Option<u64>,
+    counted: Option<u64>,
+    complete: bool,
+}
+
+/// The result of an export: its file, its details in lines, and what to know of it.
+fn result(
+    title: &str,
+    file: FileFields,
+    details: &str,
+    counts: Counts,
+    missing: Vec<String>,
+    mut notes: Vec<String>,
+) -> ToolOutput<Output> {
+    notes.extend(missing.iter().cloned());
+    notes.push(file.advice());
+    let mut text = format!("{title}\n{}{details}", file.lines());
+    write_notes(&mut text, &notes);
+    ToolOutput {
+        structured: Output {
+            file,
+            persons: counts.persons,
+            events: counts.events,
+            counted: counts.counted,
+            complete: counts.complete,
+            missing,
+            notes,
+        },
+        text,
+    }
+}
+
 /// The outcome with its parts, once an export is prepared.
 fn pending<F>(persons: Vec<String>, property_keys: Vec<String>, run: F) -> ToolOutcome<Output>
 where
-    F: Future<Output = Result<(crate::output::ToolOutput<Output>, ExportedFile), ToolError>>
-        + Send
-        + 'static,
+    F: Future<Output = Result<(ToolOutput<Output>, ExportedFile), ToolError>> + Send + 'static,
 {
     ToolOutcome::PendingExport(PendingExport {
         persons,

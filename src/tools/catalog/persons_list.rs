@@ -3,6 +3,7 @@
 mod csv;
 mod empty;
 
+use chrono::Utc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +112,7 @@ impl Tool for PersonsList {
             limit: input.limit.0,
             offset: input.offset.0,
             include_total: input.include_total,
-            ..selection.query()?
+            ..selection.query(Utc::now())?
         };
         let pages = PersonPages::new(context, query).await?;
         let select = select(input.select);

@@ -2,15 +2,15 @@
 //!
 //! Invariant: knows nothing of how a result is worded. persons-list shows one page, others can read all of them.
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::filters::{FilterChecks, filters_failed};
 use crate::output::unescape;
 use crate::tools::arguments::{Date, DistinctId, SearchText};
 use crate::tools::{Context, ToolError};
 use posthog_client::{
-    Client, CohortCheck, Error, Filter, FilterMatch, PersonPage, PersonsQuery, TimeBounds,
-    of_static_cohort,
+    Client, CohortCheck, Error, Filter, FilterMatch, PersonCursor, PersonLogPage, PersonPage,
+    PersonsQuery, TimeBounds, of_static_cohort,
 };
 
 /// The arguments that say which persons.
@@ -27,25 +27,35 @@ pub(in crate::tools) struct PersonsSelection {
 }
 
 impl PersonsSelection {
-    /// The query, without a page.
-    pub(in crate::tools) fn query(self) -> Result<PersonsQuery, ToolError> {
+    /// The query, without a page, at a moment to which its dates can be relative.
+    pub(in crate::tools) fn query(self, now: DateTime<Utc>) -> Result<PersonsQuery, ToolError> {
         Ok(PersonsQuery {
             search: self.search.map(|text| text.0),
             email: self.email.map(|text| text.0),
             distinct_id: self.distinct_id.map(|id| id.0),
             properties: self.properties.into_iter().map(as_stored).collect(),
             filter_match: self.filter_match,
-            created: bounds("created", self.created_after, self.created_before)?,
-            last_seen: bounds("last_seen", self.last_seen_after, self.last_seen_before)?,
+            created: bounds("created", self.created_after, self.created_before, now)?,
+            last_seen: bounds(
+                "last_seen",
+                self.last_seen_after,
+                self.last_seen_before,
+                now,
+            )?,
             ..PersonsQuery::default()
         })
     }
 }
 
-fn bounds(name: &str, after: Option<Date>, before: Option<Date>) -> Result<TimeBounds, ToolError> {
+fn bounds(
+    name: &str,
+    after: Option<Date>,
+    before: Option<Date>,
+    now: DateTime<Utc>,
+) -> Result<TimeBounds, ToolError> {
     let text = |date: &Option<Date>| date.as_ref().map(|date| date.0.clone());
     let (after, before) = (text(&after), text(&before));
-    TimeBounds::resolve(after.as_deref(), before.as_deref(), Utc::now()).ok_or_else(|| {
+    TimeBounds::resolve(after.as_deref(), before.as_deref(), now).ok_or_else(|| {
         ToolError::invalid_input(format!(
             "No time is from `{name}_after` on and before `{name}_before`: both are times such as 2026-01-31, 2026-01-31T12:00:00Z or \
              -7d, and the first must be earlier. No request was made."
@@ -130,6 +140,22 @@ impl PersonPages {
             Ok(page) => Ok(page),
             Err(error) => Err(filters_failed(context, &self.query, error).await),
         }
+    }
+
+    /// The page after a person, newest first, by a query.
+    pub(in crate::tools) async fn after(
+        &self,
+        posthog: &Client,
+        limit: u32,
+        cursor: Option<&PersonCursor>,
+        size_limit: usize,
+    ) -> Result<PersonLogPage, Error> {
+        let query = PersonsQuery {
+            limit,
+            include_total: true,
+            ..self.query.clone()
+        };
+        posthog.person_log(&query, cursor, size_limit).await
     }
 
     /// One page, newest persons first. Members of a cohort are not counted.

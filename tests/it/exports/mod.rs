@@ -4,7 +4,9 @@ mod archive;
 mod audit;
 mod command;
 mod folder;
+mod kept;
 mod large;
+mod list;
 mod redaction;
 
 pub(crate) use archive::{Archive, rows};

@@ -33,6 +33,16 @@ pub(super) struct ActorRow {
 }
 
 impl ActorRow {
+    /// The UUID, which those have that only the analytics store has, too.
+    pub(super) fn uuid(&self) -> Uuid {
+        self.person.id
+    }
+
+    /// A cell after the person.
+    pub(super) fn cell(&self, index: usize) -> Option<&Value> {
+        self.cells.get(index)
+    }
+
     /// The person and the cells after it, unless only the analytics store has it.
     pub(super) fn into_person(self) -> Option<(Person, impl Iterator<Item = Value>)> {
         let properties = self.person.properties?;

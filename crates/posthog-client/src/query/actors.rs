@@ -173,7 +173,7 @@ impl Client {
     /// The persons of an insight.
     pub async fn actors(&self, query: &ActorsQuery) -> Result<ActorPage, Error> {
         let (mut response, _) = self
-            .query_with_last_seen::<ActorRow>(|has_last_seen| query.node(has_last_seen))
+            .query_with_last_seen::<ActorRow>(|has_last_seen| query.node(has_last_seen), None)
             .await?;
         let cut = response.cut_to(query.limit);
         let mut page = ActorPage {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -36,8 +36,9 @@ pub enum EventSource {
     DistinctId(String),
 }
 
-/// Where the next page begins: after this event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where the next page begins: after this event. It is a text where it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct EventCursor {
     pub(super) timestamp: String,
     pub(super) uuid: Uuid,
@@ -58,6 +59,20 @@ impl EventCursor {
 impl fmt::Display for EventCursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}_{}", self.timestamp, self.uuid)
+    }
+}
+
+impl From<EventCursor> for String {
+    fn from(cursor: EventCursor) -> Self {
+        cursor.to_string()
+    }
+}
+
+impl TryFrom<String> for EventCursor {
+    type Error = InvalidCursor;
+
+    fn try_from(text: String) -> Result<Self, InvalidCursor> {
+        text.parse()
     }
 }
 

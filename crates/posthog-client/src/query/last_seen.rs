@@ -21,15 +21,16 @@ pub(crate) struct LastSeenSupport(pub(super) OnceLock<bool>);
 
 impl Client {
     /// Sends a query that has the column `last_seen_at`, or one that does without it where PostHog does not know it. Whether the
-    /// column was there is the argument of `node`, and part of the result.
+    /// column was there is the argument of `node`, and part of the result. A larger response than `size_limit`, in bytes, is rejected.
     pub(super) async fn query_with_last_seen<Row: DeserializeOwned>(
         &self,
         node: impl Fn(bool) -> Value,
+        size_limit: Option<usize>,
     ) -> Result<(QueryResponse<Row>, bool), Error> {
         let connection = &self.inner.connection;
         let known = &connection.last_seen().0;
         if known.get() != Some(&false) {
-            match self.query(node(true)).await {
+            match self.query_within(node(true), size_limit).await {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Invalid { .. })
                         // Another query may have found out meanwhile that there is no such column.
@@ -43,7 +44,7 @@ impl Client {
                 }
             }
         }
-        let response = self.query(node(false)).await?;
+        let response = self.query_within(node(false), size_limit).await?;
         let _ = known.set(false);
         Ok((response, false))
     }

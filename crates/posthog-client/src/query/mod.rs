@@ -14,6 +14,7 @@ mod hogql;
 mod insight;
 mod journey;
 mod last_seen;
+mod person_log;
 mod persons;
 mod property_changes;
 mod property_counts;
@@ -39,6 +40,7 @@ pub use insight::{
 };
 pub use journey::{PathNode, PathPosition, PathType, Retention};
 pub(crate) use last_seen::LastSeenSupport;
+pub use person_log::{PersonCursor, PersonLogPage};
 pub use property_changes::{ChangeSource, PropertyChange, PropertyChanges, PropertyChangesQuery};
 pub use property_counts::{KeyCounts, ValueCount, ValueCounts};
 pub(crate) use send::is_closed;

@@ -8,6 +8,7 @@ use super::actor::ActorRow;
 use super::hogql::HogQl;
 use super::insight::{conditions, set};
 use super::last_seen::LAST_SEEN;
+use super::person_log::PersonCursor;
 use crate::client::Client;
 use crate::error::Error;
 use crate::person::{Person, PersonPage};
@@ -18,8 +19,13 @@ use crate::persons_query::PersonsQuery;
 const NEWEST_FIRST: [&str; 2] = ["created_at DESC", "id DESC"];
 
 impl PersonsQuery {
-    /// The query for these columns. Without the column `last_seen_at` of persons, it is computed from events.
-    fn node(&self, select: &[&str], has_last_seen: bool) -> Value {
+    /// The query for these columns, of the persons after a cursor if there is one. Without the column `last_seen_at` of persons, it is computed from events.
+    pub(super) fn node(
+        &self,
+        select: &[&str],
+        has_last_seen: bool,
+        after: Option<&PersonCursor>,
+    ) -> Value {
         let mut fixed: Vec<Value> = Vec::new();
         if let Some(email) = &self.email {
             fixed.push(
@@ -30,6 +36,7 @@ impl PersonsQuery {
         let times = [
             self.created.condition("created_at"),
             last_seen.filter(|_| has_last_seen),
+            after.map(PersonCursor::condition),
         ];
         let times = times.into_iter().flatten();
         fixed.extend(times.map(|condition| json!({"type": "hogql", "key": condition})));
@@ -103,13 +110,14 @@ impl Client {
                 true => &["person", LAST_SEEN],
                 false => &["person"],
             };
-            let mut node = query.node(select, has_last_seen);
+            let mut node = query.node(select, has_last_seen, None);
             set(&mut node, "orderBy", Some(NEWEST_FIRST));
             set(&mut node, "limit", Some(query.limit));
             set(&mut node, "offset", Some(query.offset));
             node
         };
-        let (mut response, has_last_seen) = self.query_with_last_seen::<ActorRow>(node).await?;
+        let (mut response, has_last_seen) =
+            self.query_with_last_seen::<ActorRow>(node, None).await?;
         let cut = response.cut_to(query.limit);
         let more = cut || response.has_more.unwrap_or(false);
         let calculated_at = response.calculated_earlier();
@@ -130,7 +138,7 @@ impl Client {
         let mut page = PersonPage::of_query(persons, more);
         page.calculated_at = calculated_at;
         if query.include_total {
-            let counted = query.node(&["count()"], has_last_seen);
+            let counted = query.node(&["count()"], has_last_seen, None);
             let counted = self.query::<(u64,)>(counted).await?;
             page.count = counted.results.first().map(|(count,)| *count);
         }

@@ -1,11 +1,11 @@
 //! The export of a list of persons.
 
-use posthog_client::{Client, Error, Filter};
+use posthog_client::{Client, Error, Filter, PersonCursor, PersonLogPage, PersonPage};
 use serde_json::Value;
 
-use super::{FileFields, Input, Output, masked, pending};
-use crate::export::{ExportError, Exports, ListExport, ListSource, PersonsPage, export_list};
-use crate::output::{self, ToolOutput, write_notes};
+use super::{Counts, FileFields, Input, Output, masked, pending, result};
+use crate::export::{Attempt, ExportError, Exports, ListExport, ListSource, export_list};
+use crate::output::{self, ToolOutput};
 use crate::tools::arguments::{read, select};
 use crate::tools::support::cohort_names::resolve_cohorts;
 use crate::tools::support::filters::filters_failed;
@@ -22,6 +22,8 @@ pub(super) async fn export(
             "`all` exports everybody. Give either it or filters.",
         ));
     }
+    // All arguments: with any other the list would be another one.
+    let arguments = format!("list {input:?}");
     let filters: Vec<Value> = input.properties.into_iter().map(Value::Object).collect();
     let mut properties = read::<Vec<Filter>>(filters.into())?;
     resolve_cohorts(context, properties.iter_mut().collect()).await?;
@@ -36,7 +38,9 @@ pub(super) async fn export(
         last_seen_after: input.last_seen_after,
         last_seen_before: input.last_seen_before,
     };
-    let query = selection.query()?;
+    let redaction = &context.limits.redaction;
+    let attempt = Attempt::new(&context.posthog, &exports, redaction, &arguments).await?;
+    let query = selection.query(attempt.began())?;
     let select = select(input.select);
     let keys = match &select {
         output::Select::Default => Vec::new(),
@@ -60,7 +64,7 @@ pub(super) async fn export(
             pages: &pages,
         };
         let redaction = &context.limits.redaction;
-        let exported = match export_list(posthog, &exports, redaction, &select, &source).await {
+        let exported = match export_list(&attempt, redaction, &select, &source).await {
             Ok(exported) => exported,
             Err(ExportError::NotBegun(error)) => {
                 return Err(filters_failed(&context, pages.query(), error).await);
@@ -83,28 +87,28 @@ struct Pages<'a> {
 }
 
 impl ListSource for Pages<'_> {
-    async fn page(&self, limit: u32, offset: u32, count: bool) -> Result<PersonsPage, Error> {
-        let page = self
-            .pages
-            .request(self.posthog, limit, offset, count)
-            .await?;
-        Ok(PersonsPage {
-            has_next: page.has_next(),
-            count: page.count,
-            persons: page.results,
-        })
+    async fn after(
+        &self,
+        limit: u32,
+        cursor: Option<&PersonCursor>,
+        size_limit: usize,
+    ) -> Result<PersonLogPage, Error> {
+        let page = self.pages.after(self.posthog, limit, cursor, size_limit);
+        page.await
+    }
+
+    async fn by_offset(&self, limit: u32, offset: u32, count: bool) -> Result<PersonPage, Error> {
+        let page = self.pages.request(self.posthog, limit, offset, count);
+        page.await
     }
 }
 
 fn output(file: FileFields, exported: &ListExport, mut notes: Vec<String>) -> ToolOutput<Output> {
     let rows = exported.rows;
-    let mut text = match rows {
-        1 => "Exported 1 person\n".to_owned(),
-        _ => format!("Exported {rows} persons\n"),
+    let title = match rows {
+        1 => "Exported 1 person".to_owned(),
+        _ => format!("Exported {rows} persons"),
     };
-    text.push_str(&file.lines());
-    let columns = exported.columns.len();
-    text.push_str(&format!("  columns\t{columns}\n"));
     let mut missing = Vec::new();
     match exported.counted {
         Some(counted) if counted == rows => {
@@ -115,19 +119,19 @@ fn output(file: FileFields, exported: &ListExport, mut notes: Vec<String>) -> To
         )),
         None => missing.push("PostHog does not count this list, so that the number could not be compared.".to_owned()),
     }
-    notes.extend(missing.iter().cloned());
-    notes.push(file.advice());
-    write_notes(&mut text, &notes);
-    ToolOutput {
-        structured: Output {
-            file,
-            persons: Some(rows),
-            events: None,
-            counted: exported.counted,
-            complete: exported.counted == Some(rows),
-            missing,
-            notes,
-        },
-        text,
+    if exported.by_position {
+        missing.push(
+            "Without queries (scope query:read) PostHog lists persons by position. Each is in the file once, but if many were deleted \
+             meanwhile, some may be left out."
+                .to_owned(),
+        );
     }
+    let counts = Counts {
+        persons: Some(rows),
+        events: None,
+        counted: exported.counted,
+        complete: exported.counted == Some(rows),
+    };
+    let columns = format!("  columns\t{}\n", exported.columns.len());
+    result(&title, file, &columns, counts, missing, notes)
 }
