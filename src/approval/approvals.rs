@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::browser;
-use super::entry::{Answer, Entry, State};
+use super::entry::{Answer, Entry, PendingCall, State};
 use super::listener;
 use crate::question::Question;
 use crate::sync::lock;
@@ -118,6 +118,12 @@ impl Approvals {
         let bound = (*self.0.listening.lock().await)?;
         let entry = self.0.named(nonce)?;
         Some(format!("{}/{}", self.0.base(bound), entry.path))
+    }
+
+    /// A call that waits for the answer to a question, while that is served.
+    #[must_use]
+    pub fn call(&self, nonce: Uuid) -> Option<PendingCall> {
+        self.0.named(nonce).map(PendingCall::begin)
     }
 
     /// The answer to a question, once there is one or `time` is up.

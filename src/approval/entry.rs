@@ -1,5 +1,6 @@
 //! One question on a page, from its opening to its outcome.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -24,8 +25,28 @@ pub(super) struct Entry {
     pub(super) until: DateTime<Utc>,
     end: Instant,
     state: watch::Sender<State>,
+    /// The calls that wait for the answer, or that go on with it.
+    calls: watch::Sender<usize>,
     /// When the state last changed.
     changed: watch::Sender<Instant>,
+}
+
+/// A call that waits for the answer to a question, or that goes on with it, until it is dropped.
+pub struct PendingCall(Arc<Entry>);
+
+impl PendingCall {
+    pub(super) fn begin(entry: Arc<Entry>) -> Self {
+        entry.calls.send_modify(|calls| *calls += 1);
+        Self(entry)
+    }
+}
+
+impl Drop for PendingCall {
+    fn drop(&mut self) {
+        self.0
+            .calls
+            .send_modify(|calls| *calls = calls.saturating_sub(1));
+    }
 }
 
 /// What became of a question.
@@ -88,6 +109,7 @@ impl Entry {
             until: Utc::now() + ttl,
             end: now + ttl,
             state: watch::Sender::new(State::Open),
+            calls: watch::Sender::new(0),
             changed: watch::Sender::new(now),
         }
     }
@@ -131,6 +153,21 @@ impl Entry {
         tokio::select! {
             _ = states.wait_for(|now| *now != state) => {}
             () = tokio::time::sleep_until(self.end), if state.expires() => {}
+        }
+    }
+
+    /// Waits until nothing more happens by itself, or no call is there to go on.
+    pub(super) async fn settled(&self) {
+        let mut calls = self.calls.subscribe();
+        loop {
+            let state = self.state();
+            if state == State::Open || state.is_final() {
+                return;
+            }
+            tokio::select! {
+                () = self.changed_from(state) => {}
+                _ = calls.wait_for(|calls| *calls == 0) => return,
+            }
         }
     }
 

@@ -17,4 +17,4 @@ mod page;
 mod routes;
 
 pub use approvals::{ApprovalOptions, Approvals, OpenApproval};
-pub use entry::Answer;
+pub use entry::{Answer, PendingCall};

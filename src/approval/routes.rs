@@ -18,7 +18,7 @@ use axum::routing::get;
 use tokio::time::timeout;
 
 use super::approvals::Inner;
-use super::entry::{Entry, State as EntryState};
+use super::entry::State as EntryState;
 use super::page;
 
 /// The form has two short fields.
@@ -102,21 +102,9 @@ async fn show(State(inner): State<Arc<Inner>>, Path(path): Path<String>) -> Resp
     let Some(entry) = inner.at(&path) else {
         return not_found();
     };
-    // The assistant may be waiting for this answer; then the outcome is known in a moment.
-    if !entry.state().is_final() && entry.state() != EntryState::Open {
-        let _ = timeout(OUTCOME_WAIT, until_final(&entry)).await;
-    }
+    // If the assistant waits for this answer, the outcome is known in a moment.
+    let _ = timeout(OUTCOME_WAIT, entry.settled()).await;
     Html(page::render(&entry)).into_response()
-}
-
-async fn until_final(entry: &Entry) {
-    loop {
-        let state = entry.state();
-        if state.is_final() {
-            return;
-        }
-        entry.changed_from(state).await;
-    }
 }
 
 async fn answer(

@@ -148,7 +148,7 @@ impl Call {
         }
         let grant = self.confirm(preview, token, request, context).await?;
         let write = if grant.method.waited() {
-            self.prepare_again(preview.digest, grant).await?
+            self.prepare_again(preview.digest, &grant).await?
         } else {
             write
         };
@@ -172,7 +172,7 @@ impl Call {
     async fn prepare_again(
         &self,
         asked: FactsDigest,
-        grant: Grant,
+        grant: &Grant,
     ) -> Result<PreparedWrite, CallError> {
         match self.prepare(false).await? {
             PreparedCall::Write(write)
@@ -237,7 +237,10 @@ impl Call {
         let peer = context.peer.clone();
         let ended = [context.ct.clone(), self.session.closed.clone()];
         let call = self.clone();
-        let confirmation = grant.map_or("not needed", |grant| grant.method.name());
+        let confirmation = match &grant {
+            Some(grant) => grant.method.name(),
+            None => "not needed",
+        };
         let executing = self.server.writes.spawn(async move {
             let line = call
                 .record(
@@ -249,9 +252,10 @@ impl Call {
                 )
                 .await?;
             let server = Arc::clone(&call.server);
+            let redeemed = grant.clone();
             let execute = async move {
                 // The last step before the request: arguments and persons were checked before.
-                if let Some(grant) = grant {
+                if let Some(grant) = &redeemed {
                     server.safety.confirmer.redeem(grant, &ended).await?;
                 }
                 Ok::<_, String>(write.execute.await)
@@ -268,7 +272,7 @@ impl Call {
                 Err(CallError::Response(_)) => Outcome::NotDone,
                 Err(_) => Outcome::Unknown,
             };
-            if let Some(grant) = grant {
+            if let Some(grant) = &grant {
                 call.server.safety.confirmer.finished(grant, outcome);
             }
             let logged = match line {

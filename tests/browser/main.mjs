@@ -14,6 +14,8 @@ const { only, screenshots, picture } = parseArgs({
 }).values;
 
 const MAX_PICTURE = 80_000;
+/** When something hangs. The checks take little more than the five minutes of a page. */
+const MAX_MINUTES = 15;
 let browser;
 const work = mkdtempSync(join(tmpdir(), 'approval-page-'));
 
@@ -26,6 +28,11 @@ async function finish() {
 for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15]]) {
   process.once(signal, () => finish().finally(() => process.exit(128 + number)));
 }
+
+setTimeout(() => {
+  console.error(`not finished after ${MAX_MINUTES} minutes`);
+  finish().finally(() => process.exit(1));
+}, MAX_MINUTES * 60_000).unref();
 
 async function takePicture() {
   const server = await serve();

@@ -49,8 +49,11 @@ export async function serve(seedFile) {
     POSTHOG_MCP_LOG: 'trace',
   });
   const waiting = new Map();
+  const forUser = new Map();
   createInterface({ input: server.stdout }).on('line', (line) => {
     const message = JSON.parse(line);
+    const { progressToken, message: progress } = message.params ?? {};
+    if (/^waiting for the user/.test(progress)) forUser.get(progressToken)?.();
     waiting.get(message.id)?.(message);
     waiting.delete(message.id);
   });
@@ -69,6 +72,14 @@ export async function serve(seedFile) {
   send({ method: 'notifications/initialized' });
 
   const call = (name, args) => request('tools/call', { name, arguments: args });
+  /** A call that waits for the user: its result is a promise in an object, which `await` leaves alone. */
+  const waitingCall = async (name, args) => {
+    const progressToken = `call-${last + 1}`;
+    const waits = new Promise((resolve) => forUser.set(progressToken, resolve));
+    const result = request('tools/call', { name, arguments: args, _meta: { progressToken } });
+    await Promise.race([waits, result]);
+    return { result };
+  };
   /** How many requests to delete persons PostHog has received. */
   const deletions = async () => {
     const { requests } = await (await fetch(`${host}/sandbox/requests`)).json();
@@ -94,7 +105,7 @@ export async function serve(seedFile) {
         }
       }
     },
-    /** Asks to delete persons: the address of the page, and the same call again with the token. */
+    /** Asks to delete persons: the address of the page, and the same call again with the token, answered or still waiting. */
     ask: async (distinctIds, more = {}) => {
       const args = { distinct_ids: distinctIds, ...more };
       const before = await deletions();
@@ -103,7 +114,8 @@ export async function serve(seedFile) {
       assert.equal(new Set(addresses).size, 1, `one bare address: ${text(result)}`);
       assert.equal(await deletions(), before, 'nothing is sent before the answer');
       const { confirmation } = result.structuredContent;
-      return { address: addresses[0], repeat: () => call('persons-bulk-delete', { ...args, confirmation }) };
+      const confirmed = ['persons-bulk-delete', { ...args, confirmation }];
+      return { address: addresses[0], repeat: () => call(...confirmed), wait: () => waitingCall(...confirmed) };
     },
   };
 }

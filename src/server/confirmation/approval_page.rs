@@ -1,6 +1,7 @@
 //! The confirmation of clients that cannot ask: the user answers on the approval page, and a second call waits for it.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleServer;
@@ -84,6 +85,7 @@ impl Confirmer {
             }
             return invalid(&reason, request);
         }
+        let pending = approvals.call(nonce).map(Arc::new);
         let answer = tokio::select! {
             biased;
             () = context.ct.cancelled() => return reject("the call was cancelled"),
@@ -92,7 +94,11 @@ impl Confirmer {
             never = report_waiting(request.waiting) => match never {},
         };
         match answer {
-            Answer::Approved => Self::grant(request, &sealed, ConfirmationMethod::ApprovalPage),
+            Answer::Approved => Decision::Granted(Grant {
+                method: ConfirmationMethod::ApprovalPage,
+                nonce: Some(nonce),
+                pending,
+            }),
             Answer::Declined => {
                 let _ = self.store.take_confirmation(nonce, self.sealer.ttl).await;
                 reject("the user declined on the approval page")
@@ -123,26 +129,22 @@ impl Confirmer {
     }
 
     /// The persons are no longer those that were confirmed.
-    pub fn facts_changed(&self, grant: Grant) {
+    pub fn facts_changed(&self, grant: &Grant) {
         if let Some((approvals, nonce)) = self.page(grant) {
             approvals.facts_changed(nonce);
         }
     }
 
     /// What became of the request, for the page.
-    pub fn finished(&self, grant: Grant, outcome: Outcome) {
+    pub fn finished(&self, grant: &Grant, outcome: Outcome) {
         if let Some((approvals, nonce)) = self.page(grant) {
             approvals.finished(nonce, outcome_sentence(outcome));
         }
     }
 
-    fn page(&self, grant: Grant) -> Option<(&Approvals, Uuid)> {
-        let nonce = grant.nonce?;
-        let by_page = grant.method == ConfirmationMethod::ApprovalPage;
-        self.approvals
-            .as_ref()
-            .filter(|_| by_page)
-            .map(|approvals| (approvals, nonce))
+    fn page(&self, grant: &Grant) -> Option<(&Approvals, Uuid)> {
+        grant.pending.as_ref()?;
+        Some((self.approvals.as_ref()?, grant.nonce?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The decision: whether a call is confirmed, and if not, how to get it confirmed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleServer;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use super::elicitation::{self, NotConfirmed, QUESTION};
 use super::open_questions::OpenQuestions;
 use super::seal::{SealKind, Sealed, Sealer, TokenError};
-use crate::approval::Approvals;
+use crate::approval::{Approvals, PendingCall};
 use crate::coordination::{Store, Unavailable};
 use crate::policy::Confirm;
 use crate::tools::{FactsDigest, Question};
@@ -85,12 +86,14 @@ pub enum Decision {
 }
 
 /// A confirmation that matches its call, and is not used yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Grant {
     /// How the call was confirmed.
     pub method: ConfirmationMethod,
     /// Makes it usable once, where the client could send it again.
     pub(super) nonce: Option<Uuid>,
+    /// Where the user answered on a page: it shows the outcome of this call.
+    pub(super) pending: Option<Arc<PendingCall>>,
 }
 
 /// How a call was confirmed.
@@ -106,6 +109,16 @@ pub enum ConfirmationMethod {
     Token,
     /// Confirmation is disabled.
     Off,
+}
+
+impl Grant {
+    fn new(method: ConfirmationMethod, nonce: Option<Uuid>) -> Self {
+        Self {
+            method,
+            nonce,
+            pending: None,
+        }
+    }
 }
 
 impl ConfirmationMethod {
@@ -189,10 +202,7 @@ impl Confirmer {
             .is_some_and(|version| !version.has_initialize());
         let elicits = self.mode != Confirm::Token && elicitation::is_supported(context);
         match (self.mode, modern, elicits, request.state) {
-            (Confirm::Off, ..) => Decision::Granted(Grant {
-                method: ConfirmationMethod::Off,
-                nonce: None,
-            }),
+            (Confirm::Off, ..) => Decision::Granted(Grant::new(ConfirmationMethod::Off, None)),
             (_, true, true, Some(state)) => self.check_reply(request, state).await,
             // No elicitation was sent to this client, so no state can be ours.
             (_, true, false, Some(_)) => invalid(&TokenError::Invalid, request),
@@ -213,7 +223,7 @@ impl Confirmer {
     ///
     /// # Errors
     /// When it was used before, or when that cannot be known.
-    pub async fn redeem(&self, grant: Grant, ended: &[CancellationToken]) -> Result<(), String> {
+    pub async fn redeem(&self, grant: &Grant, ended: &[CancellationToken]) -> Result<(), String> {
         let Some(nonce) = grant.nonce else {
             return Ok(());
         };
@@ -286,10 +296,7 @@ impl Confirmer {
         method: ConfirmationMethod,
     ) -> Decision {
         match sealed.check(request) {
-            Ok(()) => Decision::Granted(Grant {
-                method,
-                nonce: Some(sealed.nonce),
-            }),
+            Ok(()) => Decision::Granted(Grant::new(method, Some(sealed.nonce))),
             Err(reason) => invalid(&reason, request),
         }
     }
@@ -361,10 +368,7 @@ impl Confirmer {
             elicitation::check(&reply, QUESTION, took, self.min_reading_time)
         };
         match reply.await {
-            Ok(()) => Decision::Granted(Grant {
-                method: ConfirmationMethod::Elicited,
-                nonce: Some(nonce),
-            }),
+            Ok(()) => Decision::Granted(Grant::new(ConfirmationMethod::Elicited, Some(nonce))),
             Err(reason) => {
                 let _ = self.store.take_confirmation(nonce, self.sealer.ttl).await;
                 not_confirmed(&reason)
