@@ -171,12 +171,12 @@ async fn show_approval_page(out: &mut impl Write, server: Server) -> anyhow::Res
     let Some((token, _)) = token else {
         return Ok(());
     };
-    if std::io::stdout().is_terminal() {
-        writeln!(
-            out,
-            "           (Open the page now and answer: the next call waits for 25 seconds.)\n"
-        )?;
-    }
+    let hint = if std::io::stdout().is_terminal() {
+        "Open the page now and answer: the next call waits for 25 seconds."
+    } else {
+        "In a terminal, you can open the page and answer now. Here nobody does."
+    };
+    writeln!(out, "           ({hint})\n")?;
     writeln!(out, "assistant  {TOOL} {{…, \"confirmation\": \"…\"}}")?;
     if let Some(arguments) = arguments.as_object_mut() {
         arguments.insert("confirmation".to_owned(), token.into());

@@ -183,3 +183,21 @@ async fn invalid_first_message_is_not_logged() {
         assert!(!ended.stderr.contains("ada@"), "{first}: {}", ended.stderr);
     }
 }
+
+/// The scripted user reads each question, and the last one is on a page.
+#[tokio::test]
+async fn demo_shows_every_way_to_answer() {
+    let ended = run(binary(&["demo"]), "").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for line in [
+        "you        Yes",
+        "you        No",
+        "Nothing was sent: the user declined",
+        "a person has to approve this call on a page",
+        "nobody has answered on the page",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+    }
+    let by_client = "the client declined";
+    assert!(!ended.stdout.contains(by_client), "{}", ended.stdout);
+}
