@@ -4,4 +4,5 @@ mod browser;
 mod calls;
 mod flow;
 mod lifetime;
+mod process;
 mod requests;
