@@ -1,4 +1,4 @@
-//! Filters that name a cohort by its name, in every tool that takes filters.
+//! Filters that name a cohort by its name, or a property as results show it, in every tool that takes filters.
 
 use insta::assert_snapshot;
 use posthog_persons_mcp::tools::{ToolDefinition, catalog};
@@ -70,6 +70,25 @@ async fn every_filter_takes_the_name_of_a_cohort_and_looks_it_up_once() {
             }
             session.sandbox.clear_requests();
         }
+    }
+}
+
+#[tokio::test]
+async fn every_filter_takes_the_name_of_a_property_as_results_show_it() {
+    let session = connect().await;
+    let filter = json!({"key": r#""pl\u200ban""#, "value": "odd"});
+    for (tool, arguments) in calls(&filter) {
+        session.call(tool.name, arguments.clone()).await;
+        let requests = session.sandbox.requests();
+        let sent = requests
+            .iter()
+            .map(|request| format!("{} {}", request.query, request.body));
+        let sent: Vec<String> = sent.collect();
+        let has = |name: &str| sent.iter().any(|sent| sent.contains(name));
+        let stored = has("pl\u{200b}an") || has("pl%E2%80%8Ban");
+        assert!(stored, "{} {arguments}: {sent:?}", tool.name);
+        assert!(!has("u200b"), "{} {arguments}: {sent:?}", tool.name);
+        session.sandbox.clear_requests();
     }
 }
 

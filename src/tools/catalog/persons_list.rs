@@ -91,8 +91,14 @@ impl Tool for PersonsList {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
-    const PARTS: &'static [(&'static str, &'static str)] =
-        &[("created and last-seen ranges and match", "query:read")];
+    const PARTS: &'static [(&'static str, &'static str)] = &[
+        ("created and last-seen ranges and match", "query:read"),
+        ("cohorts by name", "cohort:read"),
+        (
+            "a check of filters against property types",
+            "property_definition:read",
+        ),
+    ];
     const EXAMPLE: &'static str = r#"{"search": "example", "limit": 10}"#;
 
     async fn call(context: &Context, mut input: Input) -> Result<ToolOutcome<Output>, ToolError> {

@@ -69,6 +69,10 @@ impl Tool for PersonsValuesRetrieve {
     const EFFECT: Effect = Effect::Read;
     const TOOLSET: Toolset = Toolset::Persons;
     const ACCESS: RequiredScopes = RequiredScopes(&["person:read"]);
+    const PARTS: &'static [(&'static str, &'static str)] = &[
+        ("exact counts", "query:read"),
+        ("property definitions", "property_definition:read"),
+    ];
     const EXAMPLE: &'static str = r#"{"key": "plan"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {

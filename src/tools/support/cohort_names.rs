@@ -1,21 +1,25 @@
-//! Cohorts that filters name: PostHog knows them by number.
+//! What filters name otherwise than PostHog: cohorts, which it knows by number, and properties as results show them.
 
 use std::collections::HashMap;
 
-use crate::output::{Sanitizer, quoted};
+use crate::output::{Sanitizer, quoted, unescape};
 use crate::tools::{Context, ToolError};
 use posthog_client::{Filter, NamedCohort, ProjectCohort};
 
 /// Candidates that an error names.
 const MAX_CANDIDATES: usize = 10;
 
-/// Puts the numbers of cohorts in place of their names, each looked up once.
+/// Puts the numbers of cohorts in place of their names, each looked up once, and the names of properties as PostHog stores
+/// them, where they were given as results show them because of characters that cannot be seen.
 pub(in crate::tools) async fn resolve_cohorts(
     context: &Context,
     filters: Vec<&mut Filter>,
 ) -> Result<(), ToolError> {
     let mut known: HashMap<String, u64> = HashMap::new();
     for filter in filters {
+        if let Some(key) = unescape(filter.key()) {
+            *filter = filter.clone().with_key(key);
+        }
         let Some(name) = filter.cohort_name().map(str::to_owned) else {
             continue;
         };

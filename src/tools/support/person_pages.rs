@@ -5,7 +5,6 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::filters::{FilterChecks, filters_failed};
-use crate::output::unescape;
 use crate::tools::arguments::{Date, DistinctId, SearchText};
 use crate::tools::{Context, ToolError};
 use posthog_client::{
@@ -33,7 +32,7 @@ impl PersonsSelection {
             search: self.search.map(|text| text.0),
             email: self.email.map(|text| text.0),
             distinct_id: self.distinct_id.map(|id| id.0),
-            properties: self.properties.into_iter().map(as_stored).collect(),
+            properties: self.properties,
             filter_match: self.filter_match,
             created: bounds("created", self.created_after, self.created_before, now)?,
             last_seen: bounds(
@@ -61,15 +60,6 @@ fn bounds(
              -7d, and the first must be earlier. No request was made."
         ))
     })
-}
-
-/// A filter on the property as PostHog stores its name, if it was given as results show it because of characters that cannot
-/// be seen.
-fn as_stored(filter: Filter) -> Filter {
-    match filter.person_property().and_then(unescape) {
-        Some(key) => filter.with_key(key),
-        None => filter,
-    }
 }
 
 /// Where the pages come from.
