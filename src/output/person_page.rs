@@ -92,7 +92,8 @@ impl RowNotes {
     pub fn write(self, notes: &mut Vec<String>) {
         if self.omits_distinct_ids.get() {
             notes.push(
-                "Not all distinct ids of a person are listed here; persons-retrieve shows them in pages."
+                "Not all distinct ids of a person are listed here: call persons-retrieve with the uuid as id, and with \
+                 distinct_ids_prefix for those that begin with a text."
                     .to_owned(),
             );
         }

@@ -174,6 +174,35 @@ async fn distinct_ids_of_a_large_person_are_paged_and_searched_by_prefix() {
 }
 
 #[tokio::test]
+async fn a_row_with_some_of_the_distinct_ids_names_the_call_that_shows_the_rest() {
+    let session = connect().await;
+    let note = "Not all distinct ids of a person are listed here: call persons-retrieve with the uuid as id, and with \
+                distinct_ids_prefix for those that begin with a text.";
+    for (tool, of_kiosk, of_ada) in [
+        (
+            "persons-list",
+            json!({"distinct_id": "kiosk-badge-0001"}),
+            json!({"email": "ada@example.com"}),
+        ),
+        (
+            "persons-batch-retrieve",
+            json!({"distinct_ids": ["kiosk-badge-0001"]}),
+            json!({"distinct_ids": ["ada@example.com"]}),
+        ),
+    ] {
+        let page = session.call(tool, of_kiosk).await;
+        let notes = page["notes"].as_array().unwrap();
+        assert!(notes.contains(&json!(note)), "{tool}: {notes:?}");
+        let id = &page["results"][0]["uuid"];
+        let rest = json!({"id": id, "distinct_ids_prefix": "kiosk-badge-04"});
+        let person = session.call(TOOL, rest).await;
+        assert_eq!(person["distinct_ids"].as_array().unwrap().len(), 100);
+        let text = session.text(tool, of_ada).await;
+        assert!(!text.contains("Not all distinct ids"), "{tool}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn numeric_id_that_is_also_a_distinct_id_of_another_person_is_reported() {
     let session = connect().await;
     for id in [json!("101"), json!(101)] {
