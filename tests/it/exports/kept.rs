@@ -301,3 +301,19 @@ async fn failure_of_a_later_attempt_leaves_nothing() {
     );
     assert_eq!(session.exports.names(), Vec::<String>::new());
 }
+
+/// The endpoint would show the cohorts of the project that the key's owner has selected.
+#[tokio::test]
+async fn cohorts_wait_for_a_rate_limit_as_everything_else_does() {
+    let session = connect_with(setup()).await;
+    // Two counts and three pages of events; then the cohorts.
+    let text = interrupted(&session, person(), 5).await;
+    assert!(text.contains(&format!("({EVENTS} of {EVENTS})")), "{text}");
+    let requests = session.requests();
+    assert!(
+        !requests.iter().any(|request| request.contains("cohorts")),
+        "{requests:?}"
+    );
+    exported(&session, person()).await;
+    assert_eq!(session.exports.names(), Vec::<String>::new());
+}

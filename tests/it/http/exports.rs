@@ -1,6 +1,8 @@
 //! Exported files over HTTP: a link for the caller that exported, for a while.
 
 use posthog_sandbox::{Fault, FaultKind};
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -111,6 +113,29 @@ async fn links_of_a_caller_are_limited_and_end_with_its_key() {
     let john = caller(team.address, Some(JOHN));
     let response = john.send(john.request(Method::GET, &of_other)).await;
     assert_eq!(response.status(), 200);
+}
+
+#[tokio::test]
+async fn link_works_for_fifteen_minutes() {
+    let team = team().await;
+    let (path, _) = exported(&team, Some(MARY), "2025-11-25").await;
+    let status = async || {
+        // A connection of its own: the time that passes closes idle ones.
+        let mary = caller(team.address, Some(MARY));
+        let response = mary.request(Method::GET, &path).send().await.unwrap();
+        response.status().as_u16()
+    };
+    let advance = async |seconds| {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+    };
+    advance(15 * 60 - 10).await;
+    assert_eq!(status().await, 200);
+    assert_eq!(team.exports.names().len(), 1);
+    advance(20).await;
+    assert_eq!(status().await, 404);
+    assert_eq!(team.exports.names(), Vec::<String>::new());
 }
 
 #[tokio::test]
