@@ -10,7 +10,6 @@
 mod argument_forms;
 mod audit_log;
 mod catalog;
-mod cohort_names;
 mod confirm;
 mod csv;
 mod doctor;
@@ -21,6 +20,7 @@ mod eval_run;
 mod evals;
 mod exports;
 mod fault_matrix;
+mod filter_names;
 mod framing;
 mod hostile;
 mod http;

@@ -10,7 +10,7 @@ use crate::tools::arguments::{
     Action, AnyFilter, BreakdownKeys, Date, Event, Limit, NonEmptyString, Offset, Periods,
     SearchText, Select, breakdown, select, series,
 };
-use crate::tools::support::cohort_names::resolve_cohorts;
+use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
@@ -107,7 +107,7 @@ impl Tool for PersonsFunnel {
     ) -> Result<ToolOutcome<PersonsPage>, ToolError> {
         let of_events = input.events.iter_mut().flat_map(Event::filters_mut);
         let filters = input.properties.iter_mut().chain(of_events).collect();
-        resolve_cohorts(context, filters).await?;
+        resolve_names(context, filters).await?;
         let query = actors_query(
             ActorsSource::Funnel(funnel(&input)?),
             input.search.as_ref(),

@@ -9,7 +9,7 @@ use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
     Action, AnyFilter, Date, Event, Limit, Offset, Select, select, series,
 };
-use crate::tools::support::cohort_names::resolve_cohorts;
+use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
@@ -82,7 +82,7 @@ impl Tool for PersonsLifecycle {
         }
         let of_events = input.events.iter_mut().flat_map(Event::filters_mut);
         let filters = input.properties.iter_mut().chain(of_events).collect();
-        resolve_cohorts(context, filters).await?;
+        resolve_names(context, filters).await?;
         let source = lifecycle(&input)?;
         let query = actors_query(source, None, input.limit, input.offset);
         let page = context

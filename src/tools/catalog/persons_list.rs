@@ -11,7 +11,7 @@ use self::csv::csv;
 use crate::output::{self, Page, PersonsPage, ToolOutput, page_of_persons};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{Date, DistinctId, Limit, Offset, SearchText, Select, select};
-use crate::tools::support::cohort_names::resolve_cohorts;
+use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::person_pages::{PersonPages, PersonsSelection, freshness};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{Filter, FilterMatch, Person, PersonPage, PersonsQuery, RequiredScopes};
@@ -102,7 +102,7 @@ impl Tool for PersonsList {
     const EXAMPLE: &'static str = r#"{"search": "example", "limit": 10}"#;
 
     async fn call(context: &Context, mut input: Input) -> Result<ToolOutcome<Output>, ToolError> {
-        resolve_cohorts(context, input.properties.iter_mut().collect()).await?;
+        resolve_names(context, input.properties.iter_mut().collect()).await?;
         let selection = PersonsSelection {
             search: input.search,
             email: input.email,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{AnyFilter, Date, Limit, NonEmptyString, Offset, Select, select};
-use crate::tools::support::cohort_names::resolve_cohorts;
+use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
@@ -85,7 +85,7 @@ impl Tool for PersonsPaths {
                 "Nobody arrives at step 1: a path begins there. Use `position` continued or dropped_off, or a later `step`.",
             ));
         }
-        resolve_cohorts(context, input.properties.iter_mut().collect()).await?;
+        resolve_names(context, input.properties.iter_mut().collect()).await?;
         let source = ActorsSource::Path {
             base: InsightBase::new(Vec::new())
                 .between(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::output::{ACTIVE_PERIODS, Cells, PersonRow, PersonsPage, Row};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{AnyFilter, Date, Limit, NonEmptyString, Offset, Select, select};
-use crate::tools::support::cohort_names::resolve_cohorts;
+use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{ActorsSource, Filter, InsightBase, Interval, RequiredScopes, Retention};
@@ -133,7 +133,7 @@ impl Tool for PersonsRetention {
                 "`start_period` counts from 0 and is less than `periods`, {periods}."
             )));
         }
-        resolve_cohorts(context, input.properties.iter_mut().collect()).await?;
+        resolve_names(context, input.properties.iter_mut().collect()).await?;
         let (period, unit) = input.period.unwrap_or_default().interval();
         let from = input
             .date_from

@@ -8,7 +8,7 @@ use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
     AnyFilter, Date, Limit, NonEmptyString, Offset, Periods, Select, select,
 };
-use crate::tools::support::cohort_names::resolve_cohorts;
+use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
@@ -65,7 +65,7 @@ impl Tool for PersonsStickiness {
         context: &Context,
         mut input: Input,
     ) -> Result<ToolOutcome<PersonsPage>, ToolError> {
-        resolve_cohorts(context, input.properties.iter_mut().collect()).await?;
+        resolve_names(context, input.properties.iter_mut().collect()).await?;
         let series = Series::event(input.event.0, &[], None);
         let source = ActorsSource::Stickiness {
             base: InsightBase::new(vec![series])

@@ -10,7 +10,7 @@ use crate::tools::arguments::{
     AnyFilter, BreakdownKeys, Date, Limit, NonEmptyString, Offset, SearchText, Select, breakdown,
     select,
 };
-use crate::tools::support::cohort_names::resolve_cohorts;
+use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{
@@ -123,7 +123,7 @@ impl Tool for PersonsTrends {
         context: &Context,
         mut input: Input,
     ) -> Result<ToolOutcome<PersonsPage<TrendRow>>, ToolError> {
-        resolve_cohorts(context, input.properties.iter_mut().collect()).await?;
+        resolve_names(context, input.properties.iter_mut().collect()).await?;
         let query = actors_query(
             trend(&input)?,
             input.search.as_ref(),

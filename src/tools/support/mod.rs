@@ -1,7 +1,7 @@
 //! Shared by several tools.
 
-pub(super) mod cohort_names;
 pub(super) mod erasure;
+pub(super) mod filter_names;
 pub(super) mod filters;
 pub(super) mod insight_page;
 pub(super) mod known_person;

@@ -7,7 +7,7 @@ use super::{Counts, FileFields, Input, Output, masked, pending, result};
 use crate::export::{Attempt, ExportError, Exports, ListExport, ListSource, export_list};
 use crate::output::{self, ToolOutput};
 use crate::tools::arguments::{read, select};
-use crate::tools::support::cohort_names::resolve_cohorts;
+use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::filters::filters_failed;
 use crate::tools::support::person_pages::{PersonPages, PersonsSelection};
 use crate::tools::{Context, ToolError, ToolOutcome};
@@ -26,7 +26,7 @@ pub(super) async fn export(
     let arguments = format!("list {input:?}");
     let filters: Vec<Value> = input.properties.into_iter().map(Value::Object).collect();
     let mut properties = read::<Vec<Filter>>(filters.into())?;
-    resolve_cohorts(context, properties.iter_mut().collect()).await?;
+    resolve_names(context, properties.iter_mut().collect()).await?;
     let selection = PersonsSelection {
         search: input.search,
         email: input.email,

@@ -11,7 +11,7 @@ const MAX_CANDIDATES: usize = 10;
 
 /// Puts the numbers of cohorts in place of their names, each looked up once, and the names of properties as PostHog stores
 /// them, where they were given as results show them because of characters that cannot be seen.
-pub(in crate::tools) async fn resolve_cohorts(
+pub(in crate::tools) async fn resolve_names(
     context: &Context,
     filters: Vec<&mut Filter>,
 ) -> Result<(), ToolError> {
