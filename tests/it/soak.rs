@@ -138,7 +138,10 @@ fn outcome(response: &Value) -> &'static str {
         ("The outcome is unknown", "write with unknown outcome"),
         ("PostHog failed (status ", "server error"),
         // Where the faults hit a request and the ones that examine its failure.
-        ("This PostHog fails on every request to ", "failing endpoint"),
+        (
+            "This PostHog fails on every request to ",
+            "failing endpoint",
+        ),
         ("The connection to ", "connection lost"),
         ("PostHog's response is invalid", "response invalid"),
         ("PostHog's response exceeds", "response too large"),
