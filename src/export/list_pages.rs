@@ -14,7 +14,7 @@ use super::waiting::{Reader, is_too_much};
 
 /// Persons of a page, and the fewest of one that PostHog could not send.
 const PAGE: u32 = 500;
-const MIN_PAGE: u32 = 10;
+const MIN_PAGE: u32 = 1;
 /// A response that is larger than this, in bytes, is requested again with fewer persons.
 const MAX_RESPONSE_BYTES: usize = 10 * 1024 * 1024;
 /// Persons that a page by offset has in common with the one before.
@@ -110,6 +110,8 @@ impl<'a, S: ListSource> Pages<'a, S> {
                 .after(self.size, cursor.as_ref(), MAX_RESPONSE_BYTES)
         };
         let page = self.reader.read(request).await?;
+        // Only some persons are that large.
+        self.size = (self.size * 4).min(PAGE);
         self.place = match page.next {
             Some(next) => Place::After(Some(next)),
             None => Place::End,

@@ -63,7 +63,7 @@ impl Tool for PersonsValuesRetrieve {
     const DESCRIPTION: &'static str = "List the most frequent values of a person property, such as plans or countries, with counts; without \
          `key` the names of all person properties. Use it to get a name or a value right before filtering by it in \
          persons-list, which counts persons by any condition with include_total.";
-    const SEARCH_HINT: &'static str = "which properties or attributes do users have; possible values of a property, \
+    const SEARCH_HINT: &'static str = "names of user properties, which attributes users have; possible values of a property, \
          such as plans or countries of customers; how many of each";
     const UNLISTED: &'static [&'static str] = &["search"];
     const EFFECT: Effect = Effect::Read;

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as claude from './claude.mjs';
 import * as codex from './codex.mjs';
@@ -114,7 +116,10 @@ for (const [program, options] of searching) {
     const file = new URL('../../it/tool_search.json', import.meta.url);
     const questions = Object.entries(JSON.parse(await readFile(file)));
     const script = questions.map(([search]) => ({ search }));
-    const { results } = await play('stdio', script, (...to) => program.run(...to, options));
+    const exports = await mkdtemp(join(tmpdir(), 'exports-'));
+    const everyTool = ['--export-dir', exports, '--allow-merge'];
+    const { results } = await play('stdio', script, (...to) => program.run(...to, options), everyTool);
+    await rm(exports, { recursive: true });
     const found = (index) => results[index]?.split('\n').map(plain) ?? [];
     const missed = questions.filter(([, tool], index) => !found(index).some((name) => name.endsWith(plain(tool))));
     assert.deepEqual(missed, []);

@@ -232,6 +232,7 @@ async fn resource_metadata_names_posthog_and_the_scopes() {
             "person:read",
             "person:write",
             "project:read",
+            "property_definition:read",
             "query:read",
             "session_recording:read",
             "user:read",
