@@ -19,8 +19,9 @@ use crate::sync::lock;
 /// How long a link works. The file is removed afterwards.
 pub const LINK_TTL: Duration = Duration::from_secs(15 * 60);
 
-/// Files that a caller can have to download at the same time. Disks are finite.
+/// Files that a caller can have to download at the same time, and those kept to go on. Disks are finite.
 const MAX_LINKS: usize = 16;
+const MAX_KEPT: usize = 16;
 
 /// How the names of files begin that are removed after a while.
 const SERVED_PREFIX: &str = "served-";
@@ -42,6 +43,8 @@ struct Inner {
     base_url: Option<String>,
     pending: Mutex<HashSet<PathBuf>>,
     served: Mutex<HashMap<Uuid, Served>>,
+    /// What this process kept of exports, and for whom; the oldest first.
+    kept: Mutex<Vec<(Arc<str>, PathBuf)>>,
 }
 
 struct Served {
@@ -122,6 +125,7 @@ impl Exports {
                 base_url,
                 pending: Mutex::default(),
                 served: Mutex::default(),
+                kept: Mutex::default(),
             }),
             principal: "local".into(),
             max_wait: MAX_WAIT,
@@ -161,6 +165,18 @@ impl Exports {
     /// Whose exports these are.
     pub(super) fn principal(&self) -> &str {
         &self.principal
+    }
+
+    /// Counts a file that is kept to go on, and removes this caller's oldest where there are too many.
+    pub(super) fn kept(&self, path: &Path) {
+        let mut kept = lock(&self.inner.kept);
+        kept.retain(|(_, path)| path.exists());
+        kept.push((Arc::clone(&self.principal), path.to_owned()));
+        let own = kept.iter().filter(|(of, _)| *of == self.principal);
+        let beyond = own.clone().count().saturating_sub(MAX_KEPT);
+        for (_, oldest) in own.take(beyond) {
+            let _ = fs::remove_file(oldest);
+        }
     }
 
     /// Gives a complete file its name, which begins with `kind` and says nothing of the persons.
@@ -313,4 +329,29 @@ fn remove_abandoned(directory: &Path, prefixes: &[&str]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caller_keeps_the_latest_files_to_go_on() {
+        let directory = std::env::temp_dir().join(format!("exports-{}", Uuid::new_v4()));
+        let exports = Exports::served_at(&directory, "http://127.0.0.1:1").unwrap();
+        let other = exports.of(&"other".into());
+        let keep = |exports: &Exports| {
+            let path = exports.new_path(".partial");
+            File::create(&path).unwrap();
+            exports.kept(&path);
+            path
+        };
+        let others = keep(&other);
+        let own: Vec<PathBuf> = (0..MAX_KEPT + 2).map(|_| keep(&exports)).collect();
+        let left: Vec<bool> = own.iter().map(|path| path.exists()).collect();
+        assert_eq!(left[..2], [false, false]);
+        assert!(left[2..].iter().all(|exists| *exists));
+        assert!(others.exists());
+        fs::remove_dir_all(directory).unwrap();
+    }
 }

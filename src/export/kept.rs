@@ -152,6 +152,7 @@ impl Attempt {
         let until = Utc::now() + KEPT_FOR;
         let path = self.exports.new_path(KEPT_SUFFIX);
         drop(file.publish(&path)?);
+        self.exports.kept(&path);
         tokio::spawn(async move {
             tokio::time::sleep(KEPT_FOR).await;
             let _ = fs::remove_file(path);
