@@ -1,4 +1,4 @@
-//! One tool call, from its arguments to its result; for a write, with its confirmation and its line in the audit log.
+//! One tool call, from its arguments to its result; for a write, with its confirmation.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -11,17 +11,16 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
 
 use super::caller::{Caller, Waiting};
+use super::logged::Request;
 use super::mcp_server::Inner;
 use super::notifications::{persons_changed, progress};
 use super::offload::offload;
 use super::session::ClientSession;
 use super::shared_project::{self, NotSettled};
-use crate::audit::{Line, Write};
 use crate::output::{ToolOutput, fit_fields};
 use crate::server::confirmation::{self, ConfirmationRequest, Decision, Grant};
 use crate::tools::{
-    Context, FactsDigest, Outcome, PersonData, PreparedCall, PreparedWrite, Preview,
-    ToolDefinition, ToolError,
+    Context, FactsDigest, Outcome, PreparedCall, PreparedWrite, Preview, ToolDefinition, ToolError,
 };
 
 /// A call under way.
@@ -74,8 +73,6 @@ impl From<ErrorData> for CallError {
         Self::Protocol(error)
     }
 }
-
-pub(super) const OUTCOME_NOT_LOGGED: &str = "The audit log has no line with this outcome, because it could not be written. Report this to the operator of this server.";
 
 impl Call {
     /// Makes the call and returns its response.
@@ -243,13 +240,13 @@ impl Call {
         };
         let executing = self.server.writes.spawn(async move {
             let line = call
-                .record(
-                    &write.persons,
-                    &write.property_keys,
-                    &write.deletes,
-                    write.merged_into.clone(),
+                .begin_line(Request {
+                    persons: &write.persons,
+                    property_keys: &write.property_keys,
+                    deletes: &write.deletes,
+                    merged_into: write.merged_into.as_deref(),
                     confirmation,
-                )
+                })
                 .await?;
             let server = Arc::clone(&call.server);
             let redeemed = grant.clone();
@@ -275,84 +272,23 @@ impl Call {
             if let Some(grant) = &grant {
                 call.server.safety.confirmer.finished(grant, outcome);
             }
-            let logged = match line {
-                Some(line) => line.complete(outcome.name()).await,
-                None => Ok(()),
-            };
-            if outcome != Outcome::NotDone {
-                persons_changed(&call.session, &peer, &write.persons).await;
-            }
             let result = match result {
                 Ok(Ok((output, _))) => Ok(call.success(output)),
                 Ok(Err(error)) => Err(CallError::Tool(error)),
                 Err(error) => Err(error),
             };
-            match logged {
-                Ok(()) => result,
-                Err(error) => {
-                    tracing::error!(tool = call.tool.name, %error, "audit log entry not completed");
-                    call.with_note(result, OUTCOME_NOT_LOGGED)
-                }
+            let result = call.complete_line(line, outcome, result).await;
+            if outcome != Outcome::NotDone {
+                persons_changed(&call.session, &peer, &write.persons).await;
             }
+            result
         });
         executing
             .await
             .unwrap_or_else(|_| Err(ErrorData::internal_error("internal error", None).into()))
     }
 
-    /// Writes the line of what is about to be sent, if there is a log.
-    pub(super) async fn record(
-        &self,
-        persons: &[String],
-        property_keys: &[String],
-        deletes: &[PersonData],
-        merged_into: Option<String>,
-        confirmation: &'static str,
-    ) -> Result<Option<Line>, CallError> {
-        let Some(audit) = &self.server.safety.audit else {
-            return Ok(None);
-        };
-        let redaction = &self.server.limits.redaction;
-        let keys = property_keys.iter();
-        let posthog = &self.caller.posthog;
-        let write = Write {
-            tool: self.tool.name,
-            host: posthog.host().to_owned(),
-            project: self.project().await?,
-            key: posthog.key_fingerprint(),
-            persons: persons.to_vec(),
-            property_keys: keys.map(|key| redaction.mask(key).into_owned()).collect(),
-            deletes: deletes.iter().map(|data| data.name()).collect(),
-            merged_into,
-            confirmation,
-        };
-        audit.begin(write).await.map(Some).map_err(|error| {
-            tracing::error!(tool = self.tool.name, %error, "audit log not writable");
-            error_result(
-                "The audit log cannot be written, and nothing is changed or exported without an entry. Nothing was sent. The operator of this server must fix this.",
-            )
-            .into()
-        })
-    }
-
-    /// Adds a note to what the model reads.
-    pub(super) fn with_note(
-        &self,
-        result: Result<CallToolResult, CallError>,
-        note: &str,
-    ) -> Result<CallToolResult, CallError> {
-        let mut result = match result {
-            Err(CallError::Tool(error)) => self.failure(&error),
-            result => result?,
-        };
-        result.content.push(ContentBlock::text(note));
-        if let Some(Value::Object(fields)) = &mut result.structured_content {
-            fields.insert("audit_log".to_owned(), note.into());
-        }
-        Ok(result)
-    }
-
-    async fn project(&self) -> Result<u64, ToolError> {
+    pub(super) async fn project(&self) -> Result<u64, ToolError> {
         Ok(self.caller.posthog.project().await?)
     }
 
@@ -390,7 +326,7 @@ impl Call {
         error.text(self.caller.posthog.host(), &sanitizer)
     }
 
-    fn failure(&self, error: &ToolError) -> CallToolResult {
+    pub(super) fn failure(&self, error: &ToolError) -> CallToolResult {
         error_result(&self.error_text(error))
     }
 }

@@ -3,8 +3,12 @@
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResult, ContentBlock, ProtocolVersion, Resource};
 use rmcp::service::RequestContext;
+use serde_json::Value;
 
-use super::call::{Call, CallError, OUTCOME_NOT_LOGGED};
+use super::call::{Call, CallError};
+use super::logged::Request;
+use crate::export::ExportedFile;
+use crate::output::ToolOutput;
 use crate::tools::{Outcome, PreparedExport};
 
 impl Call {
@@ -15,24 +19,34 @@ impl Call {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, CallError> {
         let line = self
-            .record(
-                &export.persons,
-                &export.property_keys,
-                &[],
-                None,
-                "not needed",
-            )
+            .begin_line(Request {
+                persons: &export.persons,
+                property_keys: &export.property_keys,
+                deletes: &[],
+                merged_into: None,
+                confirmation: "not needed",
+            })
             .await?;
         let result = self.in_slot(export.run).await;
         let outcome = match &result {
             Ok(Ok(_)) => Outcome::Done,
             _ => Outcome::NotDone,
         };
-        let logged = match line {
-            Some(line) => line.complete(outcome.name()).await,
-            None => Ok(()),
+        let result = match result {
+            Ok(Ok((output, file))) => Ok(self.linked(output, file, context)),
+            Ok(Err(error)) => Err(CallError::Tool(error)),
+            Err(error) => Err(error),
         };
-        let (output, file) = result??;
+        self.complete_line(line, outcome, result).await
+    }
+
+    /// The result, with a link to the file where the client knows links.
+    fn linked(
+        &self,
+        output: ToolOutput<Value>,
+        file: ExportedFile,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
         let mut result = self.success(output);
         if context
             .protocol_version()
@@ -42,12 +56,6 @@ impl Call {
             link.size = Some(file.bytes);
             result.content.push(ContentBlock::resource_link(link));
         }
-        match logged {
-            Ok(()) => Ok(result),
-            Err(error) => {
-                tracing::error!(tool = self.tool.name, %error, "audit log entry not completed");
-                self.with_note(Ok(result), OUTCOME_NOT_LOGGED)
-            }
-        }
+        result
     }
 }

@@ -12,6 +12,7 @@ pub mod confirmation;
 mod export;
 mod handler;
 mod instructions;
+mod logged;
 mod mcp_server;
 mod notifications;
 mod offload;
