@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::person::{Person, null_as_default};
+use crate::persons::LISTED_DISTINCT_IDS;
 use crate::properties::Properties;
 use crate::untrusted::Untrusted;
 
@@ -58,6 +59,19 @@ impl ActorRow {
             value_at_data_point: None,
         };
         Some((person, self.cells.into_iter()))
+    }
+}
+
+impl ActorRow {
+    /// The person as a list has it, last seen when the cell at this place says.
+    pub(super) fn into_listed(self, last_seen: usize) -> Option<Person> {
+        let (mut person, mut cells) = self.into_person()?;
+        person.distinct_ids.truncate(LISTED_DISTINCT_IDS);
+        person.last_seen_at = cells.nth(last_seen).and_then(|cell| match cell {
+            Value::String(time) => Some(time.into()),
+            _ => None,
+        });
+        Some(person)
     }
 }
 

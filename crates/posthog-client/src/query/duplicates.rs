@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::events::InvalidCursor;
+use super::cursor::{InvalidCursor, split};
 use super::hogql::HogQl;
 use super::response::QueryResponse;
 use crate::client::Client;
@@ -95,11 +95,9 @@ impl FromStr for DuplicateCursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
-        let (count, first) = text.split_once('_').ok_or(InvalidCursor)?;
-        Ok(Self {
-            count: count.parse().map_err(|_| InvalidCursor)?,
-            first: Uuid::try_parse(first).map_err(|_| InvalidCursor)?,
-        })
+        let (count, first) = split(text)?;
+        let count = count.parse().map_err(|_| InvalidCursor)?;
+        Ok(Self { count, first })
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::cursor::{InvalidCursor, split, stored_as_text};
 use super::hogql::HogQl;
 use super::time_range::TimeRange;
 use crate::client::Client;
@@ -62,31 +63,11 @@ impl fmt::Display for EventCursor {
     }
 }
 
-impl From<EventCursor> for String {
-    fn from(cursor: EventCursor) -> Self {
-        cursor.to_string()
-    }
-}
-
-impl TryFrom<String> for EventCursor {
-    type Error = InvalidCursor;
-
-    fn try_from(text: String) -> Result<Self, InvalidCursor> {
-        text.parse()
-    }
-}
-
-/// A text that is no cursor.
-#[derive(Debug, thiserror::Error)]
-#[error("not a cursor of an earlier page")]
-pub struct InvalidCursor;
-
 impl FromStr for EventCursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
-        let (timestamp, uuid) = text.rsplit_once('_').ok_or(InvalidCursor)?;
-        let uuid = Uuid::try_parse(uuid).map_err(|_| InvalidCursor)?;
+        let (timestamp, uuid) = split(text)?;
         if !is_timestamp(timestamp) {
             return Err(InvalidCursor);
         }
@@ -94,6 +75,8 @@ impl FromStr for EventCursor {
         Ok(Self { timestamp, uuid })
     }
 }
+
+stored_as_text!(EventCursor);
 
 /// A page of events.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 mod actor;
 mod actors;
 mod cohorts;
+mod cursor;
 mod duplicates;
 mod event_log;
 mod events;

@@ -11,15 +11,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::actor::ActorRow;
-use super::events::InvalidCursor;
-use super::insight::set;
-use super::last_seen::LAST_SEEN;
+use super::cursor::{InvalidCursor, split, stored_as_text};
 use super::time_range::text;
 use crate::client::Client;
 use crate::date::moment;
 use crate::error::{Error, ErrorKind};
 use crate::person::Person;
-use crate::persons::LISTED_DISTINCT_IDS;
 use crate::persons_query::PersonsQuery;
 
 /// As texts, UUIDs have the same order in a comparison and in `ORDER BY`.
@@ -52,27 +49,13 @@ impl FromStr for PersonCursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
-        let (created_at, uuid) = text.rsplit_once('_').ok_or(InvalidCursor)?;
-        Ok(Self {
-            created_at: moment(created_at).ok_or(InvalidCursor)?,
-            uuid: Uuid::try_parse(uuid).map_err(|_| InvalidCursor)?,
-        })
+        let (created_at, uuid) = split(text)?;
+        let created_at = moment(created_at).ok_or(InvalidCursor)?;
+        Ok(Self { created_at, uuid })
     }
 }
 
-impl From<PersonCursor> for String {
-    fn from(cursor: PersonCursor) -> Self {
-        cursor.to_string()
-    }
-}
-
-impl TryFrom<String> for PersonCursor {
-    type Error = InvalidCursor;
-
-    fn try_from(text: String) -> Result<Self, InvalidCursor> {
-        text.parse()
-    }
-}
+stored_as_text!(PersonCursor);
 
 /// A page of persons.
 #[derive(Debug)]
@@ -97,17 +80,8 @@ impl Client {
         after: Option<&PersonCursor>,
         size_limit: usize,
     ) -> Result<PersonLogPage, Error> {
-        let node = |has_last_seen: bool| {
-            let by_events = query.last_seen.is_bounded() && !has_last_seen;
-            let select: &[&str] = match has_last_seen || by_events {
-                true => &["person", "created_at", LAST_SEEN],
-                false => &["person", "created_at"],
-            };
-            let mut node = query.node(select, has_last_seen, after);
-            set(&mut node, "orderBy", Some(ORDER));
-            set(&mut node, "limit", Some(query.limit));
-            node
-        };
+        let node =
+            |has_last_seen| query.rows(&["person", "created_at"], ORDER, has_last_seen, after);
         let response = self.query_with_last_seen::<ActorRow>(node, Some(size_limit));
         let (response, has_last_seen) = response.await?;
         let is_full = response.results.len() >= query.limit as usize;
@@ -126,15 +100,7 @@ impl Client {
                 Some(before) if before == place => continue,
                 _ => {}
             }
-            let Some((mut person, mut cells)) = row.into_person() else {
-                continue;
-            };
-            person.distinct_ids.truncate(LISTED_DISTINCT_IDS);
-            person.last_seen_at = cells.nth(1).and_then(|cell| match cell {
-                Value::String(time) => Some(time.into()),
-                _ => None,
-            });
-            persons.push(person);
+            persons.extend(row.into_listed(1));
         }
         let has_moved = last != after.copied();
         let mut page = PersonLogPage {
@@ -143,9 +109,7 @@ impl Client {
             count: None,
         };
         if query.include_total && after.is_none() {
-            let counted = query.node(&["count()"], has_last_seen, None);
-            let counted = self.query::<(u64,)>(counted).await?;
-            page.count = counted.results.first().map(|(count,)| *count);
+            page.count = self.count_by_query(query, has_last_seen).await?;
         }
         Ok(page)
     }

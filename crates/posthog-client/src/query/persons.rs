@@ -12,7 +12,6 @@ use super::person_log::PersonCursor;
 use crate::client::Client;
 use crate::error::Error;
 use crate::person::{Person, PersonPage};
-use crate::persons::LISTED_DISTINCT_IDS;
 use crate::persons_query::PersonsQuery;
 
 /// The order of `GET persons/`.
@@ -50,6 +49,23 @@ impl PersonsQuery {
         );
         let source = self.source(has_last_seen).map(HogQl::node);
         set(&mut node, "source", source);
+        node
+    }
+
+    /// The query for rows of these columns and, where it is known, when the person was last seen.
+    pub(super) fn rows(
+        &self,
+        columns: &[&str],
+        order: [&str; 2],
+        has_last_seen: bool,
+        after: Option<&PersonCursor>,
+    ) -> Value {
+        let last_seen = has_last_seen || self.last_seen.is_bounded();
+        let columns = columns.iter().copied();
+        let columns: Vec<&str> = columns.chain(last_seen.then_some(LAST_SEEN)).collect();
+        let mut node = self.node(&columns, has_last_seen, after);
+        set(&mut node, "orderBy", Some(order));
+        set(&mut node, "limit", Some(self.limit));
         node
     }
 
@@ -105,14 +121,7 @@ impl Client {
     /// The rows of [`Client::persons`] in the same order, by a query.
     pub async fn persons_by_query(&self, query: &PersonsQuery) -> Result<PersonPage, Error> {
         let node = |has_last_seen: bool| {
-            let by_events = query.last_seen.is_bounded() && !has_last_seen;
-            let select: &[&str] = match has_last_seen || by_events {
-                true => &["person", LAST_SEEN],
-                false => &["person"],
-            };
-            let mut node = query.node(select, has_last_seen, None);
-            set(&mut node, "orderBy", Some(NEWEST_FIRST));
-            set(&mut node, "limit", Some(query.limit));
+            let mut node = query.rows(&["person"], NEWEST_FIRST, has_last_seen, None);
             set(&mut node, "offset", Some(query.offset));
             node
         };
@@ -122,26 +131,25 @@ impl Client {
         let more = cut || response.has_more.unwrap_or(false);
         let calculated_at = response.calculated_earlier();
         let rows = response.results.into_iter();
-        let mut persons: Vec<Person> = rows
-            .filter_map(|row| {
-                let (mut person, mut cells) = row.into_person()?;
-                person.distinct_ids.truncate(LISTED_DISTINCT_IDS);
-                person.last_seen_at = cells.next().and_then(|cell| match cell {
-                    Value::String(time) => Some(time.into()),
-                    _ => None,
-                });
-                Some(person)
-            })
-            .collect();
+        let mut persons: Vec<Person> = rows.filter_map(|row| row.into_listed(0)).collect();
         // As PostHog orders the rows of a page.
         persons.sort_by_key(|person| (Reverse(person.created_at_millis()), person.uuid));
         let mut page = PersonPage::of_query(persons, more);
         page.calculated_at = calculated_at;
         if query.include_total {
-            let counted = query.node(&["count()"], has_last_seen, None);
-            let counted = self.query::<(u64,)>(counted).await?;
-            page.count = counted.results.first().map(|(count,)| *count);
+            page.count = self.count_by_query(query, has_last_seen).await?;
         }
         Ok(page)
+    }
+
+    /// The number of persons.
+    pub(super) async fn count_by_query(
+        &self,
+        query: &PersonsQuery,
+        has_last_seen: bool,
+    ) -> Result<Option<u64>, Error> {
+        let counted = query.node(&["count()"], has_last_seen, None);
+        let counted = self.query::<(u64,)>(counted).await?;
+        Ok(counted.results.first().map(|(count,)| *count))
     }
 }
