@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::loss::{self, Comparison};
-use super::selection::Selection;
+use super::selection::{Selected, Selection};
 use crate::output::{RedactedTerms, Sanitizer, ToolOutput, quote, write_list, write_notes};
 use crate::sync::lock;
 use crate::tools::arguments::WaitSeconds;
@@ -103,11 +103,7 @@ impl Plan {
     ) -> Result<Self, ToolError> {
         let sanitizer = context.limits.sanitizer();
         let shown = Shown::new(&sanitizer, person);
-        let ids = wanted.of(person, &shown)?;
-        let only_main = match partial {
-            true => None,
-            false => wanted.only(person)?,
-        };
+        let Selected { ids, main } = wanted.of(person, &shown)?;
         let creator = ids.iter().find(|id| is_creator(project, id, person.uuid));
         if let Some(creator) = creator
             && !allow_creator_id
@@ -133,7 +129,7 @@ impl Plan {
             project,
             host: context.posthog.host().to_owned(),
             before: person.clone(),
-            only_main,
+            only_main: main.filter(|_| !partial),
         })
     }
 

@@ -21,6 +21,12 @@ pub(super) enum Selection {
     AllBut(String),
 }
 
+/// What a selection is of a person.
+pub(super) struct Selected {
+    pub(super) ids: Vec<Untrusted<String>>,
+    pub(super) main: Option<Untrusted<String>>,
+}
+
 impl Selection {
     pub(super) fn new(
         these: Option<Vec<DistinctId>>,
@@ -41,13 +47,10 @@ impl Selection {
         }
     }
 
-    /// The distinct ids of the person that move. What PostHog would perform without an error is rejected: removing all
+    /// The distinct ids of the person that move, and the only one that stays, if that is the selection. What PostHog would perform without an error is rejected: removing all
     /// distinct ids because of a misspelt main id.
-    pub(super) fn of(
-        &self,
-        person: &Person,
-        shown: &Shown,
-    ) -> Result<Vec<Untrusted<String>>, ToolError> {
+    pub(super) fn of(&self, person: &Person, shown: &Shown) -> Result<Selected, ToolError> {
+        let mut main = None;
         let has: HashSet<&Untrusted<String>> = person.distinct_ids.iter().collect();
         let ids = match self {
             Self::These(given) => {
@@ -77,29 +80,22 @@ impl Selection {
                 }
                 ids
             }
-            Self::AllBut(_) => {
-                let main = self.only(person)?;
-                if !main.as_ref().is_some_and(|main| has.contains(main)) {
+            Self::AllBut(given) => {
+                let stays = own_distinct_id(person, given)?;
+                if !has.contains(&stays) {
                     return Err(ToolError::invalid_input(format!(
                         "The person does not have the `main_distinct_id` {}: PostHog would move every distinct id and leave the person without any. Nothing was sent. persons-retrieve shows the person's distinct ids.",
-                        quote(&main.map(|main| shown.id(&main)).unwrap_or_default(), 100)
+                        quote(&shown.id(&stays), 100)
                     )));
                 }
-                let others = person.distinct_ids.iter();
-                let others = others.filter(|id| Some(*id) != main.as_ref());
-                others.cloned().collect()
+                let others = person.distinct_ids.iter().filter(|id| **id != stays);
+                let others = others.cloned().collect();
+                main = Some(stays);
+                others
             }
         };
         self.check_count(ids.len(), has.len())?;
-        Ok(ids)
-    }
-
-    /// The only distinct id that stays, if that is the selection.
-    pub(super) fn only(&self, person: &Person) -> Result<Option<Untrusted<String>>, ToolError> {
-        match self {
-            Self::AllBut(main) => own_distinct_id(person, main).map(Some),
-            _ => Ok(None),
-        }
+        Ok(Selected { ids, main })
     }
 
     fn check_count(&self, count: usize, all: usize) -> Result<(), ToolError> {

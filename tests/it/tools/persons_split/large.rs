@@ -19,6 +19,13 @@ fn badges() -> Value {
     json!({"id": KIOSK, "distinct_ids_prefix": "kiosk-badge-"})
 }
 
+/// Gives a person another distinct id.
+fn merge(session: &crate::Session, into: &str, alias: &str) {
+    let properties = json!({"alias": alias}).as_object().unwrap().clone();
+    let sandbox = &session.sandbox;
+    sandbox.capture(into, "$merge_dangerously", properties);
+}
+
 fn sent_ids(session: &crate::Session) -> Vec<String> {
     let (_, body) = write_requests(session).remove(0);
     let ids = body["distinct_ids_to_split"].as_array().unwrap().iter();
@@ -81,12 +88,7 @@ async fn all_but_one_of_2500_distinct_ids_can_move() {
 async fn more_than_posthog_moves_at_once_is_refused() {
     let session = approving().await;
     for number in 0..2 {
-        let merged = json!({"alias": format!("late-{number}")});
-        session.sandbox.capture(
-            "kiosk-badge-0001",
-            "$merge_dangerously",
-            merged.as_object().unwrap().clone(),
-        );
+        merge(&session, "kiosk-badge-0001", &format!("late-{number}"));
     }
     session.sandbox.advance(CHANGE_DELAY);
     let all_but = json!({"id": KIOSK, "main_distinct_id": FIRST});
@@ -115,12 +117,7 @@ async fn prefix_must_leave_a_distinct_id_and_find_one() {
 async fn prefix_can_be_given_as_it_is_shown() {
     let session = approving().await;
     for alias in ["odd\u{200b}one", "odd\u{200b}two"] {
-        let merged = json!({"alias": alias});
-        session.sandbox.capture(
-            "grace@example.com",
-            "$merge_dangerously",
-            merged.as_object().unwrap().clone(),
-        );
+        merge(&session, "grace@example.com", alias);
     }
     session.sandbox.advance(CHANGE_DELAY);
     let shown = json!({"id": GRACE, "distinct_ids_prefix": r#""odd\u200b""#});
