@@ -18,7 +18,7 @@ use super::event_summary::EventSummary;
 use super::kept::{Attempt, Kept};
 use super::manifest::EventCheck;
 use super::pending_file::PendingFile;
-use super::waiting::{Reader, is_too_much};
+use super::waiting::{MAX_RESPONSE_BYTES, Reader, shorter};
 use crate::output::{EarlierTerms, FileRedactor, Redaction, visible_json};
 
 /// Events of a page: the first one, the fewest and the most.
@@ -27,8 +27,6 @@ const MIN_PAGE: u32 = 10;
 const MAX_PAGE: u32 = 10_000;
 /// The size that pages are made to have, in bytes.
 const PAGE_BYTES: usize = 1024 * 1024;
-/// A response that is larger than this is requested again with fewer events.
-const MAX_RESPONSE_BYTES: usize = 10 * 1024 * 1024;
 /// Lines that are written before others may have their turn.
 const LINES_AT_ONCE: u32 = 2000;
 
@@ -328,11 +326,13 @@ async fn each(
         });
         let page = match page.await {
             Ok(page) => page,
-            Err(error) if size > MIN_PAGE && is_too_much(&error) => {
-                size = (size / 4).max(MIN_PAGE);
-                continue;
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => match shorter(size, MIN_PAGE, &error) {
+                Some(fewer) => {
+                    size = fewer;
+                    continue;
+                }
+                None => return Err(error.into()),
+            },
         };
         page.events.iter().try_for_each(&mut visit)?;
         progress.repeated += page.repeated;

@@ -10,13 +10,11 @@ use posthog_client::{Error, ErrorKind, Person, PersonCursor, PersonLogPage, Pers
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::waiting::{Reader, is_too_much};
+use super::waiting::{MAX_RESPONSE_BYTES, Reader, shorter};
 
 /// Persons of a page, and the fewest of one that PostHog could not send.
 const PAGE: u32 = 500;
 const MIN_PAGE: u32 = 1;
-/// A response that is larger than this, in bytes, is requested again with fewer persons.
-const MAX_RESPONSE_BYTES: usize = 10 * 1024 * 1024;
 /// Persons that a page by offset has in common with the one before.
 const OVERLAP: u32 = 10;
 /// How often a page by offset may be requested from further ahead.
@@ -92,13 +90,14 @@ impl<'a, S: ListSource> Pages<'a, S> {
                 Place::End => return Ok(None),
                 Place::Offset(offset) => return self.next_by_offset(offset, known).await.map(Some),
                 Place::After(cursor) => match self.next_after(cursor).await {
-                    Err(error) if self.size > MIN_PAGE && is_too_much(&error) => {
-                        self.size = (self.size / 4).max(MIN_PAGE);
-                    }
-                    Err(error) if cursor.is_none() && is_refused(&error) => {
-                        self.place = Place::Offset(0);
-                    }
-                    page => return page.map(Some),
+                    Err(error) => match shorter(self.size, MIN_PAGE, &error) {
+                        Some(size) => self.size = size,
+                        None if cursor.is_none() && is_refused(&error) => {
+                            self.place = Place::Offset(0);
+                        }
+                        None => return Err(error),
+                    },
+                    Ok(page) => return Ok(Some(page)),
                 },
             }
         }
@@ -154,12 +153,5 @@ impl<'a, S: ListSource> Pages<'a, S> {
 
 /// Whether a query cannot be made at all, so that pages by offset may still be possible.
 fn is_refused(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::MissingScope(_)
-            | ErrorKind::ScopedKeysUnsupported
-            | ErrorKind::Unsupported(_)
-            | ErrorKind::Forbidden
-            | ErrorKind::Invalid { .. }
-    )
+    error.is_closed() || matches!(error.kind(), ErrorKind::Invalid { .. })
 }

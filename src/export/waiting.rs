@@ -92,8 +92,15 @@ pub(super) fn is_temporary(error: &Error) -> bool {
     )
 }
 
-/// Whether a shorter page may succeed.
-pub(super) fn is_too_much(error: &Error) -> bool {
+/// A page that is larger than this, in bytes, is requested again with fewer rows.
+pub(super) const MAX_RESPONSE_BYTES: usize = 10 * 1024 * 1024;
+
+/// The size of a shorter page that may succeed after this failure, if one is allowed.
+pub(super) fn shorter(size: u32, min: u32, error: &Error) -> Option<u32> {
+    (size > min && is_too_much(error)).then(|| (size / 4).max(min))
+}
+
+fn is_too_much(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ResponseTooLarge { .. }

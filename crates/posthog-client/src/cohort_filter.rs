@@ -9,8 +9,7 @@ use crate::error::{Error, ErrorKind, Unsupported};
 use crate::feature::{Feature, Support};
 use crate::filter::{Filter, FilterType, Operator};
 use crate::persons_query::PersonsQuery;
-use crate::property_types::is_closed;
-use crate::query::is_closed as query_is_closed;
+use crate::query::is_closed;
 use crate::request::Request;
 
 /// How a list of persons has to be requested.
@@ -61,7 +60,7 @@ impl Client {
                 }
                 Ok(_) => {}
                 Err(error) if *error.kind() == ErrorKind::NotFound => return Err(unknown(number)),
-                Err(error) if is_closed(&error) => check = CohortCheck::Unchecked,
+                Err(error) if error.is_closed() => check = CohortCheck::Unchecked,
                 Err(error) => return Err(error),
             }
         }
@@ -99,7 +98,7 @@ fn members(query: &PersonsQuery, filter: &Filter, number: u64) -> CohortCheck {
 /// The error of a query for a static cohort: where queries are closed, nothing else selects the same persons.
 #[must_use]
 pub fn of_static_cohort(error: Error, cohort: u64) -> Error {
-    if query_is_closed(&error) {
+    if is_closed(&error) {
         Error::new(ErrorKind::Unsupported(Unsupported::StaticCohort { cohort }))
     } else {
         error

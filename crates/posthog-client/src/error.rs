@@ -275,6 +275,18 @@ impl Error {
         )
     }
 
+    /// Whether the key or this PostHog cannot request this at all, though others work.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::MissingScope(_)
+                | ErrorKind::ScopedKeysUnsupported
+                | ErrorKind::Forbidden
+                | ErrorKind::Unsupported(_)
+        )
+    }
+
     /// Whether it is an error of the query API.
     #[must_use]
     pub fn is_of_query(&self) -> bool {

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Unsupported};
 use crate::feature::{Feature, Support};
 use crate::filter::{Filter, Operator};
 use crate::persons_query::PersonsQuery;
-use crate::property_types::{PropertyType, is_closed};
+use crate::property_types::PropertyType;
 
 /// Whether the filters of a list suit the types of their properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Client {
             Ok(types) => types,
             // PostHog fails on what is wrong with the others.
             Err(_) if !has_dates => return Ok(TypeCheck::Suitable),
-            Err(error) if is_closed(&error) => return Ok(TypeCheck::DatesUnchecked),
+            Err(error) if error.is_closed() => return Ok(TypeCheck::DatesUnchecked),
             Err(error) => return Err(error),
         };
         let unsuitable = query.properties.iter().find_map(|filter| {

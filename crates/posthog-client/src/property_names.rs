@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::client::Client;
 use crate::error::Error;
 use crate::person::{cut_to, null_as_default};
-use crate::property_types::{PropertyType, is_closed};
+use crate::property_types::PropertyType;
 use crate::request::Request;
 use crate::untrusted::Untrusted;
 
@@ -64,8 +64,8 @@ impl Client {
             return self.counted_names(part, limit).await;
         }
         match self.defined_names(part, limit).await {
-            Err(error) if is_closed(&error) => match self.counted_names(part, limit).await {
-                Err(other) if is_closed(&other) => Err(error),
+            Err(error) if error.is_closed() => match self.counted_names(part, limit).await {
+                Err(other) if other.is_closed() => Err(error),
                 counted => counted,
             },
             defined => defined,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use crate::client::Client;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::filter::{Filter, FilterType, Operator};
 use crate::filter_form::text;
 use crate::person::null_as_default;
@@ -43,7 +43,7 @@ impl Client {
     /// a type are missing.
     ///
     /// # Errors
-    /// Without the scope `property_definition:read`, see `is_closed`.
+    /// Without the scope `property_definition:read`, see [`Error::is_closed`].
     pub async fn property_types(
         &self,
         filters: &[Filter],
@@ -72,17 +72,6 @@ impl Client {
             .filter_map(|one| Some((one.name, one.property_type?)))
             .collect())
     }
-}
-
-/// Whether the key may not request something that is useful, but not needed.
-pub(crate) fn is_closed(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::MissingScope(_)
-            | ErrorKind::ScopedKeysUnsupported
-            | ErrorKind::Forbidden
-            | ErrorKind::Unsupported(_)
-    )
 }
 
 impl Filter {
