@@ -141,7 +141,11 @@ mod tests {
     /// The engine escapes what is not marked as safe.
     #[test]
     fn templates_mark_nothing_as_safe() {
-        for template in [include_str!("question.html"), include_str!("outcome.html")] {
+        for template in [
+            include_str!("base.html"),
+            include_str!("question.html"),
+            include_str!("outcome.html"),
+        ] {
             assert!(!template.contains("safe"));
             assert!(!template.contains("escape"));
         }
