@@ -272,11 +272,7 @@ impl Call {
             if let Some(grant) = &grant {
                 call.server.safety.confirmer.finished(grant, outcome);
             }
-            let result = match result {
-                Ok(Ok((output, _))) => Ok(call.success(output)),
-                Ok(Err(error)) => Err(CallError::Tool(error)),
-                Err(error) => Err(error),
-            };
+            let result = result.and_then(|done| Ok(call.success(done?.0)));
             let result = call.complete_line(line, outcome, result).await;
             if outcome != Outcome::NotDone {
                 persons_changed(&call.session, &peer, &write.persons).await;

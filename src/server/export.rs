@@ -32,11 +32,10 @@ impl Call {
             Ok(Ok(_)) => Outcome::Done,
             _ => Outcome::NotDone,
         };
-        let result = match result {
-            Ok(Ok((output, file))) => Ok(self.linked(output, file, context)),
-            Ok(Err(error)) => Err(CallError::Tool(error)),
-            Err(error) => Err(error),
-        };
+        let result = result.and_then(|done| {
+            let (output, file) = done?;
+            Ok(self.linked(output, file, context))
+        });
         self.complete_line(line, outcome, result).await
     }
 
