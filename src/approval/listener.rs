@@ -17,7 +17,7 @@ use tokio::time::{sleep, sleep_until};
 use super::approvals::Inner;
 use super::routes;
 
-/// Connections at the same time; a browser opens a few. Beyond, the oldest gives way: whoever opens many and sends nothing
+/// Connections at the same time; a browser opens a few. Beyond that, the oldest gives way: a client that opens many and sends nothing
 /// keeps nobody from the page.
 const MAX_CONNECTIONS: usize = 64;
 /// How long a browser may take to send the headers of a request.

@@ -49,7 +49,7 @@ impl PendingFile {
         })
     }
 
-    /// Cuts off what is after so many bytes, to write there.
+    /// Truncates the file to this size, to write there.
     pub(super) fn truncate(&mut self, bytes: u64) -> io::Result<()> {
         self.file()?.set_len(bytes)?;
         self.seek(SeekFrom::End(0)).map(drop)

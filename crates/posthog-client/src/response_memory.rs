@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// What is taken at a time. The last, incomplete block of a response is not counted, so that a small response never waits.
 const BLOCK_BYTES: usize = 64 * 1024;
 /// How many responses of the greatest size fit, besides the one that always goes on.
-const LARGEST_RESPONSES: usize = 4;
+const MAX_RESPONSES: usize = 4;
 
 /// The memory of all responses.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub(crate) struct ResponseMemory {
 
 impl ResponseMemory {
     pub(crate) fn new(max_response_bytes: usize) -> Self {
-        let blocks = max_response_bytes.saturating_mul(LARGEST_RESPONSES) / BLOCK_BYTES;
+        let blocks = max_response_bytes.saturating_mul(MAX_RESPONSES) / BLOCK_BYTES;
         Self {
             blocks: Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS))),
             priority: Arc::new(Semaphore::new(1)),
@@ -48,7 +48,7 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Waits until there is memory for so many bytes.
+    /// Waits until there is memory for this number of bytes.
     pub(crate) async fn grow(&mut self, bytes: usize) {
         let held = self
             .blocks
@@ -117,7 +117,7 @@ mod tests {
         }
         let mut responses = responses.into_iter();
         // Each has half of what it needs: all blocks are taken.
-        let mut halves: Vec<_> = responses.by_ref().take(LARGEST_RESPONSES).collect();
+        let mut halves: Vec<_> = responses.by_ref().take(MAX_RESPONSES).collect();
         for response in &mut halves {
             response.grow(BLOCK_BYTES).now_or_never().unwrap();
         }
@@ -132,7 +132,7 @@ mod tests {
         drop((second, halves));
         // Everything is free again.
         let mut next = responses.next().unwrap();
-        next.grow(LARGEST_RESPONSES * BLOCK_BYTES)
+        next.grow(MAX_RESPONSES * BLOCK_BYTES)
             .now_or_never()
             .unwrap();
         assert!(next.priority.is_none());

@@ -35,7 +35,7 @@ fn list() -> Value {
     json!({"search": "@example.net", "select": ["email", "plan"]})
 }
 
-/// After so many queries, one is refused for an hour.
+/// After this number of queries, one is refused for an hour.
 fn limit_after(sandbox: &Sandbox, queries: usize) {
     let none = FaultKind::Delay(Duration::ZERO);
     sandbox.inject(Fault {
