@@ -36,6 +36,8 @@ pub struct Attempt {
     /// What must be the same for a kept file to be this export's.
     about: String,
     began: DateTime<Utc>,
+    /// The file of an earlier attempt.
+    kept: Option<PathBuf>,
 }
 
 /// An export that ended early and can go on.
@@ -91,9 +93,11 @@ impl Attempt {
             exports: exports.clone(),
             about: about.to_string(),
             began: Utc::now(),
+            kept: None,
         };
-        if let Some(found) = attempt.find::<IgnoredAny>() {
+        if let Some(found) = attempt.find() {
             attempt.began = found.began;
+            attempt.kept = Some(found.path);
         }
         Ok(attempt)
     }
@@ -116,7 +120,7 @@ impl Attempt {
 
     /// The file that an earlier attempt kept, which is this one's now, and its state.
     pub(super) fn resume<S: DeserializeOwned>(&self) -> Option<(PendingFile, S)> {
-        let found = self.find::<S>().filter(|found| found.began == self.began)?;
+        let found = self.open::<S>(self.kept.clone()?)?;
         let mut file = PendingFile::adopt(&self.exports, found.file, &found.path).ok()?;
         file.truncate(found.content_bytes).ok()?;
         Some((file, found.state))
@@ -160,7 +164,7 @@ impl Attempt {
         Ok(until)
     }
 
-    fn find<S: DeserializeOwned>(&self) -> Option<Found<S>> {
+    fn find(&self) -> Option<Found<IgnoredAny>> {
         let entries = fs::read_dir(self.exports.directory()).ok()?;
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         paths
