@@ -10,8 +10,10 @@ mod rules;
 mod spans;
 mod steps;
 mod terms;
+mod texts;
 
 pub(super) use rules::REDACTED;
 pub use rules::{Redaction, is_withheld};
+pub(super) use terms::MAX_TERM_BYTES;
 pub use terms::RedactedTerms;
-pub(super) use terms::{MAX_TERM_BYTES, insert_renamed};
+pub(super) use texts::insert_renamed;

@@ -9,7 +9,8 @@ use posthog_client::{Person, Properties, Untrusted};
 use serde_json::{Map, Value};
 
 use super::rules::{REDACTED, Redaction, nested_path};
-use super::terms::{RedactedTerms, insert_renamed};
+use super::terms::RedactedTerms;
+use super::texts::insert_renamed;
 
 /// The size of a person that is searched at most, without the values that are redacted in any case.
 const MAX_PERSON_BYTES: usize = 2 * 1024 * 1024;

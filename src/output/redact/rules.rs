@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::emails;
 use super::normal_form::NormalForm;
 use super::spans::TOO_LARGE;
-use super::terms::{RedactedTerms, insert_renamed};
+use super::terms::RedactedTerms;
+use super::texts::{insert_renamed, map_texts};
 
 /// Replaces a redacted value.
 pub(in crate::output) const REDACTED: &str = "[redacted]";
@@ -161,19 +162,7 @@ impl Redaction {
 
     /// A value without e-mail addresses, if they are masked.
     pub(super) fn masked(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => self.mask(&text).into_owned().into(),
-            Value::Array(items) => items.into_iter().map(|item| self.masked(item)).collect(),
-            Value::Object(fields) => {
-                let mut masked = Map::new();
-                for (key, value) in fields {
-                    let key = self.mask(&key).into_owned();
-                    insert_renamed(&mut masked, key, self.masked(value));
-                }
-                Value::Object(masked)
-            }
-            other => other,
-        }
+        map_texts(value, &|text| self.mask(text).into_owned(), &Value::Number)
     }
 
     /// A date or a time.

@@ -8,12 +8,13 @@ use std::ops::Range;
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::nfa::contiguous;
 use aho_corasick::{Anchored, MatchKind};
-use serde_json::{Map, Value};
+use serde_json::{Number, Value};
 
 use super::normal_form::NormalForm;
 use super::rules::REDACTED;
 use super::spans::{self, MAX_TEXT_BYTES, TOO_LARGE};
 use super::steps;
+use super::texts::map_texts;
 
 /// Shorter texts are redacted only where they are the whole text: within a longer one they would occur by chance. A
 /// character of a script that writes a word with one or two counts twice.
@@ -121,26 +122,11 @@ impl RedactedTerms {
 
     /// Redacts these texts in a value, also where they are keys.
     pub(super) fn redact_value(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => self.redact(&text).into_owned().into(),
-            Value::Number(number) => match self.redact(&number.to_string()) {
-                Cow::Borrowed(_) => number.into(),
-                Cow::Owned(redacted) => redacted.into(),
-            },
-            Value::Array(items) => items
-                .into_iter()
-                .map(|item| self.redact_value(item))
-                .collect(),
-            Value::Object(fields) => {
-                let mut redacted = Map::new();
-                for (key, value) in fields {
-                    let key = self.redact(&key).into_owned();
-                    insert_renamed(&mut redacted, key, self.redact_value(value));
-                }
-                Value::Object(redacted)
-            }
-            other => other,
-        }
+        let number = |number: Number| match self.redact(&number.to_string()) {
+            Cow::Borrowed(_) => number.into(),
+            Cow::Owned(redacted) => redacted.into(),
+        };
+        map_texts(value, &|text| self.redact(text).into_owned(), &number)
     }
 }
 
@@ -174,21 +160,6 @@ impl Search {
             }
         }
     }
-}
-
-/// Adds a field whose key may be taken after redaction.
-pub(in crate::output) fn insert_renamed(
-    fields: &mut Map<String, Value>,
-    key: String,
-    value: Value,
-) {
-    let mut unique = key.clone();
-    let mut number = 1;
-    while fields.contains_key(&unique) {
-        number += 1;
-        unique = format!("{key} ({number})");
-    }
-    fields.insert(unique, value);
 }
 
 /// A plus sign stands for a space in a query string.
