@@ -95,6 +95,16 @@ fn cases(usual: u32) -> u32 {
     usual.saturating_mul(factor.max(1))
 }
 
+/// Fails where random cases compared nothing: where fewer than one in twenty had anything to compare. The usual share is
+/// at least 15 %, so that chance does not fail a test.
+#[track_caller]
+fn assert_compared(compared: u32, cases: u32) {
+    assert!(
+        compared >= cases / 20,
+        "only {compared} of {cases} cases have anything to compare"
+    );
+}
+
 /// The configuration of a session.
 struct Setup {
     key: &'static str,

@@ -17,7 +17,14 @@ use crate::stdio::connected;
 use crate::wire::WITH_HANDSHAKE;
 
 const SANDBOXES: usize = 10;
-const KILLS: usize = 5;
+const MOMENTS: [Moment; 5] = [
+    Moment::OfTheStart,
+    Moment::OfTheCall,
+    Moment::OfTheWrite,
+    Moment::OfTheWrite,
+    Moment::OfTheWrite,
+];
+const KILLS: usize = MOMENTS.len();
 const PERSONS: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,8 +50,8 @@ async fn round() -> [usize; 3] {
     let everybody = list(&sandbox).await;
     // Without the seeded ones, some of whom have many distinct ids.
     let chosen: Vec<&String> = everybody.iter().rev().take(KILLS * PERSONS).collect();
-    for (kill, ids) in chosen.chunks(PERSONS).enumerate() {
-        erase_and_kill(&sandbox, &log, json!(ids), kill % 2 == 0).await;
+    for (moment, ids) in MOMENTS.into_iter().zip(chosen.chunks(PERSONS)) {
+        erase_and_kill(&sandbox, &log, json!(ids), moment).await;
     }
     let lines: Vec<Value> = std::fs::read_to_string(&log)
         .unwrap()
@@ -114,8 +121,18 @@ async fn round() -> [usize; 3] {
     [KILLS - started, started - ended, ended]
 }
 
-/// Kills the server at a random moment: of the whole call, or from the first line of its write on.
-async fn erase_and_kill(sandbox: &Sandbox, log: &str, ids: Value, near_the_write: bool) {
+/// Which moments a random one is chosen from.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// The first ones, in which nothing is written yet.
+    OfTheStart,
+    OfTheCall,
+    /// From the first line of the write on.
+    OfTheWrite,
+}
+
+/// Kills the server at a random moment.
+async fn erase_and_kill(sandbox: &Sandbox, log: &str, ids: Value, moment: Moment) {
     let flags = ["--confirm", "off", "--audit-log", log];
     let mut child = connected(&flags, &sandbox.url(), Sandbox::KEY)
         .spawn()
@@ -124,15 +141,17 @@ async fn erase_and_kill(sandbox: &Sandbox, log: &str, ids: Value, near_the_write
     let input = session_input(WITH_HANDSHAKE[3], &[(DELETE, arguments)]);
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).await.unwrap();
-    if near_the_write {
-        let length = || std::fs::metadata(log).unwrap().len();
-        let (before, until) = (length(), Instant::now() + Duration::from_secs(10));
-        while length() == before && Instant::now() < until {
-            sleep(Duration::from_millis(1)).await;
+    match moment {
+        Moment::OfTheStart => sleep(random(20_000)).await,
+        Moment::OfTheCall => sleep(random(1_200_000)).await,
+        Moment::OfTheWrite => {
+            let length = || std::fs::metadata(log).unwrap().len();
+            let (before, until) = (length(), Instant::now() + Duration::from_secs(10));
+            while length() == before && Instant::now() < until {
+                sleep(Duration::from_millis(1)).await;
+            }
+            sleep(random(60_000)).await;
         }
-        sleep(Duration::from_micros(rand::random_range(0..60_000))).await;
-    } else {
-        sleep(Duration::from_millis(rand::random_range(0..1200))).await;
     }
     // SIGKILL.
     child.kill().await.unwrap();
@@ -162,4 +181,9 @@ async fn get(sandbox: &Sandbox, path: &str) -> Value {
     let url = format!("{}/api/projects/{}/{path}", sandbox.url(), Sandbox::PROJECT);
     let request = http_client::client().get(url).bearer_auth(Sandbox::KEY);
     request.send().await.unwrap().json().await.unwrap()
+}
+
+/// A time below this many microseconds.
+fn random(microseconds: u64) -> Duration {
+    Duration::from_micros(rand::random_range(0..microseconds))
 }
