@@ -18,11 +18,11 @@ use crate::wire::WITH_HANDSHAKE;
 
 const SANDBOXES: usize = 10;
 const MOMENTS: [Moment; 5] = [
-    Moment::OfTheStart,
-    Moment::OfTheCall,
-    Moment::OfTheWrite,
-    Moment::OfTheWrite,
-    Moment::OfTheWrite,
+    Moment::Start,
+    Moment::Call,
+    Moment::Write,
+    Moment::Write,
+    Moment::Write,
 ];
 const KILLS: usize = MOMENTS.len();
 const PERSONS: usize = 1000;
@@ -121,14 +121,14 @@ async fn round() -> [usize; 3] {
     [KILLS - started, started - ended, ended]
 }
 
-/// Which moments a random one is chosen from.
+/// What a kill hits, at a random time.
 #[derive(Clone, Copy)]
 enum Moment {
-    /// The first ones, in which nothing is written yet.
-    OfTheStart,
-    OfTheCall,
-    /// From the first line of the write on.
-    OfTheWrite,
+    /// The first milliseconds, in which nothing is written yet.
+    Start,
+    Call,
+    /// From its first line in the audit log on.
+    Write,
 }
 
 /// Kills the server at a random moment.
@@ -142,9 +142,9 @@ async fn erase_and_kill(sandbox: &Sandbox, log: &str, ids: Value, moment: Moment
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).await.unwrap();
     match moment {
-        Moment::OfTheStart => sleep(random(20_000)).await,
-        Moment::OfTheCall => sleep(random(1_200_000)).await,
-        Moment::OfTheWrite => {
+        Moment::Start => sleep(random(20_000)).await,
+        Moment::Call => sleep(random(1_200_000)).await,
+        Moment::Write => {
             let length = || std::fs::metadata(log).unwrap().len();
             let (before, until) = (length(), Instant::now() + Duration::from_secs(10));
             while length() == before && Instant::now() < until {
