@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::command;
+use clap::CommandFactory;
+
+use crate::cli::CliArguments;
 use crate::config::{AUTH_TOKEN, STATE_KEY};
 
 const PREFIX: &str = "POSTHOG_MCP_";
@@ -22,13 +24,18 @@ pub(super) struct UnknownVariable {
 
 /// Those of these variables that look like settings and are none.
 pub(super) fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<UnknownVariable> {
+    let mut names = names
+        .into_iter()
+        .filter(|name| {
+            name.starts_with(PREFIX) && !SERVICE_LINKS.iter().any(|link| name.starts_with(link))
+        })
+        .peekable();
+    if names.peek().is_none() {
+        return Vec::new();
+    }
     let known = known_variables();
-    let unknown = names.into_iter().filter(|name| {
-        name.starts_with(PREFIX)
-            && !known.contains(name)
-            && !SERVICE_LINKS.iter().any(|link| name.starts_with(link))
-    });
-    let mut unknown: Vec<_> = unknown
+    let mut unknown: Vec<_> = names
+        .filter(|name| !known.contains(name))
         .map(|name| {
             let near = known
                 .iter()
@@ -45,7 +52,7 @@ pub(super) fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<
 }
 
 fn known_variables() -> BTreeSet<String> {
-    let command = command();
+    let command = CliArguments::command();
     let commands = std::iter::once(&command).chain(command.get_subcommands());
     let variables = commands
         .flat_map(clap::Command::get_arguments)
