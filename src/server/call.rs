@@ -21,6 +21,7 @@ use crate::output::{ToolOutput, fit_fields};
 use crate::server::confirmation::{self, ConfirmationRequest, Decision, Grant};
 use crate::tools::{
     Context, FactsDigest, Outcome, PreparedCall, PreparedWrite, Preview, ToolDefinition, ToolError,
+    Wanted,
 };
 
 /// A call under way.
@@ -161,7 +162,11 @@ impl Call {
             exports: exports.map(|exports| exports.of(&self.caller.principal)),
         };
         let (tool, arguments) = (self.tool.clone(), self.arguments.clone());
-        let call = async move { tool.call(context, arguments, dry_run).await };
+        let wanted = Wanted {
+            dry_run,
+            fields: self.server.limits.structured || self.server.log_of_reads().is_some(),
+        };
+        let call = async move { tool.call(context, arguments, wanted).await };
         Ok(self.in_slot(call).await??)
     }
 

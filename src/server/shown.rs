@@ -1,6 +1,6 @@
 //! What a result shows, for the audit log: of whom, and which fields.
 //!
-//! It is read from the fields of the result, which every result has, whether they are sent or not. A person stands in a
+//! It is read from the fields of the result, which are made where they are sent or recorded. A person stands in a
 //! field whose name ends with `uuid`, or in `person_id`; the names of properties are the keys of `properties`, or stand in
 //! `property` beside their values.
 
@@ -46,7 +46,7 @@ impl Call {
 }
 
 impl Inner {
-    fn log_of_reads(&self) -> Option<&AuditLog> {
+    pub(super) fn log_of_reads(&self) -> Option<&AuditLog> {
         let log = self.safety.audit.as_ref()?;
         log.records_reads().then_some(log)
     }

@@ -34,4 +34,4 @@ pub use pending_write::{
 };
 pub use preview::Preview;
 pub use support::erasure::{ErasureState, EventsState, ProfileState};
-pub use tool::{ConfirmationArguments, Context, Tool, ToolDefinition};
+pub use tool::{ConfirmationArguments, Context, Tool, ToolDefinition, Wanted};

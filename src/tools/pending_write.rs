@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::ToolError;
 use super::pending_export::{PendingExport, PreparedExport};
 use super::preview::Preview;
+use super::tool::Wanted;
 use crate::output::ToolOutput;
 
 /// What a tool returns.
@@ -162,7 +163,7 @@ impl PersonData {
 
 /// A call that is ready, with the tool's types erased.
 pub enum PreparedCall {
-    /// The result: of a read, or of a dry run.
+    /// The result: of a read, without its fields where nobody wants them, or of a dry run.
     Complete(ToolOutput<Value>),
     /// A write that is not sent.
     Write(PreparedWrite),
@@ -200,13 +201,16 @@ impl<T: Serialize + 'static> ToolOutcome<T> {
     /// Erases the types, and replaces the write by its preview on a dry run.
     ///
     /// A call that deletes requires a confirmation, and so does one that changes more than one person.
-    pub(super) fn prepare(self, deletes: bool, dry_run: bool) -> Result<PreparedCall, ToolError> {
+    pub(super) fn prepare(self, deletes: bool, wanted: Wanted) -> Result<PreparedCall, ToolError> {
+        let Wanted { dry_run, fields } = wanted;
         let write = match self {
-            Self::Complete(output) => {
-                return Ok(PreparedCall::Complete(ToolOutput {
-                    structured: to_value(&output.structured)?,
-                    text: output.text,
-                }));
+            Self::Complete(ToolOutput { structured, text }) => {
+                let structured = if fields {
+                    to_value(&structured)?
+                } else {
+                    Value::Null
+                };
+                return Ok(PreparedCall::Complete(ToolOutput { structured, text }));
             }
             Self::PendingExport(export) => return Ok(PreparedCall::Export(export.prepare())),
             Self::PendingWrite(write) => write,

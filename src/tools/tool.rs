@@ -84,8 +84,17 @@ pub struct ConfirmationArguments {
     pub token: Option<String>,
 }
 
+/// What a call is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// The preview of a write instead of the write.
+    pub dry_run: bool,
+    /// The fields of what was read, besides the text.
+    pub fields: bool,
+}
+
 type Run =
-    fn(Context, Map<String, Value>, bool) -> BoxFuture<'static, Result<PreparedCall, ToolError>>;
+    fn(Context, Map<String, Value>, Wanted) -> BoxFuture<'static, Result<PreparedCall, ToolError>>;
 
 /// A tool in the catalog, with its types erased.
 #[derive(Clone)]
@@ -132,8 +141,12 @@ impl ToolDefinition {
         if confirmable {
             schema::add_arguments::<ConfirmationArguments>(&mut input_schema);
         }
-        let accepted_schema = Arc::new(input_schema.clone());
-        if let Some(Value::Object(properties)) = input_schema.get_mut("properties") {
+        let accepted_schema = Arc::new(input_schema);
+        let mut input_schema = Arc::clone(&accepted_schema);
+        if !T::UNLISTED.is_empty()
+            && let Some(Value::Object(properties)) =
+                Arc::make_mut(&mut input_schema).get_mut("properties")
+        {
             properties.retain(|name, _| !T::UNLISTED.contains(&name.as_str()));
         }
         Self {
@@ -149,10 +162,10 @@ impl ToolDefinition {
             example: T::EXAMPLE,
             confirmable,
             blank_is_absent: T::BLANK_IS_ABSENT,
-            input_schema: Arc::new(input_schema),
+            input_schema,
             accepted_schema,
             output_schema: output_schema::<T>,
-            run: |context, arguments, dry_run| run::<T>(context, arguments, dry_run).boxed(),
+            run: |context, arguments, wanted| run::<T>(context, arguments, wanted).boxed(),
         }
     }
 
@@ -213,7 +226,7 @@ impl ToolDefinition {
         &self,
         context: Context,
         arguments: Map<String, Value>,
-        dry_run: bool,
+        wanted: Wanted,
     ) -> Result<PreparedCall, ToolError> {
         arguments::check_names(&arguments, &self.accepted_schema)?;
         if !self.blank_is_absent
@@ -223,7 +236,7 @@ impl ToolDefinition {
                 "`{name}` is blank: give a value, or leave it out. Nothing was exported."
             )));
         }
-        (self.run)(context, arguments, dry_run).await
+        (self.run)(context, arguments, wanted).await
     }
 }
 
@@ -245,9 +258,9 @@ fn output_schema<T: Tool>() -> Map<String, Value> {
 async fn run<T: Tool>(
     context: Context,
     arguments: Map<String, Value>,
-    dry_run: bool,
+    wanted: Wanted,
 ) -> Result<PreparedCall, ToolError> {
     let input = arguments::read::<T::Input>(Value::Object(arguments))?;
     let outcome = T::call(&context, input).await?;
-    outcome.prepare(T::EFFECT.deletes(), dry_run)
+    outcome.prepare(T::EFFECT.deletes(), wanted)
 }
