@@ -1,7 +1,7 @@
 //! Texts of one person that are withheld wherever they occur, and the search for them.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -135,6 +135,8 @@ impl Search {
         let units = form.units();
         let mut state = self.start;
         let mut bytes = [0; 4];
+        // Texts that contain each other all end in the same states: each state is asked once.
+        let mut longest_in = HashMap::new();
         for (index, unit) in units.iter().enumerate() {
             let character = comparable_character(unit.char);
             steps::add(character.len_utf8());
@@ -142,13 +144,9 @@ impl Search {
                 state = self.pieces.next_state(Anchored::No, state, byte);
             }
             if self.pieces.is_match(state) {
-                let matches = 0..self.pieces.match_len(state);
-                steps::add(matches.len());
-                let lengths = matches.filter_map(|index| {
-                    let piece = self.pieces.match_pattern(state, index);
-                    self.lengths.get(piece.as_usize())
-                });
-                let longest = lengths.max().copied().unwrap_or_default();
+                let longest = *longest_in
+                    .entry(state)
+                    .or_insert_with(|| self.longest_in(state));
                 found.push(form.source(index + 1 - longest..index + 1));
             }
         }
@@ -159,6 +157,17 @@ impl Search {
                 found.push(form.source(0..units.len()));
             }
         }
+    }
+
+    /// The number of characters of the longest piece that ends in a state.
+    fn longest_in(&self, state: StateID) -> usize {
+        let matches = 0..self.pieces.match_len(state);
+        steps::add(matches.len());
+        let lengths = matches.filter_map(|index| {
+            let piece = self.pieces.match_pattern(state, index);
+            self.lengths.get(piece.as_usize())
+        });
+        lengths.max().copied().unwrap_or_default()
     }
 }
 
