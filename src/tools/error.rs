@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Outcome, capture_error, unsupported};
 use crate::export::{ExportError, Kept};
 use crate::output::Sanitizer;
+use crate::tools::arguments::blanks_count;
 use posthog_client::{Error, ErrorKind};
 
 /// A tool's failure.
@@ -190,13 +191,8 @@ impl ToolError {
                     }
                     None => "such object".to_owned(),
                 };
-                // Ids are never trimmed, so blanks can be why nothing was found.
-                let blanks = match error.subject() {
-                    Some(subject) if subject.trim() != subject => {
-                        " The id was given with blanks around it, and they count."
-                    }
-                    _ => "",
-                };
+                let blanks = error.subject().and_then(blanks_count);
+                let blanks = blanks.map_or_else(String::new, |blanks| format!(" {blanks}"));
                 format!(
                     "PostHog found no {subject}{reason}{blanks} Look the person up with persons-list by email, distinct_id or search. A deleted \
                      person appears only in persons-activity-retrieve without an id and in persons-deletion-status-list."

@@ -202,7 +202,7 @@ impl ToolDefinition {
         let taken = ["dry_run", "confirmation"]
             .into_iter()
             .filter_map(|name| arguments.remove_entry(name));
-        arguments::read(Value::Object(taken.collect()))
+        arguments::read(Value::Object(taken.collect()), self.example)
     }
 
     /// The arguments that decide what a call does: without those that only decide how long it waits, and without those
@@ -260,7 +260,7 @@ async fn run<T: Tool>(
     arguments: Map<String, Value>,
     wanted: Wanted,
 ) -> Result<PreparedCall, ToolError> {
-    let input = arguments::read::<T::Input>(Value::Object(arguments))?;
+    let input = arguments::read::<T::Input>(Value::Object(arguments), T::EXAMPLE)?;
     let outcome = T::call(&context, input).await?;
     outcome.prepare(T::EFFECT.deletes(), wanted)
 }

@@ -336,6 +336,11 @@ async fn an_unknown_argument_is_refused_with_the_nearest_known_one() {
             "Unknown argument `properties[0].val`. Did you mean `value`?",
         ),
         (
+            "persons-retention",
+            json!({"event": "sign up"}),
+            "Unknown argument `event`. Did you mean `start_event`?",
+        ),
+        (
             "persons-bulk-delete",
             json!({"ids": [ADA], "dryrun": true}),
             "Unknown argument `dryrun`. Did you mean `dry_run`?",

@@ -7,6 +7,7 @@
     reason = "a test that fails should stop where it fails"
 )]
 
+mod argument_errors;
 mod argument_forms;
 mod audit_log;
 mod catalog;

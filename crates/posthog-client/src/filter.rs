@@ -14,6 +14,8 @@ use crate::filter_form::{check_regex, column_hint};
 use crate::relative_date::resolve_date;
 
 /// A longer expression fits into no request, and reading it would take a hundred times its size.
+/// Values of a filter at most: they are part of an address.
+const MAX_VALUES: usize = 200;
 const MAX_REGEX_BYTES: usize = 10_000;
 
 // One condition on a person. Always complete: PostHog lets an incomplete filter match everyone.
@@ -232,6 +234,9 @@ impl Filter {
         }
         let scalar = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
         let complete = match &value {
+            Value::Array(items) if items.len() > MAX_VALUES => {
+                return Err(format!("a filter can have at most {MAX_VALUES} values"));
+            }
             Value::Array(items) => !items.is_empty() && items.iter().all(scalar),
             other => scalar(other),
         };
@@ -243,9 +248,8 @@ impl Filter {
             );
         }
         match operator {
-            Operator::In | Operator::NotIn if !value.is_array() => {
-                Err("a filter with `in` or `not_in` needs a list as its `value`".to_owned())
-            }
+            // One value where a list is expected.
+            Operator::In | Operator::NotIn if !value.is_array() => Ok(vec![value].into()),
             Operator::Icontains | Operator::NotIcontains | Operator::Regex | Operator::NotRegex
                 if has_empty_text(&value) =>
             {
@@ -370,7 +374,7 @@ mod tests {
             json!({"key": "plan", "value": [null]}),
             json!({"value": "pro"}),
             json!({"key": "plan", "operator": "icontains", "value": ""}),
-            json!({"key": "plan", "operator": "in", "value": "pro"}),
+            json!({"key": "plan", "operator": "in", "value": vec!["pro"; MAX_VALUES + 1]}),
             json!({"key": "plan", "operator": "equals", "value": "pro"}),
             json!({"key": "true", "type": "hogql"}),
             json!({"key": "x", "value": 1, "type": "event"}),

@@ -4,13 +4,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::types::NonEmptyString;
+use super::types::{MAX_ITEMS, NonEmptyString, list, too_long};
 use crate::tools::ToolError;
 use posthog_client::{Breakdown, BreakdownType, EventFilter, Filter, FirstTime, Series};
 
 // An event of an insight.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an event such as {\"id\": \"sign up\"}"
+)]
 #[schemars(inline)]
 pub(in crate::tools) struct Event {
     /// Event name, such as "sign up".
@@ -28,7 +31,11 @@ pub(in crate::tools) struct Event {
     #[schemars(with = "Option<FirstTime>")]
     math: Option<FirstTime>,
     /// Filters on the event, such as [{"key": "$browser", "value": "Safari"}].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<EventFilter>,
 }
@@ -41,7 +48,7 @@ fn first_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<First
 
 // An action of an insight.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an action such as {\"id\": 12}")]
 #[schemars(inline)]
 pub(in crate::tools) struct Action {
     /// Number of the action, such as 12.
@@ -101,6 +108,9 @@ impl<'de> Deserialize<'de> for BreakdownKeys {
         let value = Value::deserialize(deserializer)?;
         let scalar = |value: &Value| value.is_string() || value.is_number();
         let known = match &value {
+            Value::Array(items) if items.len() > MAX_ITEMS => {
+                return Err(serde::de::Error::custom(too_long()));
+            }
             Value::Array(items) => !items.is_empty() && items.iter().all(scalar),
             other => scalar(other),
         };

@@ -12,5 +12,6 @@ pub(super) use names::check_names;
 pub(super) use read::read;
 pub(super) use types::{
     Cursor, Date, DistinctId, Groups, Id, Limit, NonEmptyString, Offset, PageNumber, Periods,
-    PersonUuid, SearchText, Select, Subject, Timestamp, WaitSeconds, distinct, select, subject,
+    PersonUuid, SearchText, Select, Subject, Timestamp, WaitSeconds, blanks_count, distinct, list,
+    select, subject,
 };

@@ -50,12 +50,24 @@ fn check_value(path: &str, value: &Value, schema: &Map<String, Value>) -> Result
     }
 }
 
+/// How similar two names are, from 0 to 1. A name that is a word of the other, as `event` is of `start_event`, is nearer than
+/// one with as many letters in common.
+fn similarity(known: &str, given: &str) -> f64 {
+    let of_letters = strsim::normalized_damerau_levenshtein(known, given);
+    let has_word = |name: &str, word: &str| name.split('_').any(|part| part == word);
+    if has_word(known, given) || has_word(given, known) {
+        f64::midpoint(of_letters, 1.0)
+    } else {
+        of_letters
+    }
+}
+
 fn unknown(path: &str, name: &str, known: &Map<String, Value>) -> ToolError {
     // Comparing takes time and memory for each pair of characters, and no argument has a name half as long.
     let shown: String = name.chars().take(60).collect();
     let nearest = known
         .keys()
-        .map(|known| (strsim::normalized_damerau_levenshtein(known, &shown), known))
+        .map(|known| (similarity(known, &shown), known))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY);
     let hint = match nearest {

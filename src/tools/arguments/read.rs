@@ -5,14 +5,21 @@ use serde_json::Value;
 
 use crate::tools::ToolError;
 
-/// Reads a tool's arguments.
-pub(in crate::tools) fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, ToolError> {
+/// Reads a tool's arguments. An example shows how to call a tool where an argument is missing.
+pub(in crate::tools) fn read<T: DeserializeOwned>(
+    arguments: Value,
+    example: &str,
+) -> Result<T, ToolError> {
     serde_path_to_error::deserialize(arguments).map_err(|error| {
         let path = error.path().to_string();
-        let reason = error.into_inner();
-        ToolError::invalid_input(match path.as_str() {
-            "." => format!("Invalid arguments: {reason}."),
-            path => format!("Invalid argument `{path}`: {reason}."),
+        let reason = error.into_inner().to_string();
+        let reason = reason.trim_end_matches('.');
+        let missing = reason.strip_prefix("missing field ");
+        ToolError::invalid_input(match (path.as_str(), missing) {
+            (".", Some(name)) => format!("Argument {name} is missing. An example: {example}."),
+            (".", None) => format!("Invalid arguments: {reason}."),
+            (path, Some(name)) => format!("Invalid argument `{path}`: {name} is missing."),
+            (path, None) => format!("Invalid argument `{path}`: {reason}."),
         })
     })
 }

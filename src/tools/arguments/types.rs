@@ -1,10 +1,12 @@
 //! The types of arguments that several tools share. Strict in meaning: each checks itself.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::Hash;
+use std::marker::PhantomData;
 
 use schemars::JsonSchema;
-use serde::de::Error as _;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
@@ -231,7 +233,9 @@ fn bounded<'de, D: Deserializer<'de>>(
     least: u32,
     most: u32,
 ) -> Result<u32, D::Error> {
-    let number = i64::deserialize(deserializer)?;
+    let number = serde_json::Value::deserialize(deserializer)?
+        .as_i64()
+        .ok_or_else(|| D::Error::custom(format!("not a whole number from {least} to {most}")))?;
     u32::try_from(number)
         .ok()
         .filter(|number| (least..=most).contains(number))
@@ -304,6 +308,46 @@ impl<'de> Deserialize<'de> for Select {
         }
         Ok(Self(keys))
     }
+}
+
+/// Items of a list at most, where the tool has no limit of its own.
+pub(super) const MAX_ITEMS: usize = 200;
+
+/// Reads a list that is not longer than anybody needs: each item costs time here or in PostHog's query.
+pub(in crate::tools) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    struct AtMost<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for AtMost<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Vec<T>, S::Error> {
+            let mut read = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if read.len() == MAX_ITEMS {
+                    return Err(S::Error::custom(too_long()));
+                }
+                read.push(item);
+            }
+            Ok(read)
+        }
+    }
+
+    deserializer.deserialize_seq(AtMost(PhantomData))
+}
+
+pub(super) fn too_long() -> String {
+    format!("at most {MAX_ITEMS} items can be given; call again with fewer")
+}
+
+/// What a look-up that failed says about the id given: ids are never trimmed, so blanks can be why nothing was found.
+pub(in crate::tools) fn blanks_count(id: &str) -> Option<&'static str> {
+    (id.trim() != id).then_some("The id was given with blanks around it, and they count.")
 }
 
 /// Each item once, in the order of its first.

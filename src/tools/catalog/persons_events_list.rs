@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::output::{Cells, Row, ToolOutput, truncate_rows};
+use crate::output::{Cells, Row, ToolOutput, quoted, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    Cursor, Date, DistinctId, Id, Limit, NonEmptyString, Subject, distinct, subject,
+    Cursor, Date, DistinctId, Id, Limit, NonEmptyString, Subject, blanks_count, distinct, list,
+    subject,
 };
 use crate::tools::support::insight_page::ACCESS;
 use crate::tools::support::known_person::KnownPerson;
@@ -40,7 +41,7 @@ pub(super) struct Input {
     /// Any distinct id of the person, such as "ada@example.com"; in place of `id`.
     distinct_id: Option<DistinctId>,
     /// Event names, such as ["sign up", "$pageview"]. Default: all events.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     events: Vec<NonEmptyString>,
     /// Start in UTC: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -90d. Default: 30 days before the end.
     date_from: Option<Date>,
@@ -157,6 +158,7 @@ impl Tool for PersonsEventsList {
     const EXAMPLE: &'static str = r#"{"id": "ada0ada0-1815-4852-8000-000000000101", "date_from": "2026-10-01", "date_to": "2026-11-02"}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
+        let is_selected = input.select.is_some();
         let select = match input.select {
             None => vec![DEFAULT_SELECTED.to_owned()],
             Some(keys) => distinct(keys.into_iter().map(|key| key.0)),
@@ -165,6 +167,11 @@ impl Tool for PersonsEventsList {
             return Err(ToolError::invalid_input(format!(
                 "`select` has {} names; at most {MAX_SELECTED} properties can be shown.",
                 select.len()
+            )));
+        }
+        if select.iter().any(|key| key == "*") {
+            return Err(ToolError::invalid_input(format!(
+                "`select` has \"*\", which only properties of persons can be selected by: name up to {MAX_SELECTED} event properties."
             )));
         }
         let date = |date: &Option<Date>| date.as_ref().map(|date| date.0.clone());
@@ -200,6 +207,9 @@ impl Tool for PersonsEventsList {
         let after = input.cursor.map(|cursor| cursor.0);
         let page = posthog.events(&query, &select, input.limit.0, after.as_ref());
         let page = page.await?;
+        if is_selected {
+            notes.extend(never_set(context, &page, &select));
+        }
         let events = events(context, &page, &select, &known, range, notes);
         Ok(Output::of(person, events).into())
     }
@@ -219,15 +229,38 @@ async fn source(
 ) -> Result<(EventSource, Vec<String>), ToolError> {
     match (uuid_of(context, &subject).await, subject) {
         (Ok(uuid), _) => Ok((EventSource::Person(uuid), Vec::new())),
-        (Err(error), Subject::DistinctId(id)) if error.is_not_found() => Ok((
-            EventSource::DistinctId(id),
-            vec![
+        (Err(error), Subject::DistinctId(id)) if error.is_not_found() => {
+            let mut notes = vec![
                 "No person has this distinct id: these are the events that were sent with it, without a profile or before a deletion."
                     .to_owned(),
-            ],
-        )),
+            ];
+            notes.extend(blanks_count(&id).map(str::to_owned));
+            Ok((EventSource::DistinctId(id), notes))
+        }
         (Err(error), _) => Err(error),
     }
+}
+
+/// The selected properties that no event of the page has.
+fn never_set(context: &Context, page: &EventPage, select: &[String]) -> Option<String> {
+    let sanitizer = context.limits.sanitizer();
+    let is_set = |column: usize| {
+        let mut values = page.events.iter().map(|event| event.properties.get(column));
+        values.any(|value| value.is_some_and(Option::is_some))
+    };
+    let absent = select
+        .iter()
+        .enumerate()
+        .filter(|(column, _)| !is_set(*column));
+    let absent: Vec<String> = absent
+        .map(|(_, key)| quoted(&sanitizer.given_identifier(key)))
+        .collect();
+    (!absent.is_empty() && !page.events.is_empty()).then(|| {
+        format!(
+            "No event here has {}. Property names are case-sensitive.",
+            absent.join(", ")
+        )
+    })
 }
 
 fn events(

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::export::ExportedFile;
 use crate::output::{Sanitizer, ToolOutput, write_notes};
 use crate::policy::{Effect, OptIn, Toolset};
-use crate::tools::arguments::{Date, DistinctId, Id, SearchText, Select};
+use crate::tools::arguments::{Date, DistinctId, Id, SearchText, Select, list};
 use crate::tools::pending_export::PendingExport;
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{FilterMatch, RequiredScopes};
@@ -34,7 +34,7 @@ pub(super) struct Input {
     /// A list. As in persons-list.
     email: Option<SearchText>,
     /// A list. As in persons-list.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     properties: Vec<Map<String, Value>>,
     /// As in persons-list. Default: all.
     #[serde(default, rename = "match")]

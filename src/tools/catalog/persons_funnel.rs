@@ -8,7 +8,7 @@ use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
     Action, AnyFilter, BreakdownKeys, Date, Event, Limit, NonEmptyString, Offset, Periods,
-    SearchText, Select, breakdown, select, series,
+    SearchText, Select, breakdown, list, select, series,
 };
 use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
@@ -24,16 +24,28 @@ pub(super) struct PersonsFunnel;
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
     /// Steps of the funnel, in the order of `order`; with actions at least two.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     events: Vec<Event>,
     /// Steps that are actions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     actions: Vec<Action>,
     /// n lists who reached step n, counted from 1; -n who reached step n-1 and not step n.
     #[schemars(range(min = -100, max = 100))]
     funnel_step: Option<i32>,
     /// Several steps, each as the last one reached, such as [1, 2]; in place of funnel_step.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     funnel_custom_steps: Vec<i32>,
     /// Value of the breakdown whose persons are listed, such as "pro".
     funnel_step_breakdown: Option<NonEmptyString>,
@@ -60,7 +72,11 @@ pub(super) struct Input {
     /// Kind of the breakdown. Default: event.
     breakdown_type: Option<BreakdownType>,
     /// As in persons-list; all must match.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
     /// Leave out the project's internal and test users. Default: false.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    Action, AnyFilter, Date, Event, Limit, Offset, Select, select, series,
+    Action, AnyFilter, Date, Event, Limit, Offset, Select, list, select, series,
 };
 use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
@@ -27,11 +27,19 @@ pub(super) struct Input {
     /// Lifecycle stage in that period: new; returning from the previous period; resurrecting after a pause; dormant since then.
     lifecycle_type: LifecycleStatus,
     /// The event that counts as activity, such as [{"id": "sign up"}]; or give `actions`. Default: $pageview.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     #[schemars(with = "Vec<AnyFilter>")]
     events: Vec<Event>,
     /// The action that counts as activity, such as [{"id": 12}].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     #[schemars(with = "Vec<AnyFilter>")]
     actions: Vec<Action>,
     // The period and the one before are all that counts; still accepted.
@@ -40,7 +48,11 @@ pub(super) struct Input {
     /// Length of a period. Default: day.
     interval: Option<Interval>,
     /// As in persons-list; all must match.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
     /// Leave out the project's internal and test users. Default: false.

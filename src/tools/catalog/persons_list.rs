@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use self::csv::csv;
 use crate::output::{self, Page, PersonsPage, ToolOutput, page_of_persons};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{Date, DistinctId, Limit, Offset, SearchText, Select, select};
+use crate::tools::arguments::{Date, DistinctId, Limit, Offset, SearchText, Select, list, select};
 use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::person_pages::{PersonPages, PersonsSelection, freshness};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
@@ -28,7 +28,7 @@ pub(super) struct Input {
     /// Exact distinct id, such as "user_123".
     distinct_id: Option<DistinctId>,
     /// Property and cohort filters.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     properties: Vec<Filter>,
     /// any: one of `properties` suffices. Default: all.
     #[serde(default, rename = "match")]

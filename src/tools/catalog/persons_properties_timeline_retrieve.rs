@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::output::{Cells, Row, Sanitizer, truncate_rows};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    Action, AnyFilter, Date, DistinctId, Event, Id, NonEmptyString, distinct, subject,
+    Action, AnyFilter, Date, DistinctId, Event, Id, NonEmptyString, distinct, list, subject,
 };
 use crate::tools::support::insight_page::{ACCESS, arguments_of};
 use crate::tools::support::known_person::KnownPerson;
@@ -38,7 +38,7 @@ pub(super) struct Input {
     #[serde(skip_serializing)]
     distinct_id: Option<DistinctId>,
     /// Property names, such as ["plan"]. Default: all properties that changed, which is slower.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing, deserialize_with = "list")]
     keys: Vec<NonEmptyString>,
     /// Start in UTC: 2026-01-31, 2026-01-31T12:00:00Z, or relative such as -90d. Default: a year before the end.
     date_from: Option<Date>,
@@ -46,11 +46,23 @@ pub(super) struct Input {
     date_to: Option<Date>,
     // Arguments of the earlier endpoint, which follows the person properties that they name. Still accepted.
     interval: Option<Interval>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     events: Vec<Event>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     actions: Vec<Action>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
     breakdown: Option<NonEmptyString>,
@@ -203,7 +215,13 @@ impl Tool for PersonsPropertiesTimelineRetrieve {
                     .to_owned(),
             );
         }
-        if shown == 0 {
+        if shown == 0 && !query.keys.is_empty() {
+            notes.push(
+                "No event in the range carries any of the properties in `keys`, whose names are case-sensitive: give an earlier date_from, \
+                 or leave `keys` out. persons-retrieve shows whether the person exists, and the names of its properties."
+                    .to_owned(),
+            );
+        } else if shown == 0 {
             notes.push(
                 "Without events in the range nothing is known of it: give an earlier date_from. persons-retrieve shows whether the \
                  person exists, and the current values."

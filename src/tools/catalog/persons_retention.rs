@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::output::{ACTIVE_PERIODS, Cells, PersonRow, PersonsPage, Row};
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{AnyFilter, Date, Limit, NonEmptyString, Offset, Select, select};
+use crate::tools::arguments::{
+    AnyFilter, Date, Limit, NonEmptyString, Offset, Select, list, select,
+};
 use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
@@ -41,7 +43,7 @@ pub(super) struct Input {
     /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
     /// As in persons-list; all must match.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
     /// Persons per page.

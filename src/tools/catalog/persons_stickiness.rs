@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::output::PersonsPage;
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
-    AnyFilter, Date, Limit, NonEmptyString, Offset, Periods, Select, select,
+    AnyFilter, Date, Limit, NonEmptyString, Offset, Periods, Select, list, select,
 };
 use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query};
@@ -34,7 +34,7 @@ pub(super) struct Input {
     /// End, in the same formats; a date includes its whole day. Default: now.
     date_to: Option<Date>,
     /// As in persons-list; all must match.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
     /// Persons per page.

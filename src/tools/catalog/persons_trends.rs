@@ -8,7 +8,7 @@ use crate::output::{Cells, PersonRow, PersonsPage, Row, VALUE_AT_DATA_POINT};
 use crate::policy::{Effect, Toolset};
 use crate::tools::arguments::{
     AnyFilter, BreakdownKeys, Date, Limit, NonEmptyString, Offset, SearchText, Select, breakdown,
-    select,
+    list, select,
 };
 use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::insight_page::{ACCESS, actor_page, actors_query, arguments_of};
@@ -40,7 +40,11 @@ pub(super) struct Input {
     /// Value of the breakdown whose persons are listed, such as "pro".
     breakdown_value: Option<NonEmptyString>,
     /// As in persons-list; all must match.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "list"
+    )]
     #[schemars(with = "Vec<AnyFilter>")]
     properties: Vec<Filter>,
     /// Leave out the project's internal and test users. Default: false.

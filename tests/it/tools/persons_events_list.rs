@@ -185,6 +185,10 @@ async fn invalid_arguments_make_no_request() {
             "`date_from` must be a moment before `date_to`.",
         ),
         (
+            json!({"id": ADA, "select": ["*"]}),
+            "`select` has \"*\", which only properties of persons can be selected by: name up to 20 event properties.",
+        ),
+        (
             json!({"id": ADA, "select": many}),
             "`select` has 21 names; at most 20 properties can be shown.",
         ),

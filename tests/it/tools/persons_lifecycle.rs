@@ -75,11 +75,11 @@ async fn invalid_arguments_make_no_request() {
     for (arguments, message) in [
         (
             json!({"target_date": "2026-10-28"}),
-            "Invalid arguments: missing field `lifecycle_type`.",
+            "Argument `lifecycle_type` is missing.",
         ),
         (
             json!({"lifecycle_type": "new"}),
-            "Invalid arguments: missing field `target_date`.",
+            "Argument `target_date` is missing.",
         ),
         (
             json!({"target_date": "2026-10-28", "lifecycle_type": "lost"}),

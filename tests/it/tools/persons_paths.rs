@@ -58,7 +58,7 @@ async fn page_is_named_as_posthog_names_it() {
 async fn invalid_arguments_make_no_request() {
     let session = connect().await;
     for (arguments, message) in [
-        (json!({}), "Invalid arguments: missing field `item`."),
+        (json!({}), "Argument `item` is missing."),
         (
             json!({"item": "/"}),
             "Nobody arrives at step 1: a path begins there.",

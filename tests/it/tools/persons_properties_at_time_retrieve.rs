@@ -84,7 +84,7 @@ async fn invalid_arguments_make_no_request() {
     for (arguments, expected) in [
         (
             json!({"person_id": ADA}),
-            "Invalid arguments: missing field `timestamp`.",
+            "Argument `timestamp` is missing.",
         ),
         (
             json!({"person_id": ADA, "timestamp": "-7d"}),

@@ -133,7 +133,7 @@ async fn person_without_events_has_no_changes() {
     let session = connect().await;
     assert_snapshot!(session.text(TOOL, json!({"id": NOBODY, "keys": ["plan"], "date_from": "2026-03-01", "date_to": "2026-11-02"})).await, @r"
     0 changes from 2026-03-01T00:00:00Z until 2026-11-03T00:00:00Z
-    Without events in the range nothing is known of it: give an earlier date_from. persons-retrieve shows whether the person exists, and the current values.
+    No event in the range carries any of the properties in `keys`, whose names are case-sensitive: give an earlier date_from, or leave `keys` out. persons-retrieve shows whether the person exists, and the names of its properties.
     ");
     let error = session
         .error(TOOL, json!({"distinct_id": "nobody", "keys": ["plan"]}))
@@ -159,7 +159,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"id": ADA, "events": [{"order": 1}]}),
-            "Invalid argument `events[0]`: missing field `id`.",
+            "Invalid argument `events[0]`: `id` is missing.",
         ),
         (
             json!({"id": ADA, "events": [{"id": "x", "properties": [{"key": "1", "type": "hogql"}]}]}),

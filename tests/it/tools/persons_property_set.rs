@@ -63,7 +63,7 @@ async fn value_of_any_type_is_stored_unchanged() {
 #[tokio::test]
 async fn missing_value_is_rejected() {
     let session = connect().await;
-    assert_snapshot!(session.error(TOOL, json!({"id": ADA, "key": "plan"})).await, @"Invalid arguments: missing field `value`.");
+    assert_snapshot!(session.error(TOOL, json!({"id": ADA, "key": "plan"})).await, @r#"Argument `value` is missing. An example: {"id": "ada0ada0-1815-4852-8000-000000000101", "key": "plan", "value": "team"}."#);
     assert_eq!(session.requests(), Vec::<String>::new());
 }
 

@@ -59,7 +59,7 @@ async fn invalid_arguments_make_no_request() {
     for (arguments, message) in [
         (
             json!({"event": "$pageview"}),
-            "Invalid arguments: missing field `periods`.",
+            "Argument `periods` is missing.",
         ),
         (
             json!({"event": "$pageview", "periods": 0}),

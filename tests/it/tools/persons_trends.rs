@@ -66,7 +66,7 @@ async fn unsupported_scoped_key_is_reported_with_the_workaround() {
 async fn invalid_arguments_make_no_request() {
     let session = connect_as(Sandbox::LEGACY_KEY).await;
     for (arguments, expected) in [
-        (json!({}), "Invalid arguments: missing field `entity_id`."),
+        (json!({}), "Argument `entity_id` is missing."),
         (
             json!({"entity_id": ""}),
             "Invalid argument `entity_id`: must not be empty; leave an optional argument out instead.",

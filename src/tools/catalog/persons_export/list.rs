@@ -3,14 +3,14 @@
 use posthog_client::{Client, Error, Filter, PersonCursor, PersonLogPage, PersonPage};
 use serde_json::Value;
 
-use super::{Counts, FileFields, Input, Output, masked, pending, result};
+use super::{Counts, FileFields, Input, Output, PersonsExport, masked, pending, result};
 use crate::export::{Attempt, ExportError, Exports, ListExport, ListSource, export_list};
 use crate::output::{self, ToolOutput};
 use crate::tools::arguments::{read, select};
 use crate::tools::support::filter_names::resolve_names;
 use crate::tools::support::filters::filters_failed;
 use crate::tools::support::person_pages::{PersonPages, PersonsSelection};
-use crate::tools::{Context, ToolError, ToolOutcome};
+use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 
 pub(super) async fn export(
     context: &Context,
@@ -25,7 +25,7 @@ pub(super) async fn export(
     // All arguments: with any other the list would be another one.
     let arguments = format!("list {input:?}");
     let filters: Vec<Value> = input.properties.into_iter().map(Value::Object).collect();
-    let mut properties = read::<Vec<Filter>>(filters.into())?;
+    let mut properties = read::<Vec<Filter>>(filters.into(), PersonsExport::EXAMPLE)?;
     resolve_names(context, properties.iter_mut().collect()).await?;
     let selection = PersonsSelection {
         search: input.search,

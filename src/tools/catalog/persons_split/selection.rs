@@ -37,7 +37,16 @@ impl Selection {
             (Some(ids), None, None) if ids.is_empty() => Err(ToolError::invalid_input(
                 "`distinct_ids_to_split` is empty. Nothing was sent.",
             )),
-            (Some(ids), None, None) => Ok(Self::These(ids.into_iter().map(|id| id.0).collect())),
+            (Some(ids), None, None) => {
+                let ids = distinct(ids.into_iter().map(|id| id.0));
+                let count = ids.len();
+                let these = Self::These(ids);
+                // Before each is looked for among those of the person.
+                if count > MAX_LISTED {
+                    return Err(these.too_many(count, MAX_LISTED));
+                }
+                Ok(these)
+            }
             (None, Some(prefix), None) => Ok(Self::BeginningWith(prefix.0)),
             (None, None, Some(main)) => Ok(Self::AllBut(main.0)),
             _ => Err(ToolError::invalid_input(
@@ -99,16 +108,9 @@ impl Selection {
     }
 
     fn check_count(&self, count: usize, all: usize) -> Result<(), ToolError> {
-        let (max, instead) = match self {
-            Self::These(_) => (
-                MAX_LISTED,
-                "Pass fewer in distinct_ids_to_split, or distinct_ids_prefix.",
-            ),
-            Self::BeginningWith(_) => (MAX_MOVED, "Pass a longer distinct_ids_prefix."),
-            Self::AllBut(_) => (
-                MAX_MOVED,
-                "Move some of them first, with distinct_ids_prefix.",
-            ),
+        let max = match self {
+            Self::These(_) => MAX_LISTED,
+            Self::BeginningWith(_) | Self::AllBut(_) => MAX_MOVED,
         };
         if count == 0 {
             return Err(ToolError::invalid_input(
@@ -121,10 +123,19 @@ impl Selection {
             ));
         }
         if count > max {
-            return Err(ToolError::invalid_input(format!(
-                "{count} distinct ids would move; at most {max} are allowed per call. Nothing was sent. {instead}"
-            )));
+            return Err(self.too_many(count, max));
         }
         Ok(())
+    }
+
+    fn too_many(&self, count: usize, max: usize) -> ToolError {
+        let instead = match self {
+            Self::These(_) => "Pass fewer in distinct_ids_to_split, or distinct_ids_prefix.",
+            Self::BeginningWith(_) => "Pass a longer distinct_ids_prefix.",
+            Self::AllBut(_) => "Move some of them first, with distinct_ids_prefix.",
+        };
+        ToolError::invalid_input(format!(
+            "{count} distinct ids would move; at most {max} are allowed per call. Nothing was sent. {instead}"
+        ))
     }
 }

@@ -20,15 +20,15 @@ async fn invalid_arguments_make_no_request() {
     ] {
         errors.push(session.error(TOOL, arguments).await);
     }
-    assert_snapshot!(errors.join("\n\n"), @r"
+    assert_snapshot!(errors.join("\n\n"), @r#"
     `persons` is empty: name the persons that are merged into `into`. Nothing was sent.
 
-    Invalid arguments: missing field `persons`.
+    Argument `persons` is missing. An example: {"into": "25ff7608-828e-5b6c-a20f-f615d76f4b4a", "persons": ["d702f803-2395-5491-ae8d-fe53d69229d6"]}.
 
     11 persons are too many; at most 10 are merged per call, `into` included, so that the user can review them. Nothing was sent.
 
     Invalid argument `into`: not a person UUID or numeric person id; a distinct id or email is not accepted here. To find a person by email, name or distinct id, call persons-list with email, search or distinct_id. No request was made.
-    ");
+    "#);
     assert!(session.requests().is_empty());
 }
 
