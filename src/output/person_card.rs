@@ -214,6 +214,18 @@ fn render(options: &OutputOptions, card: &Card<'_>, size: CardSize) -> ToolOutpu
         notes.push("Use `select` to show specific properties, or [\"*\"] for all.".to_owned());
     }
     let page = card.distinct_ids.of(&person.distinct_ids, &sanitizer);
+    if let DistinctIdPage {
+        after: None,
+        prefix: Some(prefix),
+    } = card.distinct_ids
+    {
+        let prefix = quoted(&sanitizer.given_identifier(prefix));
+        notes.push(match page.len() {
+            0 => format!("No distinct id of the person begins with {prefix}; letter case counts."),
+            1 => format!("1 distinct id begins with {prefix}."),
+            count => format!("{count} distinct ids begin with {prefix}."),
+        });
+    }
     let max = if card.distinct_ids.is_requested() {
         size.distinct_ids * PAGE_FACTOR
     } else {
@@ -300,8 +312,12 @@ fn card_text(card: &PersonCard) -> String {
     line("last_seen_at", card.last_seen_at.as_deref());
     let _ = write!(text, "{DISTINCT_IDS} ({}): ", card.distinct_id_count);
     write_list(&mut text, &card.distinct_ids);
-    if card.distinct_id_count > card.distinct_ids.len() {
-        let _ = write!(text, ", … ({} shown)", card.distinct_ids.len());
+    match card.distinct_ids.len() {
+        0 if card.distinct_id_count > 0 => text.push_str("none shown"),
+        shown if shown < card.distinct_id_count => {
+            let _ = write!(text, ", … ({shown} shown)");
+        }
+        _ => {}
     }
     text.push_str("\nproperties:\n");
     for (key, value) in &card.properties {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::connect;
+use crate::{ADA, connect};
 
 #[tokio::test]
 async fn empty_list_names_the_next_step() {
@@ -30,6 +30,14 @@ async fn empty_list_names_the_next_step() {
             json!({"properties": [{"key": "Plan", "value": "pro"}]}),
             vec!["persons-values-retrieve"],
         ),
+        (
+            json!({"distinct_id": " ada@example.com"}),
+            vec!["blanks around it, and they count"],
+        ),
+        (
+            json!({"search": "ada@example.net"}),
+            vec!["\"key\":\"$email\"", "\"value\":\"ada@example.net\""],
+        ),
         // Deleted, and sends events again.
         (
             json!({"email": "luigi@example.com"}),
@@ -45,7 +53,93 @@ async fn empty_list_names_the_next_step() {
             assert!(text.contains(step), "{arguments}: {text}");
         }
     }
+    // A person whom another condition leaves out is not taken for one that was deleted.
+    for arguments in [
+        json!({"email": "ada@example.com", "properties": [{"key": "plan", "value": "free"}]}),
+        json!({"search": "ada@example.com", "created_before": "2020-01-01"}),
+        json!({"email": "ada@example.com", "distinct_id": "grace@example.com"}),
+        json!({"email": "ada@example.com", "search": "grace"}),
+    ] {
+        let text = session.text("persons-list", arguments.clone()).await;
+        assert!(text.starts_with("No person matches\n"), "{text}");
+        assert!(!text.contains("deleted"), "{arguments}: {text}");
+    }
     // A page after the last one is not an empty result.
     let text = session.text("persons-list", json!({"offset": 1000})).await;
     assert_eq!(text, "No more persons\n");
+}
+
+#[tokio::test]
+async fn empty_insight_names_the_next_step() {
+    let session = connect().await;
+    let none = json!({"id": "no such event"});
+    for (tool, arguments) in [
+        ("persons-trends", json!({"entity_id": "no such event"})),
+        (
+            "persons-funnel",
+            json!({"events": [none, none], "funnel_step": 1}),
+        ),
+        (
+            "persons-lifecycle",
+            json!({"events": [none], "lifecycle_type": "new", "target_date": "2026-10-01"}),
+        ),
+        (
+            "persons-stickiness",
+            json!({"event": "no such event", "periods": 1}),
+        ),
+    ] {
+        let text = session.text(tool, arguments).await;
+        assert!(text.starts_with("No person matches\n"), "{tool}: {text}");
+        assert!(text.contains("give a wider range"), "{tool}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn empty_history_names_the_next_step() {
+    let session = connect().await;
+    for (tool, arguments, step) in [
+        (
+            "persons-properties-timeline-retrieve",
+            json!({"id": ADA, "keys": ["Plan"]}),
+            "names are case-sensitive",
+        ),
+        (
+            "persons-properties-at-time-retrieve",
+            json!({"person_id": ADA, "timestamp": "2025-12-01"}),
+            "give a later timestamp",
+        ),
+        (
+            "persons-events-list",
+            json!({"distinct_id": " ada@example.com"}),
+            "blanks around it, and they count",
+        ),
+        (
+            "persons-events-list",
+            json!({"id": ADA, "date_from": "2026-01-01", "select": ["Amount"]}),
+            "No event here has \"Amount\". Property names are case-sensitive.",
+        ),
+        (
+            "persons-batch-retrieve",
+            json!({"ids": [ADA, " ada@example.com"]}),
+            "blanks around it, and they count",
+        ),
+        (
+            "persons-retrieve",
+            json!({"id": ADA, "distinct_ids_prefix": "zz"}),
+            "distinct_ids (2): none shown\n",
+        ),
+        (
+            "persons-retrieve",
+            json!({"id": ADA, "distinct_ids_prefix": "zz"}),
+            "No distinct id of the person begins with \"zz\"; letter case counts.",
+        ),
+        (
+            "persons-retrieve",
+            json!({"id": ADA, "distinct_ids_prefix": "ada"}),
+            "1 distinct id begins with \"ada\".",
+        ),
+    ] {
+        let text = session.text(tool, arguments.clone()).await;
+        assert!(text.contains(step), "{tool} {arguments}: {text}");
+    }
 }

@@ -127,6 +127,7 @@ impl Row for ActivityRow {
     }
 }
 
+const OF_EVENTS: &str = "The activity log has no changes made by events: persons-properties-timeline-retrieve shows those.";
 /// The persons of a merge that are shown.
 const MAX_MERGED: usize = 10;
 
@@ -238,6 +239,7 @@ impl Tool for PersonsActivityRetrieve {
                 next.page
             ));
         }
+        notes.push(OF_EVENTS.to_owned());
         let head = match activity.total_count {
             Some(total) => format!("{shown} of {total} entries\n"),
             None => format!("{shown} entries\n"),

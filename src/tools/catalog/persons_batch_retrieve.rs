@@ -12,7 +12,9 @@ use crate::output::{
     Truncated, quoted, truncate_names, truncate_rows, write_list, write_notes,
 };
 use crate::policy::{Effect, Toolset};
-use crate::tools::arguments::{DistinctId, PersonUuid, SearchText, Select, distinct, select};
+use crate::tools::arguments::{
+    DistinctId, PersonUuid, SearchText, Select, blanks_count, distinct, select,
+};
 use crate::tools::support::resolve_person::{partition, persons_of};
 use crate::tools::{Context, Tool, ToolError, ToolOutcome};
 use posthog_client::{MINIMAL_DISTINCT_IDS, Person, PersonId, RequiredScopes, Untrusted};
@@ -240,6 +242,10 @@ fn batch_output(
             .map(|id| sanitizer.identifier(id))
             .collect(),
     );
+    let meant = |shown: &String| output::unescape(shown).unwrap_or_else(|| shown.clone());
+    let has_blanks = not_found
+        .iter()
+        .any(|shown| blanks_count(&meant(shown)).is_some());
     let taken: usize = not_found.iter().map(|id| id.len() + 4).sum();
     let limits = context.limits.without(taken);
 
@@ -261,6 +267,11 @@ fn batch_output(
             "Only {} of the {missing} ids that belong to no person are listed; request fewer.",
             not_found.len()
         ));
+    }
+    if has_blanks {
+        notes.push(
+            "An id that is not found was given with blanks around it, and they count.".to_owned(),
+        );
     }
     let mut text = format!(
         "{} found, {missing} not found\n{}",

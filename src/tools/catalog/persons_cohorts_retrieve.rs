@@ -135,7 +135,7 @@ async fn of_project(
             last_calculation: cohort
                 .last_calculation
                 .as_ref()
-                .map(|time| sanitizer.timestamp(time)),
+                .map(|time| sanitizer.day(time)),
         }
     });
     let shown = truncated.rows.len();

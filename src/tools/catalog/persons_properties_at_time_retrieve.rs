@@ -120,9 +120,15 @@ impl Tool for PersonsPropertiesAtTimeRetrieve {
             return Ok(differences(&limits, (&person, timestamp), (&other, time), &select).into());
         }
         let url = context.posthog.person_url(person.uuid).await?;
-        let notes = [format!(
+        let mut notes = vec![format!(
             "Properties as of {timestamp}, rebuilt from events; distinct ids and dates are today's."
         )];
+        if person.properties.entries().next().is_none() {
+            notes.push(
+                "No event until then set a property: give a later timestamp. persons-properties-timeline-retrieve shows when each was set."
+                    .to_owned(),
+            );
+        }
         let card = Card {
             person: &person,
             url: &url,

@@ -16,6 +16,10 @@ pub(in crate::tools) const ACCESS: RequiredScopes = RequiredScopes(&["query:read
 const ALTERNATIVE: &str = "The user can open the insight in PostHog and save its persons as a cohort; persons-list \
      with a cohort filter then lists them.";
 
+/// The next steps after an empty page.
+const NOBODY: &str = "Names of events and properties are case-sensitive, and dates limit what is counted: give a wider range, or fewer \
+     filters. persons-events-list with `summary` shows the names of one person's events.";
+
 /// A tool's arguments as the API's parameters, which have the same names.
 pub(in crate::tools) fn arguments_of(
     input: &impl Serialize,
@@ -55,6 +59,9 @@ pub(in crate::tools) fn actor_page<R: Row>(
             "Persons counted in the insight that no longer exist: {}.",
             actors.missing_persons
         ));
+    }
+    if actors.people.is_empty() && actors.missing_persons == 0 && offset.0 == 0 {
+        notes.push(NOBODY.to_owned());
     }
     let page = Page {
         tool,

@@ -19,6 +19,7 @@ async fn shows_the_users_who_changed_a_person() {
     created_at	activity	user	id	name	changes
     2026-08-15T13:00:00Z	delete_property	Mary <mary.somerville@example.com>	101	ada0ada0-1815-4852-8000-000000000101	[{"action":"changed"}]
     2026-07-01T09:00:00Z	updated	Mary <mary.somerville@example.com>	101		[{"action":"changed","field":"properties"}]
+    The activity log has no changes made by events: persons-properties-timeline-retrieve shows those.
     "#);
 }
 
@@ -75,7 +76,7 @@ async fn without_an_id_lists_the_whole_project_including_deletions() {
     assert_eq!(page["results"][0]["person_id"], 109);
     assert_eq!(page["total"], 10);
     assert_eq!(page["next"], json!({"limit": 1, "page": 2}));
-    assert_snapshot!(page["notes"].to_string(), @r#"["There is more: call persons-activity-retrieve with limit 1 and page 2."]"#);
+    assert_snapshot!(page["notes"].to_string(), @r#"["There is more: call persons-activity-retrieve with limit 1 and page 2.","The activity log has no changes made by events: persons-properties-timeline-retrieve shows those."]"#);
 }
 
 #[tokio::test]
@@ -128,7 +129,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"limit": "many"}),
-            "Invalid argument `limit`: invalid type: string \"many\", expected i64.",
+            "Invalid argument `limit`: not a whole number from 1 to 1000.",
         ),
         (
             json!({"offset": 1}),

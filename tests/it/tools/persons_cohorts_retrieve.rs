@@ -86,17 +86,17 @@ async fn without_a_person_the_cohorts_of_the_project_are_listed() {
     assert_snapshot!(text, @r"
     4 cohorts
     id	name	count	kind	last_calculation
-    14	Test accounts	6	dynamic	2026-11-02T09:00:00Z
-    13		2	static	2026-11-02T09:00:00Z
-    12	United Kingdom	2	dynamic	2026-11-02T09:00:00Z
-    11	Paying customers	3	dynamic	2026-11-02T09:00:00Z
+    14	Test accounts	6	dynamic	2026-11-02
+    13		2	static	2026-11-02
+    12	United Kingdom	2	dynamic	2026-11-02
+    11	Paying customers	3	dynamic	2026-11-02
     `count` is the number of persons at the last calculation; the persons of a static cohort were picked and do not change by themselves.
     ");
     let found = session.text(TOOL, json!({"search": "PAYING"})).await;
     assert_snapshot!(found, @r"
     1 cohort
     id	name	count	kind	last_calculation
-    11	Paying customers	3	dynamic	2026-11-02T09:00:00Z
+    11	Paying customers	3	dynamic	2026-11-02
     `count` is the number of persons at the last calculation; the persons of a static cohort were picked and do not change by themselves.
     ");
     let nothing = session.text(TOOL, json!({"search": "nobody"})).await;

@@ -4,13 +4,15 @@ use serde_json::json;
 
 use crate::output::quoted;
 use crate::tools::Context;
+use crate::tools::arguments::blanks_count;
 use posthog_client::{PersonsQuery, TimeBounds};
 
 /// The next steps after an empty list.
 pub(super) async fn next_steps(context: &Context, query: &PersonsQuery) -> Vec<String> {
     let sanitizer = context.limits.sanitizer();
     let mut steps = Vec::new();
-    if query.distinct_id.is_some() {
+    if let Some(distinct_id) = &query.distinct_id {
+        steps.extend(blanks_count(distinct_id).map(str::to_owned));
         steps.push(
             "Letter case and blanks count in a distinct id. PostHog keeps no person for an anonymous visitor whose events were captured \
              without a person profile."
@@ -27,7 +29,14 @@ pub(super) async fn next_steps(context: &Context, query: &PersonsQuery) -> Vec<S
         ));
     }
     if let Some(search) = &query.search {
-        let filter = json!([{"key": "username", "operator": "icontains", "value": sanitizer.argument(search)}]);
+        // An address may be stored under another name.
+        let key = if search.contains('@') {
+            "$email"
+        } else {
+            "username"
+        };
+        let filter =
+            json!([{"key": key, "operator": "icontains", "value": sanitizer.argument(search)}]);
         steps.push(format!(
             "`search` looks at email, name, distinct ids and UUID only: for another property use a filter such as {filter}."
         ));
@@ -60,7 +69,19 @@ fn range(what: &str, argument: &str, bounds: &TimeBounds) -> Option<String> {
 
 /// A person that was deleted and sends events again is in no list until it is reset.
 async fn unlisted(context: &Context, query: &PersonsQuery) -> Option<String> {
-    let text = query.email.as_ref().or(query.search.as_ref())?;
+    let text = match (&query.email, &query.search) {
+        (Some(text), None) | (None, Some(text)) => text,
+        _ => return None,
+    };
+    let is_open = |bounds: &TimeBounds| bounds.from().is_none() && bounds.before().is_none();
+    let is_alone = query.distinct_id.is_none()
+        && query.properties.is_empty()
+        && is_open(&query.created)
+        && is_open(&query.last_seen);
+    // Another condition may be why the list is empty, although it would show the person.
+    if !is_alone {
+        return None;
+    }
     // Not worth failing for.
     let person = context.posthog.person_by_distinct_id(text).await.ok()?;
     let id = quoted(&context.limits.sanitizer().given_identifier(text));
