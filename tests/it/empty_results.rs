@@ -64,6 +64,17 @@ async fn empty_list_names_the_next_step() {
         assert!(text.starts_with("No person matches\n"), "{text}");
         assert!(!text.contains("deleted"), "{arguments}: {text}");
     }
+    // Nor one whose email is another than its distinct id.
+    let text = session
+        .text("persons-list", json!({"email": "katherine@example.com"}))
+        .await;
+    assert!(
+        text.contains(
+            "The distinct id \"katherine@example.com\" belongs to the person with the UUID"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("deleted"), "{text}");
     // A page after the last one is not an empty result.
     let text = session.text("persons-list", json!({"offset": 1000})).await;
     assert_eq!(text, "No more persons\n");
@@ -122,6 +133,11 @@ async fn empty_history_names_the_next_step() {
             "persons-batch-retrieve",
             json!({"ids": [ADA, " ada@example.com"]}),
             "blanks around it, and they count",
+        ),
+        (
+            "persons-batch-retrieve",
+            json!({"emails": ["ada@example.com", "nobody@example.com"]}),
+            "`$email` or `Email`",
         ),
         (
             "persons-retrieve",

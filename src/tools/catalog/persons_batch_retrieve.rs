@@ -24,6 +24,10 @@ const MAX_IDS: usize = 2000;
 /// The emails of ten requests.
 const MAX_EMAILS: usize = 400;
 
+/// The next step for emails of nobody.
+const OTHER_PROPERTIES: &str = "Only the property `email` was searched. Some projects store the address in `$email` or `Email`: \
+     persons-list with a filter on it, or with `search`, finds those.";
+
 pub(super) struct PersonsBatchRetrieve;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -109,6 +113,7 @@ impl Tool for PersonsBatchRetrieve {
     const EXAMPLE: &'static str = r#"{"uuids": ["ada0ada0-1815-4852-8000-000000000101"]}"#;
 
     async fn call(context: &Context, input: Input) -> Result<ToolOutcome<Output>, ToolError> {
+        let by_email = input.emails.is_some();
         let (found, not_found) = match (input.ids, input.distinct_ids, input.uuids, input.emails) {
             (Some(ids), None, None, None) => by_either(context, &texts(ids)?).await?,
             (None, Some(ids), None, None) => by_distinct_ids(context, &texts(ids)?).await?,
@@ -126,7 +131,12 @@ impl Tool for PersonsBatchRetrieve {
                 ));
             }
         };
-        Ok(batch_output(context, &found, &not_found, &select(input.select)).into())
+        let mut notes = Vec::new();
+        if by_email && !not_found.is_empty() {
+            notes.push(OTHER_PROPERTIES.to_owned());
+        }
+        let select = select(input.select);
+        Ok(batch_output(context, &found, &not_found, &select, notes).into())
     }
 }
 
@@ -231,6 +241,7 @@ fn batch_output(
     persons: &[Found],
     not_found: &[Untrusted<String>],
     select: &output::Select,
+    mut notes: Vec<String>,
 ) -> ToolOutput<Output> {
     let sanitizer = context.limits.sanitizer();
     let missing = not_found.len();
@@ -249,7 +260,6 @@ fn batch_output(
     let taken: usize = not_found.iter().map(|id| id.len() + 4).sum();
     let limits = context.limits.without(taken);
 
-    let mut notes = Vec::new();
     let truncated = rows(&limits, persons, select, &mut notes);
     if let Some(first) = persons.get(truncated.rows.len()) {
         notes.push(format!(

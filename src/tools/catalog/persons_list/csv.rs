@@ -37,12 +37,17 @@ pub(super) async fn csv(
     let is_partial = cut && pages.has_csv();
     let page = csv_page(&context.limits, &sanitizer.csv(&csv, is_partial), select);
     if page.too_large_count > 0 {
-        notes.push(format!(
-            "{} rows are left out, because each alone exceeds the maximum size of a tool result: {}. persons-retrieve shows these \
-             persons.",
-            page.too_large_count,
-            page.too_large.join(", ")
-        ));
+        let rows = page.too_large.join(", ");
+        notes.push(match page.too_large_count {
+            1 => format!(
+                "1 row is left out, because it alone exceeds the maximum size of a tool result: {rows}. persons-retrieve shows this \
+                 person."
+            ),
+            count => format!(
+                "{count} rows are left out, because each alone exceeds the maximum size of a tool result: {rows}. persons-retrieve \
+                 shows these persons."
+            ),
+        });
     }
     if !page.never_set.is_empty() && page.rows > 0 {
         let names: Vec<String> = page

@@ -50,7 +50,7 @@ pub(super) async fn next_steps(context: &Context, query: &PersonsQuery) -> Vec<S
     }
     steps.extend(range("created", "created", &query.created));
     steps.extend(range("last seen", "last_seen", &query.last_seen));
-    steps.extend(unlisted(context, query).await);
+    steps.extend(of_distinct_id(context, query).await);
     steps
 }
 
@@ -67,8 +67,8 @@ fn range(what: &str, argument: &str, bounds: &TimeBounds) -> Option<String> {
     ))
 }
 
-/// A person that was deleted and sends events again is in no list until it is reset.
-async fn unlisted(context: &Context, query: &PersonsQuery) -> Option<String> {
+/// The person whose distinct id the text is. One that was deleted and sends events again is in no list until it is reset.
+async fn of_distinct_id(context: &Context, query: &PersonsQuery) -> Option<String> {
     let text = match (&query.email, &query.search) {
         (Some(text), None) | (None, Some(text)) => text,
         _ => return None,
@@ -85,6 +85,13 @@ async fn unlisted(context: &Context, query: &PersonsQuery) -> Option<String> {
     // Not worth failing for.
     let person = context.posthog.person_by_distinct_id(text).await.ok()?;
     let id = quoted(&context.limits.sanitizer().given_identifier(text));
+    let is_sought = query.search.is_some() || person.properties.has("email", &json!(text));
+    if !is_sought {
+        return Some(format!(
+            "The distinct id {id} belongs to the person with the UUID {}, whose `email` is another or not set: persons-retrieve shows it.",
+            person.uuid
+        ));
+    }
     Some(format!(
         "A person with the distinct id {id} exists, UUID {}, but lists do not show it: most likely it was deleted and sends events \
          again. persons-retrieve shows it, and persons-reset-distinct-id makes lists show it.",
