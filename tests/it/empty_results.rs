@@ -126,6 +126,11 @@ async fn empty_history_names_the_next_step() {
         ),
         (
             "persons-events-list",
+            json!({"id": ADA, "date_from": "2026-01-01", "events": ["Sign Up"]}),
+            "Names of events are case-sensitive: without `events`, `summary` lists those of the person.",
+        ),
+        (
+            "persons-events-list",
             json!({"id": ADA, "date_from": "2026-01-01", "select": ["Amount"]}),
             "No event here has \"Amount\". Property names are case-sensitive.",
         ),

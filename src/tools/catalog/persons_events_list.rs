@@ -28,7 +28,10 @@ const DEFAULT_DAYS: u32 = 30;
 const MAX_NAMES: u32 = 200;
 /// Selected properties at most: each is a column of the query.
 const MAX_SELECTED: usize = 20;
-const NOTHING_FOUND: &str = "Give an earlier date_from, or leave `events` out; persons-retrieve shows whether the person exists.";
+const NOTHING_FOUND: &str =
+    "Give an earlier date_from; persons-retrieve shows whether the person exists.";
+const NOTHING_NAMED: &str = "Names of events are case-sensitive: without `events`, `summary` lists those of the person. Or give an earlier \
+     date_from; persons-retrieve shows whether the person exists.";
 const DEFAULT_SELECTED: &str = "$current_url";
 
 pub(super) struct PersonsEventsList;
@@ -198,16 +201,26 @@ impl Tool for PersonsEventsList {
                 range.from()
             ));
         }
+        let nothing = if query.names.is_empty() {
+            NOTHING_FOUND
+        } else {
+            NOTHING_NAMED
+        };
         let posthog = &context.posthog;
         if input.summary {
             let counts = posthog.event_counts(&query, MAX_NAMES).await?;
+            if counts.counts.is_empty() {
+                notes.push(nothing.to_owned());
+            }
             let summary = summary(context, &counts, &known, range, notes);
             return Ok(Output::of(person, summary).into());
         }
         let after = input.cursor.map(|cursor| cursor.0);
         let page = posthog.events(&query, &select, input.limit.0, after.as_ref());
         let page = page.await?;
-        if is_selected {
+        if page.events.is_empty() {
+            notes.push(nothing.to_owned());
+        } else if is_selected {
             notes.extend(never_set(context, &page, &select));
         }
         let events = events(context, &page, &select, &known, range, notes);
@@ -255,7 +268,7 @@ fn never_set(context: &Context, page: &EventPage, select: &[String]) -> Option<S
     let absent: Vec<String> = absent
         .map(|(_, key)| quoted(&sanitizer.given_identifier(key)))
         .collect();
-    (!absent.is_empty() && !page.events.is_empty()).then(|| {
+    (!absent.is_empty()).then(|| {
         format!(
             "No event here has {}. Property names are case-sensitive.",
             absent.join(", ")
@@ -309,9 +322,6 @@ fn events(
             PersonsEventsList::NAME
         ));
     }
-    if shown == 0 {
-        notes.push(NOTHING_FOUND.to_owned());
-    }
     let head = match shown {
         0 => "No event in this range\n".to_owned(),
         1 => "1 event\n".to_owned(),
@@ -348,9 +358,6 @@ fn summary(
             "There are more names of events; the most frequent are shown. Name others in `events`."
                 .to_owned(),
         );
-    }
-    if truncated.rows.is_empty() {
-        notes.push(NOTHING_FOUND.to_owned());
     }
     let head = match truncated.rows.len() {
         0 => "No event in this range\n".to_owned(),

@@ -158,7 +158,7 @@ async fn person_without_events_has_an_empty_list() {
     let session = connect().await;
     assert_snapshot!(session.text(TOOL, range(json!({"id": NOBODY}))).await, @r"
     No event in this range
-    Give an earlier date_from, or leave `events` out; persons-retrieve shows whether the person exists.
+    Give an earlier date_from; persons-retrieve shows whether the person exists.
     ");
 }
 
