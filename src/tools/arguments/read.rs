@@ -14,6 +14,8 @@ pub(in crate::tools) fn read<T: DeserializeOwned>(
         let path = error.path().to_string();
         let reason = error.into_inner().to_string();
         let reason = reason.trim_end_matches('.');
+        // As a caller would say it, who knows neither fields nor variants.
+        let reason = reason.replacen("unknown variant ", "unknown value ", 1);
         let missing = reason.strip_prefix("missing field ");
         ToolError::invalid_input(match (path.as_str(), missing) {
             (".", Some(name)) => format!("Argument {name} is missing. An example: {example}."),

@@ -222,7 +222,7 @@ fn check_steps(input: &Input, steps: usize) -> Result<(), ToolError> {
             "`funnel_step` -1 has no persons: nobody leaves before the first step. Use -2 for those who dropped off before the second.",
         )),
         Some(step) if !exists(step) => Err(ToolError::invalid_input(format!(
-            "`funnel_step` {step} does not exist: the funnel has {steps} steps."
+            "`funnel_step` {step} does not exist: the last step is {steps}."
         ))),
         _ => Ok(()),
     }

@@ -171,10 +171,11 @@ fn differences(
                 .to_owned(),
         );
     }
-    let head = format!(
-        "person {}: {changed} properties differ, {same} are the same\n",
-        before.uuid
-    );
+    let differ = match changed {
+        1 => "1 property differs".to_owned(),
+        _ => format!("{changed} properties differ"),
+    };
+    let head = format!("person {}: {differ}, {same} the same\n", before.uuid);
     let person_uuid = before.uuid.to_string();
     comparison
         .changed

@@ -72,7 +72,7 @@ async fn invalid_arguments_make_no_request() {
     for (arguments, expected) in [
         (
             json!({"status": "done"}),
-            "Invalid argument `status`: unknown variant `done`, expected one of `pending`, `completed`, `all`.",
+            "Invalid argument `status`: unknown value `done`, expected one of `pending`, `completed`, `all`.",
         ),
         (
             json!({"person_uuid": "101"}),

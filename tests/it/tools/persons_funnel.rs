@@ -156,7 +156,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"funnel_viz_type": "flow"}),
-            "Invalid argument `funnel_viz_type`: unknown variant `flow`, expected `steps` or `trends`.",
+            "Invalid argument `funnel_viz_type`: unknown value `flow`, expected `steps` or `trends`.",
         ),
         (
             json!({"breakdown": {"a": 1}}),
@@ -172,11 +172,11 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"events": steps(), "funnel_step": 3}),
-            "`funnel_step` 3 does not exist: the funnel has 2 steps.",
+            "`funnel_step` 3 does not exist: the last step is 2.",
         ),
         (
             json!({"events": steps(), "funnel_step": -3}),
-            "`funnel_step` -3 does not exist: the funnel has 2 steps.",
+            "`funnel_step` -3 does not exist: the last step is 2.",
         ),
         (
             json!({"events": steps(), "funnel_custom_steps": [1, 0]}),

@@ -83,7 +83,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"target_date": "2026-10-28", "lifecycle_type": "lost"}),
-            "Invalid argument `lifecycle_type`: unknown variant `lost`, expected one of `new`, `returning`, `resurrecting`, `dormant`.",
+            "Invalid argument `lifecycle_type`: unknown value `lost`, expected one of `new`, `returning`, `resurrecting`, `dormant`.",
         ),
         (
             json!({"target_date": "2026-10-28", "lifecycle_type": "new", "events": [{"id": "x"}], "actions": [{"id": 1}]}),

@@ -294,7 +294,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"format": "xml"}),
-            "Invalid argument `format`: unknown variant `xml`, expected `json` or `csv`.",
+            "Invalid argument `format`: unknown value `xml`, expected `json` or `csv`.",
         ),
         (json!({"token": "phc_x"}), "Unknown argument `token`."),
     ] {

@@ -69,7 +69,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"item": "/", "step": 2, "position": "left"}),
-            "Invalid argument `position`: unknown variant `left`",
+            "Invalid argument `position`: unknown value `left`",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;

@@ -167,7 +167,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"id": ADA, "breakdown_type": "hogql"}),
-            "Invalid argument `breakdown_type`: unknown variant `hogql`",
+            "Invalid argument `breakdown_type`: unknown value `hogql`",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;

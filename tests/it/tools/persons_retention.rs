@@ -61,7 +61,7 @@ async fn invalid_arguments_make_no_request() {
         (
             "period",
             json!("minute"),
-            "Invalid argument `period`: unknown variant `minute`",
+            "Invalid argument `period`: unknown value `minute`",
         ),
         (
             "return_event",

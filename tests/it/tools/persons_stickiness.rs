@@ -67,7 +67,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"event": "$pageview", "periods": 2, "operator": "more"}),
-            "Invalid argument `operator`: unknown variant `more`",
+            "Invalid argument `operator`: unknown value `more`",
         ),
     ] {
         let error = session.error(TOOL, arguments.clone()).await;

@@ -73,7 +73,7 @@ async fn invalid_arguments_make_no_request() {
         ),
         (
             json!({"entity_id": "x", "entity_type": "cohorts"}),
-            "Invalid argument `entity_type`: unknown variant `cohorts`, expected `events` or `actions`.",
+            "Invalid argument `entity_type`: unknown value `cohorts`, expected `events` or `actions`.",
         ),
         (
             json!({"entity_id": "sign up", "entity_type": "actions"}),
