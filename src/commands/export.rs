@@ -1,12 +1,14 @@
 //! `export`: persons as files, by the tool that an assistant uses, with a progress bar and longer waits.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::build;
 use super::mcp_client::McpClient;
@@ -21,6 +23,8 @@ use crate::policy::OptIn;
 const TOOL: &str = "persons-export";
 /// PostHog can limit queries for an hour. Someone at a terminal sees why it takes long, and can end it.
 const MAX_WAIT: Duration = Duration::from_secs(75 * 60);
+/// What is read is on disk after this, when someone ends a wait.
+const KEEPING: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(mut config: Config, arguments: ExportArgs) -> anyhow::Result<ExitCode> {
     let json = arguments.json;
@@ -40,7 +44,7 @@ pub(super) async fn run(mut config: Config, arguments: ExportArgs) -> anyhow::Re
         ..output
     });
     let stop = signal::stop()?;
-    let (server, _sandbox) = build::server(config, false, Some(exports)).await?;
+    let (server, _sandbox) = build::server(config, false, Some(exports.clone())).await?;
     let mut client = McpClient::connect(
         server.clone(),
         None::<fn(String) -> std::future::Ready<bool>>,
@@ -48,16 +52,25 @@ pub(super) async fn run(mut config: Config, arguments: ExportArgs) -> anyhow::Re
     .await?;
     let bar = bar();
     let mut progress = |notification: &Value| show(&bar, notification);
+    let mut exporting = pin!(client.call_with_progress(TOOL, &call, &mut progress));
     let result = tokio::select! {
-        result = client.call_with_progress(TOOL, &call, &mut progress) => result?,
+        result = &mut exporting => Some(result?),
         () = stop => {
+            let kept = match exports.give_up() {
+                true => timeout(KEEPING, exporting).await.ok().transpose()?,
+                false => None,
+            };
             server.end_exports();
             bar.finish_and_clear();
-            eprintln!("Cancelled. No file was written.");
-            return Ok(ExitCode::FAILURE);
+            eprint!("Cancelled. ");
+            kept
         }
     };
     bar.finish_and_clear();
+    let Some(result) = result else {
+        eprintln!("No file was written.");
+        return Ok(ExitCode::FAILURE);
+    };
     if result.is_error() {
         eprint!("{}", result.text());
         return Ok(ExitCode::FAILURE);

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
@@ -45,6 +46,8 @@ struct Inner {
     served: Mutex<HashMap<Uuid, Served>>,
     /// What this process kept of exports, and for whom; the oldest first.
     kept: Mutex<Vec<(Arc<str>, PathBuf)>>,
+    /// Whether nobody waits for the exports any more. Each wait for PostHog listens.
+    gives_up: watch::Sender<bool>,
 }
 
 struct Served {
@@ -126,6 +129,7 @@ impl Exports {
                 pending: Mutex::default(),
                 served: Mutex::default(),
                 kept: Mutex::default(),
+                gives_up: watch::Sender::new(false),
             }),
             principal: "local".into(),
             max_wait: MAX_WAIT,
@@ -150,6 +154,17 @@ impl Exports {
     /// How long an export waits for PostHog in all.
     pub(super) fn max_wait(&self) -> Duration {
         self.max_wait
+    }
+
+    /// Ends the waits for PostHog, if an export waits: it ends as if the wait were too long, and what is read is kept.
+    #[must_use]
+    pub fn give_up(&self) -> bool {
+        self.inner.gives_up.send(true).is_ok()
+    }
+
+    /// Becomes true when exports give up.
+    pub(super) fn gives_up(&self) -> watch::Receiver<bool> {
+        self.inner.gives_up.subscribe()
     }
 
     /// A new path of a file that is not complete.

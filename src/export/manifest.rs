@@ -15,8 +15,8 @@ pub struct PersonManifest {
     pub person: String,
     /// When the export began, by PostHog's clock if it says so.
     pub began_at: String,
-    /// The first moment of the events.
-    pub events_from: String,
+    /// The first moment of the events; none if they are all those before `events_until`.
+    pub events_from: Option<String>,
     /// The first moment after the events.
     pub events_until: String,
     /// Whether all events are there; none if they could not be read.

@@ -33,6 +33,8 @@ pub struct PersonExport<'a> {
     pub person: &'a Person,
     /// When the events happened.
     pub range: TimeRange,
+    /// Whether that is from the first event, because no start was asked for.
+    pub from_first: bool,
 }
 
 /// A complete export.
@@ -54,6 +56,7 @@ pub async fn export_person(export: &PersonExport<'_>) -> Result<PersonExported, 
         redaction,
         person,
         range,
+        ..
     } = *export;
     let mut events = Events::resume(attempt, redaction, person, range);
     match export.run(&mut events).await {
@@ -117,7 +120,7 @@ impl PersonExport<'_> {
             project: self.posthog().project().await?,
             person: self.person.uuid.to_string(),
             began_at: began.to_rfc3339_opts(SecondsFormat::AutoSi, true),
-            events_from: self.range.from(),
+            events_from: (!self.from_first).then(|| self.range.from()),
             events_until: range.until(),
             events: check,
             withheld: redactor.withholds(),

@@ -98,10 +98,15 @@ fn events(text: &mut String, of: &Report<'_>) -> std::fmt::Result {
     let Some(check) = &of.manifest.events else {
         return writeln!(text, "The events could not be read; see below.\n");
     };
+    let until = &of.manifest.events_until;
+    let period = match &of.manifest.events_from {
+        Some(from) => format!("from {from} until {until}"),
+        None => format!("up to {until}"),
+    };
     writeln!(
         text,
-        "What the person did, from {} until {}: {} events, in events.jsonl and events.csv.\n",
-        of.manifest.events_from, of.manifest.events_until, check.exported
+        "What the person did {period}: {} events, in events.jsonl and events.csv.\n",
+        check.exported
     )?;
     if !check.complete {
         let counted = check.counted_after.unwrap_or(check.counted_before);

@@ -19,13 +19,12 @@ const MAX_FAILURES: u32 = 4;
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) posthog: &'a Client,
-    max_wait: Duration,
+    exports: &'a Exports,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(posthog: &'a Client, exports: &Exports) -> Self {
-        let max_wait = exports.max_wait();
-        Self { posthog, max_wait }
+    pub(super) fn new(posthog: &'a Client, exports: &'a Exports) -> Self {
+        Self { posthog, exports }
     }
 
     /// Repeats a request that fails for a while, as long as the waits are not too long in all.
@@ -33,7 +32,7 @@ impl<'a> Reader<'a> {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let mut left = self.max_wait;
+        let mut left = self.exports.max_wait();
         let mut failures = 0;
         loop {
             let error = match request().await {
@@ -57,11 +56,15 @@ impl<'a> Reader<'a> {
                 return Err(error);
             };
             left = rest;
-            self.wait(wait, limit.is_some()).await;
+            if !self.wait(wait, limit.is_some()).await {
+                return Err(error);
+            }
         }
     }
 
-    async fn wait(&self, mut wait: Duration, is_limit: bool) {
+    /// Whether the wait came to its end: someone may give up meanwhile.
+    async fn wait(&self, mut wait: Duration, is_limit: bool) -> bool {
+        let mut gives_up = self.exports.gives_up();
         loop {
             self.posthog.notify(if is_limit {
                 WaitReason::RateLimit(wait)
@@ -69,10 +72,13 @@ impl<'a> Reader<'a> {
                 WaitReason::Retry(wait)
             });
             let part = wait.min(REPORT_EVERY);
-            tokio::time::sleep(part).await;
+            let given_up = gives_up.wait_for(|given_up| *given_up);
+            if tokio::time::timeout(part, given_up).await.is_ok() {
+                return false;
+            }
             wait -= part;
             if wait.is_zero() {
-                break;
+                return true;
             }
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use posthog_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 use tokio::time::{sleep, timeout};
 
 use super::{Archive, Folder, rows};
@@ -35,6 +36,30 @@ async fn one_person_is_exported_to_the_directory() {
     );
     let archive = Archive::open(&folder.file());
     assert!(archive.events().len() > 5);
+    let report = archive.text("report.md");
+    assert!(report.contains("What the person did from 20"), "{report}");
+    assert!(archive.json("manifest.json")["events_from"].is_string());
+}
+
+#[tokio::test]
+async fn events_from_the_first_one_are_those_up_to_now() {
+    let folder = Folder::new();
+    let directory = folder.0.to_str().unwrap();
+    let arguments = [
+        "export",
+        "--sandbox",
+        "--distinct-id",
+        "ada@example.com",
+        "--export-dir",
+        directory,
+    ];
+    let ended = run(binary(&arguments), "").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let archive = Archive::open(&folder.file());
+    let report = archive.text("report.md");
+    assert!(report.contains("What the person did up to 20"), "{report}");
+    assert!(!report.contains("1970"), "{report}");
+    assert_eq!(archive.json("manifest.json")["events_from"], Value::Null);
 }
 
 #[tokio::test]
@@ -128,6 +153,60 @@ async fn interrupted_export_leaves_no_file() {
         assert_eq!(wait_for_exit(child).await, Some(1));
         assert_eq!(folder.names(), Vec::<String>::new());
     }
+}
+
+/// Whoever ends the wait for a rate limit keeps what was read, as the limit itself does.
+#[cfg(unix)]
+#[tokio::test]
+async fn interrupted_wait_keeps_what_was_read() {
+    let sandbox = sandbox().await;
+    let folder = Folder::new();
+    let directory = folder.0.to_str().unwrap();
+    let arguments = [
+        "export",
+        "--distinct-id",
+        "ada@example.com",
+        "--export-dir",
+        directory,
+    ];
+    let hour = FaultKind::Throttle { retry_after: 3594 };
+    sandbox.inject(Fault::always("activity", hour));
+    let mut child = connected(&arguments, &sandbox.url(), Sandbox::KEY)
+        .spawn()
+        .unwrap();
+    let limited = async {
+        let is_limited = || {
+            let requests = sandbox.requests();
+            requests
+                .iter()
+                .any(|request| request.path.contains("activity"))
+        };
+        while !is_limited() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(TIMEOUT, limited).await.unwrap();
+    // The response arrives after the request is counted.
+    sleep(Duration::from_secs(1)).await;
+    send(&child, "-INT").await;
+    let mut stderr = child.stderr.take().unwrap();
+    assert_eq!(wait_for_exit(child).await, Some(1));
+    let mut text = String::new();
+    stderr.read_to_string(&mut text).await.unwrap();
+    assert!(
+        text.starts_with("Cancelled. The export is not complete, and there is no file yet.")
+            && text.contains("the same export goes on from there."),
+        "{text}"
+    );
+    let names = folder.names();
+    assert!(
+        names.len() == 1 && names[0].ends_with(".partial"),
+        "{names:?}"
+    );
+    sandbox.clear_faults();
+    let ended = run(connected(&arguments, &sandbox.url(), Sandbox::KEY), "").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(Archive::open(&folder.file()).events().len() > 5);
 }
 
 /// A client that gives up, and a process that is killed.

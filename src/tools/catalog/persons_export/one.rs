@@ -44,6 +44,7 @@ pub(super) async fn export(
             redaction: &redaction,
             person: &person,
             range,
+            from_first: input.date_from.is_none(),
         })
         .await
         .map_err(ToolError::of_export)?;
