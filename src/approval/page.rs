@@ -20,6 +20,8 @@ struct QuestionPage<'a> {
     refusal: String,
     form_token: &'a str,
     until: String,
+    /// The same moment, for the page's script.
+    until_timestamp: String,
 }
 
 /// What became of a question.
@@ -81,6 +83,7 @@ fn open(entry: &Entry) -> String {
         refusal: format!("Do not {}", verb.to_lowercase()),
         form_token: &entry.form_token,
         until: entry.until.format("%H:%M:%S UTC").to_string(),
+        until_timestamp: entry.until.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
     };
     rendered(&page)
 }

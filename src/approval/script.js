@@ -1,5 +1,8 @@
-// Searching and sorting. The page is whole without it.
+// Searching, sorting and the reader's own time. The page is whole without it.
 'use strict';
+for (const time of document.querySelectorAll('time[datetime]')) {
+  time.textContent = new Date(time.dateTime).toLocaleTimeString('en-GB', { timeZoneName: 'short' });
+}
 for (const section of document.querySelectorAll('[data-persons]')) {
   const body = section.querySelector('tbody');
   const rows = [...body.rows];

@@ -156,6 +156,7 @@ export const checks = {
       const { ids, page, wait } = await asked(server, window);
       assert.equal((await shownNames(page)).length, 2);
       assert.equal(await page.locator('input[type=search], th button').count(), 0, 'controls that do nothing');
+      assert.match(await page.locator('form time').textContent(), /^\d\d:\d\d:\d\d UTC$/);
       await inspect(page, 'without-javascript', { screenshots, scripted: false });
       await sends(server, 1, async () => {
         const { result: call } = await wait();
@@ -164,6 +165,17 @@ export const checks = {
       });
       await server.gone(ids);
     }, { javaScriptEnabled: false });
+  },
+
+  'another time zone: the end is in the time of the reader': async ({ browser, server }) => {
+    await inWindow(browser, async (window) => {
+      const { page } = await asked(server, window);
+      const end = page.locator('form time');
+      const moment = new Date(await end.getAttribute('datetime'));
+      const local = new Date(moment.getTime() + 330 * 60_000).toISOString().slice(11, 19);
+      assert.equal(await end.textContent(), `${local} GMT+5:30`);
+      await press(page, decline);
+    }, { timezoneId: 'Asia/Kolkata' });
   },
 
   'keyboard only: search, sort and answer': async ({ browser, server }) => {

@@ -178,6 +178,19 @@ async fn visits_change_nothing() {
     assert!(!response.body.contains("qa-1"));
 }
 
+/// Without JavaScript the end is shown in UTC; the page's script reads the moment.
+#[tokio::test]
+async fn page_names_the_moment_until_which_it_can_be_answered() {
+    let session = connect_with(setup(impatient())).await;
+    let page = OpenPage::of(&session, TOOL, json!({"ids": [QA[0]]})).await;
+    let html = page.browser.load().await.body;
+    let (_, rest) = html.split_once("<time datetime=\"").unwrap();
+    let (moment, rest) = rest.split_once("\">").unwrap();
+    let (shown, _) = rest.split_once("</time>, once.").unwrap();
+    let moment: chrono::DateTime<chrono::Utc> = moment.parse().unwrap();
+    assert_eq!(shown, moment.format("%H:%M:%S UTC").to_string());
+}
+
 #[tokio::test]
 async fn first_answer_counts() {
     let session = connect_with(setup(impatient())).await;
