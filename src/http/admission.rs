@@ -112,6 +112,13 @@ impl Gate {
         if is_download(&request) {
             let permit = self.in_flight.admit(&principal, Lane::Request);
             let permit = permit.map_err(IntoResponse::into_response)?;
+            // A download sends PostHog nothing that would show that the key was revoked since the export.
+            if key.is_some()
+                && let Err(error) = caller.posthog.verify_now().await
+                && let ErrorKind::KeyRejected(why) = error.kind()
+            {
+                return Err(self.turn_away(*why));
+            }
             request.extensions_mut().insert(caller);
             let admission = Admission {
                 _place: Place::InFlight(permit),

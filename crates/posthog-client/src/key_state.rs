@@ -178,12 +178,25 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::KeyRejected`] if PostHog does not; any other kind if that cannot be known now.
     pub async fn verify(&self) -> Result<(), Error> {
+        match self.inner.state.as_deref().map(KeyState::standing) {
+            None | Some(KeyStanding::Accepted) => Ok(()),
+            Some(KeyStanding::Rejected(why)) => Err(Error::new(ErrorKind::KeyRejected(why))),
+            Some(KeyStanding::Unverified) => self.verify_now().await,
+        }
+    }
+
+    /// Asks PostHog whether it accepts the caller's key, whatever a recent response says: that counts only where PostHog does
+    /// not answer.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub async fn verify_now(&self) -> Result<(), Error> {
         let Some(state) = &self.inner.state else {
             return Ok(());
         };
         let checking = async {
             if self.key_kind() == KeyKind::OAuth {
-                return self.check_token().await;
+                return state.record_introspection(self.introspect().await);
             }
             let own_key = self.transmit(&account::own_key()).await;
             match own_key {
@@ -193,10 +206,7 @@ impl Client {
                 own_key => own_key.map(|_| ()),
             }
         };
-        let checked = match state.standing() {
-            KeyStanding::Unverified => tokio::time::timeout(VERIFY_TIMEOUT, checking).await,
-            _ => Ok(Ok(())),
-        };
+        let checked = tokio::time::timeout(VERIFY_TIMEOUT, checking).await;
         match (state.standing(), checked) {
             (KeyStanding::Accepted, _) => Ok(()),
             (KeyStanding::Rejected(why), _) => Err(Error::new(ErrorKind::KeyRejected(why))),

@@ -115,6 +115,24 @@ async fn links_of_a_caller_are_limited_and_end_with_its_key() {
     assert_eq!(response.status(), 200);
 }
 
+/// A key that was revoked after the export downloads nothing, though no call has noticed; PostHog's silence proves nothing.
+#[tokio::test]
+async fn download_asks_whether_the_key_is_still_accepted() {
+    let team = team().await;
+    let (path, _) = exported(&team, Some(MARY), "2025-11-25").await;
+    let mary = caller(team.address, Some(MARY));
+    let status = async || mary.send(mary.request(Method::GET, &path)).await.status();
+    let own_key = "/personal_api_keys/";
+    let silent = FaultKind::json(500, &json!({}));
+    team.sandbox.inject(Fault::always(own_key, silent));
+    assert_eq!(status().await, 200);
+    team.sandbox.clear_faults();
+    let revoked = json!({"type": "authentication_error", "code": "authentication_failed", "detail": "No.", "attr": null});
+    let revoked = FaultKind::json(401, &revoked);
+    team.sandbox.inject(Fault::once(own_key, revoked));
+    assert_eq!(status().await, 401);
+}
+
 #[tokio::test]
 async fn link_works_for_fifteen_minutes() {
     let team = team().await;
