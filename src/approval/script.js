@@ -1,7 +1,8 @@
 // Searching, sorting and the reader's own time. The page is whole without it.
 'use strict';
 for (const time of document.querySelectorAll('time[datetime]')) {
-  time.textContent = new Date(time.dateTime).toLocaleTimeString('en-GB', { timeZoneName: 'short' });
+  const digits = { hour: '2-digit', minute: '2-digit', second: '2-digit' };
+  time.textContent = new Date(time.dateTime).toLocaleTimeString('en-GB', { ...digits, timeZoneName: 'short' });
 }
 for (const section of document.querySelectorAll('[data-persons]')) {
   const body = section.querySelector('tbody');
