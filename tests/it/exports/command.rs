@@ -187,7 +187,7 @@ async fn interrupted_wait_keeps_what_was_read() {
     };
     timeout(TIMEOUT, limited).await.unwrap();
     // The response arrives after the request is counted.
-    sleep(Duration::from_secs(1)).await;
+    sleep(Duration::from_secs(3)).await;
     send(&child, "-INT").await;
     let mut stderr = child.stderr.take().unwrap();
     assert_eq!(wait_for_exit(child).await, Some(1));
