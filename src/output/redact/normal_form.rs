@@ -4,7 +4,8 @@
 //! spaces joined, and percent, entity and backslash escapes decoded, also where one is inside another. Each character
 //! remembers which part of the text it stands for.
 //!
-//! One pass: an escape is decoded when its last character arrives, by looking back over a bounded number of characters.
+//! One pass: an escape is decoded when its last character arrives, by looking back over a bounded number of characters. A
+//! few more where another escape interrupted a character reference.
 
 use std::ops::Range;
 
@@ -38,6 +39,8 @@ pub(super) struct NormalForm {
     decoded: bool,
     /// Where a character reference began that may end without a semicolon.
     numeric: Option<usize>,
+    /// Whether such a reference was none, as far as it went.
+    interrupted: bool,
 }
 
 impl NormalForm {
@@ -57,16 +60,39 @@ impl NormalForm {
             decodes,
             decoded: false,
             numeric: None,
+            interrupted: false,
         };
         for (start, character) in text.char_indices() {
             let end = start + character.len_utf8();
             form.fold(character, 0, offset(start)..offset(end));
         }
-        if let Some((from, decoded)) = form.unterminated(None) {
-            form.replace(from, decoded);
+        form.end();
+        let mut decoded = form.decoded;
+        for _ in 0..MAX_LEVELS {
+            if !(form.decoded && form.interrupted) {
+                break;
+            }
+            form.read_again();
+            decoded |= form.decoded;
         }
+        form.decoded = decoded;
         form.order_marks();
         form
+    }
+
+    fn end(&mut self) {
+        if let Some((from, decoded)) = self.unterminated(None) {
+            self.replace(from, decoded);
+        }
+    }
+
+    /// Reads what was read again: what followed a reference that seemed to be none was an escape, and can be its rest.
+    fn read_again(&mut self) {
+        (self.decoded, self.interrupted) = (false, false);
+        for unit in std::mem::take(&mut self.units) {
+            self.append(unit.char, unit.level, unit.start..unit.end);
+        }
+        self.end();
     }
 
     pub(super) fn units(&self) -> &[Unit] {
@@ -179,7 +205,9 @@ impl NormalForm {
             return None;
         }
         self.numeric = None;
-        Some((from, escapes::reference(reference)?))
+        let decoded = escapes::reference(reference);
+        self.interrupted |= decoded.is_none();
+        Some((from, decoded?))
     }
 
     /// Replaces the characters from here on by what they are an escape for.
@@ -268,7 +296,7 @@ mod tests {
         for (text, spellings) in [
             (
                 "@",
-                "@ ＠ ﹫ %40 %2540 %25252540 &#64; &#064; &#x40; &#X40; &commat; &amp;commat; &#38;#64; \\u0040 \\\\u0040 \\x40 \\u{40} %u0040 %EF%BC%A0 ％４０ %\u{200b}40 &#%36%34; &\u{ad}commat;",
+                "@ ＠ ﹫ %40 %2540 %25252540 &#64; &#064; &#x40; &#X40; &commat; &amp;commat; &#38;#64; \\u0040 \\\\u0040 \\x40 \\u{40} %u0040 %EF%BC%A0 ％４０ %\u{200b}40 &#%36%34; &#%36%34 &#%0064 &\u{ad}commat;",
             ),
             (
                 "größe",
@@ -351,7 +379,7 @@ mod tests {
             "&amp;", "&#3", "8;", "commat;", "\\", "u", "0", "00", "0040", "{", "}", "d83d",
             "de00", "c3", "a4", "%c3", "e", "E", "n", " ", "\"", "/", "é", "ẞ", "İ", "\u{212a}",
             "\u{301}", "\u{5b0}", "\u{5bc}", "\u{200b}", "\u{ad}", "％", "＆", "＼", "\u{a0}",
-            "김", "\u{ffff}", "\u{fdfa}", "a",
+            "김", "\u{ffff}", "\u{fdfa}", "a", "&#", "%00", "&#xd800",
         ]);
         prop::collection::vec(parts, 0..60).prop_map(|parts| parts.concat())
     }
