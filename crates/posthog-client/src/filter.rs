@@ -13,9 +13,9 @@ use serde_json::Value;
 use crate::filter_form::{check_regex, column_hint};
 use crate::relative_date::resolve_date;
 
-/// A longer expression fits into no request, and reading it would take a hundred times its size.
 /// Values of a filter at most: they are part of an address.
 const MAX_VALUES: usize = 200;
+/// A longer expression fits into no request, and reading it would take a hundred times its size.
 const MAX_REGEX_BYTES: usize = 10_000;
 
 // One condition on a person. Always complete: PostHog lets an incomplete filter match everyone.

@@ -108,10 +108,6 @@ impl Selection {
     }
 
     fn check_count(&self, count: usize, all: usize) -> Result<(), ToolError> {
-        let max = match self {
-            Self::These(_) => MAX_LISTED,
-            Self::BeginningWith(_) | Self::AllBut(_) => MAX_MOVED,
-        };
         if count == 0 {
             return Err(ToolError::invalid_input(
                 "The person has no other distinct id: there is nothing to split. Nothing was sent.",
@@ -122,8 +118,9 @@ impl Selection {
                 "At least one distinct id must stay on the person; without one it can no longer be changed. Nothing was sent.",
             ));
         }
-        if count > max {
-            return Err(self.too_many(count, max));
+        // Fewer may be listed, which was checked before any was looked for.
+        if count > MAX_MOVED {
+            return Err(self.too_many(count, MAX_MOVED));
         }
         Ok(())
     }
