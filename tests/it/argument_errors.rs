@@ -1,4 +1,4 @@
-//! What a call with arguments of another form is told, and a form that is taken.
+//! Errors of arguments that cannot be read, and one value in place of a list.
 
 use serde_json::json;
 

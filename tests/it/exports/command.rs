@@ -12,20 +12,23 @@ use crate::process::{binary, run, send, wait_for_exit};
 use crate::stdio::{connected, sandbox};
 use crate::wire::{JsonRpcClient, TIMEOUT, request};
 
-#[tokio::test]
-async fn one_person_is_exported_to_the_directory() {
-    let folder = Folder::new();
+/// The export of Ada, with more arguments.
+fn of_ada<'a>(folder: &'a Folder, more: &[&'a str]) -> Vec<&'a str> {
     let directory = folder.0.to_str().unwrap();
-    let arguments = [
+    let ada = [
         "export",
-        "--sandbox",
         "--distinct-id",
         "ada@example.com",
-        "--date-from",
-        "-400d",
         "--export-dir",
         directory,
     ];
+    [&ada, more].concat()
+}
+
+#[tokio::test]
+async fn one_person_is_exported_to_the_directory() {
+    let folder = Folder::new();
+    let arguments = of_ada(&folder, &["--sandbox", "--date-from", "-400d"]);
     let ended = run(binary(&arguments), "").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stderr, "", "no progress bar without a terminal");
@@ -44,15 +47,7 @@ async fn one_person_is_exported_to_the_directory() {
 #[tokio::test]
 async fn events_from_the_first_one_are_those_up_to_now() {
     let folder = Folder::new();
-    let directory = folder.0.to_str().unwrap();
-    let arguments = [
-        "export",
-        "--sandbox",
-        "--distinct-id",
-        "ada@example.com",
-        "--export-dir",
-        directory,
-    ];
+    let arguments = of_ada(&folder, &["--sandbox"]);
     let ended = run(binary(&arguments), "").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let archive = Archive::open(&folder.file());
@@ -132,14 +127,7 @@ async fn interrupted_export_leaves_no_file() {
     sandbox.inject(Fault::always("activity", FaultKind::Stall));
     for signal in ["-INT", "-TERM"] {
         let folder = Folder::new();
-        let directory = folder.0.to_str().unwrap();
-        let arguments = [
-            "export",
-            "--distinct-id",
-            "ada@example.com",
-            "--export-dir",
-            directory,
-        ];
+        let arguments = of_ada(&folder, &[]);
         let child = connected(&arguments, &sandbox.url(), Sandbox::KEY)
             .spawn()
             .unwrap();
@@ -161,14 +149,7 @@ async fn interrupted_export_leaves_no_file() {
 async fn interrupted_wait_keeps_what_was_read() {
     let sandbox = sandbox().await;
     let folder = Folder::new();
-    let directory = folder.0.to_str().unwrap();
-    let arguments = [
-        "export",
-        "--distinct-id",
-        "ada@example.com",
-        "--export-dir",
-        directory,
-    ];
+    let arguments = of_ada(&folder, &[]);
     let hour = FaultKind::Throttle { retry_after: 3594 };
     sandbox.inject(Fault::always("activity", hour));
     let mut child = connected(&arguments, &sandbox.url(), Sandbox::KEY)

@@ -50,7 +50,7 @@ pub(super) fn check<Q: Question>(questions: impl Strategy<Value = Q>) {
         failure_persistence: None,
         ..Config::default()
     };
-    // Questions that ask for somebody, and that leave somebody out.
+    // Questions whose answer has persons, and whose answer does not have all.
     let (some, not_all) = (Cell::new(0), Cell::new(0));
     let asked = (questions, select(vec![2, 5, 100]));
     for era in eras {
